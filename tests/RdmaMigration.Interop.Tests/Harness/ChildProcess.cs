@@ -1,0 +1,159 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Text;
+
+namespace RdmaMigration.Interop.Harness;
+
+/// <summary>
+/// A program that a test started. It ends with its owner: on dispose, and for all that are left when the test program exits.
+/// Its error stream is kept for messages.
+/// </summary>
+internal sealed class ChildProcess : IAsyncDisposable
+{
+    private const int KeptLines = 200;
+    private static readonly ConcurrentDictionary<ChildProcess, byte> Living = new();
+    private readonly Process _process;
+    private readonly Queue<string> _errors = new();
+    private readonly Task _reader;
+
+    static ChildProcess() => AppDomain.CurrentDomain.ProcessExit += (_, _) =>
+    {
+        foreach (ChildProcess child in Living.Keys)
+        {
+            child.KillNow();
+        }
+    };
+
+    private ChildProcess(string name, Process process, Action<string>? onOutput, Action<string>? onError)
+    {
+        Name = name;
+        _process = process;
+        _reader = Task.WhenAll(
+            Task.Run(() => ReadAsync(process.StandardOutput, onOutput ?? Remember)),
+            Task.Run(() => ReadAsync(process.StandardError, line =>
+            {
+                Remember(line);
+                onError?.Invoke(line);
+            })));
+    }
+
+    public string Name { get; }
+
+    public int Id => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>The last lines of its error stream, and of its output when nobody else reads that.</summary>
+    public string Errors
+    {
+        get
+        {
+            lock (_errors)
+            {
+                return string.Join('\n', _errors);
+            }
+        }
+    }
+
+    /// <summary>Starts <paramref name="file"/>.</summary>
+    /// <param name="name">How messages call it.</param>
+    /// <param name="file">A path, or a name on PATH.</param>
+    /// <param name="arguments">One string an argument; no shell is involved.</param>
+    /// <param name="onOutput">Gets every line of its standard output, on a pool thread, in order.</param>
+    /// <param name="onError">Gets every line of its standard error likewise.</param>
+    /// <param name="workingDirectory">Where it runs; null: where the test runs.</param>
+    public static ChildProcess Start(
+        string name, string file, IEnumerable<string> arguments, Action<string>? onOutput = null, Action<string>? onError = null,
+        string? workingDirectory = null)
+    {
+        var start = new ProcessStartInfo(file, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+            StandardOutputEncoding = Encoding.UTF8,
+            StandardErrorEncoding = Encoding.UTF8,
+            WorkingDirectory = workingDirectory ?? "",
+        };
+        Process process = Process.Start(start) ?? throw new InvalidOperationException($"{file} did not start");
+        process.StandardInput.Close();
+        var child = new ChildProcess(name, process, onOutput, onError);
+        Living.TryAdd(child, 0);
+        return child;
+    }
+
+    /// <summary>Runs a program to its end; its exit code and all that it printed.</summary>
+    public static async Task<(int ExitCode, string Output)> RunAsync(string file, params string[] arguments)
+    {
+        var output = new StringBuilder();
+        void Append(string line)
+        {
+            lock (output)
+            {
+                output.Append(line).Append('\n');
+            }
+        }
+
+        await using ChildProcess child = Start(Path.GetFileName(file), file, arguments, Append, Append);
+        int exitCode = await child.WaitForExitAsync(Deadlines.Migration);
+        return (exitCode, output.ToString());
+    }
+
+    /// <summary>Sends SIGKILL, and nothing else happens before: the process cannot clean up.</summary>
+    public void KillNow()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+        }
+    }
+
+    /// <summary>Waits until it is gone and its output is read to the end.</summary>
+    /// <exception cref="TimeoutException">It still runs.</exception>
+    public async Task<int> WaitForExitAsync(TimeSpan deadline)
+    {
+        using var timeout = new CancellationTokenSource(deadline);
+        try
+        {
+            await _process.WaitForExitAsync(timeout.Token);
+            await _reader.WaitAsync(timeout.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException($"{Name} (pid {Id}) still runs after {deadline.TotalSeconds:0.#} s\n{Errors}");
+        }
+
+        return _process.ExitCode;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Living.TryRemove(this, out _))
+        {
+            KillNow();
+            await WaitForExitAsync(Deadlines.Answer);
+            _process.Dispose();
+        }
+    }
+
+    private static async Task ReadAsync(StreamReader reader, Action<string> onLine)
+    {
+        while (await reader.ReadLineAsync() is { } line)
+        {
+            onLine(line);
+        }
+    }
+
+    private void Remember(string line)
+    {
+        lock (_errors)
+        {
+            if (_errors.Count == KeptLines)
+            {
+                _errors.Dequeue();
+            }
+
+            _errors.Enqueue(line);
+        }
+    }
+}

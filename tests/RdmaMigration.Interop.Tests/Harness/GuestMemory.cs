@@ -1,0 +1,92 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace RdmaMigration.Interop.Harness;
+
+/// <summary>Files that are a machine's RAM: filled from a seed, compared byte for byte.</summary>
+internal static class GuestMemory
+{
+    private const int Step = 1 << 20;
+    private const int Page = 4096;
+
+    /// <summary>
+    /// Writes <paramref name="mebibytes"/> MiB. Of every 1 MiB the first part is random, the rest a hole; every fourth MiB of a file with
+    /// holes is a hole altogether, and every seventh mixes random and zero pages.
+    /// </summary>
+    /// <param name="path">The file to write.</param>
+    /// <param name="mebibytes">Its length in MiB.</param>
+    /// <param name="seed">The same seed gives the same bytes.</param>
+    /// <param name="zeroShare">How much of the file is zero, about; 0: random throughout.</param>
+    public static void Fill(string path, int mebibytes, ulong seed, double zeroShare)
+    {
+        using SafeFileHandle file = File.OpenHandle(path, FileMode.Create, FileAccess.Write);
+        RandomAccess.SetLength(file, (long)mebibytes << 20);
+        byte[] random = new byte[Step];
+        ulong state = seed;
+        for (int i = 0; i < mebibytes; i++)
+        {
+            long offset = (long)i << 20;
+            bool wholeHole = zeroShare > 0 && i % 4 == 3;
+            if (wholeHole)
+            {
+                continue;
+            }
+
+            FillRandom(random, ref state);
+            if (zeroShare > 0 && i % 7 == 5)
+            {
+                WriteEverySecondPage(file, random, offset);
+                continue;
+            }
+
+            int length = zeroShare > 0 ? (int)(Step * (1 - zeroShare)) / Page * Page : Step;
+            RandomAccess.Write(file, random.AsSpan(0, length), offset);
+        }
+    }
+
+    /// <summary>The offset of the first byte that differs, or -1. Files of different lengths differ where the shorter one ends.</summary>
+    public static long FirstDifference(string left, string right)
+    {
+        using SafeFileHandle a = File.OpenHandle(left);
+        using SafeFileHandle b = File.OpenHandle(right);
+        byte[] bufferA = new byte[Step];
+        byte[] bufferB = new byte[Step];
+        for (long offset = 0; ;)
+        {
+            int gotA = RandomAccess.Read(a, bufferA, offset);
+            int gotB = RandomAccess.Read(b, bufferB.AsSpan(0, gotA == 0 ? Step : gotA), offset);
+            int common = bufferA.AsSpan(0, gotA).CommonPrefixLength(bufferB.AsSpan(0, gotB));
+            if (common < Math.Max(gotA, gotB))
+            {
+                return offset + common;
+            }
+
+            if (gotA == 0)
+            {
+                return -1;
+            }
+
+            offset += gotA;
+        }
+    }
+
+    // splitmix64: 8 bytes a step, no state beyond one word, and no two seeds share a page.
+    private static void FillRandom(Span<byte> bytes, ref ulong state)
+    {
+        foreach (ref ulong word in MemoryMarshal.Cast<byte, ulong>(bytes))
+        {
+            state += 0x9e3779b97f4a7c15;
+            ulong z = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9;
+            z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+            word = z ^ (z >> 31);
+        }
+    }
+
+    private static void WriteEverySecondPage(SafeFileHandle file, byte[] bytes, long offset)
+    {
+        for (int at = 0; at < Step; at += 2 * Page)
+        {
+            RandomAccess.Write(file, bytes.AsSpan(at, Page), offset + at);
+        }
+    }
+}

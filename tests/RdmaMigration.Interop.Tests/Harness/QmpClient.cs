@@ -1,0 +1,129 @@
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+
+namespace RdmaMigration.Interop.Harness;
+
+/// <summary>Something that a QMP server said unasked. <paramref name="Time"/> is the server's own clock.</summary>
+internal sealed record QmpEvent(string Name, DateTimeOffset Time, JsonElement Values)
+{
+    public string? Status => Values.ValueKind == JsonValueKind.Object && Values.TryGetProperty("status", out JsonElement status)
+        ? status.GetString()
+        : null;
+
+    /// <summary>Reads the members that QMP events and `rdmamig --json` lines share: timestamp, event, data.</summary>
+    public static QmpEvent Parse(JsonElement message)
+    {
+        JsonElement time = message.GetProperty("timestamp");
+        DateTimeOffset at = DateTimeOffset.UnixEpoch
+            .AddSeconds(time.GetProperty("seconds").GetInt64())
+            .AddMicroseconds(time.GetProperty("microseconds").GetInt64());
+        return new QmpEvent(
+            message.GetProperty("event").GetString()!, at, message.TryGetProperty("data", out JsonElement values) ? values.Clone() : default);
+    }
+
+    public override string ToString() => $"{Name} {(Values.ValueKind == JsonValueKind.Undefined ? "" : Values.GetRawText())}";
+}
+
+/// <summary>A QMP command was refused; the message is QEMU's.</summary>
+internal sealed class QmpException(string command, string reason) : IOException($"{command}: {reason}")
+{
+    public string Reason { get; } = reason;
+}
+
+/// <summary>A QMP session over a connected socket: one command at a time, events kept in <see cref="Events"/>.</summary>
+internal sealed class QmpClient : IAsyncDisposable
+{
+    private readonly NetworkStream _stream;
+    private readonly Task _reader;
+    private readonly SemaphoreSlim _oneCommand = new(1);
+    private readonly EventLog<JsonElement> _answers = new();
+    private int _answered;
+
+    private QmpClient(Socket socket)
+    {
+        _stream = new NetworkStream(socket, ownsSocket: true);
+        _reader = Task.Run(ReadAsync);
+    }
+
+    public EventLog<QmpEvent> Events { get; } = new();
+
+    /// <summary>Takes over <paramref name="socket"/> and negotiates.</summary>
+    public static async Task<QmpClient> OpenAsync(Socket socket)
+    {
+        var client = new QmpClient(socket);
+        await client.ExecuteAsync("qmp_capabilities");
+        return client;
+    }
+
+    /// <summary>Runs a command and returns its "return" member.</summary>
+    /// <exception cref="QmpException">The server refused it.</exception>
+    /// <exception cref="EndOfStreamException">The server went away.</exception>
+    public async Task<JsonElement> ExecuteAsync(string command, object? arguments = null)
+    {
+        byte[] request = JsonSerializer.SerializeToUtf8Bytes(
+            arguments is null ? new { execute = command } : (object)new { execute = command, arguments });
+        await _oneCommand.WaitAsync();
+        try
+        {
+            try
+            {
+                await _stream.WriteAsync(request);
+            }
+            catch (IOException e)
+            {
+                throw new EndOfStreamException($"{command}: the monitor is gone", e);
+            }
+
+            JsonElement answer = await _answers.FirstAsync(_ => true, _answered, Deadlines.Answer, $"answer to {command}");
+            _answered++;
+            return answer.TryGetProperty("error", out JsonElement error)
+                ? throw new QmpException(command, error.GetProperty("desc").GetString()!)
+                : answer.GetProperty("return");
+        }
+        finally
+        {
+            _oneCommand.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stream.DisposeAsync();
+        await _reader;
+        _oneCommand.Dispose();
+    }
+
+    private async Task ReadAsync()
+    {
+        try
+        {
+            using var reader = new StreamReader(_stream, Encoding.UTF8, leaveOpen: true);
+            while (await reader.ReadLineAsync() is { } line)
+            {
+                using JsonDocument document = JsonDocument.Parse(line);
+                JsonElement message = document.RootElement;
+                if (message.TryGetProperty("event", out _))
+                {
+                    Events.Add(QmpEvent.Parse(message));
+                }
+                else if (!message.TryGetProperty("QMP", out _))
+                {
+                    _answers.Add(message.Clone());
+                }
+            }
+
+            End("the monitor closed its socket");
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or JsonException)
+        {
+            End(e.Message);
+        }
+    }
+
+    private void End(string why)
+    {
+        Events.End(why);
+        _answers.End(why);
+    }
+}

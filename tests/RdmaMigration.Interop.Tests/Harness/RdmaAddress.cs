@@ -1,0 +1,46 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+
+namespace RdmaMigration.Interop.Harness;
+
+/// <summary>Where migrations go in this host: the address of its RDMA device, and a port that no test used before.</summary>
+internal static class RdmaAddress
+{
+    /// <summary>A max-bandwidth that no device reaches, in bytes a second.</summary>
+    public const long Unlimited = 100L << 30;
+
+    private static int s_port = 4444;
+
+    /// <summary>
+    /// RDMAMIG_TEST_ADDRESS, else the IPv4 address of the network interface under the first RDMA device.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">This host has no RDMA device.</exception>
+    public static IPAddress Host { get; } = Find();
+
+    public static string NextUri() => Uri(NextPort());
+
+    public static int NextPort() => Interlocked.Increment(ref s_port);
+
+    public static string Uri(int port) => $"rdma:{Host}:{port}";
+
+    private static IPAddress Find()
+    {
+        if (Environment.GetEnvironmentVariable("RDMAMIG_TEST_ADDRESS") is { Length: > 0 } named)
+        {
+            return IPAddress.Parse(named);
+        }
+
+        const string Devices = "/sys/class/infiniband";
+        IEnumerable<string> interfaces = !Directory.Exists(Devices) ? [] : Directory.EnumerateDirectories(Devices)
+            .Select(device => Path.Combine(device, "ports/1/gid_attrs/ndevs/0"))
+            .Where(File.Exists)
+            .Select(netdev => File.ReadAllText(netdev).Trim());
+        return interfaces
+            .SelectMany(name => NetworkInterface.GetAllNetworkInterfaces().Where(i => i.Name == name))
+            .SelectMany(i => i.GetIPProperties().UnicastAddresses)
+            .Select(a => a.Address)
+            .FirstOrDefault(a => a.AddressFamily == AddressFamily.InterNetwork)
+            ?? throw new InvalidOperationException("no RDMA device with an IPv4 address here: run this in the soft-RoCE guest");
+    }
+}

@@ -1,0 +1,108 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace RdmaMigration.Interop.Harness;
+
+/// <summary>`rdmamig receive ... --json`: its events, its end.</summary>
+internal sealed class RdmamigProcess : IAsyncDisposable
+{
+    private readonly ChildProcess _process;
+    private readonly EventLog<QmpEvent> _events;
+
+    private RdmamigProcess(string uri, ChildProcess process, EventLog<QmpEvent> events)
+    {
+        Uri = uri;
+        _process = process;
+        _events = events;
+        _ = process.WaitForExitAsync(TimeSpan.FromDays(1)).ContinueWith(
+            t => events.End($"rdmamig ended with {(t.IsCompletedSuccessfully ? t.Result : -1)}: {process.Errors}"),
+            CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+    }
+
+    /// <summary>What a source migrates to.</summary>
+    public string Uri { get; }
+
+    public EventLog<QmpEvent> Events => _events;
+
+    public ChildProcess Process => _process;
+
+    /// <summary>Starts a receiver and returns when it listens.</summary>
+    /// <param name="uri">Where to listen.</param>
+    /// <param name="to">A file, or a folder with a trailing slash.</param>
+    /// <param name="options">Further options of `rdmamig receive`.</param>
+    /// <param name="wrapper">A program and its arguments that ends in exec of what follows, such as prlimit.</param>
+    /// <exception cref="EndOfStreamException">It ended before it listened; the message has its last words.</exception>
+    public static async Task<RdmamigProcess> ListenAsync(string uri, string to, string[]? options = null, string[]? wrapper = null)
+    {
+        RdmamigProcess receiver = Start(uri, to, options, wrapper);
+        try
+        {
+            await receiver._events.FirstAsync(e => e.Name == "LISTENING", 0, Deadlines.Start, "LISTENING");
+            return receiver;
+        }
+        catch
+        {
+            await receiver.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Starts a receiver without waiting for anything.</summary>
+    public static RdmamigProcess Start(string uri, string to, string[]? options = null, string[]? wrapper = null)
+    {
+        string[] command = [.. wrapper ?? [], Executables.Rdmamig, "receive", uri, "--to", to, "--json", .. options ?? []];
+        var events = new EventLog<QmpEvent>();
+        ChildProcess process = ChildProcess.Start("rdmamig", command[0], command[1..], line =>
+        {
+            using JsonDocument document = JsonDocument.Parse(line);
+            events.Add(QmpEvent.Parse(document.RootElement));
+        });
+        return new RdmamigProcess(uri, process, events);
+    }
+
+    /// <summary>The first RESULT at or after event number <paramref name="from"/>.</summary>
+    public async Task<ReceiveResult> ResultAsync(int from = 0)
+    {
+        QmpEvent result = await _events.FirstAsync(e => e.Name == "RESULT", from, Deadlines.Migration, "RESULT");
+        return ReceiveResult.Parse(result);
+    }
+
+    /// <summary>The first failure event (MIGRATION with status failed) at or after event number <paramref name="from"/>.</summary>
+    public Task<QmpEvent> FailureAsync(int from) => _events.FirstAsync(
+        e => e is { Name: "MIGRATION", Status: "failed" }, from, Deadlines.Migration, "MIGRATION failed");
+
+    /// <summary>Sends SIGTERM or SIGINT, by name.</summary>
+    public async Task SignalAsync(string signal) => await ChildProcess.RunAsync(
+        Executables.OnPath("kill", "procps"), "-s", signal, _process.Id.ToString(CultureInfo.InvariantCulture));
+
+    public async ValueTask DisposeAsync() => await _process.DisposeAsync();
+}
+
+/// <summary>A RESULT line.</summary>
+internal sealed record ReceiveResult(DateTimeOffset Time, string Status, JsonElement Values)
+{
+    public bool Completed => Status == "completed";
+
+    public string File => Text("file") ?? throw new InvalidOperationException($"no file in {Values.GetRawText()}");
+
+    public string Machine => Text("machine") ?? "";
+
+    public string Mode => Text("mode") ?? "";
+
+    public string Error => Text("error-desc") ?? "";
+
+    public string ErrorClass => Text("error-class") ?? "";
+
+    public bool ReturnPath => Values.TryGetProperty("return-path", out JsonElement value) && value.GetBoolean();
+
+    public long TotalMilliseconds => Values.GetProperty("total-time").GetInt64();
+
+    public long RamTransferred => Values.GetProperty("ram").GetProperty("transferred").GetInt64();
+
+    public static ReceiveResult Parse(QmpEvent result) =>
+        new(result.Time, result.Status ?? throw new InvalidOperationException($"RESULT without status: {result}"), result.Values);
+
+    public override string ToString() => $"{Status}: {Values.GetRawText()}";
+
+    private string? Text(string name) => Values.TryGetProperty(name, out JsonElement value) ? value.GetString() : null;
+}

@@ -1,0 +1,20 @@
+namespace RdmaMigration.Interop.Harness;
+
+/// <summary>
+/// A folder in memory for sockets, guest memory and captures, gone after the test. RDMAMIG_WORK_DIR moves it away from
+/// /dev/shm.
+/// </summary>
+internal sealed class WorkDirectory : IDisposable
+{
+    public WorkDirectory()
+    {
+        string parent = Environment.GetEnvironmentVariable("RDMAMIG_WORK_DIR") is { Length: > 0 } named ? named : "/dev/shm";
+        FullName = Directory.CreateDirectory(Path.Combine(parent, $"interop-{Environment.ProcessId}-{Path.GetRandomFileName()[..8]}")).FullName;
+    }
+
+    public string FullName { get; }
+
+    public string File(string name) => Path.Combine(FullName, name);
+
+    public void Dispose() => Directory.Delete(FullName, recursive: true);
+}
