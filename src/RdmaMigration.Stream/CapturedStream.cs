@@ -1,0 +1,62 @@
+using System.Buffers;
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Stream;
+
+/// <summary>A machine that has arrived: its RAM blocks, and everything else as the bytes that QEMU sent. Immutable; the RAM blocks stay the handler's.</summary>
+public sealed class CapturedStream
+{
+    private readonly HashSet<int> _leftOut;
+
+    internal CapturedStream(StreamParser parser, RamBlockList blocks)
+    {
+        Configuration = parser.Configuration;
+        Blocks = parser.Blocks;
+        RamBlocks = blocks;
+        RamSectionId = parser.RamSectionId;
+        HasFooters = parser.HasFooters;
+        HasSwitchoverStart = parser.HasSwitchoverStart;
+        SectionsBeforeRam = parser.BeforeRam.AsSequence();
+        SectionsAmidRam = parser.AmidRam.AsSequence();
+        DeviceState = parser.DeviceState.Sections;
+        VmDescription = parser.DeviceState.VmDescription;
+        WhyEnded = parser.DeviceState.WhyEnded;
+        _leftOut = [.. Enumerable.Range(0, blocks.Count).Where(parser.IsLeftOut)];
+    }
+
+    /// <summary>The configuration section.</summary>
+    public StreamConfiguration Configuration { get; }
+
+    /// <summary>The RAM blocks as the source announced them.</summary>
+    public IReadOnlyList<RamBlockDescription> Blocks { get; }
+
+    /// <summary>The RAM blocks that the handler allocated.</summary>
+    public RamBlockList RamBlocks { get; }
+
+    /// <summary>The section id of "ram".</summary>
+    public uint RamSectionId { get; }
+
+    /// <summary>True if sections end with a footer (all machine types since QEMU 2.4).</summary>
+    public bool HasFooters { get; }
+
+    /// <summary>True if the source sent SWITCHOVER_START (machine types since QEMU 10.0).</summary>
+    public bool HasSwitchoverStart { get; }
+
+    /// <summary>Sections of other handlers before the START section of "ram", with headers and footers; usually empty.</summary>
+    public ReadOnlySequence<byte> SectionsBeforeRam { get; }
+
+    /// <summary>Sections of other handlers between the START and the END section of "ram", with headers and footers; usually empty.</summary>
+    public ReadOnlySequence<byte> SectionsAmidRam { get; }
+
+    /// <summary>Everything after the footer of the END section of "ram", up to and including the end marker.</summary>
+    public ReadOnlySequence<byte> DeviceState { get; }
+
+    /// <summary>The vmdescription's JSON text as it came, or null if the machine sends none.</summary>
+    public ReadOnlyMemory<byte>? VmDescription { get; }
+
+    /// <summary>How the end was recognised.</summary>
+    public StreamEnd WhyEnded { get; }
+
+    /// <summary>True if the block is RAM that both sides share through a file and that is not part of the stream (x-ignore-shared).</summary>
+    public bool IsLeftOut(int block) => _leftOut.Contains(block);
+}

@@ -1,0 +1,123 @@
+using System.Buffers;
+
+namespace RdmaMigration.Stream;
+
+/// <summary>Reads magic, version and the configuration section with its subsections (protocol C.2, C.3).</summary>
+internal static class ConfigurationReader
+{
+    private const uint SubsectionVersion = 1;
+    private const uint MaxCapabilities = 64;
+
+    public static void ReadHeader(SourceReader reader)
+    {
+        reader.Step = "header";
+        uint magic = reader.ReadUInt32();
+        if (magic != Wire.Magic)
+        {
+            throw reader.Malformed(0, $"magic 0x{magic:x8} is not QEVM (0x{Wire.Magic:x8}): this is no QEMU migration stream");
+        }
+
+        uint version = reader.ReadUInt32();
+        if (version != Wire.Version)
+        {
+            throw reader.Malformed(4, $"version {version}, only version {Wire.Version} is readable");
+        }
+    }
+
+    public static StreamConfiguration Read(SourceReader reader, int defaultPageSize)
+    {
+        reader.Step = "configuration";
+        if (reader.PeekByte() != SectionType.Configuration)
+        {
+            return new StreamConfiguration(null, defaultPageSize, [], null, default);
+        }
+
+        var encoded = new ChunkedBytes();
+        reader.RecordInto(encoded);
+        reader.ReadByte();
+        string machineType = reader.ReadText(reader.ReadUInt32(), "machine type");
+        int pageSize = defaultPageSize;
+        IReadOnlyList<string> capabilities = [];
+        Guid? uuid = null;
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        while (reader.PeekByte() == SectionType.Subsection)
+        {
+            ulong at = reader.Position;
+            reader.ReadByte();
+            string name = reader.ReadName("subsection name");
+            uint version = reader.ReadUInt32();
+            if (version != SubsectionVersion)
+            {
+                throw reader.Malformed(at, $"subsection '{name}' has version {version}, only {SubsectionVersion} is known");
+            }
+
+            if (!seen.Add(name))
+            {
+                throw reader.Malformed(at, $"subsection '{name}' comes twice");
+            }
+
+            switch (name)
+            {
+                case Wire.PageBitsSubsection:
+                    pageSize = ReadPageSize(reader);
+                    break;
+                case Wire.CapabilitiesSubsection:
+                    capabilities = ReadCapabilities(reader);
+                    break;
+                case Wire.UuidSubsection:
+                    uuid = ReadUuid(reader);
+                    break;
+                default:
+                    throw reader.Unsupported(at, $"unknown subsection '{name}'");
+            }
+        }
+
+        reader.RecordInto(null);
+        return new StreamConfiguration(machineType, pageSize, capabilities, uuid, encoded.AsSequence().ToArray());
+    }
+
+    private static int ReadPageSize(SourceReader reader)
+    {
+        ulong at = reader.Position;
+        uint bits = reader.ReadUInt32();
+        return bits is >= Wire.MinPageBits and <= Wire.MaxPageBits
+            ? 1 << (int)bits
+            : throw reader.Malformed(at, $"target page of {bits} bits, {Wire.MinPageBits} to {Wire.MaxPageBits} are allowed");
+    }
+
+    private static Guid ReadUuid(SourceReader reader)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        reader.ReadExactly(bytes);
+        return new Guid(bytes, bigEndian: true);
+    }
+
+    private static List<string> ReadCapabilities(SourceReader reader)
+    {
+        ulong at = reader.Position;
+        uint count = reader.ReadUInt32();
+        if (count > MaxCapabilities)
+        {
+            throw reader.Malformed(at, $"{count} capabilities, at most {MaxCapabilities} are allowed");
+        }
+
+        var names = new List<string>();
+        for (uint i = 0; i < count; i++)
+        {
+            at = reader.Position;
+            string name = reader.ReadName("capability name");
+            switch (name)
+            {
+                case Wire.IgnoreSharedCapability:
+                    names.Add(name);
+                    break;
+                case Wire.MappedRamCapability:
+                    throw reader.Unsupported(at, "the source has capability mapped-ram on, whose file format is another one: turn it off");
+                default:
+                    throw reader.Unsupported(at, $"unknown capability '{name}'");
+            }
+        }
+
+        return names;
+    }
+}

@@ -1,0 +1,23 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Stream;
+
+/// <summary>
+/// Who takes what an incoming stream carries. Called on the loading thread, in stream order. What a method throws ends
+/// <see cref="IncomingStream.Load"/> and passes through unchanged.
+/// </summary>
+public interface IIncomingHandler
+{
+    /// <summary>The configuration, once, before anything else. Also called when the stream has none.</summary>
+    void OnConfiguration(StreamConfiguration configuration);
+
+    /// <summary>The RAM blocks of the machine, once: allocate them or refuse by throwing.</summary>
+    /// <returns>One block for each description, in the same order and of the same length. It stays the handler's, and must live until the load is over.</returns>
+    RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks);
+
+    /// <summary>A command of right length: OPEN_RETURN_PATH, PING, POSTCOPY_ADVISE, ENABLE_COLO or SWITCHOVER_START. Others never get here.</summary>
+    void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload);
+
+    /// <summary>A control phase follows: returns when the source has sent REGISTER_FINISHED. A source without RDMA refuses by throwing.</summary>
+    void OnHook();
+}

@@ -1,0 +1,88 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Stream;
+
+/// <summary>
+/// Loads one incoming migration stream: decodes it, puts guest memory into the RAM blocks, keeps device state as bytes. Commands and control
+/// phases go to the handler. Used once, by one thread.
+/// </summary>
+public sealed class IncomingStream
+{
+    private readonly StreamParser _parser;
+    private readonly HandlerTarget _target;
+    private bool _isUsed;
+
+    /// <summary>Prepares a load; nothing is read yet.</summary>
+    /// <param name="source">Where the bytes come from; stays the caller's.</param>
+    /// <param name="handler">Who allocates RAM and answers commands.</param>
+    /// <param name="options">Bounds and defaults.</param>
+    public IncomingStream(IStreamSource source, IIncomingHandler handler, IncomingStreamOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(handler);
+        ArgumentNullException.ThrowIfNull(options);
+        _target = new HandlerTarget(handler);
+        _parser = new StreamParser(source, _target, options);
+    }
+
+    /// <summary>
+    /// True while the bytes so far end as those of a machine that sends no vmdescription. If the source then stays silent and connected, the
+    /// stream is over: let <see cref="IStreamSource.Read"/> return 0 after a timeout. Readable from any thread.
+    /// </summary>
+    public bool IsAtPossibleEnd => _parser.DeviceState.IsAtPossibleEnd;
+
+    /// <summary>Reads the whole stream.</summary>
+    /// <returns>The machine. Its RAM blocks are those that the handler returned.</returns>
+    /// <exception cref="StreamFormatException">The stream is malformed, truncated, too large, or uses what is not supported.</exception>
+    /// <exception cref="RamAllocationException">The handler refused the RAM blocks.</exception>
+    /// <exception cref="IOException">The source failed.</exception>
+    public CapturedStream Load()
+    {
+        if (_isUsed)
+        {
+            throw new InvalidOperationException("an IncomingStream loads once");
+        }
+
+        _isUsed = true;
+        _parser.Run();
+        return new CapturedStream(_parser, _target.Blocks);
+    }
+
+    private sealed class HandlerTarget(IIncomingHandler handler) : IStreamTarget
+    {
+        public RamBlockList Blocks { get; private set; } = null!;
+
+        public void OnConfiguration(StreamConfiguration configuration) => handler.OnConfiguration(configuration);
+
+        public void OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks)
+        {
+            Blocks = handler.OnRamBlocks(blocks);
+            if (!Blocks.Select(b => (b.Name, b.Length)).SequenceEqual(blocks.Select(b => (b.Name, b.Length))))
+            {
+                throw new InvalidOperationException($"{handler.GetType().Name}.OnRamBlocks returned other blocks than the stream announced");
+            }
+        }
+
+        public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload) => handler.OnCommand(command, payload);
+
+        public void OnHook() => handler.OnHook();
+
+        public void OnSection(in SectionRecord section)
+        {
+        }
+
+        public Span<byte> Page(int block, ulong offset, int length, PageEncoding encoding) => Blocks[block].Slice(offset, length);
+
+        public void Fill(int block, ulong offset, int length, byte value)
+        {
+            if (value == 0)
+            {
+                Blocks[block].Zero(offset, (ulong)length);
+            }
+            else
+            {
+                Blocks[block].Slice(offset, length).Fill(value);
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+namespace RdmaMigration.Stream;
+
+/// <summary>Bounds and defaults of an incoming stream.</summary>
+public sealed class IncomingStreamOptions
+{
+    /// <summary>
+    /// The most bytes of device state (sections other than "ram", and the vmdescription) that are kept, all together. Default 1 GiB: machines
+    /// without VFIO devices have less than 1 MiB.
+    /// </summary>
+    public ulong MaxDeviceState { get; init; } = 1UL << 30;
+
+    /// <summary>
+    /// Bytes in a target page when the stream does not say: a power of two, 1024 to 65536. Default 4096, which is right for x86, ppc64, s390x
+    /// and riscv.
+    /// </summary>
+    public int TargetPageSize { get; init; } = Wire.DefaultPageSize;
+}

@@ -1,0 +1,93 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Stream;
+
+/// <summary>Counts what a stream contains; pages go into one scratch page.</summary>
+internal sealed class ReportTarget : IStreamTarget
+{
+    private readonly List<string> _commands = [];
+    private readonly List<SectionReport> _sections = [];
+    private byte[] _scratch = [];
+    private BlockCounts[] _counts = [];
+    private ulong _hooks;
+
+    public void OnConfiguration(StreamConfiguration configuration) => _scratch = new byte[configuration.PageSize];
+
+    public void OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks) => _counts = new BlockCounts[blocks.Count];
+
+    public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload) => _commands.Add(command.ToString());
+
+    public void OnHook() => _hooks++;
+
+    public void OnSection(in SectionRecord section)
+    {
+        SectionHeader header = section.Header;
+        _sections.Add(new SectionReport(header.TypeName, header.Id, header.Name, header.InstanceId, header.Version, section.Offset, section.Length));
+    }
+
+    public Span<byte> Page(int block, ulong offset, int length, PageEncoding encoding)
+    {
+        ref BlockCounts counts = ref _counts[block];
+        switch (encoding)
+        {
+            case PageEncoding.Xbzrle:
+                counts.Xbzrle++;
+                break;
+            case PageEncoding.Compressed:
+                counts.Compressed++;
+                break;
+            default:
+                counts.Data++;
+                break;
+        }
+
+        return _scratch;
+    }
+
+    public void Fill(int block, ulong offset, int length, byte value)
+    {
+        ref BlockCounts counts = ref _counts[block];
+        if (value == 0)
+        {
+            counts.Zero++;
+        }
+        else
+        {
+            counts.Fill++;
+        }
+    }
+
+    public StreamReport Report(StreamParser parser)
+    {
+        StreamConfiguration configuration = parser.Configuration;
+        DeviceStateReader state = parser.DeviceState;
+        var blocks = parser.Blocks.Select((block, i) => Describe(block, _counts[i])).ToList();
+        ulong total = parser.Blocks.Aggregate(0UL, (sum, block) => sum + block.Length);
+        return new StreamReport(
+            configuration.MachineType,
+            configuration.PageSize,
+            configuration.Capabilities,
+            configuration.Uuid,
+            parser.HasFooters,
+            _commands,
+            new RamReport(total, _hooks, blocks),
+            _sections,
+            [],
+            state.Sections.Length,
+            state.VmDescription?.Length,
+            parser.TotalBytes,
+            state.WhyEnded);
+    }
+
+    private static RamBlockReport Describe(RamBlockDescription block, in BlockCounts counts) =>
+        new(block.Name, block.Length, block.PageSize, block.GuestAddress, counts.Data, counts.Zero, counts.Fill, counts.Xbzrle, counts.Compressed);
+
+    private struct BlockCounts
+    {
+        public ulong Data;
+        public ulong Zero;
+        public ulong Fill;
+        public ulong Xbzrle;
+        public ulong Compressed;
+    }
+}

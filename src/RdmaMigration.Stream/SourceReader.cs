@@ -1,0 +1,161 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace RdmaMigration.Stream;
+
+/// <summary>
+/// Big-endian reads over a source, through one fixed buffer. The source is asked only when the buffer is empty and a byte is needed, so no
+/// byte is ever waited for that the format does not promise.
+/// </summary>
+internal sealed class SourceReader(IStreamSource source)
+{
+    private const int BufferSize = 64 * 1024;
+
+    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferSize);
+    private int _start;
+    private int _end;
+    private ulong _received;
+    private ChunkedBytes? _recorder;
+
+    /// <summary>What is being read, for errors.</summary>
+    public string Step { get; set; } = "header";
+
+    /// <summary>Offset in the stream of the next byte.</summary>
+    public ulong Position => _received - (ulong)(_end - _start);
+
+    /// <summary>From now on every byte that is read is also appended there; null stops that.</summary>
+    public void RecordInto(ChunkedBytes? recorder) => _recorder = recorder;
+
+    public byte PeekByte()
+    {
+        FillIfEmpty();
+        return _buffer[_start];
+    }
+
+    public byte ReadByte()
+    {
+        FillIfEmpty();
+        byte value = _buffer[_start++];
+        _recorder?.Append([value]);
+        return value;
+    }
+
+    public ushort ReadUInt16()
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(ushort)];
+        ReadExactly(bytes);
+        return BinaryPrimitives.ReadUInt16BigEndian(bytes);
+    }
+
+    public uint ReadUInt32()
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(uint)];
+        ReadExactly(bytes);
+        return BinaryPrimitives.ReadUInt32BigEndian(bytes);
+    }
+
+    public ulong ReadUInt64()
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(ulong)];
+        ReadExactly(bytes);
+        return BinaryPrimitives.ReadUInt64BigEndian(bytes);
+    }
+
+    /// <summary>Fills the span: first with what is buffered, then straight from the source if the rest is large, else through the buffer.</summary>
+    public void ReadExactly(Span<byte> destination)
+    {
+        Span<byte> rest = destination;
+        while (true)
+        {
+            int buffered = Math.Min(_end - _start, rest.Length);
+            _buffer.AsSpan(_start, buffered).CopyTo(rest);
+            _start += buffered;
+            rest = rest[buffered..];
+            if (rest.IsEmpty)
+            {
+                break;
+            }
+
+            if (rest.Length >= Wire.DirectReadLength)
+            {
+                rest = rest[ReadSource(rest)..];
+            }
+            else
+            {
+                FillIfEmpty();
+            }
+        }
+
+        _recorder?.Append(destination);
+    }
+
+    /// <summary>Reads what is there, at least one byte; 0 at the end of the stream.</summary>
+    public int ReadSome(Span<byte> destination)
+    {
+        int buffered = Math.Min(_end - _start, destination.Length);
+        if (buffered == 0)
+        {
+            return ReadSourceOrEnd(destination);
+        }
+
+        _buffer.AsSpan(_start, buffered).CopyTo(destination);
+        _start += buffered;
+        return buffered;
+    }
+
+    /// <summary>Reads u8 n and n bytes of printable ASCII.</summary>
+    public string ReadName(string what) => ReadText(ReadByte(), what);
+
+    /// <summary>Reads <paramref name="length"/> (1..255) bytes of printable ASCII.</summary>
+    public string ReadText(uint length, string what)
+    {
+        ulong at = Position;
+        if (length is 0 or > byte.MaxValue)
+        {
+            throw Malformed(at, $"{what} of {length} bytes, 1 to {byte.MaxValue} are allowed");
+        }
+
+        Span<byte> bytes = stackalloc byte[byte.MaxValue];
+        bytes = bytes[..(int)length];
+        ReadExactly(bytes);
+        return bytes.ContainsAnyExceptInRange((byte)' ', (byte)'~')
+            ? throw Malformed(at, $"{what} is not printable ASCII: {Convert.ToHexStringLower(bytes)}")
+            : Encoding.ASCII.GetString(bytes);
+    }
+
+    public StreamFormatException Malformed(ulong offset, string detail) => new(StreamFault.Malformed, Step, offset, detail);
+
+    public StreamFormatException Unsupported(ulong offset, string detail) => new(StreamFault.Unsupported, Step, offset, detail);
+
+    /// <summary>More bytes of device state than the bound.</summary>
+    public StreamFormatException TooLarge(ulong bound) =>
+        new(StreamFault.TooLarge, Step, Position, $"more than {bound} bytes of device state: raise the bound if the machine really has that much");
+
+    private void FillIfEmpty()
+    {
+        if (_start == _end)
+        {
+            int read = ReadSource(_buffer);
+            _start = 0;
+            _end = read;
+        }
+    }
+
+    private int ReadSource(Span<byte> destination)
+    {
+        int read = ReadSourceOrEnd(destination);
+        return read > 0 ? read : throw new StreamFormatException(StreamFault.Truncated, Step, _received, "the stream is truncated: the source ended here");
+    }
+
+    private int ReadSourceOrEnd(Span<byte> destination)
+    {
+        int read = source.Read(destination);
+        if ((uint)read > (uint)destination.Length)
+        {
+            throw new InvalidOperationException($"{source.GetType().Name}.Read returned {read} for a buffer of {destination.Length} bytes");
+        }
+
+        _received += (ulong)read;
+        return read;
+    }
+}

@@ -1,0 +1,32 @@
+namespace RdmaMigration.Stream;
+
+/// <summary>The configuration section: what both sides must agree on (protocol C.3).</summary>
+public sealed class StreamConfiguration
+{
+    internal StreamConfiguration(string? machineType, int pageSize, IReadOnlyList<string> capabilities, Guid? uuid, ReadOnlyMemory<byte> encoded)
+    {
+        MachineType = machineType;
+        PageSize = pageSize;
+        Capabilities = capabilities;
+        Uuid = uuid;
+        Encoded = encoded;
+    }
+
+    /// <summary>The machine type, such as <c>pc-i440fx-7.2</c>; null if the stream has no configuration section (machine types of QEMU 2.3 and older).</summary>
+    public string? MachineType { get; }
+
+    /// <summary>Bytes in a target page: what the stream says, else the default of <see cref="IncomingStreamOptions.TargetPageSize"/>.</summary>
+    public int PageSize { get; }
+
+    /// <summary>The capabilities that both sides must have alike; usually none.</summary>
+    public IReadOnlyList<string> Capabilities { get; }
+
+    /// <summary>The machine's UUID, if the source has capability validate-uuid.</summary>
+    public Guid? Uuid { get; }
+
+    /// <summary>True if RAM that both sides share through a file may be left out of the stream.</summary>
+    public bool IgnoresShared => Capabilities.Contains(Wire.IgnoreSharedCapability);
+
+    /// <summary>The section's bytes as they arrived, with the marker; empty if there is none.</summary>
+    public ReadOnlyMemory<byte> Encoded { get; }
+}

@@ -1,0 +1,54 @@
+namespace RdmaMigration.Stream;
+
+/// <summary>What is wrong with a stream.</summary>
+public enum StreamFault
+{
+    /// <summary>Bytes that no QEMU sends: a wrong magic, an unknown marker, a length out of bounds.</summary>
+    Malformed,
+
+    /// <summary>The source ended in the middle.</summary>
+    Truncated,
+
+    /// <summary>Correct, but something that is not loaded here: postcopy, multifd, mapped-ram.</summary>
+    Unsupported,
+
+    /// <summary>More device state than <see cref="IncomingStreamOptions.MaxDeviceState"/> allows.</summary>
+    TooLarge,
+}
+
+/// <summary>A migration stream cannot be read. The message names the step, what was found, the bound, and the offset.</summary>
+public sealed class StreamFormatException : IOException
+{
+    /// <summary>Creates the exception.</summary>
+    /// <param name="fault">What is wrong.</param>
+    /// <param name="step">What was being read.</param>
+    /// <param name="offset">Offset in the stream, in bytes from its first.</param>
+    /// <param name="detail">The value found and the bound.</param>
+    public StreamFormatException(StreamFault fault, string step, ulong offset, string detail)
+        : this(fault, step, offset, detail, null)
+    {
+    }
+
+    /// <summary>Creates the exception with its cause.</summary>
+    /// <param name="fault">What is wrong.</param>
+    /// <param name="step">What was being read.</param>
+    /// <param name="offset">Offset in the stream, in bytes from its first.</param>
+    /// <param name="detail">The value found and the bound.</param>
+    /// <param name="cause">What a decoder said, or null.</param>
+    public StreamFormatException(StreamFault fault, string step, ulong offset, string detail, Exception? cause)
+        : base($"{step}: {detail} (stream offset 0x{offset:x})", cause)
+    {
+        Fault = fault;
+        Step = step;
+        Offset = offset;
+    }
+
+    /// <summary>What is wrong.</summary>
+    public StreamFault Fault { get; }
+
+    /// <summary>What was being read.</summary>
+    public string Step { get; }
+
+    /// <summary>Offset in the stream, in bytes from its first.</summary>
+    public ulong Offset { get; }
+}

@@ -1,0 +1,18 @@
+namespace RdmaMigration.Stream;
+
+/// <summary>Reads a migration stream for a person: what machine, how much memory, which devices. Guest RAM is not allocated.</summary>
+public static class StreamInspector
+{
+    /// <summary>Reads the whole stream and reports.</summary>
+    /// <exception cref="StreamFormatException">The stream is malformed or truncated.</exception>
+    /// <exception cref="IOException">The source failed.</exception>
+    public static StreamReport Inspect(IStreamSource source, IncomingStreamOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(options);
+        var target = new ReportTarget();
+        var parser = new StreamParser(source, target, options);
+        parser.Run();
+        return target.Report(parser);
+    }
+}

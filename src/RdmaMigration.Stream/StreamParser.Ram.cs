@@ -1,0 +1,211 @@
+using System.IO.Compression;
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Stream;
+
+/// <summary>The "ram" sections: entries up to EOS (protocol C.4).</summary>
+internal sealed partial class StreamParser
+{
+    /// <summary>zlib's compressBound adds less than this to a page.</summary>
+    private const int MaxCompressionOverhead = 128;
+
+    private RamBlockDescription[] _blocks = [];
+    private Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _blockIndexes;
+    private bool[] _blockMentioned = [];
+    private bool _sawHook;
+    private int _pageSize;
+    private ulong _flagMask;
+    private int _currentBlock = -1;
+    private ulong? _pushedBackEntry;
+
+    /// <summary>
+    /// True if the stream left the block out: capability x-ignore-shared is on, no page of it came inline, and none can have come by RDMA.
+    /// </summary>
+    public bool IsLeftOut(int block) => Configuration.IgnoresShared && !_sawHook && !_blockMentioned[block];
+
+    private void SetPageSize(int pageSize)
+    {
+        _pageSize = pageSize;
+        _flagMask = (ulong)pageSize - 1;
+    }
+
+    private void ReadRamStart(in SectionHeader header, ulong at)
+    {
+        _reader.Step = header.Step;
+        if (_ramHeader is not null)
+        {
+            throw _reader.Malformed(at, "a second START section of 'ram'");
+        }
+
+        if (header.Version != Wire.RamVersion)
+        {
+            throw _reader.Malformed(at, $"version {header.Version}, only version {Wire.RamVersion} is known");
+        }
+
+        _ramHeader = header;
+        ReadRamSection(header, at);
+        if (_blocks.Length == 0)
+        {
+            throw _reader.Malformed(at, "the START section of 'ram' has no block list");
+        }
+    }
+
+    private void ReadRamSection(in SectionHeader header, ulong at)
+    {
+        _reader.Step = header.Step;
+        while (ReadRamEntry(header.Type))
+        {
+        }
+
+        ReadFooter(header.Id);
+        _target.OnSection(new SectionRecord(header, at, _reader.Position - at));
+    }
+
+    /// <summary>Reads one entry; false if it was EOS.</summary>
+    private bool ReadRamEntry(byte sectionType)
+    {
+        ulong at = _reader.Position;
+        ulong entry = _pushedBackEntry ?? _reader.ReadUInt64();
+        _pushedBackEntry = null;
+        ulong flags = entry & _flagMask;
+        ulong offset = entry & ~_flagMask;
+        bool sameBlock = (flags & RamFlags.Continue) != 0;
+        switch (flags & ~RamFlags.Continue)
+        {
+            case RamFlags.Zero:
+                SelectPage(sameBlock, offset, at);
+                _target.Fill(_currentBlock, offset, _pageSize, _reader.ReadByte());
+                return true;
+            case RamFlags.Page:
+                SelectPage(sameBlock, offset, at);
+                _reader.ReadExactly(_target.Page(_currentBlock, offset, _pageSize, PageEncoding.Plain));
+                return true;
+            case RamFlags.Xbzrle:
+                SelectPage(sameBlock, offset, at);
+                ReadXbzrle(_target.Page(_currentBlock, offset, _pageSize, PageEncoding.Xbzrle));
+                return true;
+            case RamFlags.CompressPage:
+                SelectPage(sameBlock, offset, at);
+                ReadCompressed(_target.Page(_currentBlock, offset, _pageSize, PageEncoding.Compressed));
+                return true;
+            case RamFlags.MemSize when !sameBlock && sectionType == SectionType.Start && _blocks.Length == 0:
+                ReadBlockList(offset);
+                return true;
+            case RamFlags.Hook when entry == RamFlags.Hook:
+                ReadHook(at);
+                return true;
+            case RamFlags.EndOfSection when entry == RamFlags.EndOfSection:
+                return false;
+            case RamFlags.MultifdFlush:
+                throw _reader.Unsupported(at, "the source has capability multifd on, whose pages do not come on this channel: turn it off");
+            default:
+                throw _reader.Malformed(at, $"RAM entry 0x{entry:x16} is unknown or not allowed here");
+        }
+    }
+
+    private void ReadHook(ulong at)
+    {
+        if (_blocks.Length == 0)
+        {
+            throw _reader.Malformed(at, "a HOOK before the block list");
+        }
+
+        _sawHook = true;
+        _target.OnHook();
+    }
+
+    /// <summary>Reads the block id unless the entry continues the last block, and checks that the page lies in the block.</summary>
+    private void SelectPage(bool sameBlock, ulong offset, ulong at)
+    {
+        if (!sameBlock)
+        {
+            _currentBlock = ReadBlockId(at);
+            _blockMentioned[_currentBlock] = true;
+        }
+        else if (_currentBlock < 0)
+        {
+            throw _reader.Malformed(at, "a CONTINUE entry before any block is named");
+        }
+
+        ulong length = _blocks[_currentBlock].Length;
+        if (offset >= length || length - offset < (ulong)_pageSize)
+        {
+            throw _reader.Malformed(at, $"page at 0x{offset:x} is outside RAM block '{_blocks[_currentBlock].Name}' of 0x{length:x} bytes");
+        }
+    }
+
+    private int ReadBlockId(ulong at)
+    {
+        int length = _reader.ReadByte();
+        Span<byte> bytes = stackalloc byte[byte.MaxValue];
+        Span<char> name = stackalloc char[byte.MaxValue];
+        bytes = bytes[..length];
+        _reader.ReadExactly(bytes);
+        for (int i = 0; i < length; i++)
+        {
+            name[i] = (char)bytes[i];
+        }
+
+        if (_blocks.Length > 0 && _blockIndexes.TryGetValue(name[..length], out int index))
+        {
+            return index;
+        }
+
+        throw _reader.Malformed(at, $"RAM block '{Printable(name[..length])}' is not in the block list");
+    }
+
+    private void ReadXbzrle(Span<byte> page)
+    {
+        const byte XbzrleEncoding = 0x01;
+        ulong at = _reader.Position;
+        byte encoding = _reader.ReadByte();
+        ushort length = _reader.ReadUInt16();
+        if (encoding != XbzrleEncoding || length > _pageSize)
+        {
+            throw _reader.Malformed(at, $"XBZRLE page: encoding {encoding} and {length} bytes, expected {XbzrleEncoding} and at most {_pageSize}");
+        }
+
+        Span<byte> encoded = EntryScratch()[..length];
+        _reader.ReadExactly(encoded);
+        if (!Xbzrle.TryDecode(encoded, page))
+        {
+            throw _reader.Malformed(at, $"XBZRLE page of {length} bytes does not decode within a page of {_pageSize} bytes");
+        }
+    }
+
+    private void ReadCompressed(Span<byte> page)
+    {
+        ulong at = _reader.Position;
+        uint length = _reader.ReadUInt32();
+        if (length > _pageSize + MaxCompressionOverhead)
+        {
+            throw _reader.Malformed(at, $"compressed page of {length} bytes, at most {_pageSize + MaxCompressionOverhead} are allowed");
+        }
+
+        _reader.ReadExactly(EntryScratch()[..(int)length]);
+        using var memory = new MemoryStream(_entryScratch!, 0, (int)length, writable: false);
+        using var zlib = new ZLibStream(memory, CompressionMode.Decompress);
+        try
+        {
+            zlib.ReadExactly(page);
+        }
+        catch (Exception e) when (e is InvalidDataException or EndOfStreamException)
+        {
+            throw new StreamFormatException(
+                StreamFault.Malformed, _reader.Step, at, $"compressed page of {length} bytes does not decompress to {_pageSize} bytes", e);
+        }
+    }
+
+    private byte[]? _entryScratch;
+
+    private Span<byte> EntryScratch() => _entryScratch ??= new byte[_pageSize + MaxCompressionOverhead];
+
+    private static string Printable(ReadOnlySpan<char> name) =>
+        string.Create(name.Length, name, (to, from) =>
+        {
+            for (int i = 0; i < to.Length; i++)
+            {
+                to[i] = from[i] is >= ' ' and <= '~' ? from[i] : '?';
+            }
+        });
+}

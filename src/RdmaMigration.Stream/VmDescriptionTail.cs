@@ -1,0 +1,121 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text.Json;
+
+namespace RdmaMigration.Stream;
+
+/// <summary>
+/// Looks for the end marker and a vmdescription (00, 06, be32 length, JSON) that ends exactly at the last byte that has arrived. Each byte is
+/// looked at once, however small the pieces; a text is parsed only when its length fits.
+/// </summary>
+internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
+{
+    /// <summary>Bytes of the vmdescription's marker and length.</summary>
+    public const int HeaderLength = 1 + sizeof(uint);
+
+    /// <summary>The longest vmdescription that is recognised; real ones have some 100 KiB.</summary>
+    private const uint MaxLength = 16 << 20;
+
+    // Device state may contain the byte pattern by chance or by a guest's intent. The true one is the last in the stream, so remembering the
+    // latest few is enough, and bounds the work.
+    private const int MaxCandidates = 16;
+
+    private readonly Queue<(long Start, long End)> _candidates = new(MaxCandidates);
+    private long _scanned;
+
+    /// <summary>To be called after each growth. The JSON text, if the bytes end with it.</summary>
+    public ReadOnlySequence<byte>? Find()
+    {
+        Scan();
+        foreach ((long start, long end) in _candidates)
+        {
+            if (end == bytes.Length && IsJson(bytes.AsSequence().Slice(start)))
+            {
+                return bytes.AsSequence().Slice(start);
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>True if the bytes end with an end marker that nothing has to follow.</summary>
+    public bool EndsWithMarker()
+    {
+        long marker = bytes.Length - 1;
+        return marker >= 0 && bytes[marker] == SectionType.EndOfFile && IsPrecededByFooter(marker);
+    }
+
+    /// <summary>Remembers each place where marker, length and first character of a vmdescription stand.</summary>
+    private void Scan()
+    {
+        // Position p is that of the 0x06; p + 5 is the text's first character.
+        long last = bytes.Length - 1 - HeaderLength;
+        for (long p = Math.Max(_scanned, 1); p <= last; p++)
+        {
+            ReadOnlySpan<byte> run = bytes.ContiguousFrom(p);
+            int found = run[..(int)Math.Min(run.Length, last - p + 1)].IndexOf(SectionType.VmDescription);
+            if (found < 0)
+            {
+                p += Math.Min(run.Length, last - p + 1) - 1;
+                continue;
+            }
+
+            p += found;
+            if (bytes[p - 1] == SectionType.EndOfFile && IsPrecededByFooter(p - 1))
+            {
+                Consider(p + HeaderLength);
+            }
+        }
+
+        _scanned = Math.Max(_scanned, last + 1);
+    }
+
+    private void Consider(long start)
+    {
+        Span<byte> encoded = stackalloc byte[sizeof(uint)];
+        for (int i = 0; i < encoded.Length; i++)
+        {
+            encoded[i] = bytes[start - sizeof(uint) + i];
+        }
+
+        uint length = BinaryPrimitives.ReadUInt32BigEndian(encoded);
+        if (length is < 2 or > MaxLength || bytes[start] is not ((byte)'{' or (byte)'"'))
+        {
+            return;
+        }
+
+        if (_candidates.Count == MaxCandidates)
+        {
+            _candidates.Dequeue();
+        }
+
+        _candidates.Enqueue((start, start + length));
+    }
+
+    private bool IsPrecededByFooter(long marker) =>
+        !hasFooters || marker == 0 || (marker >= SectionType.FooterLength && bytes[marker - SectionType.FooterLength] == SectionType.Footer);
+
+    /// <summary>True for a JSON object, also for one without its opening brace (QEMU 8.2 and later send that with send-configuration off).</summary>
+    private static bool IsJson(ReadOnlySequence<byte> text)
+    {
+        if (text.FirstSpan[0] == (byte)'"')
+        {
+            byte[] whole = [(byte)'{', .. text.ToArray()];
+            text = new ReadOnlySequence<byte>(whole);
+        }
+
+        var reader = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = VmDescriptionReader.MaxDepth });
+        try
+        {
+            while (reader.Read())
+            {
+            }
+
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+}
