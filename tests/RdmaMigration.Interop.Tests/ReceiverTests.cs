@@ -1,0 +1,71 @@
+using System.Globalization;
+using RdmaMigration.Interop.Harness;
+
+namespace RdmaMigration.Interop;
+
+/// <summary>What all tests of `rdmamig receive` share: a folder, machines of known memory, and a place to say what was measured.</summary>
+public abstract class ReceiverTests : IDisposable
+{
+    private int _machines;
+
+    private protected WorkDirectory Work { get; } = new();
+
+    public void Dispose()
+    {
+        Work.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Starts a paused machine whose RAM is random, with zero pages.</summary>
+    private protected async Task<QemuMachine> StartSourceAsync(string machineType, int mebibytes, double zeroShare = 0.25)
+    {
+        QemuOptions options = NewMachine(machineType, mebibytes);
+        GuestMemory.Fill(options.MemoryFile, mebibytes, seed: (ulong)(1000 + _machines), zeroShare);
+        return await StartAsync(options);
+    }
+
+    /// <summary>Starts a running machine that dirties 8 MiB of its RAM for ever; it does so when this returns.</summary>
+    private protected async Task<QemuMachine> StartDirtyingSourceAsync(string machineType, int mebibytes)
+    {
+        QemuOptions options = NewMachine(machineType, mebibytes);
+        options = options with { Paused = false, BootImage = Work.File($"{options.Name}.boot") };
+        DirtyingGuest.WriteImage(options.BootImage!, first: 16 << 20, end: 24 << 20);
+        GuestMemory.Fill(options.MemoryFile, mebibytes, seed: (ulong)(1000 + _machines), zeroShare: 0.25);
+        QemuMachine machine = await StartAsync(options);
+        await machine.GuestWritesAsync();
+        return machine;
+    }
+
+    /// <summary>A folder to receive into, as the command line wants it.</summary>
+    private protected string NewFolder(string name) => Directory.CreateDirectory(Work.File(name)).FullName + "/";
+
+    /// <summary>Migrates a small machine and checks it: what a receiver must still be able to do after whatever happened before.</summary>
+    private protected async Task NextMigrationWorksAsync(RdmamigProcess receiver, int mebibytes = 8)
+    {
+        int from = receiver.Events.Count;
+        await using QemuMachine source = await StartSourceAsync("pc", mebibytes);
+        MigrationOutcome outcome = await source.MigrateAsync(receiver.Uri);
+        ReceiveResult result = await receiver.ResultAsync(from);
+        Assert.True(result.Completed, $"{result}\n{receiver.Process.Errors}");
+        Assert.Equal("completed", outcome.Status);
+        await Restoration.IsIdenticalAsync(source, result.File, Work);
+        File.Delete(result.File);
+        File.Delete(source.Options.MemoryFile);
+    }
+
+    /// <summary>Prints a line beside the test's result.</summary>
+    private protected static void Measured(string line) => TestContext.Current.TestOutputHelper?.WriteLine(line);
+
+    private static async Task<QemuMachine> StartAsync(QemuOptions options)
+    {
+        QemuMachine machine = await QemuMachine.StartAsync(options);
+        await machine.SetLimitsAsync(RdmaAddress.Unlimited);
+        return machine;
+    }
+
+    private QemuOptions NewMachine(string machineType, int mebibytes)
+    {
+        string name = string.Create(CultureInfo.InvariantCulture, $"source{++_machines}");
+        return new QemuOptions(name, machineType, mebibytes) { MemoryFile = Work.File($"{name}.ram") };
+    }
+}

@@ -1,0 +1,197 @@
+using System.Net;
+using System.Net.Sockets;
+using RdmaMigration.Interop.Harness;
+
+namespace RdmaMigration.Interop;
+
+/// <summary>What cannot work is refused in clear words, the source keeps its machine, and the next connection is served.</summary>
+[Trait("needs", "rdma")]
+public sealed class RefusalTests : ReceiverTests
+{
+    [Fact]
+    public async Task A_TCP_client_is_no_disturbance()
+    {
+        int port = RdmaAddress.NextPort();
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.Uri(port), NewFolder("captures"));
+
+        using (var client = new TcpClient())
+        {
+            // RoCE listens on no TCP port; on iWARP the connection comes and is dropped.
+            SocketException? refused = await Record.ExceptionAsync(
+                () => client.ConnectAsync(new IPEndPoint(RdmaAddress.Host, port), TestContext.Current.CancellationToken).AsTask()) as SocketException;
+            Assert.True(refused is null || refused.SocketErrorCode == SocketError.ConnectionRefused, $"{refused}");
+        }
+
+        await NextMigrationWorksAsync(receiver);
+    }
+
+    [Fact]
+    public async Task A_port_in_use_is_said_and_ends_with_code_3()
+    {
+        string uri = RdmaAddress.NextUri();
+        await using RdmamigProcess first = await RdmamigProcess.ListenAsync(uri, NewFolder("captures"));
+        await using RdmamigProcess second = RdmamigProcess.Start(uri, Work.File("other"));
+
+        Assert.Equal(3, await second.Process.WaitForExitAsync(Deadlines.Start));
+
+        Assert.Contains("in use", second.Process.Errors, StringComparison.OrdinalIgnoreCase);
+        await NextMigrationWorksAsync(first);
+    }
+
+    [Fact]
+    public async Task A_machine_above_max_ram_is_refused_before_its_memory_comes()
+    {
+        await using RdmamigProcess receiver =
+            await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"), ["--max-ram", "32M"]);
+
+        ReceiveResult result = await FailsAsync(receiver, await StartSourceAsync("pc", 64));
+
+        Assert.Contains("max-ram", result.Error, StringComparison.Ordinal);
+        await NextMigrationWorksAsync(receiver);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Too_little_lockable_memory_is_said_with_the_limit_and_the_need(bool pinAll)
+    {
+        // root may lock anything unless it gives that capability away.
+        string[] limited =
+        [
+            Executables.OnPath("prlimit", "util-linux"), "--memlock=16777216:16777216",
+            Executables.OnPath("setpriv", "util-linux"), "--bounding-set", "-ipc_lock", "--",
+        ];
+        await using RdmamigProcess receiver =
+            await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"), wrapper: limited);
+        QemuMachine source = await StartSourceAsync("pc", 64, zeroShare: 0);
+        await source.SetCapabilitiesAsync(("rdma-pin-all", pinAll));
+
+        ReceiveResult result = await FailsAsync(receiver, source);
+
+        Assert.Contains("memlock", result.Error, StringComparison.OrdinalIgnoreCase);
+        Assert.Matches("16384|16 MiB|16\\.0 MiB|16777216", result.Error);
+        await NextMigrationWorksAsync(receiver);
+    }
+
+    [Fact]
+    public async Task A_full_disk_fails_the_migration_and_the_source_keeps_its_machine()
+    {
+        string folder = NewFolder("small");
+        string mount = Executables.OnPath("mount", "mount");
+        Assert.Equal((0, ""), await ChildProcess.RunAsync(mount, "-t", "tmpfs", "-o", "size=24M", "tmpfs", folder));
+        try
+        {
+            await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), folder);
+            await using QemuMachine source = await StartSourceAsync("pc", 64, zeroShare: 0);
+            await source.SetCapabilitiesAsync(("postcopy-ram", true));
+
+            MigrationOutcome outcome = await source.MigrateAsync(receiver.Uri);
+            ReceiveResult result = await receiver.ResultAsync();
+
+            Assert.Equal("failed", outcome.Status);
+            Assert.Equal("failed", result.Status);
+            Assert.Contains("space", result.Error, StringComparison.OrdinalIgnoreCase);
+            await source.ContinueAsync();
+            Assert.Equal("running", await source.RunStateAsync());
+            await NextMigrationWorksAsync(receiver);
+        }
+        finally
+        {
+            Assert.Equal((0, ""), await ChildProcess.RunAsync(Executables.OnPath("umount", "mount"), folder));
+        }
+    }
+
+    [Fact]
+    public async Task A_target_folder_that_is_gone_is_named()
+    {
+        string folder = NewFolder("captures");
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), folder);
+        Directory.Delete(folder);
+
+        ReceiveResult result = await FailsAsync(receiver, await StartSourceAsync("pc", 8));
+
+        Assert.Contains("captures", result.Error, StringComparison.Ordinal);
+        Directory.CreateDirectory(folder);
+        await NextMigrationWorksAsync(receiver);
+    }
+
+    [Fact]
+    public async Task A_source_outside_the_allowed_networks_is_turned_away_at_once()
+    {
+        await using RdmamigProcess receiver =
+            await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"), ["--allow", "192.0.2.0/24"]);
+        await using QemuMachine source = await StartSourceAsync("pc", 8);
+
+        Assert.NotEqual("completed", await MigrationStatusAsync(source, receiver.Uri));
+
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Work.File("captures")));
+        Assert.DoesNotContain(receiver.Events.Snapshot(), e => e is { Name: "MIGRATION", Status: "active" });
+    }
+
+    [Theory]
+    [InlineData("INT")]
+    [InlineData("TERM")]
+    public async Task A_signal_cancels_tells_the_source_and_leaves_no_file(string signal)
+    {
+        string folder = NewFolder("captures");
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), folder);
+        await using QemuMachine source = await StartSourceAsync("pc", 64, zeroShare: 0);
+        await source.SetLimitsAsync(8 << 20);
+        await source.StartMigrationAsync(receiver.Uri);
+        await receiver.Events.FirstAsync(e => e is { Name: "MIGRATION", Status: "active" }, 0, Deadlines.Migration, "active");
+
+        await receiver.SignalAsync(signal);
+
+        Assert.Equal(130, await receiver.Process.WaitForExitAsync(Deadlines.Answer));
+        Assert.Equal("failed", (await source.MigrationOutcomeAsync(0)).Status);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(folder));
+        await source.ContinueAsync();
+        Assert.Equal("running", await source.RunStateAsync());
+    }
+
+    [Fact]
+    public async Task A_source_that_cancels_is_a_failure_here_and_can_migrate_again()
+    {
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"));
+        await using QemuMachine source = await StartSourceAsync("pc", 64, zeroShare: 0);
+        await source.SetLimitsAsync(8 << 20);
+        await source.StartMigrationAsync(receiver.Uri);
+        await receiver.Events.FirstAsync(e => e is { Name: "MIGRATION", Status: "active" }, 0, Deadlines.Migration, "active");
+
+        await source.Monitor.ExecuteAsync("migrate_cancel");
+
+        Assert.NotEqual("completed", (await receiver.ResultAsync()).Status);
+        Assert.Equal("cancelled", (await source.MigrationEndAsync(0)).Status);
+        await source.SetLimitsAsync(RdmaAddress.Unlimited);
+        int from = receiver.Events.Count;
+        Assert.Equal("completed", (await source.MigrateAsync(receiver.Uri)).Status);
+        ReceiveResult second = await receiver.ResultAsync(from);
+        Assert.True(second.Completed, $"{second}");
+        await Restoration.IsIdenticalAsync(source, second.File, Work);
+    }
+
+    private static async Task<ReceiveResult> FailsAsync(RdmamigProcess receiver, QemuMachine started)
+    {
+        await using QemuMachine source = started;
+        int from = receiver.Events.Count;
+        await MigrationStatusAsync(source, receiver.Uri);
+        ReceiveResult result = await receiver.ResultAsync(from);
+        Assert.Equal("failed", result.Status);
+        Measured($"{result.ErrorClass}: {result.Error}");
+        File.Delete(source.Options.MemoryFile);
+        return result;
+    }
+
+    // A refused connection is an error of the command itself, a later failure is the migration's status.
+    private static async Task<string> MigrationStatusAsync(QemuMachine source, string uri)
+    {
+        try
+        {
+            return (await source.MigrateAsync(uri)).Status;
+        }
+        catch (QmpException refused)
+        {
+            return refused.Reason;
+        }
+    }
+}
