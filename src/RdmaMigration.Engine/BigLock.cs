@@ -1,0 +1,66 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>
+/// The big lock: whoever changes what monitor commands can see holds it. It is explicit: code that runs with it says so with
+/// <see cref="AssertHeld"/>, and channel IO and joins say the opposite with <see cref="AssertNotHeld"/>. Not recursive.
+/// </summary>
+public sealed class BigLock
+{
+    private static readonly Meter s_meter = new("RdmaMigration.Engine");
+
+    private static readonly Histogram<double> s_hold = s_meter.CreateHistogram<double>(
+        "rdmamig_biglock_hold_seconds", "s", "How long the big lock was held, by the place that took it.");
+
+    private readonly object _gate = new();
+    private string _site = "";
+    private long _since;
+
+    /// <summary>The current thread holds it.</summary>
+    public bool IsHeld => Monitor.IsEntered(_gate);
+
+    /// <summary>Blocks for the lock.</summary>
+    /// <param name="site">The place, for the hold-time histogram.</param>
+    /// <exception cref="InvalidOperationException">The thread holds it already.</exception>
+    public void Acquire([CallerMemberName] string site = "")
+    {
+        AssertNotHeld();
+        Monitor.Enter(_gate);
+        _site = site;
+        _since = Stopwatch.GetTimestamp();
+    }
+
+    /// <summary>Releases the lock.</summary>
+    /// <exception cref="InvalidOperationException">The thread does not hold it.</exception>
+    public void Release()
+    {
+        AssertHeld();
+        double seconds = Stopwatch.GetElapsedTime(_since).TotalSeconds;
+        string site = _site;
+        Monitor.Exit(_gate);
+        s_hold.Record(seconds, new KeyValuePair<string, object?>("site", site));
+    }
+
+    /// <summary>States that the current thread holds the lock.</summary>
+    /// <exception cref="InvalidOperationException">It does not, which is a defect.</exception>
+    public void AssertHeld([CallerMemberName] string site = "")
+    {
+        if (!IsHeld)
+        {
+            throw new InvalidOperationException($"{site} runs without the big lock on thread '{Thread.CurrentThread.Name}'");
+        }
+    }
+
+    /// <summary>States that the current thread does not hold the lock.</summary>
+    /// <exception cref="InvalidOperationException">It does, which is a defect.</exception>
+    public void AssertNotHeld([CallerMemberName] string site = "")
+    {
+        if (IsHeld)
+        {
+            throw new InvalidOperationException($"{site} runs with the big lock held, taken by {_site}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+using RdmaMigration.Stream;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>
+/// The stream's reader over the channel. A source without a return path ends by disconnecting, and so does one that is killed: the stream knows which,
+/// so a disconnect is the end of the bytes here and <see cref="Disconnected"/> keeps the reason.
+/// </summary>
+internal sealed class ChannelSource(RdmaIncomingChannel channel) : IStreamSource
+{
+    /// <summary>The disconnect that ended the bytes, or null.</summary>
+    public ConnectionLostException? Disconnected { get; private set; }
+
+    public int Read(Span<byte> buffer)
+    {
+        try
+        {
+            return channel.Read(buffer);
+        }
+        catch (ConnectionLostException lost) when (lost.Loss is ConnectionLoss.Disconnected)
+        {
+            Disconnected = lost;
+            return 0;
+        }
+    }
+}

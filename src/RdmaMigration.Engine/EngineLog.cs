@@ -1,0 +1,25 @@
+using Microsoft.Extensions.Logging;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>What the engine logs. Trace points carry QEMU's names as event names.</summary>
+internal static partial class EngineLog
+{
+    [LoggerMessage(1, LogLevel.Information, "{Peer} connected over {Device}, {Mode}")]
+    public static partial void Connected(ILogger log, string peer, string device, string mode);
+
+    [LoggerMessage(2, LogLevel.Debug, "the stream of {Peer} is loaded", EventName = "vmstate_downtime_checkpoint dst-precopy-loadvm-completed")]
+    public static partial void LoadCompleted(ILogger log, string peer);
+
+    [LoggerMessage(3, LogLevel.Error, "load of migration failed: {Reason}")]
+    public static partial void LoadFailed(ILogger log, string? reason);
+
+    [LoggerMessage(4, LogLevel.Debug, "ret {Ret} postcopy-state {PostcopyState}", EventName = "process_incoming_migration_end")]
+    public static partial void Ended(ILogger log, int ret, string postcopyState);
+
+    [LoggerMessage(5, LogLevel.Warning, "the source {Peer} could not be told how it ended: {Reason}")]
+    public static partial void SourceNotTold(ILogger log, string peer, string reason);
+
+    [LoggerMessage(6, LogLevel.Critical, "a defect ended the migration")]
+    public static partial void Defect(ILogger log, Exception defect);
+}

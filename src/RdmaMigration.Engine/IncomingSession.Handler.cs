@@ -1,0 +1,77 @@
+using System.Buffers.Binary;
+using RdmaMigration.Memory;
+using RdmaMigration.Stream;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <content>What the stream finds, on the receive thread.</content>
+internal sealed partial class IncomingSession : IIncomingHandler
+{
+    /// <summary>A source opens its second connection before it starts the stream; only our own sight of it may lag behind.</summary>
+    private static readonly TimeSpan s_returnPathArrival = TimeSpan.FromSeconds(5);
+
+    private volatile bool _streamBegun;
+
+    /// <inheritdoc/>
+    public void OnConfiguration(StreamConfiguration configuration)
+    {
+        _streamBegun = true;
+        lock (_gate)
+        {
+            _machine = configuration.MachineType;
+        }
+    }
+
+    /// <inheritdoc/>
+    public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks)
+    {
+        RamBlockList allocated = RamBlockList.Allocate(blocks, _options.MaxRam);
+        lock (_gate)
+        {
+            _blocks = allocated;
+            _arrival = _channel.PinAll ? new RamArrival(allocated) : null;
+        }
+
+        _channel.SetRamBlocks(allocated);
+        return allocated;
+    }
+
+    /// <inheritdoc/>
+    public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload)
+    {
+        switch (command)
+        {
+            case MigrationCommand.OpenReturnPath:
+                ReturnPathChannel channel = _channel.WaitForReturnPath(s_returnPathArrival)
+                    ?? throw new ControlProtocolException($"OPEN_RETURN_PATH: the source {_channel.Peer} has opened no second connection");
+                _returnPath = new ReturnPath(channel, _options.ReturnPathTimeout);
+                if (_options.SwitchoverAck)
+                {
+                    _returnPath.SendSwitchoverAck();
+                }
+
+                break;
+            case MigrationCommand.Ping:
+                ReturnPath path = _returnPath ?? throw new ControlProtocolException($"PING: the source {_channel.Peer} has opened no return path");
+                path.SendPong(BinaryPrimitives.ReadUInt32BigEndian(payload));
+                break;
+            default:
+                // The others say what the rest of the stream looks like, which the stream's reader has noted.
+                break;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnHook()
+    {
+        // Refused here, the source still runs its machine; refused after its last byte, it may have let go of it.
+        ulong resident = 0;
+        foreach (RamBlock block in _blocks!)
+        {
+            resident += block.ResidentBytes;
+        }
+
+        _file!.CheckRoom(resident);
+    }
+}

@@ -1,0 +1,103 @@
+namespace RdmaMigration.Engine;
+
+/// <summary>What a capture is at.</summary>
+public enum MigrationPhase
+{
+    /// <summary>Nothing is under way.</summary>
+    Idle,
+
+    /// <summary>RAM arrives.</summary>
+    Ram,
+
+    /// <summary>Device state arrives.</summary>
+    Device,
+
+    /// <summary>The capture is written.</summary>
+    Saving,
+}
+
+/// <summary>The kind of a failure, for programs; people read the description.</summary>
+public enum MigrationErrorClass
+{
+    /// <summary>The source went away.</summary>
+    Disconnected,
+
+    /// <summary>The source's host does not answer.</summary>
+    Unreachable,
+
+    /// <summary>The source broke the RDMA control protocol.</summary>
+    Protocol,
+
+    /// <summary>The source sent a migration stream that cannot be read.</summary>
+    Stream,
+
+    /// <summary>RAM cannot be allocated or registered, or is more than allowed.</summary>
+    Memory,
+
+    /// <summary>The capture cannot be written.</summary>
+    Storage,
+
+    /// <summary>It took too long.</summary>
+    Timeout,
+
+    /// <summary>Somebody here cancelled it.</summary>
+    Cancelled,
+
+    /// <summary>A defect of this program.</summary>
+    Internal,
+}
+
+/// <summary>What query-migrate tells of the migration that runs or ran last. A snapshot; it does not change.</summary>
+public sealed record MigrationInfo
+{
+    /// <summary>QEMU's status.</summary>
+    public required MigrationStatus Status { get; init; }
+
+    /// <summary>What it is at.</summary>
+    public MigrationPhase Phase { get; init; }
+
+    /// <summary>The source's address and port.</summary>
+    public string? Peer { get; init; }
+
+    /// <summary>The source had all RAM registered at the start.</summary>
+    public bool PinAll { get; init; }
+
+    /// <summary>The source opened a return path.</summary>
+    public bool ReturnPath { get; init; }
+
+    /// <summary>The machine type, once the stream has named it.</summary>
+    public string? Machine { get; init; }
+
+    /// <summary>Bytes of RAM in the source's list; 0 before it came.</summary>
+    public long RamTotal { get; init; }
+
+    /// <summary>Bytes of RAM that have arrived, or are known to be zero: exact per chunk with dynamic registration, sampled with pin-all.</summary>
+    public long RamTransferred { get; init; }
+
+    /// <summary>Bytes of RAM that the source said are zero, without sending them.</summary>
+    public long RamZero { get; init; }
+
+    /// <summary>Bytes written of the capture; 0 before it is written.</summary>
+    public long SavedBytes { get; init; }
+
+    /// <summary>Bytes that the capture will have; 0 before it is written.</summary>
+    public long SaveTotal { get; init; }
+
+    /// <summary>From the connection to the end of the stream, or to now.</summary>
+    public TimeSpan TotalTime { get; init; }
+
+    /// <summary>What writing the capture took, or has taken so far.</summary>
+    public TimeSpan SaveTime { get; init; }
+
+    /// <summary>The capture, once it stands complete under this name.</summary>
+    public string? File { get; init; }
+
+    /// <summary>Why it failed, as long as no new migration has begun.</summary>
+    public string? ErrorDescription { get; init; }
+
+    /// <summary>The kind of the failure.</summary>
+    public MigrationErrorClass? ErrorClass { get; init; }
+
+    /// <summary>From the completion waiter's sight of the broken connection to the receive thread's hold of the error.</summary>
+    public TimeSpan? ErrorLatency { get; init; }
+}

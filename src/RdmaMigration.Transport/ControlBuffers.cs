@@ -1,0 +1,51 @@
+using System.Runtime.InteropServices;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// The registered buffers of one connection, each as large as the largest control message (protocol A.3). The receive buffers turn: one is being read
+/// while the others are posted, so a peer that sends ERROR without a credit finds a receive.
+/// </summary>
+internal sealed unsafe class ControlBuffers : IDisposable
+{
+    public const int ReceiveCount = 3;
+
+    private const int SendIndex = ReceiveCount;
+    private const nuint TotalSize = (ReceiveCount + 1) * ControlHeader.MaxMessage;
+
+    private readonly MemoryRegion _region;
+    private byte* _memory;
+
+    /// <exception cref="VerbsException">The memory cannot be registered.</exception>
+    public ControlBuffers(ProtectionDomain domain)
+    {
+        _memory = (byte*)NativeMemory.AlignedAlloc(TotalSize, (nuint)Environment.SystemPageSize);
+        try
+        {
+            _region = domain.Register((nint)_memory, TotalSize, MemoryAccess.LocalWrite);
+        }
+        catch
+        {
+            NativeMemory.AlignedFree(_memory);
+            throw;
+        }
+    }
+
+    public uint LocalKey => _region.LocalKey;
+
+    public Span<byte> SendBuffer => new(_memory + (SendIndex * ControlHeader.MaxMessage), ControlHeader.MaxMessage);
+
+    public nint SendAddress => (nint)(_memory + (SendIndex * ControlHeader.MaxMessage));
+
+    public nint ReceiveAddress(int index) => (nint)(_memory + (index * ControlHeader.MaxMessage));
+
+    public ReadOnlySpan<byte> Received(int index, int length) => new(_memory + (index * ControlHeader.MaxMessage), length);
+
+    public void Dispose()
+    {
+        _region.Dispose();
+        NativeMemory.AlignedFree(_memory);
+        _memory = null;
+    }
+}

@@ -1,0 +1,19 @@
+namespace RdmaMigration.Transport;
+
+/// <summary>One control message at a time, over a connection or, in tests, over memory.</summary>
+internal interface IControlLink
+{
+    /// <summary>The peer's address, for messages.</summary>
+    string Peer { get; }
+
+    /// <summary>The message that <see cref="Receive"/> returned last, header included; valid until it is called again.</summary>
+    ReadOnlySpan<byte> Message { get; }
+
+    /// <summary>Blocks for the next message.</summary>
+    /// <exception cref="ConnectionLostException">The connection is errored and nothing that had arrived is left.</exception>
+    void Receive();
+
+    /// <summary>Sends one message. Returns when the payload may be reused, not when it has arrived.</summary>
+    /// <exception cref="ConnectionLostException">The connection is errored.</exception>
+    void Send(ControlHeader header, ReadOnlySpan<byte> payload);
+}

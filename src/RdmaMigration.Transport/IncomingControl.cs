@@ -1,0 +1,219 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>Gives remote keys for RAM.</summary>
+internal interface IRamRegistration
+{
+    /// <summary>The key of a whole block.</summary>
+    uint RegisterBlock(RamBlock block);
+
+    /// <summary>One key that covers the chunks from <paramref name="first"/> to <paramref name="last"/>, both included and inside the block.</summary>
+    uint RegisterChunks(RamBlock block, ulong first, ulong last);
+
+    /// <summary>Takes a chunk's key back; false when the chunk has none.</summary>
+    bool UnregisterChunk(RamBlock block, ulong chunk);
+}
+
+/// <summary>
+/// QEMU's RDMA control protocol as the destination speaks it (protocol B). Every read of stream bytes that finds none left sends a READY and serves
+/// whatever control message comes, until one carries stream bytes again. The dispatch is on the message type alone, as the type tells which phase the
+/// source is in. One thread uses it: the one that loads the stream.
+/// </summary>
+internal sealed class IncomingControl(IControlLink link, IRamRegistration registration, bool pinAll)
+{
+    /// <summary>The unit of dynamic registration, 1 MiB counted from a block's start (protocol A.1, B.7).</summary>
+    public const int ChunkShift = 20;
+
+    private readonly byte[] _result = new byte[RegisterResult.Size];
+    private RamBlockList? _blocks;
+    private int _streamBytes;
+    private long _registeredBytes;
+    private long _zeroBytes;
+
+    /// <summary>Bytes of RAM that the source has asked keys for. Any thread may read it.</summary>
+    public long RegisteredBytes => Volatile.Read(ref _registeredBytes);
+
+    /// <summary>Bytes of RAM that the source said are zero. Any thread may read it.</summary>
+    public long ZeroBytes => Volatile.Read(ref _zeroBytes);
+
+    /// <summary>The source holds a credit: it has no receive posted, and an ERROR of ours would find none (protocol B.9).</summary>
+    public bool ReadyOutstanding { get; private set; }
+
+    /// <summary>The blocks in the order in which the source named them: its indexes refer to that order (protocol B.6).</summary>
+    public void SetRamBlocks(RamBlockList blocks) => _blocks = blocks;
+
+    /// <summary>Blocks for stream bytes, serving control messages meanwhile. Returns at least 1 for a buffer that is not empty.</summary>
+    /// <exception cref="ControlProtocolException">The peer broke the protocol.</exception>
+    /// <exception cref="ConnectionLostException">The connection is errored.</exception>
+    /// <exception cref="RegistrationException">Memory cannot be registered.</exception>
+    public int Read(Span<byte> buffer)
+    {
+        while (_streamBytes == 0)
+        {
+            ServeOne();
+        }
+
+        int count = Math.Min(buffer.Length, _streamBytes);
+        link.Message.Slice(link.Message.Length - _streamBytes, count).CopyTo(buffer);
+        _streamBytes -= count;
+        return count;
+    }
+
+    private void ServeOne()
+    {
+        link.Send(new ControlHeader(0, ControlMessageType.Ready, 1), []);
+        ReadyOutstanding = true;
+        link.Receive();
+        ControlHeader header = Check(link.Message);
+        ReadyOutstanding = false;
+        ReadOnlySpan<byte> payload = link.Message[ControlHeader.Size..];
+        switch (header.Type)
+        {
+            case ControlMessageType.QemuFile:
+                _streamBytes = payload.Length > 0 ? payload.Length : throw Broken("QEMU_FILE", "0 bytes of stream", $"1 to {ControlHeader.MaxPayload}");
+                break;
+            case ControlMessageType.RamBlocksRequest:
+                SendRamBlocks();
+                break;
+            case ControlMessageType.RegisterRequest:
+                Register(header, payload);
+                break;
+            case ControlMessageType.UnregisterRequest:
+                Unregister(header, payload);
+                break;
+            case ControlMessageType.Compress:
+                Compress(payload);
+                break;
+            case ControlMessageType.RegisterFinished:
+                break;
+            case ControlMessageType.Error:
+                throw new ConnectionLostException(
+                    ConnectionLoss.PeerError, $"the source {link.Peer} gave up: it sent ERROR", System.Diagnostics.Stopwatch.GetTimestamp());
+            default:
+                throw Broken("control message", $"type {(uint)header.Type} ({header.Type})", "a type that a source sends");
+        }
+    }
+
+    private ControlHeader Check(ReadOnlySpan<byte> message)
+    {
+        if (message.Length < ControlHeader.Size)
+        {
+            throw Broken("control message", $"{message.Length} bytes", $"at least the header's {ControlHeader.Size}");
+        }
+
+        ControlHeader header = ControlHeader.Read(message);
+        return header.Length == message.Length - ControlHeader.Size
+            ? header
+            : throw Broken(
+                "control message", $"a payload of {header.Length} bytes in the header of {header.Type}", $"the {message.Length - ControlHeader.Size} that arrived");
+    }
+
+    private void SendRamBlocks()
+    {
+        RamBlockList blocks = Blocks("RAM_BLOCKS_REQUEST");
+        byte[] payload = new byte[blocks.Count * DestinationBlock.Size];
+        for (int i = 0; i < blocks.Count; i++)
+        {
+            uint key = pinAll ? registration.RegisterBlock(blocks[i]) : 0;
+            new DestinationBlock(blocks[i].Address, blocks[i].Length, key).Write(payload.AsSpan(i * DestinationBlock.Size));
+        }
+
+        link.Send(new ControlHeader((uint)payload.Length, ControlMessageType.RamBlocksResult, 1), payload);
+    }
+
+    private void Register(ControlHeader header, ReadOnlySpan<byte> payload)
+    {
+        CheckRepeat(header, payload, RegisterRequest.Size);
+        RegisterResult? first = null;
+        for (; payload.Length > 0; payload = payload[RegisterRequest.Size..])
+        {
+            RegisterRequest request = RegisterRequest.Read(payload);
+            RamBlock block = BlockAt("REGISTER_REQUEST", request.BlockIndex);
+            if (request.Key >= block.Length)
+            {
+                throw Broken("REGISTER_REQUEST", $"offset {request.Key} in RAM block '{block.Name}'", $"less than its length {block.Length}");
+            }
+
+            ulong chunk = request.Key >> ChunkShift;
+            ulong lastOfBlock = (block.Length - 1) >> ChunkShift;
+            if (request.Chunks > lastOfBlock - chunk)
+            {
+                throw Broken(
+                    "REGISTER_REQUEST", $"{request.Chunks} chunks after chunk {chunk} of RAM block '{block.Name}'", $"at most {lastOfBlock - chunk}");
+            }
+
+            uint key = registration.RegisterChunks(block, chunk, chunk + request.Chunks);
+            ulong end = Math.Min((chunk + request.Chunks + 1) << ChunkShift, block.Length);
+            Volatile.Write(ref _registeredBytes, _registeredBytes + (long)(end - (chunk << ChunkShift)));
+            first ??= new RegisterResult(key, block.Address);
+        }
+
+        first!.Value.Write(_result);
+        link.Send(new ControlHeader(RegisterResult.Size, ControlMessageType.RegisterResult, header.Repeat), _result);
+    }
+
+    private void Unregister(ControlHeader header, ReadOnlySpan<byte> payload)
+    {
+        CheckRepeat(header, payload, RegisterRequest.Size);
+        for (; payload.Length > 0; payload = payload[RegisterRequest.Size..])
+        {
+            RegisterRequest request = RegisterRequest.Read(payload);
+            RamBlock block = BlockAt("UNREGISTER_REQUEST", request.BlockIndex);
+            if (!registration.UnregisterChunk(block, request.Key))
+            {
+                throw Broken("UNREGISTER_REQUEST", $"chunk {request.Key} of RAM block '{block.Name}'", "a chunk that is registered");
+            }
+        }
+
+        link.Send(new ControlHeader(0, ControlMessageType.UnregisterFinished, header.Repeat), []);
+    }
+
+    private void Compress(ReadOnlySpan<byte> payload)
+    {
+        if (payload.Length != CompressRequest.Size)
+        {
+            throw Broken("COMPRESS", $"{payload.Length} bytes", $"{CompressRequest.Size}");
+        }
+
+        CompressRequest request = CompressRequest.Read(payload);
+        RamBlock block = BlockAt("COMPRESS", request.BlockIndex);
+        if (request.Offset > block.Length || request.Length > block.Length - request.Offset)
+        {
+            throw Broken(
+                "COMPRESS", $"{request.Length} bytes at offset {request.Offset} of RAM block '{block.Name}'", $"inside its length {block.Length}");
+        }
+
+        if (request.Value != 0)
+        {
+            throw Broken("COMPRESS", $"fill value {request.Value}", "0");
+        }
+
+        block.Zero(request.Offset, request.Length);
+        Volatile.Write(ref _zeroBytes, _zeroBytes + (long)request.Length);
+    }
+
+    private void CheckRepeat(ControlHeader header, ReadOnlySpan<byte> payload, int commandSize)
+    {
+        if (header.Repeat is 0 or > ControlHeader.MaxRepeat)
+        {
+            throw Broken(header.Type.ToString(), $"{header.Repeat} commands", $"1 to {ControlHeader.MaxRepeat}");
+        }
+
+        if ((ulong)payload.Length != header.Repeat * (ulong)commandSize)
+        {
+            throw Broken(header.Type.ToString(), $"{payload.Length} bytes for {header.Repeat} commands", $"{header.Repeat * (ulong)commandSize}");
+        }
+    }
+
+    private RamBlockList Blocks(string step) => _blocks ?? throw Broken(step, "a request about RAM before the RAM block list", "the list first");
+
+    private RamBlock BlockAt(string step, uint index)
+    {
+        RamBlockList blocks = Blocks(step);
+        return index < (uint)blocks.Count ? blocks[(int)index] : throw Broken(step, $"RAM block index {index}", $"less than {blocks.Count}");
+    }
+
+    private ControlProtocolException Broken(string step, string value, string bound) =>
+        new($"{step}: the source {link.Peer} sent {value}; expected {bound}");
+}

@@ -1,0 +1,137 @@
+using RdmaMigration.Memory;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// The memory regions of a destination's RAM. QEMU asks for one 1 MiB chunk at a time; registering costs far more than answering, so sequential
+/// requests are met from windows that double, as read-ahead does: a dense machine needs a dozen registrations, and a lone chunk pins no more than itself.
+/// One thread uses it until it is disposed.
+/// </summary>
+internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWindow) : IRamRegistration, IDisposable
+{
+    /// <summary>A window stops doubling here, 64 MiB: by then registration has long ceased to matter, and what is pinned beyond need stays small.</summary>
+    public const ulong DefaultLargestWindow = 64 << 20;
+
+    private const MemoryAccess RemoteWritable = MemoryAccess.LocalWrite | MemoryAccess.RemoteWrite;
+
+    private readonly Dictionary<RamBlock, List<RegistrationWindow>> _windows = [];
+
+    public uint RegisterBlock(RamBlock block)
+    {
+        ulong last = (block.Length - 1) >> IncomingControl.ChunkShift;
+        return (Find(block, 0, last) ?? Add(block, 0, last)).HandOut(0, last);
+    }
+
+    public uint RegisterChunks(RamBlock block, ulong first, ulong last)
+    {
+        RegistrationWindow? window = Find(block, first, last) ?? Add(block, first, Math.Max(last, ReadAhead(block, first)));
+        return window.HandOut(first, last);
+    }
+
+    public bool UnregisterChunk(RamBlock block, ulong chunk)
+    {
+        RegistrationWindow? window = _windows.GetValueOrDefault(block)?.Find(window => window.IsHandedOut(chunk));
+        if (window is null)
+        {
+            return false;
+        }
+
+        if (window.TakeBack(chunk))
+        {
+            _windows[block].Remove(window);
+            window.Dispose();
+        }
+
+        return true;
+    }
+
+    public void Dispose()
+    {
+        foreach (RegistrationWindow window in _windows.Values.SelectMany(windows => windows))
+        {
+            window.Dispose();
+        }
+
+        _windows.Clear();
+    }
+
+    private RegistrationWindow? Find(RamBlock block, ulong first, ulong last) =>
+        _windows.GetValueOrDefault(block)?.FindLast(window => window.Covers(first, last));
+
+    /// <summary>The last chunk of a window at <paramref name="first"/>: twice the window that ends where this one starts, if there is one.</summary>
+    private ulong ReadAhead(RamBlock block, ulong first)
+    {
+        RegistrationWindow? before = _windows.GetValueOrDefault(block)?.FindLast(window => window.Last + 1 == first);
+        ulong chunks = before is null ? 1 : Math.Min(2 * (before.Last - before.First + 1), largestWindow >> IncomingControl.ChunkShift);
+        return Math.Min(first + Math.Max(chunks, 1) - 1, (block.Length - 1) >> IncomingControl.ChunkShift);
+    }
+
+    private RegistrationWindow Add(RamBlock block, ulong first, ulong last)
+    {
+        ulong start = first << IncomingControl.ChunkShift;
+        ulong length = Math.Min((last + 1) << IncomingControl.ChunkShift, block.Length) - start;
+        RegistrationWindow window = new(Register(block, start, length), first, last);
+        if (!_windows.TryGetValue(block, out List<RegistrationWindow>? windows))
+        {
+            _windows.Add(block, windows = []);
+        }
+
+        windows.Add(window);
+        return window;
+    }
+
+    private unsafe MemoryRegion Register(RamBlock block, ulong offset, ulong length)
+    {
+        nint address = (nint)(block.Pointer + offset);
+        try
+        {
+            try
+            {
+                return domain.Register(address, (nuint)length, RemoteWritable);
+            }
+            catch (VerbsException unsupported) when (unsupported.Errno is Errno.ENOTSUP)
+            {
+                // A device may refuse to pin this kind of memory and still page it in on demand (protocol B.5).
+                return domain.Register(address, (nuint)length, RemoteWritable | MemoryAccess.OnDemand);
+            }
+        }
+        catch (VerbsException failed)
+        {
+            throw new RegistrationException($"cannot register {length} bytes at offset {offset} of RAM block '{block.Name}': {failed.Message}", failed);
+        }
+    }
+}
+
+/// <summary>A memory region over a run of chunks, and which of them the source holds a key for.</summary>
+internal sealed class RegistrationWindow(MemoryRegion region, ulong first, ulong last) : IDisposable
+{
+    private readonly HashSet<ulong> _handedOut = [];
+
+    public ulong First => first;
+
+    public ulong Last => last;
+
+    public bool Covers(ulong from, ulong to) => from >= first && to <= last;
+
+    public bool IsHandedOut(ulong chunk) => _handedOut.Contains(chunk);
+
+    public uint HandOut(ulong from, ulong to)
+    {
+        for (ulong chunk = from; chunk <= to; chunk++)
+        {
+            _handedOut.Add(chunk);
+        }
+
+        return region.RemoteKey;
+    }
+
+    /// <summary>True when no chunk of the window is handed out any more.</summary>
+    public bool TakeBack(ulong chunk)
+    {
+        _handedOut.Remove(chunk);
+        return _handedOut.Count == 0;
+    }
+
+    public void Dispose() => region.Dispose();
+}

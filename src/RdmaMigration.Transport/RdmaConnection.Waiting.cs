@@ -1,0 +1,167 @@
+using System.Diagnostics;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Transport;
+
+/// <content>What runs on the completion waiter's thread.</content>
+internal sealed partial class RdmaConnection : IWaitSource
+{
+    private const int ReceiveDescriptor = 0;
+    private const int SendDescriptor = 1;
+
+    private readonly int[] _descriptors;
+    private readonly TimeSpan _keepAliveInterval;
+    private readonly TimeSpan _acceptTimeout;
+    private long _deadline = long.MaxValue;
+    private long _lastActivity;
+    private bool _established;
+    private bool _probeOutstanding;
+
+    /// <summary>Called once, on the waiter's thread: the peer completed the connection.</summary>
+    public Action? Established { get; set; }
+
+    /// <summary>Called once, on the waiter's thread: the connection was lost before the peer completed it.</summary>
+    public Action<ConnectionLostException>? NeverEstablished { get; set; }
+
+    /// <inheritdoc/>
+    public ReadOnlySpan<int> Descriptors => _descriptors;
+
+    /// <inheritdoc/>
+    public long Deadline => Lost is null || !_established ? _deadline : long.MaxValue;
+
+    /// <summary>Accepts the request and starts to watch. <see cref="Established"/> or <see cref="NeverEstablished"/> follows, on the waiter's thread.</summary>
+    public void Accept(ReadOnlySpan<byte> privateData)
+    {
+        _sendQueue.RequestNotification();
+        _deadline = After(_acceptTimeout);
+
+        // The peer's sends may find our receives busy for a moment: 7 lets it try again for ever. What it passes for us is 0 (protocol A.5).
+        try
+        {
+            _id.Accept(new ConnectionParameters(ResponderResources: 0, InitiatorDepth: 0, RetryCount: 7, RnrRetryCount: 7), privateData);
+        }
+        catch (VerbsException failed)
+        {
+            Fail(ConnectionLoss.TransportError, failed.Message);
+            _deadline = 0;
+        }
+
+        _waiter.Add(this);
+    }
+
+    /// <inheritdoc/>
+    public void OnReady(int index)
+    {
+        switch (index)
+        {
+            case ReceiveDescriptor:
+                while (_receiveChannel.TryGetEvent())
+                {
+                }
+
+                _receiveReady.Set();
+                break;
+            case SendDescriptor:
+                while (_sendChannel.TryGetEvent())
+                {
+                }
+
+                _sendQueue.RequestNotification();
+                ReapSends();
+                break;
+            default:
+                while (_events.TryGetEvent(out CmEvent? happened))
+                {
+                    using (happened)
+                    {
+                        OnCmEvent(happened);
+                    }
+                }
+
+                break;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnDeadline(long now)
+    {
+        if (!_established)
+        {
+            Fail(ConnectionLoss.Unreachable, $"{Peer} asked for a connection and did not complete it within {_acceptTimeout.TotalSeconds:0.#} s");
+            ReportNeverEstablished();
+            return;
+        }
+
+        long idleSince = Volatile.Read(ref _lastActivity);
+        if (Stopwatch.GetElapsedTime(idleSince, now) >= _keepAliveInterval)
+        {
+            if (!_probeOutstanding)
+            {
+                Probe();
+            }
+
+            idleSince = now;
+        }
+
+        _deadline = idleSince + Ticks(_keepAliveInterval);
+    }
+
+    /// <inheritdoc/>
+    public void OnFault(Exception fault)
+    {
+        Fail(ConnectionLoss.TransportError, $"the connection with {Peer}: {fault.Message}");
+        ReportNeverEstablished();
+    }
+
+    private void OnCmEvent(CmEvent happened)
+    {
+        switch (happened.Type)
+        {
+            case CmEventType.Established:
+                _established = true;
+                Touch();
+                _deadline = _keepAliveInterval > TimeSpan.Zero ? After(_keepAliveInterval) : long.MaxValue;
+                Established?.Invoke();
+                break;
+            case CmEventType.Disconnected:
+                Fail(ConnectionLoss.Disconnected, $"{Peer} disconnected");
+                break;
+            case CmEventType.DeviceRemoval:
+                Fail(ConnectionLoss.DeviceRemoval, $"the device {DeviceName} under the connection with {Peer} was removed");
+                break;
+            case CmEventType.ConnectError or CmEventType.Unreachable or CmEventType.Rejected:
+                Fail(ConnectionLoss.TransportError, $"the connection with {Peer} failed: {happened.Type}, status {happened.Status}");
+                break;
+            default:
+                // Path and address changes and the end of TIME-WAIT say nothing about the connection's state.
+                break;
+        }
+
+        ReportNeverEstablished();
+    }
+
+    private void ReportNeverEstablished()
+    {
+        if (!_established && Lost is { } lost)
+        {
+            _deadline = long.MaxValue;
+            NeverEstablished?.Invoke(lost);
+            NeverEstablished = null;
+        }
+    }
+
+    /// <summary>A write of no bytes: the peer's program never sees it, its NIC must answer it, and if none does the retry counter tells.</summary>
+    private void Probe()
+    {
+        lock (_sendGate)
+        {
+            _probeOutstanding = _queuePair.TryPost(SendRequest.RdmaWrite((ulong)SendKind.Probe, 0, 0, 0, 0, 0, SendOptions.Signaled));
+        }
+    }
+
+    private void Touch() => Volatile.Write(ref _lastActivity, Stopwatch.GetTimestamp());
+
+    private static long After(TimeSpan time) => Stopwatch.GetTimestamp() + Ticks(time);
+
+    private static long Ticks(TimeSpan time) => (long)(time.TotalSeconds * Stopwatch.Frequency);
+}

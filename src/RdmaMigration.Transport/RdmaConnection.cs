@@ -1,0 +1,155 @@
+using System.Diagnostics;
+using System.Net;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// One reliable connection of a migration: its queue pair, queues, completion channels, control buffers, and the state that the completion waiter keeps of
+/// it. One thread receives, one thread sends (often the same), the waiter watches, and any thread may <see cref="Fail"/> it.
+/// </summary>
+internal sealed partial class RdmaConnection : IControlLink, IDisposable
+{
+    private const int SendDepth = 64;
+
+    private readonly CompletionWaiter _waiter;
+    private readonly CmId _id;
+    private readonly EventChannel _events;
+    private readonly ProtectionDomain _domain;
+    private readonly CompletionChannel _sendChannel;
+    private readonly CompletionChannel _receiveChannel;
+    private readonly CompletionQueue _sendQueue;
+    private readonly CompletionQueue _receiveQueue;
+    private readonly QueuePair _queuePair;
+    private readonly ControlBuffers _buffers;
+    private readonly List<IDisposable> _owned = [];
+    private ConnectionLostException? _lost;
+    private bool _disposed;
+
+    /// <summary>Builds everything on the request's device and posts the receives; the caller accepts next.</summary>
+    /// <param name="waiter">Watches the connection from <see cref="Accept"/> on.</param>
+    /// <param name="id">The id of a connection request whose event has been acknowledged. Owned by the connection, except when this throws.</param>
+    /// <param name="options">Limits.</param>
+    /// <exception cref="VerbsException">A resource cannot be had.</exception>
+    public RdmaConnection(CompletionWaiter waiter, CmId id, RdmaListenerOptions options)
+    {
+        _waiter = waiter;
+        _id = id;
+        _keepAliveInterval = options.KeepAliveInterval;
+        _acceptTimeout = options.AcceptTimeout;
+        Peer = id.RemoteEndPoint?.ToString() ?? "unknown peer";
+        try
+        {
+            _events = Own(EventChannel.Create());
+            _events.SetNonBlocking();
+            id.MigrateTo(_events);
+            DeviceContext device = id.Device ?? throw new ConnectFailedException($"the request of {Peer} names no device");
+            DeviceName = device.DeviceName;
+            _domain = Own(ProtectionDomain.Allocate(device));
+            _buffers = Own(new ControlBuffers(_domain));
+            _sendChannel = Own(CompletionChannel.Create(device));
+            _receiveChannel = Own(CompletionChannel.Create(device));
+            _sendChannel.SetNonBlocking();
+            _receiveChannel.SetNonBlocking();
+            _sendQueue = Own(CompletionQueue.Create(device, SendDepth * 2, _sendChannel));
+            _receiveQueue = Own(CompletionQueue.Create(device, ControlBuffers.ReceiveCount + 1, _receiveChannel));
+            _queuePair = Own(id.CreateQueuePair(_domain, new QueuePairOptions
+            {
+                SendQueue = _sendQueue,
+                ReceiveQueue = _receiveQueue,
+                MaxSend = SendDepth,
+                MaxReceive = ControlBuffers.ReceiveCount,
+                MaxSendSge = 1,
+                MaxReceiveSge = 1,
+                MaxInlineData = MaxInlineMessage,
+            }));
+            _descriptors = [_receiveChannel.FileDescriptor, _sendChannel.FileDescriptor, _events.FileDescriptor];
+            for (int i = 0; i < ControlBuffers.ReceiveCount; i++)
+            {
+                PostReceive(i);
+            }
+
+            _owned.Insert(0, id);
+        }
+        catch
+        {
+            Release();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public string Peer { get; }
+
+    /// <summary>The peer's address without its port.</summary>
+    public IPAddress? PeerAddress => _id.RemoteEndPoint?.Address;
+
+    /// <summary>The device under the connection, as <c>ibv_devices</c> names it.</summary>
+    public string DeviceName { get; }
+
+    /// <summary>Where RAM of this connection's migration is registered.</summary>
+    public ProtectionDomain Domain => _domain;
+
+    /// <summary>The connection of the same migration in the other direction; it fails with this one.</summary>
+    public RdmaConnection? Partner { get; set; }
+
+    /// <summary>Why the connection is errored; null while it is not. The first reason stays.</summary>
+    public ConnectionLostException? Lost => Volatile.Read(ref _lost);
+
+    /// <summary>Marks the connection and its partner errored and wakes whoever is parked. Any thread; false when it was errored before.</summary>
+    public bool Fail(ConnectionLoss loss, string message)
+    {
+        ConnectionLostException reason = new(loss, message, Stopwatch.GetTimestamp());
+        if (Interlocked.CompareExchange(ref _lost, reason, null) is not null)
+        {
+            return false;
+        }
+
+        _receiveReady.Set();
+        _sendReady.Set();
+        Partner?.Fail(loss, message);
+        return true;
+    }
+
+    /// <summary>
+    /// Disconnects and frees everything. The threads that receive and send must be out of it: <see cref="Fail"/> and join them first.
+    /// </summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, true))
+        {
+            return;
+        }
+
+        Fail(ConnectionLoss.Shutdown, $"the connection with {Peer} is closed");
+        _waiter.Remove(this);
+        _id.Disconnect();
+        Release();
+        _receiveReady.Dispose();
+        _sendReady.Dispose();
+    }
+
+    private void ThrowLost()
+    {
+        if (Lost is { } lost)
+        {
+            throw new ConnectionLostException(lost.Loss, lost.Message, lost.DetectedAt);
+        }
+    }
+
+    private T Own<T>(T resource) where T : IDisposable
+    {
+        _owned.Add(resource);
+        return resource;
+    }
+
+    private void Release()
+    {
+        for (int i = _owned.Count - 1; i >= 0; i--)
+        {
+            _owned[i].Dispose();
+        }
+
+        _owned.Clear();
+    }
+}

@@ -1,0 +1,171 @@
+using System.Diagnostics;
+using System.Net;
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// The IO channel of an incoming migration over RDMA: the stream's bytes come from <see cref="Read"/>, RAM arrives beside it by RDMA writes into the
+/// blocks given to <see cref="SetRamBlocks"/>. One thread reads; <see cref="Shutdown"/> and the properties are for any thread. The owner joins the reader
+/// and then disposes the channel, before it frees the RAM blocks.
+/// </summary>
+public sealed class RdmaIncomingChannel : IDisposable
+{
+    /// <summary>ERROR is best effort: a source whose device does not take it within this time learns from the disconnect.</summary>
+    private static readonly TimeSpan s_errorTimeout = TimeSpan.FromMilliseconds(500);
+
+    private readonly RdmaListener _listener;
+    private readonly RdmaConnection _main;
+    private readonly RamRegistration _registration;
+    private readonly IncomingControl _control;
+    private readonly object _gate = new();
+    private RdmaConnection? _returnPath;
+    private volatile bool _started;
+    private bool _returnPathClaimed;
+    private bool _disposed;
+
+    internal RdmaIncomingChannel(RdmaListener listener, RdmaConnection main, bool pinAll)
+    {
+        _listener = listener;
+        _main = main;
+        PinAll = pinAll;
+        _registration = new RamRegistration(main.Domain, RamRegistration.DefaultLargestWindow);
+        _control = new IncomingControl(main, _registration, pinAll);
+    }
+
+    /// <summary>Called before each read. The engine asserts here that the big lock is not held.</summary>
+    public Action? BeforeIo { get; set; }
+
+    /// <summary>The source's address and port.</summary>
+    public string Peer => _main.Peer;
+
+    /// <summary>The device that the source came in by.</summary>
+    public string DeviceName => _main.DeviceName;
+
+    /// <summary>The source asked for all RAM to be registered at the start.</summary>
+    public bool PinAll { get; }
+
+    /// <summary>Why the channel is errored, or null.</summary>
+    public ConnectionLostException? Lost => _main.Lost;
+
+    /// <summary>Bytes of RAM that the source has asked keys for (not with pin-all).</summary>
+    public long RegisteredBytes => _control.RegisteredBytes;
+
+    /// <summary>Bytes of RAM that the source said are zero.</summary>
+    public long ZeroBytes => _control.ZeroBytes;
+
+    /// <summary>The engine has it and will dispose it.</summary>
+    internal bool HandedOut { get; set; }
+
+    internal IPAddress? PeerAddress => _main.PeerAddress;
+
+    /// <summary>Blocks for stream bytes; at least 1 for a buffer that is not empty.</summary>
+    /// <exception cref="TransportException">The connection is lost, the source broke the protocol, or memory cannot be registered.</exception>
+    public int Read(Span<byte> buffer)
+    {
+        BeforeIo?.Invoke();
+        int count = _control.Read(buffer);
+        _started = true;
+        return count;
+    }
+
+    /// <summary>The blocks that the source's list asked for, in its order. The reader calls it between the list and the next read; it does not own them.</summary>
+    public void SetRamBlocks(RamBlockList blocks) => _control.SetRamBlocks(blocks);
+
+    /// <summary>The return path, when the source has opened one within the time; null when it has not, or the channel was lost meanwhile.</summary>
+    public ReturnPathChannel? WaitForReturnPath(TimeSpan timeout)
+    {
+        long start = Stopwatch.GetTimestamp();
+        lock (_gate)
+        {
+            for (TimeSpan left = timeout; _returnPath is null && !_disposed && Lost is null && left > TimeSpan.Zero; left = timeout - Stopwatch.GetElapsedTime(start))
+            {
+                Monitor.Wait(_gate, left);
+            }
+
+            return _returnPath is { } connection ? new ReturnPathChannel(connection) { BeforeIo = BeforeIo } : null;
+        }
+    }
+
+    /// <summary>Makes the reader, and a writer on the return path, return with an error at once. Any thread; it does not block.</summary>
+    public void Shutdown(string reason)
+    {
+        _main.Fail(ConnectionLoss.Shutdown, reason);
+        lock (_gate)
+        {
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>
+    /// Tells the source that this side gives up, as far as the protocol lets it: ERROR finds a receive only while the source holds no credit
+    /// (protocol B.9); the disconnect that follows says the rest. Call it after the reader has returned.
+    /// </summary>
+    public void SendError()
+    {
+        if (_control.ReadyOutstanding || Lost is { Loss: not ConnectionLoss.Shutdown })
+        {
+            return;
+        }
+
+        _main.SendLast(new ControlHeader(0, ControlMessageType.Error, 1), s_errorTimeout);
+    }
+
+    /// <summary>Disconnects, deregisters RAM and frees the connections. The reader must have returned.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            _disposed = true;
+            Monitor.PulseAll(_gate);
+        }
+
+        // The queue pairs go first: no write may be under way when its memory is deregistered.
+        _returnPath?.Dispose();
+        _main.Dispose();
+        _registration.Dispose();
+        _listener.Release(this);
+    }
+
+    /// <summary>
+    /// The source's second connection, if this can be one: a source opens it before it sends a byte on the first (protocol A.6), so whoever comes later is
+    /// another source. True once.
+    /// </summary>
+    internal bool TryClaimReturnPath()
+    {
+        lock (_gate)
+        {
+            bool claimed = !_started && !_returnPathClaimed && !_disposed;
+            _returnPathClaimed |= claimed;
+            return claimed;
+        }
+    }
+
+    /// <summary>The source's second connection is established. The waiter's thread calls it.</summary>
+    internal void SetReturnPath(RdmaConnection connection)
+    {
+        lock (_gate)
+        {
+            if (_disposed)
+            {
+                connection.Dispose();
+                return;
+            }
+
+            _returnPath = connection;
+            connection.Partner = _main;
+            _main.Partner = connection;
+            Monitor.PulseAll(_gate);
+        }
+
+        if (_main.Lost is { } lost)
+        {
+            connection.Fail(lost.Loss, lost.Message);
+        }
+    }
+}

@@ -1,0 +1,292 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// Listens for sources and hands out one migration at a time. While one runs, its second connection (the return path) is joined to it, other sources wait
+/// in the backlog, and whoever sends nonsense is rejected with a reason. No peer ends the listener. It runs on the completion waiter's thread.
+/// </summary>
+public sealed class RdmaListener : IDisposable
+{
+    private readonly CompletionWaiter _waiter;
+    private readonly RdmaListenerOptions _options;
+    private readonly Action<RdmaIncomingChannel> _accepted;
+    private readonly ILogger _log;
+    private readonly EventChannel _events;
+    private readonly CmId _id;
+    private readonly ListenSource _source;
+    private readonly Queue<ConnectionRequest> _backlog = new();
+    private RdmaIncomingChannel? _active;
+    private volatile bool _busy;
+
+    /// <summary>Binds the first of the URI's addresses that can be bound and listens.</summary>
+    /// <param name="waiter">Watches the listener and its connections; it must outlive them.</param>
+    /// <param name="uri">Where to listen.</param>
+    /// <param name="options">Limits.</param>
+    /// <param name="accepted">Called on the waiter's thread with each new migration's channel, which the callee owns. It must not block.</param>
+    /// <param name="log">For refused and failed peers.</param>
+    /// <exception cref="ConnectFailedException">No address can be bound: in use, not on an RDMA device, or unknown.</exception>
+    public RdmaListener(CompletionWaiter waiter, RdmaUri uri, RdmaListenerOptions options, Action<RdmaIncomingChannel> accepted, ILogger log)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _waiter = waiter;
+        _options = options;
+        _accepted = accepted;
+        _log = log;
+        if (!RdmaSupport.IsSupported)
+        {
+            throw new ConnectFailedException($"cannot listen on {uri}: {RdmaSupport.UnsupportedReason}");
+        }
+
+        _events = EventChannel.Create();
+        _events.SetNonBlocking();
+        try
+        {
+            _id = Bind(uri);
+        }
+        catch
+        {
+            _events.Dispose();
+            throw;
+        }
+
+        _source = new ListenSource(this, _events.FileDescriptor);
+        _waiter.Add(_source);
+    }
+
+    /// <summary>Where it listens; the port is the one that was chosen when 0 was asked.</summary>
+    public IPEndPoint LocalEndPoint => _id.LocalEndPoint ?? new IPEndPoint(IPAddress.Any, 0);
+
+    /// <summary>Stops listening. Channels that were handed out stay as they are. Waiting sources are rejected.</summary>
+    public void Dispose()
+    {
+        _waiter.Remove(_source);
+        while (_backlog.TryDequeue(out ConnectionRequest? waiting))
+        {
+            Reject(waiting, "the destination stopped listening");
+        }
+
+        if (Volatile.Read(ref _active) is { HandedOut: false } unestablished)
+        {
+            unestablished.Dispose();
+        }
+
+        _id.Dispose();
+        _events.Dispose();
+    }
+
+    /// <summary>A migration's channel is disposed: the next source may come in.</summary>
+    internal void Release(RdmaIncomingChannel channel)
+    {
+        if (Interlocked.CompareExchange(ref _active, null, channel) == channel)
+        {
+            _busy = false;
+            _waiter.Wake();
+        }
+    }
+
+    private CmId Bind(RdmaUri uri)
+    {
+        VerbsException? first = null;
+        foreach (IPEndPoint address in uri.Resolve())
+        {
+            CmId id = CmId.Create(_events);
+            try
+            {
+                id.SetReuseAddress(true);
+                id.Bind(address);
+                id.Listen(_options.Backlog);
+                return id;
+            }
+            catch (VerbsException failed)
+            {
+                first ??= failed;
+                id.Dispose();
+            }
+        }
+
+        throw new ConnectFailedException($"cannot listen on {uri}: {first?.Message ?? "the host has no address"}", first);
+    }
+
+    private void OnRequest(CmEvent happened)
+    {
+        if (happened.Type != CmEventType.ConnectRequest)
+        {
+            ListenerLog.EventIgnored(_log, happened.Type.ToString(), happened.Status);
+            return;
+        }
+
+        ConnectionRequest request = new(happened.Id, happened.PrivateData.ToArray());
+
+        // An id moves to its own event channel only when its events are acknowledged.
+        happened.Dispose();
+        if (Refusal(request) is { } refusal)
+        {
+            Reject(request, refusal);
+        }
+        else if (!_busy)
+        {
+            Open(request);
+        }
+        else if (_active is { } channel && Equals(channel.PeerAddress, request.Id.RemoteEndPoint?.Address) && channel.TryClaimReturnPath())
+        {
+            OpenReturnPath(channel, request);
+        }
+        else if (_backlog.Count < _options.Backlog)
+        {
+            _backlog.Enqueue(request);
+        }
+        else
+        {
+            Reject(request, string.Create(CultureInfo.InvariantCulture, $"another migration runs and {_backlog.Count} sources wait"));
+        }
+    }
+
+    private string? Refusal(ConnectionRequest request)
+    {
+        IPAddress? address = request.Id.RemoteEndPoint?.Address;
+        if (_options.Allow.Count > 0 && !_options.Allow.Any(network => address is not null && network.Contains(address)))
+        {
+            return $"{address} is in none of the allowed networks {string.Join(", ", _options.Allow)}";
+        }
+
+        if (request.PrivateData.Length < RdmaCapabilities.Size)
+        {
+            return $"private data of {request.PrivateData.Length} bytes; expected at least {RdmaCapabilities.Size}";
+        }
+
+        uint version = RdmaCapabilities.Read(request.PrivateData).Version;
+        return version == RdmaCapabilities.CurrentVersion ? null : $"control protocol version {version}; expected {RdmaCapabilities.CurrentVersion}";
+    }
+
+    private void Open(ConnectionRequest request)
+    {
+        RdmaCapabilities capabilities = RdmaCapabilities.Read(request.PrivateData);
+        bool pinAll = (capabilities.Flags & RdmaCapabilities.PinAll) != 0;
+        if (TryBuild(request) is not { } connection)
+        {
+            return;
+        }
+
+        RdmaIncomingChannel channel = new(this, connection, pinAll);
+        _active = channel;
+        _busy = true;
+        connection.Established = () =>
+        {
+            channel.HandedOut = true;
+            _accepted(channel);
+        };
+        connection.NeverEstablished = lost =>
+        {
+            ListenerLog.NotEstablished(_log, connection.Peer, lost.Message);
+            channel.Dispose();
+        };
+        Accept(connection, capabilities);
+    }
+
+    private void OpenReturnPath(RdmaIncomingChannel channel, ConnectionRequest request)
+    {
+        if (TryBuild(request) is not { } connection)
+        {
+            return;
+        }
+
+        connection.Established = () => channel.SetReturnPath(connection);
+        connection.NeverEstablished = lost =>
+        {
+            ListenerLog.NotEstablished(_log, connection.Peer, lost.Message);
+            connection.Dispose();
+        };
+        Accept(connection, RdmaCapabilities.Read(request.PrivateData));
+    }
+
+    private RdmaConnection? TryBuild(ConnectionRequest request)
+    {
+        try
+        {
+            return new RdmaConnection(_waiter, request.Id, _options);
+        }
+        catch (Exception failed) when (failed is VerbsException or TransportException)
+        {
+            Reject(request, failed.Message);
+            return null;
+        }
+    }
+
+    private static void Accept(RdmaConnection connection, RdmaCapabilities asked)
+    {
+        Span<byte> reply = stackalloc byte[RdmaCapabilities.Size];
+        new RdmaCapabilities(asked.Version, asked.Flags & RdmaCapabilities.PinAll).Write(reply);
+        connection.Accept(reply);
+    }
+
+    private void Reject(ConnectionRequest request, string reason)
+    {
+        ListenerLog.Rejected(_log, request.Id.RemoteEndPoint?.ToString() ?? "unknown peer", reason);
+        byte[] text = Encoding.ASCII.GetBytes(reason);
+        try
+        {
+            // The connection manager carries at most 148 bytes with a rejection.
+            request.Id.Reject(text.AsSpan(0, Math.Min(text.Length, 148)));
+        }
+        catch (VerbsException gone)
+        {
+            ListenerLog.EventIgnored(_log, "reject: " + gone.Message, 0);
+        }
+
+        request.Id.Dispose();
+    }
+
+    private void ServeBacklog()
+    {
+        while (!_busy && _backlog.TryDequeue(out ConnectionRequest? next))
+        {
+            Open(next);
+        }
+    }
+
+    private sealed record ConnectionRequest(CmId Id, byte[] PrivateData);
+
+    private sealed class ListenSource(RdmaListener listener, int descriptor) : IWaitSource
+    {
+        private readonly int[] _descriptors = [descriptor];
+
+        public ReadOnlySpan<int> Descriptors => _descriptors;
+
+        public long Deadline => listener._backlog.Count > 0 && !listener._busy ? 0 : long.MaxValue;
+
+        public void OnReady(int index)
+        {
+            while (listener._events.TryGetEvent(out CmEvent? happened))
+            {
+                using (happened)
+                {
+                    listener.OnRequest(happened);
+                }
+            }
+        }
+
+        public void OnDeadline(long now) => listener.ServeBacklog();
+
+        public void OnFault(Exception fault) => ListenerLog.Fault(listener._log, fault);
+    }
+}
+
+internal static partial class ListenerLog
+{
+    [LoggerMessage(1, LogLevel.Warning, "rejected {Peer}: {Reason}")]
+    public static partial void Rejected(ILogger log, string peer, string reason);
+
+    [LoggerMessage(2, LogLevel.Warning, "connection of {Peer} was not established: {Reason}")]
+    public static partial void NotEstablished(ILogger log, string peer, string reason);
+
+    [LoggerMessage(3, LogLevel.Debug, "ignored {Event}, status {Status}")]
+    public static partial void EventIgnored(ILogger log, string @event, int status);
+
+    [LoggerMessage(4, LogLevel.Error, "the listener failed to serve a request and goes on")]
+    public static partial void Fault(ILogger log, Exception fault);
+}

@@ -1,0 +1,68 @@
+namespace RdmaMigration.Transport;
+
+/// <summary>The base of what a channel throws. The message names the step, the peer, and where there is one the value and its bound.</summary>
+public class TransportException : IOException
+{
+    /// <summary>Creates the exception.</summary>
+    public TransportException(string message, Exception? inner = null) : base(message, inner) { }
+}
+
+/// <summary>An endpoint could not be set up: a name that does not resolve, an address in use, no such device.</summary>
+public sealed class ConnectFailedException : TransportException
+{
+    /// <summary>Creates the exception.</summary>
+    public ConnectFailedException(string message, Exception? inner = null) : base(message, inner) { }
+}
+
+/// <summary>The peer sent what the protocol does not allow.</summary>
+public sealed class ControlProtocolException : TransportException
+{
+    /// <summary>Creates the exception.</summary>
+    public ControlProtocolException(string message) : base(message) { }
+}
+
+/// <summary>This host could not register memory with the device, for lack of locked memory or of the device's resources.</summary>
+public sealed class RegistrationException : TransportException
+{
+    /// <summary>Creates the exception.</summary>
+    public RegistrationException(string message, Exception? inner = null) : base(message, inner) { }
+}
+
+/// <summary>Why a connection is errored.</summary>
+public enum ConnectionLoss
+{
+    /// <summary>The connection manager said DISCONNECTED: the peer closed, or its process ended.</summary>
+    Disconnected,
+
+    /// <summary>The peer sent an ERROR control message.</summary>
+    PeerError,
+
+    /// <summary>The device went away.</summary>
+    DeviceRemoval,
+
+    /// <summary>The transport gave up: nothing on the other side answers.</summary>
+    Unreachable,
+
+    /// <summary>A work completion or the connection manager reported a failure of another kind.</summary>
+    TransportError,
+
+    /// <summary>This side shut the channel down: cancel, yank, or teardown.</summary>
+    Shutdown,
+}
+
+/// <summary>The connection is errored. The first reason is the one that stays.</summary>
+public sealed class ConnectionLostException : TransportException
+{
+    /// <summary>Creates the exception.</summary>
+    public ConnectionLostException(ConnectionLoss loss, string message, long detectedAt) : base(message)
+    {
+        Loss = loss;
+        DetectedAt = detectedAt;
+    }
+
+    /// <summary>Why.</summary>
+    public ConnectionLoss Loss { get; }
+
+    /// <summary>When the completion waiter saw it, as a <see cref="System.Diagnostics.Stopwatch"/> timestamp.</summary>
+    public long DetectedAt { get; }
+}

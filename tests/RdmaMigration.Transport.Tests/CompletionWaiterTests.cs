@@ -1,0 +1,159 @@
+using System.Diagnostics;
+using System.IO.Pipes;
+
+namespace RdmaMigration.Transport.Tests;
+
+public sealed class CompletionWaiterTests : IDisposable
+{
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(10);
+
+    private readonly CompletionWaiter _waiter = new();
+
+    public void Dispose() => _waiter.Dispose();
+
+    [Fact]
+    public void AReadableDescriptorIsReportedOnTheThreadRdmaWait()
+    {
+        using PipeSource source = new();
+        _waiter.Add(source);
+        source.MakeReadable();
+        Assert.True(source.Ready.Wait(s_soon));
+        Assert.Equal("rdma/wait", source.ThreadName);
+        _waiter.Remove(source);
+    }
+
+    [Fact]
+    public void AfterRemoveReturnsTheSourceIsNeverCalledAgain()
+    {
+        for (int i = 0; i < 200; i++)
+        {
+            using PipeSource source = new();
+            _waiter.Add(source);
+            source.MakeReadable();
+            _waiter.Remove(source);
+            int calls = source.Calls;
+
+            // Another source's round is a round in which the removed one would have been called.
+            using PipeSource other = new();
+            _waiter.Add(other);
+            other.MakeReadable();
+            Assert.True(other.Ready.Wait(s_soon));
+            _waiter.Remove(other);
+            Assert.Equal(calls, source.Calls);
+        }
+    }
+
+    [Fact]
+    public void ASourceMayRemoveItselfFromItsOwnCallback()
+    {
+        using PipeSource source = new();
+        source.OnReadyDo = () => _waiter.Remove(source);
+        _waiter.Add(source);
+        source.MakeReadable();
+        Assert.True(source.Ready.Wait(s_soon));
+        using PipeSource other = new();
+        _waiter.Add(other);
+        other.MakeReadable();
+        Assert.True(other.Ready.Wait(s_soon));
+        Assert.Equal(1, source.Calls);
+        _waiter.Remove(other);
+    }
+
+    [Fact]
+    public void ADefectInOneSourceIsToldToItAndDoesNotEndTheWaiter()
+    {
+        using PipeSource bad = new() { OnReadyDo = () => throw new InvalidOperationException("broken") };
+        using PipeSource good = new();
+        _waiter.Add(bad);
+        _waiter.Add(good);
+        bad.MakeReadable();
+        Assert.True(bad.Faulted.Wait(s_soon));
+        _waiter.Remove(bad);
+        good.MakeReadable();
+        Assert.True(good.Ready.Wait(s_soon));
+        _waiter.Remove(good);
+    }
+
+    [Fact]
+    public void ADeadlineIsReportedOnceItHasPassedAndNotBefore()
+    {
+        using PipeSource source = new() { DeadlineAt = Stopwatch.GetTimestamp() + (Stopwatch.Frequency / 20) };
+        _waiter.Add(source);
+        Assert.True(source.DeadlinePassed.Wait(s_soon));
+        Assert.True(source.DeadlineSeenAt >= source.DeadlineSet);
+        _waiter.Remove(source);
+    }
+
+    [Fact]
+    public void ADisposedWaiterTakesNoSource()
+    {
+        CompletionWaiter waiter = new();
+        waiter.Dispose();
+        using PipeSource source = new();
+        Assert.Throws<ObjectDisposedException>(() => waiter.Add(source));
+    }
+
+    private sealed class PipeSource : IWaitSource, IDisposable
+    {
+        private readonly AnonymousPipeServerStream _write = new(PipeDirection.Out);
+        private readonly AnonymousPipeClientStream _read;
+        private readonly int[] _descriptors;
+        private int _calls;
+
+        public PipeSource()
+        {
+            _read = new AnonymousPipeClientStream(PipeDirection.In, _write.ClientSafePipeHandle);
+            _descriptors = [(int)_read.SafePipeHandle.DangerousGetHandle()];
+        }
+
+        public ManualResetEventSlim Ready { get; } = new();
+
+        public ManualResetEventSlim Faulted { get; } = new();
+
+        public ManualResetEventSlim DeadlinePassed { get; } = new();
+
+        public Action? OnReadyDo { get; set; }
+
+        public string? ThreadName { get; private set; }
+
+        public int Calls => Volatile.Read(ref _calls);
+
+        public long DeadlineAt { private get; init; } = long.MaxValue;
+
+        public long DeadlineSet => DeadlineAt;
+
+        public long DeadlineSeenAt { get; private set; }
+
+        public ReadOnlySpan<int> Descriptors => _descriptors;
+
+        public long Deadline => DeadlinePassed.IsSet ? long.MaxValue : DeadlineAt;
+
+        public void MakeReadable() => _write.WriteByte(1);
+
+        public void OnReady(int index)
+        {
+            _read.ReadByte();
+            Interlocked.Increment(ref _calls);
+            ThreadName = Thread.CurrentThread.Name;
+            Ready.Set();
+            OnReadyDo?.Invoke();
+        }
+
+        public void OnDeadline(long now)
+        {
+            DeadlineSeenAt = now;
+            DeadlinePassed.Set();
+        }
+
+        public void OnFault(Exception fault) => Faulted.Set();
+
+        public void Dispose()
+        {
+            _read.Dispose();
+            _write.Dispose();
+            Ready.Dispose();
+            Faulted.Dispose();
+            DeadlinePassed.Dispose();
+        }
+    }
+}

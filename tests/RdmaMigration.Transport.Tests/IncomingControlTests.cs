@@ -1,0 +1,148 @@
+using System.Buffers.Binary;
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Transport.Tests;
+
+public sealed class IncomingControlTests : IDisposable
+{
+    private const ulong MiB = 1 << 20;
+
+    private readonly RamBlockList _blocks = RamBlockList.Allocate([new RamBlockDescription("pc.ram", 4 * MiB + 8192), new RamBlockDescription("vga", MiB)], 64 * MiB);
+    private readonly RecordingRegistration _registration = new();
+
+    public void Dispose() => _blocks.Dispose();
+
+    [Fact]
+    public void EachMessageCostsExactlyOneReadyAndAResponseComesBeforeTheNextReady()
+    {
+        ScriptedLink link = new([
+            ControlMessages.Of(ControlMessageType.RamBlocksRequest), ControlMessages.Register(0, 0), ControlMessages.Of(ControlMessageType.RegisterFinished),
+            ControlMessages.QemuFile(1, 2, 3)]);
+        Assert.Equal(3, Read(link, 16).Length);
+        Assert.Equal(
+            [ControlMessageType.Ready, ControlMessageType.RamBlocksResult, ControlMessageType.Ready, ControlMessageType.RegisterResult, ControlMessageType.Ready, ControlMessageType.Ready],
+            link.Sent.Select(sent => sent.Header.Type));
+    }
+
+    [Fact]
+    public void LeftoverBytesAreHandedOutBeforeAnotherReadyIsSent()
+    {
+        ScriptedLink link = new([ControlMessages.QemuFile(1, 2, 3, 4, 5)]);
+        IncomingControl control = Control(link);
+        byte[] buffer = new byte[3];
+        Assert.Equal(3, control.Read(buffer));
+        Assert.Equal(new byte[] { 1, 2, 3 }, buffer);
+        Assert.Equal(2, control.Read(buffer));
+        Assert.Equal(new byte[] { 4, 5, 3 }, buffer);
+        Assert.Single(link.Sent);
+    }
+
+    [Fact]
+    public void RamBlocksResultListsTheBlocksInTheSourcesOrderWithOffsetZeroAndNoKeyWhenDynamic()
+    {
+        ScriptedLink link = new([ControlMessages.Of(ControlMessageType.RamBlocksRequest), ControlMessages.QemuFile(0)]);
+        Read(link, 1);
+        (ControlHeader header, byte[] payload) = link.Sent[1];
+        Assert.Equal(new ControlHeader(64, ControlMessageType.RamBlocksResult, 1), header);
+        Assert.Equal(0ul, BinaryPrimitives.ReadUInt64BigEndian(payload.AsSpan(8)));
+        Assert.Equal(4 * MiB + 8192, BinaryPrimitives.ReadUInt64BigEndian(payload.AsSpan(16)));
+        Assert.Equal(0u, BinaryPrimitives.ReadUInt32BigEndian(payload.AsSpan(24)));
+        Assert.Equal(MiB, BinaryPrimitives.ReadUInt64BigEndian(payload.AsSpan(32 + 16)));
+    }
+
+    [Fact]
+    public void PinAllAnswersTheBlockListWithWholeBlockKeys()
+    {
+        ScriptedLink link = new([ControlMessages.Of(ControlMessageType.RamBlocksRequest), ControlMessages.QemuFile(0)]);
+        Read(link, 1, pinAll: true);
+        Assert.Equal(_registration.Key, BinaryPrimitives.ReadUInt32BigEndian(link.Sent[1].Payload.AsSpan(24)));
+        Assert.Equal(["pc.ram whole", "vga whole"], _registration.Calls);
+    }
+
+    [Fact]
+    public void ARegisterRequestForFurtherChunksIsMetByOneKeyForAllOfThem()
+    {
+        ScriptedLink link = new([ControlMessages.Register(MiB + 4096, 0, chunks: 3), ControlMessages.QemuFile(0)]);
+        Read(link, 1);
+        Assert.Equal(["pc.ram 1-4"], _registration.Calls);
+        Assert.Equal(new ControlHeader(16, ControlMessageType.RegisterResult, 1), link.Sent[1].Header);
+    }
+
+    [Fact]
+    public void CompressLeavesTheRangeZeroAndNothingElse()
+    {
+        _blocks[1].Slice(0, 8192).Fill(0xff);
+        ScriptedLink link = new([ControlMessages.Compress(0, 1, 4096, 4096), ControlMessages.QemuFile(0)]);
+        Read(link, 1);
+        Assert.All(_blocks[1].Slice(0, 4096).ToArray(), value => Assert.Equal(0xff, value));
+        Assert.All(_blocks[1].Slice(4096, 4096).ToArray(), value => Assert.Equal(0, value));
+    }
+
+    [Fact]
+    public void UnregisteringAChunkIsAnswered()
+    {
+        ScriptedLink link = new([ControlMessages.Unregister(2, 0), ControlMessages.QemuFile(0)]);
+        Read(link, 1);
+        Assert.Equal(new ControlHeader(0, ControlMessageType.UnregisterFinished, 1), link.Sent[1].Header);
+        Assert.Equal(["pc.ram back 2"], _registration.Calls);
+    }
+
+    [Fact]
+    public void ErrorFromTheSourceEndsTheReadAsALostConnection()
+    {
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => Read(new ScriptedLink([ControlMessages.Of(ControlMessageType.Error)]), 1));
+        Assert.Equal(ConnectionLoss.PeerError, lost.Loss);
+    }
+
+    public static TheoryData<string, byte[]> Broken => new()
+    {
+        { "16", new byte[15] },
+        { "type 0", ControlMessages.Of(ControlMessageType.None) },
+        { "type 2", ControlMessages.Of(ControlMessageType.Ready) },
+        { "type 12", ControlMessages.Of((ControlMessageType)12) },
+        { "0 bytes of stream", ControlMessages.QemuFile() },
+        { "a payload of 5 bytes", [.. ControlMessages.QemuFile(1, 2, 3, 4, 5), 6] },
+        { "block index 2", ControlMessages.Register(0, 2) },
+        { $"less than its length {4 * MiB + 8192}", ControlMessages.Register(4 * MiB + 8192, 0) },
+        { "at most 4", ControlMessages.Register(0, 0, chunks: 5) },
+        { "at most 4", ControlMessages.Register(0, 0, chunks: ulong.MaxValue) },
+        { "0 commands", ControlMessages.Of(ControlMessageType.RegisterRequest, ControlMessages.Command(0, 0, 0), repeat: 0) },
+        { "4097 commands", ControlMessages.Of(ControlMessageType.RegisterRequest, ControlMessages.Command(0, 0, 0), repeat: 4097) },
+        { "24 bytes for 2 commands", ControlMessages.Of(ControlMessageType.RegisterRequest, ControlMessages.Command(0, 0, 0), repeat: 2) },
+        { "inside its length", ControlMessages.Compress(0, 1, MiB, 1) },
+        { "inside its length", ControlMessages.Compress(0, 1, ulong.MaxValue, 4096) },
+        { "inside its length", ControlMessages.Compress(0, 1, 4096, ulong.MaxValue) },
+        { "fill value 7", ControlMessages.Compress(7, 1, 0, 4096) },
+        { "23 bytes", ControlMessages.Of(ControlMessageType.Compress, new byte[23]) },
+        { "a chunk that is registered", ControlMessages.Unregister(999, 0) },
+    };
+
+    [Theory]
+    [MemberData(nameof(Broken))]
+    public void ABrokenMessageIsRefusedWithThePeerTheValueAndTheBound(string expected, byte[] message)
+    {
+        ControlProtocolException refused = Assert.Throws<ControlProtocolException>(() => Read(new ScriptedLink([message]), 1));
+        Assert.Contains(expected, refused.Message, StringComparison.Ordinal);
+        Assert.Contains("10.0.0.9:4711", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ARequestAboutRamBeforeTheBlockListIsRefused()
+    {
+        ScriptedLink link = new([ControlMessages.Of(ControlMessageType.RamBlocksRequest)]);
+        Assert.Throws<ControlProtocolException>(() => new IncomingControl(link, _registration, false).Read(new byte[1]));
+    }
+
+    private IncomingControl Control(ScriptedLink link, bool pinAll = false)
+    {
+        IncomingControl control = new(link, _registration, pinAll);
+        control.SetRamBlocks(_blocks);
+        return control;
+    }
+
+    private byte[] Read(ScriptedLink link, int length, bool pinAll = false)
+    {
+        byte[] buffer = new byte[length];
+        return buffer[..Control(link, pinAll).Read(buffer)];
+    }
+}

@@ -1,0 +1,26 @@
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>A control link over memory: hands out what the test scripted, remembers what was sent, and keeps the credit rule's books.</summary>
+internal sealed class ScriptedLink(IEnumerable<byte[]> messages) : IControlLink
+{
+    private readonly Queue<byte[]> _messages = new(messages);
+    private byte[] _message = [];
+
+    public string Peer => "10.0.0.9:4711";
+
+    public ReadOnlySpan<byte> Message => _message;
+
+    public List<(ControlHeader Header, byte[] Payload)> Sent { get; } = [];
+
+    public void Receive()
+    {
+        if (!_messages.TryDequeue(out byte[]? next))
+        {
+            throw new ConnectionLostException(ConnectionLoss.Disconnected, "the script ends", 0);
+        }
+
+        _message = next;
+    }
+
+    public void Send(ControlHeader header, ReadOnlySpan<byte> payload) => Sent.Add((header, payload.ToArray()));
+}
