@@ -1,0 +1,108 @@
+using RdmaMigration.Stream;
+
+namespace RdmaMigration.Engine.Tests;
+
+public sealed class CaptureFileTests : IDisposable
+{
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    private string[] Names => [.. _directory.EnumerateFileSystemInfos().Select(entry => entry.Name).Order()];
+
+    [Fact]
+    public void NothingStandsUnderTheNameBeforeTheCommitAndNothingElseAfterIt()
+    {
+        CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
+        using (CaptureFile file = new(target, CancellationToken.None))
+        {
+            file.Write([1, 2, 3]);
+            Assert.DoesNotContain("vm.qemu", Names);
+            Assert.Equal(target.File, file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer"));
+        }
+
+        Assert.Equal(["vm.qemu"], Names);
+        Assert.Equal([1, 2, 3], File.ReadAllBytes(target.File!));
+    }
+
+    [Fact]
+    public void ACaptureThatIsNotCommittedLeavesNothingAndTheOldFileStays()
+    {
+        CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
+        File.WriteAllText(target.File!, "old");
+        using (CaptureFile file = new(target, CancellationToken.None))
+        {
+            file.Write([1, 2, 3]);
+        }
+
+        Assert.Equal(["vm.qemu"], Names);
+        Assert.Equal("old", File.ReadAllText(target.File!));
+    }
+
+    [Fact]
+    public unsafe void GatheredSegmentsAreWrittenInOrderBeyondTheKernelsLimitForOneCall()
+    {
+        CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
+        byte[] bytes = [.. Enumerable.Range(0, 9000).Select(i => (byte)(i * 7))];
+        fixed (byte* first = bytes)
+        {
+            IoSegment[] segments = new IoSegment[3000];
+            for (int i = 0; i < segments.Length; i++)
+            {
+                segments[i] = new IoSegment(first + (i * 3), 3);
+            }
+
+            using CaptureFile file = new(target, CancellationToken.None);
+            file.WriteGather(segments);
+            Assert.Equal(9000, file.Written);
+            file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer");
+        }
+
+        Assert.Equal(bytes, File.ReadAllBytes(target.File!));
+    }
+
+    [Fact]
+    public void ADirectoryThatIsGoneIsNamedInTheError()
+    {
+        CaptureTarget target = CaptureTarget.ToDirectory(Path.Combine(_directory.FullName, "gone"));
+        StorageException error = Assert.Throws<StorageException>(() => new CaptureFile(target, CancellationToken.None));
+        Assert.Contains(target.Directory, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TooLittleRoomIsSaidWithWhatIsFreeAndWhatIsNeeded()
+    {
+        CaptureTarget target = CaptureTarget.ToDirectory(_directory.FullName);
+        using CaptureFile file = new(target, CancellationToken.None);
+        file.CheckRoom(1);
+        Assert.Contains($"{ulong.MaxValue}", Assert.Throws<StorageException>(() => file.CheckRoom(ulong.MaxValue)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void NamesInADirectoryFollowThePatternAndNeverCollideNorLeaveIt()
+    {
+        CaptureTarget target = CaptureTarget.ToDirectory(_directory.FullName, "{machine}-{time}.qemu");
+        for (int i = 0; i < 3; i++)
+        {
+            using CaptureFile file = new(target, CancellationToken.None);
+            file.Commit(target, "../pc", DateTimeOffset.UnixEpoch, "peer");
+        }
+
+        Assert.Equal(["_pc-19700101T000000Z.qemu", "_pc-19700101T000000Z.qemu.1", "_pc-19700101T000000Z.qemu.2"], Names);
+    }
+
+    [Theory]
+    [InlineData("a/b")]
+    [InlineData("{unknown}")]
+    [InlineData("")]
+    public void APatternThatIsNoFileNameIsRefused(string pattern) => Assert.Throws<FormatException>(() => CaptureTarget.ToDirectory(_directory.FullName, pattern));
+
+    [Fact]
+    public void ACancelEndsAWrite()
+    {
+        using CancellationTokenSource cancel = new();
+        using CaptureFile file = new(CaptureTarget.ToDirectory(_directory.FullName), cancel.Token);
+        cancel.Cancel();
+        Assert.Throws<OperationCanceledException>(() => file.Write([1]));
+    }
+}
