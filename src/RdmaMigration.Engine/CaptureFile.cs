@@ -17,8 +17,10 @@ public sealed class StorageException : IOException
 /// One capture on its way to disk: written aside in the target's directory, then synchronised and renamed, so that nothing half stands under its name.
 /// Disposed before that, it leaves nothing. One thread uses it.
 /// </summary>
-internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
+internal sealed unsafe partial class CaptureFile : IStreamSink, IDisposable
 {
+    private const int MostSegments = 1024; // IOV_MAX
+
     private readonly SafeFileHandle _file;
     private readonly CancellationToken _cancel;
     private string? _partial;
@@ -70,15 +72,20 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
 
     public void WriteGather(ReadOnlySpan<IoSegment> segments)
     {
-        nuint skip = 0;
         while (segments.Length > 0)
         {
-            _cancel.ThrowIfCancellationRequested();
-            nint written = WriteSome(segments, skip);
-            Written += written;
-            for (skip += (nuint)written; segments.Length > 0 && skip >= segments[0].Length; segments = segments[1..])
+            nuint written = WriteSome(segments[..Math.Min(segments.Length, MostSegments)]);
+            while (segments.Length > 0 && written >= segments[0].Length)
             {
-                skip -= segments[0].Length;
+                written -= segments[0].Length;
+                segments = segments[1..];
+            }
+
+            if (written > 0)
+            {
+                IoSegment rest = new(segments[0].Address + written, segments[0].Length - written);
+                segments = segments[1..];
+                WriteGather(new ReadOnlySpan<IoSegment>(in rest));
             }
         }
     }
@@ -86,7 +93,7 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
     /// <summary>Makes the capture durable and gives it its name.</summary>
     /// <returns>The name.</returns>
     /// <exception cref="StorageException">It cannot be synchronised or renamed.</exception>
-    public string Commit(CaptureTarget target, string machine, DateTimeOffset start, string peer)
+    public string Commit(CaptureTarget target, string? machine, DateTimeOffset start, string peer)
     {
         try
         {
@@ -116,7 +123,7 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
         }
     }
 
-    private string Rename(CaptureTarget target, string machine, DateTimeOffset start, string peer)
+    private string Rename(CaptureTarget target, string? machine, DateTimeOffset start, string peer)
     {
         for (int attempt = 0; ; attempt++)
         {
@@ -132,34 +139,33 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
         }
     }
 
-    private nint WriteSome(ReadOnlySpan<IoSegment> segments, nuint skip)
+    private nuint WriteSome(ReadOnlySpan<IoSegment> segments)
     {
-        const int most = 1024; // IOV_MAX
-        Span<iovec> vector = stackalloc iovec[Math.Min(segments.Length, most)];
-        for (int i = 0; i < vector.Length; i++)
-        {
-            vector[i] = new iovec { iov_base = segments[i].Address, iov_len = segments[i].Length };
-        }
-
-        vector[0] = new iovec { iov_base = (byte*)segments[0].Address + skip, iov_len = segments[0].Length - skip };
-        fixed (iovec* first = vector)
+        fixed (IoSegment* first = segments)
         {
             while (true)
             {
-                nint written = LibC.writev(_file.DangerousGetHandle().ToInt32(), first, vector.Length);
+                _cancel.ThrowIfCancellationRequested();
+                nint written = writev(_file.DangerousGetHandle().ToInt32(), first, segments.Length);
                 if (written >= 0)
                 {
-                    return written;
+                    Written += written;
+                    return (nuint)written;
                 }
 
-                int error = LibC.errno;
+                int error = Marshal.GetLastPInvokeError();
                 if (error != LibC.EINTR)
                 {
-                    throw new StorageException($"cannot write the capture to '{Path.GetDirectoryName(_partial)}' after {Written} bytes: {Marshal.GetPInvokeErrorMessage(error)}");
+                    throw new StorageException(
+                        $"cannot write the capture to '{Path.GetDirectoryName(_partial)}' after {Written} bytes: {Marshal.GetPInvokeErrorMessage(error)}");
                 }
             }
         }
     }
+
+    /// <summary>An <see cref="IoSegment"/> is laid out as struct iovec. Tmds.LibC has no writev.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint writev(int descriptor, IoSegment* segments, int count);
 
     private static SafeFileHandle OpenDirectory(string path)
     {

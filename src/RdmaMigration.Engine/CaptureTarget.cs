@@ -49,14 +49,14 @@ public sealed record CaptureTarget
     }
 
     /// <summary>The name to try for a capture; <paramref name="attempt"/> counts from 0.</summary>
-    internal string NameFor(string machine, DateTimeOffset start, string peer, int attempt)
+    internal string NameFor(string? machine, DateTimeOffset start, string peer, int attempt)
     {
         if (File is not null)
         {
             return File;
         }
 
-        string name = _pattern!.Replace("{machine}", Safe(machine), StringComparison.Ordinal)
+        string name = _pattern!.Replace("{machine}", Safe(machine ?? "machine"), StringComparison.Ordinal)
             .Replace("{time}", start.UtcDateTime.ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture), StringComparison.Ordinal)
             .Replace("{peer}", Safe(peer), StringComparison.Ordinal);
         return Path.Combine(Directory, attempt == 0 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}.{attempt}"));

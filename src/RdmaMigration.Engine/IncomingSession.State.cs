@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Microsoft.Extensions.Logging;
 using RdmaMigration.Memory;
 using RdmaMigration.Stream;
 using RdmaMigration.Transport;
@@ -23,7 +22,7 @@ internal sealed partial class IncomingSession
     private TimeSpan? _totalTime;
     private TimeSpan? _saveTime;
     private long _saveBegan;
-    private long _saveTotal;
+    private long _savedRam;
     private long _ramTotal;
     private long _ramTransferred;
 
@@ -51,7 +50,7 @@ internal sealed partial class IncomingSession
                 RamTransferred = _ramTransferred,
                 RamZero = Math.Min(_ramTotal, _channel.ZeroBytes),
                 SavedBytes = _file?.Written ?? 0,
-                SaveTotal = _saveTotal,
+                SavedRam = _savedRam,
                 TotalTime = _totalTime ?? Stopwatch.GetElapsedTime(_connectedAt),
                 SaveTime = _saveTime ?? (_saveBegan == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_saveBegan)),
                 File = _status is MigrationStatus.Completed ? _savedAs : null,
@@ -122,11 +121,11 @@ internal sealed partial class IncomingSession
         }
     }
 
-    private void SaveProgress(long total)
+    private void SaveProgress(CaptureProgress progress)
     {
         lock (_gate)
         {
-            _saveTotal = total;
+            _savedRam = (long)progress.RamDone;
         }
     }
 
@@ -181,14 +180,15 @@ internal sealed partial class IncomingSession
 
     private void SetFinalStatus()
     {
+        MigrationStatus reached;
         lock (_gate)
         {
-            if (_status is MigrationStatus.Failed)
-            {
-                return;
-            }
+            reached = _status;
         }
 
-        SetStatus(_status is MigrationStatus.Cancelling ? MigrationStatus.Cancelled : MigrationStatus.Completed);
+        if (reached is not MigrationStatus.Failed)
+        {
+            SetStatus(reached is MigrationStatus.Cancelling ? MigrationStatus.Cancelled : MigrationStatus.Completed);
+        }
     }
 }

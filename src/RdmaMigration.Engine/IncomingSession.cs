@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Memory;
@@ -11,7 +10,7 @@ namespace RdmaMigration.Engine;
 /// One incoming migration: the thread mig/dst/main, what it loads, and its end. The thread never holds the big lock: a captured machine's state is stored,
 /// not applied. Its last act is to schedule <see cref="End"/> on the main thread, which joins it and frees what it used.
 /// </summary>
-internal sealed partial class IncomingSession
+internal sealed partial class IncomingSession : IDisposable
 {
     private readonly MainLoop _loop;
     private readonly IncomingOptions _options;
@@ -155,11 +154,17 @@ internal sealed partial class IncomingSession
             timer.Dispose();
         }
 
+        Dispose();
+        SetFinalStatus();
+        _ended(this);
+    }
+
+    /// <summary>Frees what the receive thread used. It has been joined, or was never started.</summary>
+    public void Dispose()
+    {
         _channel.Dispose();
         TakeBlocks()?.Dispose();
         _file?.Dispose();
         _cancel.Dispose();
-        SetFinalStatus();
-        _ended(this);
     }
 }

@@ -77,11 +77,11 @@ public sealed record MigrationInfo
     /// <summary>Bytes of RAM that the source said are zero, without sending them.</summary>
     public long RamZero { get; init; }
 
-    /// <summary>Bytes written of the capture; 0 before it is written.</summary>
-    public long SavedBytes { get; init; }
+    /// <summary>Bytes of RAM that stand in the capture; of <see cref="RamTotal"/>.</summary>
+    public long SavedRam { get; init; }
 
-    /// <summary>Bytes that the capture will have; 0 before it is written.</summary>
-    public long SaveTotal { get; init; }
+    /// <summary>Bytes of the capture written so far. Zero pages take 9 bytes each.</summary>
+    public long SavedBytes { get; init; }
 
     /// <summary>From the connection to the end of the stream, or to now.</summary>
     public TimeSpan TotalTime { get; init; }

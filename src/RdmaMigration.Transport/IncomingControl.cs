@@ -116,7 +116,7 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
         for (int i = 0; i < blocks.Count; i++)
         {
             uint key = pinAll ? registration.RegisterBlock(blocks[i]) : 0;
-            new DestinationBlock(blocks[i].Address, blocks[i].Length, key).Write(payload.AsSpan(i * DestinationBlock.Size));
+            new DestinationBlock(AddressOf(blocks[i]), blocks[i].Length, key).Write(payload.AsSpan(i * DestinationBlock.Size));
         }
 
         link.Send(new ControlHeader((uint)payload.Length, ControlMessageType.RamBlocksResult, 1), payload);
@@ -146,7 +146,7 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
             uint key = registration.RegisterChunks(block, chunk, chunk + request.Chunks);
             ulong end = Math.Min((chunk + request.Chunks + 1) << ChunkShift, block.Length);
             Volatile.Write(ref _registeredBytes, _registeredBytes + (long)(end - (chunk << ChunkShift)));
-            first ??= new RegisterResult(key, block.Address);
+            first ??= new RegisterResult(key, AddressOf(block));
         }
 
         first!.Value.Write(_result);
@@ -213,6 +213,8 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
         RamBlockList blocks = Blocks(step);
         return index < (uint)blocks.Count ? blocks[(int)index] : throw Broken(step, $"RAM block index {index}", $"less than {blocks.Count}");
     }
+
+    private static unsafe ulong AddressOf(RamBlock block) => (ulong)block.Pointer;
 
     private ControlProtocolException Broken(string step, string value, string bound) =>
         new($"{step}: the source {link.Peer} sent {value}; expected {bound}");

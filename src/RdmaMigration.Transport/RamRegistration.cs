@@ -15,6 +15,8 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
 
     private const MemoryAccess RemoteWritable = MemoryAccess.LocalWrite | MemoryAccess.RemoteWrite;
 
+    private const int NotSupported = 95; // ENOTSUP
+
     private readonly Dictionary<RamBlock, List<RegistrationWindow>> _windows = [];
 
     public uint RegisterBlock(RamBlock block)
@@ -90,7 +92,7 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
             {
                 return domain.Register(address, (nuint)length, RemoteWritable);
             }
-            catch (VerbsException unsupported) when (unsupported.Errno is Errno.ENOTSUP)
+            catch (VerbsException unsupported) when (unsupported.Errno == NotSupported)
             {
                 // A device may refuse to pin this kind of memory and still page it in on demand (protocol B.5).
                 return domain.Register(address, (nuint)length, RemoteWritable | MemoryAccess.OnDemand);

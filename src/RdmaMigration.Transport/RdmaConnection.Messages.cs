@@ -263,7 +263,7 @@ internal sealed partial class RdmaConnection
 
     private void OnBadCompletion(in WorkCompletion completion, string what)
     {
-        ConnectionLoss loss = completion.Status is WorkCompletionStatus.RetryExceeded ? ConnectionLoss.Unreachable : ConnectionLoss.TransportError;
+        ConnectionLoss loss = completion.Status is WorkCompletionStatus.TransportRetryExceeded ? ConnectionLoss.Unreachable : ConnectionLoss.TransportError;
         Fail(loss, loss is ConnectionLoss.Unreachable
             ? $"{Peer} does not answer: the transport's retries are used up ({completion.Status})"
             : $"the connection with {Peer}: a {what} ended with {completion.Status}");

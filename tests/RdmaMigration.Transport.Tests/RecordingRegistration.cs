@@ -5,7 +5,7 @@ namespace RdmaMigration.Transport.Tests;
 /// <summary>Hands out one key, and holds every request against the block it is for.</summary>
 internal sealed class RecordingRegistration : IRamRegistration
 {
-    public uint Key => 0x1234;
+    public uint Key { get; } = 0x1234;
 
     public List<string> Calls { get; } = [];
 
