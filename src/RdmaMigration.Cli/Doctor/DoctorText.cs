@@ -1,0 +1,57 @@
+namespace RdmaMigration.Cli.Doctor;
+
+/// <summary>The report for people: a line for each check, below it the line that mends it, at the end the verdict.</summary>
+internal static class DoctorText
+{
+    public static void Write(HostReport report, Screen screen)
+    {
+        var table = new TextTable(columns: 3);
+        foreach (var check in report.Checks)
+        {
+            table.Add(Status(check.Status), check.Name, check.Detail);
+            if (check.Mend is not null)
+            {
+                table.Add("", "", new Cell($"mend: {check.Mend}", Tone.Action));
+            }
+        }
+
+        foreach (var device in report.Devices)
+        {
+            foreach (var port in device.Ports)
+            {
+                foreach (var gid in port.Gids)
+                {
+                    table.Add(new Cell("gid", Tone.Dim), new Cell($"{device.Name}/{port.Number}", Tone.Dim), new Cell(Describe(gid), Tone.Dim));
+                }
+            }
+        }
+
+        table.Write(screen);
+        screen.Out.WriteLine(Verdict(report));
+    }
+
+    private static Cell Status(CheckStatus status) => status switch
+    {
+        CheckStatus.Ok => new Cell("ok", Tone.Good),
+        CheckStatus.Warn => new Cell("warn", Tone.Caution),
+        _ => new Cell("missing", Tone.Bad),
+    };
+
+    private static string Describe(GidView gid) =>
+        $"[{gid.Index}] {gid.Gid}" + (gid.Address is null ? "" : $"  {gid.Address}") + $"  {gid.Type}"
+        + (gid.NetworkDevice is null ? "" : $"  {gid.NetworkDevice}");
+
+    private static string Verdict(HostReport report)
+    {
+        var missing = report.Checks.Count(check => check.Status == CheckStatus.Missing);
+        var warnings = report.Checks.Count(check => check.Status == CheckStatus.Warn);
+        return (missing, warnings) switch
+        {
+            (0, 0) => "A migration can arrive here.",
+            (0, _) => $"A migration can arrive here; {Count(warnings, "warning")}.",
+            _ => $"No migration can arrive here: {Count(missing, "thing")} missing.",
+        };
+    }
+
+    private static string Count(int count, string noun) => count == 1 ? $"1 {noun}" : $"{count} {noun}s";
+}

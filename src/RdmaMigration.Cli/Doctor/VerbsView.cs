@@ -1,0 +1,71 @@
+using System.Globalization;
+using System.Net.Sockets;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Cli.Doctor;
+
+/// <summary>What libibverbs says of this host: why it is not usable at all, else the devices that it sees.</summary>
+internal sealed record VerbsView(string? MissingLibraryReason, IReadOnlyList<DeviceView> Devices)
+{
+    public static VerbsView Read() => RdmaSupport.MissingLibraryReason is { } reason
+        ? new VerbsView(reason, [])
+        : new VerbsView(null, [.. RdmaDevice.GetDevices().Select(DeviceView.Read)]);
+}
+
+/// <summary>A device by its name in /sys/class/infiniband; without ports, and with the error, when it could not be queried.</summary>
+internal sealed record DeviceView(string Name, string NodeGuid, IReadOnlyList<PortView> Ports, bool OnDemandPaging, string? Error = null)
+{
+    public static DeviceView Read(RdmaDevice device)
+    {
+        var guid = device.NodeGuid.ToString("x16", CultureInfo.InvariantCulture);
+        try
+        {
+            using var context = device.Open();
+            var attributes = context.QueryDevice();
+            var ports = Enumerable.Range(1, attributes.PortCount).Select(number => PortView.Read(context, (byte)number));
+            return new DeviceView(device.Name, guid, [.. ports], context.OnDemandPagingSupport.IsSupported);
+        }
+        catch (VerbsException failed)
+        {
+            return new DeviceView(device.Name, guid, [], false, failed.Message);
+        }
+    }
+}
+
+/// <summary>A port in ibv_devinfo's words; the MTU in bytes; only the GIDs that are set.</summary>
+internal sealed record PortView(byte Number, string State, bool IsActive, string LinkLayer, int ActiveMtu, IReadOnlyList<GidView> Gids)
+{
+    public static PortView Read(DeviceContext context, byte number)
+    {
+        var port = context.QueryPort(number);
+        return new PortView(
+            number,
+            port.State.ToString().ToUpperInvariant(),
+            port.State is PortState.Active or PortState.ActiveDeferred,
+            port.LinkLayer.ToString(),
+            port.ActiveMtu,
+            [.. context.QueryGids(number).Select(GidView.Read)]);
+    }
+}
+
+/// <summary>A GID with its kind, and on Ethernet the IP address that it stands for and the interface that has it.</summary>
+internal sealed record GidView(int Index, string Gid, string Type, string? Address, bool IsLinkLocal, string? NetworkDevice)
+{
+    public static GidView Read(GidEntry entry)
+    {
+        var type = entry.Type switch
+        {
+            GidType.RoCEv2 => "RoCE v2",
+            GidType.RoCEv1 => "RoCE v1",
+            _ => "IB",
+        };
+        var address = entry.Gid.ToIPAddress();
+        return new GidView(
+            entry.Index,
+            entry.Gid.ToString(),
+            type,
+            entry.Type is GidType.InfiniBand ? null : address.ToString(),
+            address is { AddressFamily: AddressFamily.InterNetworkV6, IsIPv6LinkLocal: true },
+            entry.NetworkDevice);
+    }
+}

@@ -1,0 +1,30 @@
+namespace RdmaMigration.Cli;
+
+/// <summary>What rdmamig tells the shell. The help text and the README print the same table.</summary>
+internal static class ExitCode
+{
+    /// <summary>Done: the migration is complete, the file was read, the host is able.</summary>
+    public const int Done = 0;
+
+    /// <summary>The work was tried and failed: a migration with <c>--once</c>, a file that cannot be read as a migration stream.</summary>
+    public const int Failed = 1;
+
+    /// <summary>The command line is wrong; nothing was tried.</summary>
+    public const int Usage = 2;
+
+    /// <summary>This host cannot: no RDMA library or device, an address that cannot be bound, a target that cannot be written.</summary>
+    public const int HostCannot = 3;
+
+    /// <summary>Cancelled by SIGINT or SIGTERM (128 + SIGINT, as shells have it).</summary>
+    public const int Cancelled = 130;
+
+    /// <summary>The table as help prints it, in ascending order.</summary>
+    public static IReadOnlyList<(int Code, string Meaning)> Meanings { get; } =
+    [
+        (Done, "done"),
+        (Failed, "the migration failed (with --once), or the file cannot be read as a migration stream"),
+        (Usage, "usage: the command line is wrong"),
+        (HostCannot, "this host cannot: no RDMA library or device, port in use, target not writable"),
+        (Cancelled, "cancelled by SIGINT or SIGTERM"),
+    ];
+}

@@ -1,0 +1,36 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using System.Globalization;
+
+namespace RdmaMigration.Cli;
+
+/// <summary>The library's help, then the examples of the command at hand and the exit codes.</summary>
+internal sealed class HelpPage(HelpAction inner, IReadOnlyDictionary<Command, string[]> examples) : SynchronousCommandLineAction
+{
+    public override bool ClearsParseErrors => true;
+
+    public override int Invoke(ParseResult parseResult)
+    {
+        var code = inner.Invoke(parseResult);
+        Write(parseResult.CommandResult.Command, parseResult.InvocationConfiguration.Output);
+        return code;
+    }
+
+    private void Write(Command command, TextWriter output)
+    {
+        output.WriteLine("Examples:");
+        var shown = examples.TryGetValue(command, out var own) ? own : examples.Values.SelectMany(lines => lines);
+        foreach (var line in shown)
+        {
+            output.WriteLine($"  {line}");
+        }
+
+        output.WriteLine();
+        output.WriteLine("Exit codes:");
+        foreach (var (code, meaning) in ExitCode.Meanings)
+        {
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {code,-4} {meaning}"));
+        }
+    }
+}

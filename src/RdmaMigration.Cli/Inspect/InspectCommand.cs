@@ -1,0 +1,73 @@
+using System.CommandLine;
+using RdmaMigration.Stream;
+
+namespace RdmaMigration.Cli.Inspect;
+
+/// <summary><c>rdmamig inspect FILE</c>: what a migration stream holds, without a QEMU and without the guest's RAM.</summary>
+internal static class InspectCommand
+{
+    public static string[] Examples { get; } =
+    [
+        "rdmamig inspect vm.qemu                       # machine type, RAM blocks, devices",
+        "rdmamig inspect vm.qemu --device vga --fields # the fields of one device with their values",
+        "zstd -dc vm.qemu.zst | rdmamig inspect - --json",
+    ];
+
+    public static Command Create(Screen screen)
+    {
+        var file = new Argument<string>("FILE") { Description = "A migration stream: rdmamig's captures, or what QEMU's migrate wrote to a file; - reads standard input" };
+        var device = new Option<string?>("--device")
+        {
+            Description = "Show only this device: its name, or the part after the last slash",
+            HelpName = "NAME",
+        };
+        var fields = new Option<bool>("--fields") { Description = "Show the devices' fields with their values" };
+        var json = SharedOptions.Json("Write one JSON object, fields included");
+        var command = new Command("inspect", "Says what a migration stream holds: machine type, RAM, devices and their fields.") { file, device, fields, json };
+        command.SetAction(parsed => Run(
+            screen, parsed.GetRequiredValue(file), parsed.GetValue(device), parsed.GetValue(fields), parsed.GetValue(json)));
+        return command;
+    }
+
+    private static int Run(Screen screen, string path, string? device, bool fields, bool json)
+    {
+        StreamReport report;
+        try
+        {
+            using var source = new FileSource(path);
+            report = StreamInspector.Inspect(source, new IncomingStreamOptions());
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        {
+            screen.Error.WriteLine(failed is StreamFormatException ? $"rdmamig: {path}: {failed.Message}" : $"rdmamig: {failed.Message}");
+            return ExitCode.Failed;
+        }
+
+        if (device is not null)
+        {
+            var chosen = report.Devices.Where(candidate => IsNamed(candidate, device)).ToArray();
+            if (chosen.Length == 0)
+            {
+                screen.Error.WriteLine($"rdmamig: {path} has no device '{device}'; it has {string.Join(", ", report.Devices.Select(candidate => candidate.Name))}");
+                return ExitCode.Failed;
+            }
+
+            report = report with { Devices = chosen };
+        }
+
+        if (json)
+        {
+            InspectJson.Write(report, screen.Out);
+        }
+        else
+        {
+            InspectText.Write(report, screen, onlyDevices: device is not null, fields);
+        }
+
+        return ExitCode.Done;
+    }
+
+    // A device's name in the stream is its path in the machine and its kind, such as 0000:00:02.0/vga.
+    private static bool IsNamed(DeviceReport device, string name) =>
+        device.Name == name || device.Name[(device.Name.LastIndexOf('/') + 1)..] == name;
+}

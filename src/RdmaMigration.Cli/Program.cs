@@ -1,0 +1,3 @@
+using RdmaMigration.Cli;
+
+return Rdmamig.Run(args, Screen.OpenStandard());

@@ -1,0 +1,92 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using System.Reflection;
+using RdmaMigration.Cli.Doctor;
+using RdmaMigration.Cli.Inspect;
+
+namespace RdmaMigration.Cli;
+
+/// <summary>The command tree, and the way from a command line to an exit code.</summary>
+internal static class Rdmamig
+{
+    /// <summary>The version, and behind it the commit that it was built from: <c>0.1.0+7af78fed0f18</c>.</summary>
+    public static string Version { get; } =
+        typeof(Rdmamig).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+
+    /// <summary>Parses and runs one command on the calling thread.</summary>
+    public static int Run(IReadOnlyList<string> arguments, Screen screen)
+    {
+        var parsed = CreateRoot(screen).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var configuration = new InvocationConfiguration
+        {
+            Output = screen.Out,
+            Error = screen.Error,
+            EnableDefaultExceptionHandler = false,
+            // Signals are the migration's business: a cancel must reach the source before the process ends.
+            ProcessTerminationTimeout = null,
+        };
+
+        if (arguments.Count == 0)
+        {
+            parsed.RootCommandResult.Command.Parse(["--help"]).Invoke(new InvocationConfiguration { Output = screen.Error });
+            return ExitCode.Usage;
+        }
+
+        if (parsed.Errors.Count > 0 && parsed.Action is not (HelpPage or VersionLine))
+        {
+            // A command that does not exist is the whole story; that one is required follows from it.
+            var unknown = parsed.CommandResult.Command is RootCommand && parsed.UnmatchedTokens.Count > 0;
+            foreach (var message in unknown ? [$"'{parsed.UnmatchedTokens[0]}' is not a command"] : parsed.Errors.Select(error => error.Message))
+            {
+                screen.Error.WriteLine($"rdmamig: {message}");
+            }
+
+            screen.Error.WriteLine($"Try '{Path(parsed.CommandResult.Command)} --help'.");
+            return ExitCode.Usage;
+        }
+
+        return parsed.Invoke(configuration);
+    }
+
+    private static RootCommand CreateRoot(Screen screen)
+    {
+        var doctor = DoctorCommand.Create(screen);
+        var inspect = InspectCommand.Create(screen);
+        var root = new RootCommand("Takes a running QEMU machine over RDMA, and looks into what it took.") { doctor, inspect };
+        var examples = new Dictionary<Command, string[]>
+        {
+            [doctor] = DoctorCommand.Examples,
+            [inspect] = InspectCommand.Examples,
+        };
+
+        foreach (var option in root.Options)
+        {
+            switch (option)
+            {
+                case HelpOption { Action: HelpAction help } helpOption:
+                    helpOption.Action = new HelpPage(help, examples);
+                    break;
+                case VersionOption version:
+                    version.Action = new VersionLine();
+                    break;
+            }
+        }
+
+        return root;
+    }
+
+    private static string Path(Command command) =>
+        command is RootCommand ? "rdmamig" : $"rdmamig {command.Name}";
+
+    private sealed class VersionLine : SynchronousCommandLineAction
+    {
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            parseResult.InvocationConfiguration.Output.WriteLine($"rdmamig {Version}");
+            return ExitCode.Done;
+        }
+    }
+}

@@ -1,0 +1,28 @@
+using Spectre.Console;
+
+namespace RdmaMigration.Cli;
+
+/// <summary>
+/// Where a command writes: results to <see cref="Out"/>, everything about the work to <see cref="Error"/>.
+/// Colour, tables and live progress only where the stream is a terminal.
+/// </summary>
+internal sealed class Screen(TextWriter output, TextWriter error, bool outputIsTerminal = false, bool errorIsTerminal = false)
+{
+    public TextWriter Out { get; } = output;
+
+    public TextWriter Error { get; } = error;
+
+    public bool OutputIsTerminal { get; } = outputIsTerminal;
+
+    public bool ErrorIsTerminal { get; } = errorIsTerminal;
+
+    /// <summary>The process's own streams. A terminal with TERM=dumb is written to as if it were a file.</summary>
+    public static Screen OpenStandard()
+    {
+        var dumb = Environment.GetEnvironmentVariable("TERM") is null or "" or "dumb";
+        return new Screen(Console.Out, Console.Error, !dumb && !Console.IsOutputRedirected, !dumb && !Console.IsErrorRedirected);
+    }
+
+    /// <summary>Tables and colour for <see cref="Out"/>; only when it is a terminal.</summary>
+    public IAnsiConsole OpenConsole() => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Out) });
+}

@@ -1,0 +1,52 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+
+namespace RdmaMigration.Cli;
+
+/// <summary>Options that several commands have, so that they read the same everywhere.</summary>
+internal static class SharedOptions
+{
+    public static Option<bool> Json(string description) => new("--json") { Description = description };
+
+    public static Option<ulong?> MaxRam(string description) => new("--max-ram")
+    {
+        Description = description,
+        HelpName = "SIZE",
+        CustomParser = result =>
+        {
+            var text = result.Tokens[0].Value;
+            if (!ByteSize.TryParse(text, out var bytes, out var error))
+            {
+                return Refuse<ulong?>(result, $"--max-ram: {error}");
+            }
+
+            // Nobody means 16 bytes with --max-ram 16; QEMU's -m would have taken MiB.
+            return bytes < 1 << 20
+                ? Refuse<ulong?>(result, $"--max-ram: '{text}' is {bytes} bytes; the unit is missing, such as {text}M or {text}G")
+                : bytes;
+        },
+    };
+
+    public static Option<TimeSpan?> Seconds(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "SECONDS",
+        CustomParser = result =>
+        {
+            var text = result.Tokens[0].Value;
+            return decimal.TryParse(text, System.Globalization.NumberStyles.AllowDecimalPoint,
+                System.Globalization.CultureInfo.InvariantCulture, out var seconds) && seconds > 0 && seconds <= MaxSeconds
+                ? TimeSpan.FromMilliseconds((long)(seconds * 1000))
+                : Refuse<TimeSpan?>(result, $"{name}: '{text}' is not a number of seconds above 0 and up to {MaxSeconds}");
+        },
+    };
+
+    // A day; longer is a slip of the keyboard, and milliseconds of it fit every native time-out.
+    private const int MaxSeconds = 86_400;
+
+    public static T? Refuse<T>(ArgumentResult result, string message)
+    {
+        result.AddError(message);
+        return default;
+    }
+}
