@@ -63,6 +63,9 @@ internal sealed class ReportTarget : IStreamTarget
         DeviceStateReader state = parser.DeviceState;
         var blocks = parser.Blocks.Select((block, i) => Describe(block, _counts[i])).ToList();
         ulong total = parser.Blocks.Aggregate(0UL, (sum, block) => sum + block.Length);
+        var walker = new DeviceWalker(state.VmDescription, parser.HasFooters);
+        walker.Walk(parser.BeforeRam.AsSequence(), parser.BeforeRamOffset);
+        walker.Walk(state.Sections, state.Offset);
         return new StreamReport(
             configuration.MachineType,
             configuration.PageSize,
@@ -71,8 +74,8 @@ internal sealed class ReportTarget : IStreamTarget
             parser.HasFooters,
             _commands,
             new RamReport(total, _hooks, blocks),
-            _sections,
-            [],
+            [.. _sections.Concat(walker.Sections).OrderBy(s => s.Offset)],
+            walker.Devices,
             state.Sections.Length,
             state.VmDescription?.Length,
             parser.TotalBytes,

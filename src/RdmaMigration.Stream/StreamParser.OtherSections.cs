@@ -20,6 +20,7 @@ internal sealed partial class StreamParser
     {
         const int HeaderLength = 1 + sizeof(uint) + 12;
         _reader.Step = $"{first.Step} before the START section of 'ram'";
+        BeforeRamOffset = at;
         AppendHeader(BeforeRam, first);
         _reader.RecordInto(BeforeRam);
         Span<byte> window = stackalloc byte[HeaderLength];

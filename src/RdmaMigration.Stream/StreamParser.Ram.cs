@@ -17,6 +17,7 @@ internal sealed partial class StreamParser
     private ulong _flagMask;
     private int _currentBlock = -1;
     private ulong? _pushedBackEntry;
+    private byte[]? _entryScratch;
 
     /// <summary>
     /// True if the stream left the block out: capability x-ignore-shared is on, no page of it came inline, and none can have come by RDMA.
@@ -151,7 +152,7 @@ internal sealed partial class StreamParser
             return index;
         }
 
-        throw _reader.Malformed(at, $"RAM block '{Printable(name[..length])}' is not in the block list");
+        throw _reader.Malformed(at, $"RAM block '{Printable.Of(name[..length])}' is not in the block list");
     }
 
     private void ReadXbzrle(Span<byte> page)
@@ -196,16 +197,5 @@ internal sealed partial class StreamParser
         }
     }
 
-    private byte[]? _entryScratch;
-
     private Span<byte> EntryScratch() => _entryScratch ??= new byte[_pageSize + MaxCompressionOverhead];
-
-    private static string Printable(ReadOnlySpan<char> name) =>
-        string.Create(name.Length, name, (to, from) =>
-        {
-            for (int i = 0; i < to.Length; i++)
-            {
-                to[i] = from[i] is >= ' ' and <= '~' ? from[i] : '?';
-            }
-        });
 }

@@ -37,6 +37,9 @@ internal sealed partial class StreamParser
     /// <summary>Sections of other handlers before the "ram" START section, with headers and footers.</summary>
     public ChunkedBytes BeforeRam { get; } = new();
 
+    /// <summary>Offset in the stream of the first byte of <see cref="BeforeRam"/>.</summary>
+    public ulong BeforeRamOffset { get; private set; }
+
     /// <summary>Sections of other handlers between the "ram" START and END sections, with headers and footers.</summary>
     public ChunkedBytes AmidRam { get; } = new();
 

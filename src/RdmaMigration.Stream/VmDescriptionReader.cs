@@ -1,6 +1,66 @@
+using System.Text.Json;
+
 namespace RdmaMigration.Stream;
 
+/// <summary>Reads members of the vmdescription's JSON objects (protocol E.2). What is missing or of a wrong kind is a <see cref="StateDecodeException"/>.</summary>
 internal static class VmDescriptionReader
 {
-    public const int MaxDepth = 1000;
+    /// <summary>Nested JSON values: each level of VMState takes three, and real machines nest a few levels.</summary>
+    public const int MaxDepth = 256;
+
+    /// <summary>Parses the text. QEMU 8.2 and later omit its opening brace when the stream has no configuration section.</summary>
+    /// <exception cref="JsonException">It is no JSON.</exception>
+    public static JsonDocument Parse(ReadOnlyMemory<byte> text)
+    {
+        var options = new JsonDocumentOptions { MaxDepth = MaxDepth };
+        return text.Span is [(byte)'"', ..]
+            ? JsonDocument.Parse(new byte[] { (byte)'{' }.Concat(text.ToArray()).ToArray(), options)
+            : JsonDocument.Parse(text, options);
+    }
+
+    /// <summary>A text member, fit for a terminal.</summary>
+    public static string Text(JsonElement from, string name)
+    {
+        if (!from.TryGetProperty(name, out JsonElement value) || value.ValueKind != JsonValueKind.String)
+        {
+            throw new StateDecodeException($"the vmdescription has no text '{name}' where it must");
+        }
+
+        try
+        {
+            return Printable.Of(value.GetString());
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new StateDecodeException($"'{name}' in the vmdescription is no valid text: {e.Message}");
+        }
+    }
+
+    public static ulong Number(JsonElement from, string name) =>
+        OptionalNumber(from, name) ?? throw new StateDecodeException($"the vmdescription has no number '{name}' where it must");
+
+    public static ulong? OptionalNumber(JsonElement from, string name)
+    {
+        if (!from.TryGetProperty(name, out JsonElement value))
+        {
+            return null;
+        }
+
+        return value.ValueKind == JsonValueKind.Number && value.TryGetUInt64(out ulong number)
+            ? number
+            : throw new StateDecodeException($"'{name}' in the vmdescription is no whole number");
+    }
+
+    /// <summary>The objects in an array member; none if there is no such member.</summary>
+    public static IEnumerable<JsonElement> Objects(JsonElement from, string name)
+    {
+        if (!from.TryGetProperty(name, out JsonElement array))
+        {
+            return [];
+        }
+
+        return array.ValueKind == JsonValueKind.Array && array.EnumerateArray().All(e => e.ValueKind == JsonValueKind.Object)
+            ? array.EnumerateArray()
+            : throw new StateDecodeException($"'{name}' in the vmdescription is no list of objects");
+    }
 }

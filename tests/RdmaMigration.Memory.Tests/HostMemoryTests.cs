@@ -1,0 +1,36 @@
+using System.Globalization;
+
+namespace RdmaMigration.Memory.Tests;
+
+public sealed class HostMemoryTests
+{
+    [Fact]
+    public void Available_memory_is_more_than_nothing_and_no_more_than_all()
+    {
+        ulong total = ulong.Parse(File.ReadLines("/proc/meminfo").First(l => l.StartsWith("MemTotal:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) * 1024;
+        Assert.InRange(HostMemory.Available, 1UL << 20, total);
+    }
+
+    [Fact]
+    public void MemAvailable_is_read_in_KiB() =>
+        Assert.Equal(123UL * 1024, HostMemory.MemAvailable("MemTotal:     1000 kB\nMemFree:    5 kB\nMemAvailable:    123 kB\nBuffers: 1 kB\n"));
+
+    [Fact]
+    public void A_meminfo_without_MemAvailable_is_an_error_that_says_so() =>
+        Assert.Contains("MemAvailable", Assert.Throws<IOException>(() => HostMemory.MemAvailable("MemTotal: 1 kB\n")).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("Max locked memory         8388608              unlimited            bytes     \n", 8388608UL)]
+    [InlineData("Max locked memory         unlimited            unlimited            bytes     \n", null)]
+    [InlineData("Max locked memory         0                    0                    bytes     \n", 0UL)]
+    public void The_soft_memlock_limit_is_read_and_unlimited_is_null(string line, ulong? expected) =>
+        Assert.Equal(expected, HostMemory.LimitOf("Limit                     Soft Limit           Hard Limit           Units     \n" + line, "Max locked memory"));
+
+    [Fact]
+    public void The_memlock_limit_of_this_process_is_what_its_limits_file_says()
+    {
+        string line = File.ReadLines("/proc/self/limits").First(l => l.StartsWith("Max locked memory", StringComparison.Ordinal));
+        string soft = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[3];
+        Assert.Equal(soft, HostMemory.MemlockLimit?.ToString(CultureInfo.InvariantCulture) ?? "unlimited");
+    }
+}
