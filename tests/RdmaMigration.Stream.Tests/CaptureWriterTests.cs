@@ -1,0 +1,163 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Stream.Tests;
+
+public sealed unsafe class CaptureWriterTests
+{
+    private const ulong Page = StreamBuilder.Page;
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public void A_canonical_stream_comes_out_as_it_went_in(bool footers, bool vmDescription)
+    {
+        byte[] bytes = StreamBuilder.SmallMachine(footers, vmDescription);
+        using var handler = new RecordingHandler();
+        Assert.Equal(bytes, Streams.Write(Streams.Load(bytes, handler)));
+    }
+
+    [Fact]
+    public void Memory_that_came_by_RDMA_in_many_sections_is_written_as_one_section()
+    {
+        byte[] rdma = StreamBuilder.WithConfiguration().Command(1).Command(2, 0, 0, 0, 1)
+            .Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", 4 * Page), ("b", Page)).Hook().Eos().Footer(2)
+            .Continued(StreamBuilder.Part, 2).Hook().Eos().Footer(2)
+            .Continued(StreamBuilder.Part, 2).Hook().Eos().Footer(2)
+            .Continued(StreamBuilder.End, 2).Hook().Eos().Footer(2)
+            .Opened(StreamBuilder.Full, 3, "dev", 0, 1).UInt32(0xfeedface).Footer(3)
+            .EndOfFile().VmDescription(StreamBuilder.SmallDescription).ToArray();
+        RecordingHandler? self = null;
+        using var handler = new RecordingHandler
+        {
+            WhenHooked = () =>
+            {
+                self!.Blocks![0].Slice(0, (int)Page).Fill(0x11);
+                self.Blocks[0].Slice(2 * Page, (int)Page).Fill(0x22);
+                self.Blocks[1].Slice(0, (int)Page).Fill(0x33);
+            },
+        };
+        self = handler;
+        Assert.Equal(StreamBuilder.SmallMachine(), Streams.Write(Streams.Load(rdma, handler)));
+    }
+
+    [Fact]
+    public void Page_sizes_of_blocks_are_dropped_with_the_advice_that_announced_them()
+    {
+        byte[] bytes = StreamBuilder.WithConfiguration().Command(3, new byte[16])
+            .Opened(StreamBuilder.Start, 2, "ram", 0, 4).UInt64(Page | 4).Name("a").UInt64(Page).UInt64(2 << 20).Eos().Footer(2)
+            .Continued(StreamBuilder.End, 2).Zero("a", 0).Eos().Footer(2).EndOfFile().ToArray();
+        byte[] expected = StreamBuilder.WithConfiguration()
+            .Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", Page)).Eos().Footer(2)
+            .Continued(StreamBuilder.End, 2).Zero("a", 0).Eos().Footer(2).EndOfFile().ToArray();
+        using var handler = new RecordingHandler();
+        Assert.Equal(expected, Streams.Write(Streams.Load(bytes, handler)));
+    }
+
+    [Fact]
+    public void Pages_are_handed_over_where_they_lie_in_batches_of_bounded_size()
+    {
+        using var handler = new RecordingHandler();
+        CapturedStream stream = Machine(handler, pages: 5000);
+        stream.RamBlocks[0].Slice(0, (int)(5000 * Page)).Fill(1);
+        var sink = new MemorySink();
+        CaptureWriter.Write(stream, sink, cancellation: TestContext.Current.CancellationToken);
+
+        IoSegment[] pages = [.. sink.Batches.SelectMany(b => b).Where(s => s.Length == Page)];
+        Assert.Equal(5000, pages.Length);
+        for (int i = 0; i < pages.Length; i++)
+        {
+            Assert.Equal((nint)(stream.RamBlocks[0].Pointer + ((ulong)i * Page)), (nint)pages[i].Address);
+        }
+
+        Assert.All(sink.Batches, b => Assert.InRange(b.Length, 1, CaptureWriter.MaxSegments));
+    }
+
+    [Fact]
+    public void Writing_neither_touches_holes_nor_forgets_them()
+    {
+        using var handler = new RecordingHandler();
+        CapturedStream stream = Machine(handler, pages: 5000);
+        byte[] bytes = Streams.Write(stream);
+
+        Assert.Equal(0UL, stream.RamBlocks.ResidentBytes);
+        using var second = new RecordingHandler { InitialContent = 0xff };
+        CapturedStream again = Streams.Load(bytes, second);
+        Assert.True(ZeroScan.IsZero(again.RamBlocks[0].Slice(0, (int)again.RamBlocks[0].Length)));
+    }
+
+    [Fact]
+    public void Any_mix_of_holes_zero_pages_and_data_reads_back_the_same()
+    {
+        var random = new Random(20260714);
+        for (int round = 0; round < 20; round++)
+        {
+            int pages = random.Next(1, 3000);
+            using var handler = new RecordingHandler();
+            CapturedStream stream = Machine(handler, pages);
+            for (int i = 0; i < pages; i++)
+            {
+                Span<byte> page = stream.RamBlocks[0].Slice((ulong)i * Page, (int)Page);
+                switch (random.Next(4))
+                {
+                    case 0:
+                        random.NextBytes(page);
+                        break;
+                    case 1:
+                        page[random.Next(page.Length)] = 1;
+                        break;
+                    case 2:
+                        page[0] = 0;
+                        break;
+                }
+            }
+
+            using var second = new RecordingHandler();
+            CapturedStream again = Streams.Load(Streams.Write(stream), second);
+            Assert.Equal(Streams.Content(stream.RamBlocks[0]), Streams.Content(again.RamBlocks[0]));
+        }
+    }
+
+    [Fact]
+    public void Progress_grows_to_the_whole_and_counts_the_bytes_that_went_out()
+    {
+        using var handler = new RecordingHandler();
+        CapturedStream stream = Machine(handler, pages: 5000);
+        stream.RamBlocks[0].Slice(0, (int)(2000 * Page)).Fill(1);
+        var seen = new List<CaptureProgress>();
+        var sink = new MemorySink();
+        CaptureWriter.Write(stream, sink, seen.Add, TestContext.Current.CancellationToken);
+
+        Assert.True(seen.Count > 3);
+        Assert.Equal(seen.OrderBy(p => p.RamDone).ThenBy(p => p.BytesWritten), seen);
+        Assert.Equal(new CaptureProgress(5000 * Page, 5000 * Page, (ulong)sink.ToArray().Length), seen[^1]);
+    }
+
+    [Fact]
+    public void Cancelling_stops_before_the_next_batch()
+    {
+        using var handler = new RecordingHandler();
+        CapturedStream stream = Machine(handler, pages: 5000);
+        stream.RamBlocks[0].Slice(0, (int)(5000 * Page)).Fill(1);
+        using var cancellation = new CancellationTokenSource();
+        var sink = new MemorySink();
+        Assert.Throws<OperationCanceledException>(() => CaptureWriter.Write(stream, sink, _ => cancellation.Cancel(), cancellation.Token));
+        Assert.Single(sink.Batches);
+    }
+
+    [Fact]
+    public void IoSegment_has_the_layout_of_iovec()
+    {
+        Assert.Equal(2 * sizeof(nint), sizeof(IoSegment));
+        var segment = new IoSegment((byte*)0x1234, 0x5678);
+        Assert.Equal(0x1234, ((nint*)&segment)[0]);
+        Assert.Equal(0x5678, ((nint*)&segment)[1]);
+    }
+
+    /// <summary>A machine with one block of that many pages, all holes.</summary>
+    private static CapturedStream Machine(RecordingHandler handler, int pages) => Streams.Load(
+        StreamBuilder.WithConfiguration()
+            .Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("pc.ram", (ulong)pages * Page)).Eos().Footer(2)
+            .Continued(StreamBuilder.End, 2).Eos().Footer(2).EndOfFile().VmDescription("{}").ToArray(),
+        handler);
+}

@@ -1,0 +1,183 @@
+using System.Buffers;
+using System.Text;
+
+namespace RdmaMigration.Stream.Tests;
+
+public sealed class EndOfStreamTests
+{
+    private const int MarkerAndDescription = 1 + 1 + 4;
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void The_vmdescription_ends_the_stream_without_another_read(bool footers)
+    {
+        byte[] bytes = StreamBuilder.SmallMachine(footers);
+        using var handler = new RecordingHandler();
+        var source = new PiecewiseSource([bytes]);
+        CapturedStream stream = new IncomingStream(source, handler, new IncomingStreamOptions()).Load();
+
+        Assert.Equal(StreamEnd.VmDescription, stream.WhyEnded);
+        Assert.Equal(footers, stream.HasFooters);
+        Assert.Equal(StreamBuilder.SmallDescription, Encoding.ASCII.GetString(stream.VmDescription!.Value.Span));
+        Assert.Equal(0, stream.DeviceState.ToArray()[^1]);
+        Assert.Equal(1, source.Reads);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Without_vmdescription_the_end_of_the_source_ends_the_stream(bool footers)
+    {
+        using var handler = new RecordingHandler();
+        CapturedStream stream = Streams.Load(StreamBuilder.SmallMachine(footers, vmDescription: false), handler);
+
+        Assert.Equal(StreamEnd.SourceEnded, stream.WhyEnded);
+        Assert.Null(stream.VmDescription);
+        Assert.Equal(StreamBuilder.SmallMachine(footers, vmDescription: false), Streams.Write(stream));
+    }
+
+    [Fact]
+    public void A_possible_end_is_visible_while_the_source_is_silent()
+    {
+        byte[] bytes = StreamBuilder.SmallMachine(vmDescription: false);
+        IncomingStream? incoming = null;
+        var seen = new List<bool>();
+        var source = new PiecewiseSource([bytes[..^1], bytes[^1..]], () => seen.Add(incoming!.IsAtPossibleEnd));
+        using var handler = new RecordingHandler();
+        incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
+        incoming.Load();
+
+        Assert.Equal([false, false, true], seen);
+    }
+
+    [Fact]
+    public void Every_truncation_of_a_stream_is_an_error_except_after_the_end_marker()
+    {
+        byte[] bytes = StreamBuilder.SmallMachine();
+        int endMarker = bytes.Length - StreamBuilder.SmallDescription.Length - MarkerAndDescription + 1;
+        for (int length = 0; length < bytes.Length; length++)
+        {
+            using var handler = new RecordingHandler();
+            if (length == endMarker)
+            {
+                Assert.Equal(StreamEnd.SourceEnded, Streams.Load(bytes[..length], handler).WhyEnded);
+                continue;
+            }
+
+            var e = Assert.Throws<StreamFormatException>(() => Streams.Load(bytes[..length], handler));
+            Assert.Equal(StreamFault.Truncated, e.Fault);
+            Assert.Equal((ulong)length, e.Offset);
+            Assert.Contains("truncated", e.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Bytes_after_the_vmdescription_are_an_error()
+    {
+        using var handler = new RecordingHandler();
+        Assert.Throws<StreamFormatException>(() => Streams.Load([.. StreamBuilder.SmallMachine(), 0x55], handler));
+    }
+
+    [Fact]
+    public void A_vmdescription_inside_device_state_does_not_end_the_stream()
+    {
+        byte[] fake = new StreamBuilder().Footer(3).EndOfFile().VmDescription("{\"a\": 1}").ToArray();
+        byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "dev", 0, 1).Raw(fake).Raw(1, 2, 3).Footer(3).EndOfFile().VmDescription("{}").ToArray();
+        using var handler = new RecordingHandler();
+        CapturedStream stream = Streams.Load(bytes, handler);
+        Assert.Equal("{}"u8.ToArray(), stream.VmDescription!.Value.ToArray());
+        Assert.Equal(bytes, Streams.Write(stream));
+    }
+
+    [Fact]
+    public void More_false_beginnings_than_are_remembered_do_not_hide_the_true_end()
+    {
+        StreamBuilder b = Prefix().Opened(StreamBuilder.Full, 3, "dev", 0, 1);
+        for (int i = 0; i < 1000; i++)
+        {
+            b.Footer(3).EndOfFile().Byte(6).UInt32(0x00ffffff).Text("{");
+        }
+
+        using var handler = new RecordingHandler();
+        CapturedStream stream = Streams.Load(b.Footer(3).EndOfFile().VmDescription("{}").ToArray(), handler);
+        Assert.Equal(StreamEnd.VmDescription, stream.WhyEnded);
+    }
+
+    [Fact]
+    public void Text_of_right_length_that_is_no_JSON_is_not_a_vmdescription()
+    {
+        using var handler = new RecordingHandler();
+        StreamBuilder b = Prefix().EndOfFile().VmDescription("{ not json }");
+        Assert.Equal(StreamFault.Truncated, Assert.Throws<StreamFormatException>(() => Streams.Load(b.ToArray(), handler)).Fault);
+    }
+
+    [Fact]
+    public void A_vmdescription_without_its_opening_brace_is_one()
+    {
+        using var handler = new RecordingHandler();
+        byte[] bytes = Prefix().EndOfFile().VmDescription("\"page_size\": 4096, \"devices\": []}").ToArray();
+        CapturedStream stream = Streams.Load(bytes, handler);
+        Assert.Equal(StreamEnd.VmDescription, stream.WhyEnded);
+        Assert.Equal(bytes, Streams.Write(stream));
+    }
+
+    [Fact]
+    public void A_long_vmdescription_in_small_pieces_is_recognised()
+    {
+        string json = "{\"devices\": [" + string.Join(", ", Enumerable.Range(0, 20000).Select(i => $"{{\"name\": \"d{i}\"}}")) + "]}";
+        byte[] bytes = Prefix().EndOfFile().VmDescription(json).ToArray();
+        using var handler = new RecordingHandler();
+        Assert.Equal(StreamEnd.VmDescription, Streams.Load(bytes, handler, mostPerRead: 7).WhyEnded);
+    }
+
+    [Fact]
+    public void Device_state_of_many_chunks_is_kept_as_it_came()
+    {
+        byte[] state = new byte[1_000_003];
+        new Random(5).NextBytes(state);
+        byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "big", 0, 1).Raw(state).Footer(3).EndOfFile().VmDescription("{}").ToArray();
+        foreach (int most in new[] { int.MaxValue, 32768, 4097 })
+        {
+            using var handler = new RecordingHandler();
+            Assert.Equal(bytes, Streams.Write(Streams.Load(bytes, handler, most)));
+        }
+    }
+
+    [Fact]
+    public void Device_state_beyond_its_bound_is_refused_with_the_bound()
+    {
+        byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "big", 0, 1).Raw(new byte[100_000]).Footer(3).EndOfFile().ToArray();
+        StreamFormatException e = Streams.Refused(bytes, new IncomingStreamOptions { MaxDeviceState = 65536 });
+        Assert.Equal(StreamFault.TooLarge, e.Fault);
+        Assert.Contains("65536", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_end_marker_before_memory_is_complete_is_refused() => Assert.Contains(
+        "guest memory is not complete",
+        Streams.Refused(StreamBuilder.WithConfiguration().Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2).EndOfFile().ToArray()).Message,
+        StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData(0x05)]
+    [InlineData(0x06)]
+    [InlineData(0x07)]
+    [InlineData(0x09)]
+    [InlineData(0x7e)]
+    [InlineData(0xff)]
+    public void An_unknown_section_type_is_refused(int type) => Assert.Contains(
+        $"0x{type:x2} is no section type", Streams.Refused(StreamBuilder.WithConfiguration().Command(1).Byte((byte)type).ToArray()).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_load_runs_once()
+    {
+        using var handler = new RecordingHandler();
+        var incoming = new IncomingStream(new MemorySource(StreamBuilder.SmallMachine()), handler, new IncomingStreamOptions());
+        incoming.Load();
+        Assert.Throws<InvalidOperationException>(incoming.Load);
+    }
+
+    private static StreamBuilder Prefix() => StreamBuilder.WithConfiguration()
+        .Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2).Continued(StreamBuilder.End, 2).Zero("a", 0).Eos().Footer(2);
+}

@@ -1,0 +1,90 @@
+namespace RdmaMigration.Stream.Tests;
+
+/// <summary>Sections of other handlers before guest memory is complete: kept whole where their end can be found, refused by name where not.</summary>
+public sealed class OtherSectionTests
+{
+    private const byte Start = StreamBuilder.Start, Part = StreamBuilder.Part, End = StreamBuilder.End, Full = StreamBuilder.Full;
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Device_state_before_memory_is_kept_and_written_before_it(bool footers)
+    {
+        byte[] bytes = StreamBuilder.WithConfiguration()
+            .Opened(Full, 1, "virtio-mem-early", 3, 1).Raw(1, 2, 3, 1, 0, 0, 0, 2, 3).Text("ra").Footer(1, footers)
+            .Opened(Start, 2, "block", 0, 1).Raw(9).Footer(2, footers)
+            .Raw(Memory(5, footers)).EndOfFile().VmDescription("{}").ToArray();
+        using var handler = new RecordingHandler();
+        CapturedStream stream = Streams.Load(bytes, handler);
+
+        Assert.False(stream.SectionsBeforeRam.IsEmpty);
+        Assert.Equal(5u, stream.RamSectionId);
+        Assert.Equal(0x66, handler.Blocks![0].Slice(0, 1)[0]);
+        Assert.Equal(bytes, Streams.Write(stream));
+    }
+
+    [Theory]
+    [InlineData(int.MaxValue)]
+    [InlineData(1)]
+    public void Sections_between_those_of_memory_are_kept_whole(int mostPerRead)
+    {
+        byte[] bytes = StreamBuilder.WithConfiguration()
+            .Opened(Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2)
+            .Opened(Start, 3, "dirty-bitmap", 0, 1).Raw(1, 0x7e, 0, 0, 0, 3, 0x55).Footer(3)
+            .Continued(Part, 3).Raw(0x7e, 0x7e, 0, 0, 0).Footer(3)
+            .Opened(Full, 4, "virtio-mem-early", 0, 1).Footer(4)
+            .Continued(End, 3).Raw(7).Footer(3)
+            .Continued(End, 2).PageOf("a", 0, 0x66).Eos().Footer(2)
+            .EndOfFile().VmDescription("{}").ToArray();
+        using var handler = new RecordingHandler();
+        CapturedStream stream = Streams.Load(bytes, handler, mostPerRead);
+
+        Assert.Equal(0x66, handler.Blocks![0].Slice(0, 1)[0]);
+        Assert.Equal(bytes, Streams.Write(stream));
+    }
+
+    [Fact]
+    public void Without_footers_such_a_section_is_refused_by_name()
+    {
+        StreamFormatException e = Streams.Refused(StreamBuilder.WithConfiguration()
+            .Opened(Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos()
+            .Opened(Start, 3, "dirty-bitmap", 0, 1).Raw(new byte[100]).ToArray());
+        Assert.Equal(StreamFault.Unsupported, e.Fault);
+        Assert.Contains("dirty-bitmap", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Such_sections_count_against_the_bound_of_device_state()
+    {
+        byte[] bytes = StreamBuilder.WithConfiguration()
+            .Opened(Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2)
+            .Opened(Start, 3, "dirty-bitmap", 0, 1).Raw(new byte[5000]).ToArray();
+        Assert.Equal(StreamFault.TooLarge, Streams.Refused(bytes, new IncomingStreamOptions { MaxDeviceState = 4096 }).Fault);
+    }
+
+    [Fact]
+    public void More_such_sections_than_any_machine_has_are_refused()
+    {
+        StreamBuilder b = StreamBuilder.WithConfiguration().Opened(Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2);
+        for (uint i = 3; i < 5000; i++)
+        {
+            b.Opened(Full, i, "x", 0, 1).Footer(i);
+        }
+
+        Assert.Contains("4096", Streams.Refused(b.ToArray()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_second_START_of_memory_is_refused() => Assert.Contains(
+        "second START",
+        Streams.Refused(StreamBuilder.WithConfiguration().Opened(Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2).Opened(Start, 2, "ram", 0, 4).ToArray()).Message,
+        StringComparison.Ordinal);
+
+    [Fact]
+    public void A_PART_before_any_START_is_refused() => Assert.Contains(
+        "before the START", Streams.Refused(StreamBuilder.WithConfiguration().Continued(Part, 2).ToArray()).Message, StringComparison.Ordinal);
+
+    private static byte[] Memory(uint id, bool footers) => new StreamBuilder()
+        .Opened(Start, id, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(id, footers)
+        .Continued(End, id).PageOf("a", 0, 0x66).Eos().Footer(id, footers).ToArray();
+}
