@@ -1,0 +1,208 @@
+#!/bin/bash
+# Builds, shows, tests and measures RdmaMigration. ./build.sh help lists what there is.
+set -euo pipefail
+cd "$(dirname "$(realpath "$0")")"
+
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
+softroce=docker/softroce/softroce
+results=.artifacts/test-results
+# The guest's share of the whole suite's 40 minutes.
+guest_seconds=2000
+
+usage() {
+  cat << 'HELP'
+usage: ./build.sh build                        everything, and the program: .artifacts/publish/rdmamig
+       ./build.sh demo                         a real QEMU's machine arrives over RDMA in a file; a second QEMU starts from it
+       ./build.sh test [SUITE]... [-- OPTION]  all tests, or those of the named suites (Verbs, Interop, ...);
+                                               options go to each test program: -- -class '*RPing*'
+       ./build.sh bench [OPTION]...            times against QEMU's own destination
+       ./build.sh clean                        removes what was built
+       ./build.sh help                         this text
+
+Needs Debian 12 or later on x86-64 and the .NET 10 SDK. Debian packages that are missing are installed (as root or with sudo).
+Where the machine has no RDMA device, tests that need one run in a guest with soft-RoCE: docker/softroce/README.md.
+HELP
+}
+
+say() { printf '%s\n' "build.sh: $*" >&2; }
+fail() { say "$@"; exit 1; }
+
+packages=(
+  gcc libc6-dev zlib1g-dev cmake make            # native/ and Native AOT
+  libibverbs-dev librdmacm-dev                   # headers that native/ is compiled against
+  ibverbs-providers rdma-core iproute2           # RDMA at run time
+  ibverbs-utils rdmacm-utils perftest            # peers of the tests: ibv_devices, rping, ib_write_bw
+  qemu-system-x86                                # peer of the tests, and what the guest runs in
+  busybox-static kmod cpio                       # the guest's initramfs
+)
+
+install_packages() {
+  local missing=() package as_root=()
+  for package in "${packages[@]}"; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null) == installed ]] || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  if ((EUID)); then
+    if command -v sudo > /dev/null && { [[ -t 0 ]] || sudo -n true 2> /dev/null; }; then
+      as_root=(sudo)
+    else
+      fail "Debian packages are missing; as root: apt-get install --no-install-recommends ${missing[*]}"
+    fi
+  fi
+  say "installing ${missing[*]}"
+  local log=.artifacts/apt.log get=(${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq)
+  mkdir -p .artifacts
+  if ! "${get[@]}" install --no-install-recommends -y "${missing[@]}" > "$log" 2>&1; then
+    { "${get[@]}" update && "${get[@]}" install --no-install-recommends -y "${missing[@]}"; } > "$log" 2>&1 ||
+      { cat "$log" >&2; fail "apt-get could not install: ${missing[*]}"; }
+  fi
+}
+
+need_sdk() {
+  [[ ! -x $HOME/.dotnet/dotnet ]] || PATH=$PATH:$HOME/.dotnet
+  if command -v dotnet > /dev/null && dotnet --list-sdks | grep -q '^10\.'; then return; fi
+  fail "the .NET 10 SDK is missing. Get it with
+  curl -fsSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0
+which puts it into ~/.dotnet, where this script finds it; https://learn.microsoft.com/dotnet/core/install/linux-debian has it as packages."
+}
+
+prepare() {
+  install_packages
+  need_sdk
+}
+
+build() {
+  prepare
+  dotnet build RdmaMigration.sln -c Release -v quiet --tl:off
+  publish
+}
+
+publish() {
+  dotnet publish src/RdmaMigration.Cli -c Release -r linux-x64 -o .artifacts/publish -v quiet --tl:off
+  say "built .artifacts/publish/rdmamig"
+}
+
+in_guest() { "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" "$@"; }
+
+demo() {
+  build
+  in_guest -- docker/softroce/demo "$@"
+}
+
+bench() {
+  build
+  in_guest -- tests/RdmaMigration.Interop.Tests/bench "$@"
+}
+
+program_of() { echo ".artifacts/bin/$1/release/$1"; }
+
+# How many tests of a suite a filter selects.
+selected() { # SUITE FILTER...
+  local suite=$1
+  shift
+  "$(program_of "$suite")" -noLogo -noColor -list methods "$@" | grep -c '^[A-Za-z]' || true
+}
+
+# Runs one suite and keeps its results. A runner that leaves none has crashed: the summary sees that there is no file.
+run_suite() { # SUITE PLACE OPTION...
+  local suite=$1 place=$2 started=$SECONDS
+  shift 2
+  echo "== $suite ($place)"
+  "$(program_of "$suite")" -noLogo -noColor -noAutoReporters -xml "$results/$suite.$place.xml" "$@" ||
+    echo "== $suite ($place): exit code $?"
+  echo "== $suite ($place): $((SECONDS - started)) s"
+}
+
+# Attributes of a results file's <assembly> element: one number, 0 when absent.
+count() { # ATTRIBUTE FILE
+  local number
+  number=$(grep -o '<assembly [^>]*>' "$2" | grep -o " $1=\"[0-9]*\"" | grep -o '[0-9]*') || number=0
+  echo "$number"
+}
+
+passed=0 failed=0 skipped=0
+summarise() { # PLACE SUITE...
+  local place=$1 suite file
+  shift
+  for suite; do
+    file=$results/$suite.$place.xml
+    if ! grep -q '</assemblies>' "$file" 2> /dev/null; then
+      say "$suite ($place): the test program ended without results: counted as one failure"
+      failed=$((failed + 1))
+      continue
+    fi
+    passed=$((passed + $(count passed "$file")))
+    failed=$((failed + $(count failed "$file") + $(count errors "$file")))
+    skipped=$((skipped + $(count skipped "$file")))
+  done
+}
+
+slowest() {
+  echo "slowest tests:"
+  cat "$results"/*.xml | grep -o '<test [^>]*>' | sed -n 's/.* name="\([^"]*\)".* time="\([0-9.]*\)".*/\2 s  \1/p' | sort -rn | sed 's/^/  /;10q'
+}
+
+run_tests() {
+  local wanted=() options=() strict=() suites=() host_suites=() guest_suites=() suite name
+  while (($#)); do
+    case $1 in
+      --) shift; options=("$@"); break ;;
+      *) wanted+=("$1") ;;
+    esac
+    shift
+  done
+  build
+  for name in "${wanted[@]:-}"; do
+    for suite in tests/*"$name".Tests/; do
+      [[ -d $suite ]] || fail "no suite named $name: $(cd tests && echo *.Tests)"
+      suites+=("$(basename "$suite")")
+    done
+  done
+  # A test that does not run in CI proves nothing there.
+  [[ ${CI:-} != true ]] || strict=(-failSkips)
+  rm -rf "$results"
+  mkdir -p "$results"
+
+  for suite in "${suites[@]}"; do
+    local here there
+    here=$(selected "$suite" -trait- needs=rdma "${options[@]}")
+    there=$(selected "$suite" -trait needs=rdma "${options[@]}")
+    ((here == 0)) || host_suites+=("$suite")
+    ((there == 0)) || guest_suites+=("$suite")
+    if ((here + there == 0 && ${#options[@]} == 0)); then
+      say "$suite has no test: counted as one failure"
+      failed=$((failed + 1))
+    fi
+  done
+
+  for suite in "${host_suites[@]}"; do
+    run_suite "$suite" host -trait- needs=rdma "${strict[@]}" "${options[@]}"
+  done
+  if ((${#guest_suites[@]})); then
+    echo "== in the guest: ${guest_suites[*]}"
+    {
+      declare -f run_suite program_of
+      declare -p results strict options
+      # shellcheck disable=SC2016
+      printf 'for suite in %s; do run_suite "$suite" guest -trait needs=rdma "${strict[@]}" "${options[@]}"; done\n' "${guest_suites[*]}"
+    } > "$results/in-guest"
+    "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" --timeout "$guest_seconds" -- bash "$results/in-guest" || say "the guest ended with exit code $?"
+  fi
+
+  summarise host "${host_suites[@]}"
+  summarise guest "${guest_suites[@]}"
+  slowest
+  echo "$passed passed, $failed failed, $skipped skipped"
+  ((failed == 0 && passed > 0))
+}
+
+clean() { rm -rf .artifacts; }
+
+command=${1:-help}
+(($# == 0)) || shift
+case $command in
+  build | demo | bench | clean) "$command" "$@" ;;
+  test) run_tests "$@" ;;
+  help | --help | -h) usage ;;
+  *) usage >&2; exit 2 ;;
+esac
