@@ -1,4 +1,6 @@
-namespace RdmaMigration.Interop.Harness;
+using RdmaMigration.Interop.Harness;
+
+namespace RdmaMigration.Interop;
 
 /// <summary>The proof that a file holds a machine: a second real QEMU starts from it and is compared with the first.</summary>
 internal static class Restoration
