@@ -30,6 +30,7 @@ internal sealed partial class IncomingSession : IIncomingHandler
         lock (_gate)
         {
             _blocks = allocated;
+            _ramTotal = (long)allocated.TotalLength;
             _arrival = _channel.PinAll ? new RamArrival(allocated) : null;
         }
 

@@ -31,11 +31,9 @@ internal sealed partial class IncomingSession
     {
         lock (_gate)
         {
-            if (_blocks is not null)
+            if (_phase is MigrationPhase.Ram)
             {
-                _ramTotal = (long)_blocks.TotalLength;
-                _ramTransferred = _phase is not MigrationPhase.Ram ? _ramTotal
-                    : Math.Min(_ramTotal, _arrival?.Estimate() ?? (_channel.RegisteredBytes + _channel.ZeroBytes));
+                _ramTransferred = Math.Min(_ramTotal, _arrival?.Estimate() ?? (_channel.RegisteredBytes + _channel.ZeroBytes));
             }
 
             return new MigrationInfo
@@ -109,6 +107,7 @@ internal sealed partial class IncomingSession
         lock (_gate)
         {
             _totalTime = Stopwatch.GetElapsedTime(_connectedAt);
+            _ramTransferred = _ramTotal;
             _phase = MigrationPhase.Saving;
         }
     }

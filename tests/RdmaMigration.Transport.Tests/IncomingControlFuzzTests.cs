@@ -68,7 +68,7 @@ public sealed class IncomingControlFuzzTests
         {
             int at = random.Next(messages.Count);
             byte[] message = (byte[])messages[at].Clone();
-            switch (random.Next(6))
+            switch (message.Length == 0 ? 3 : random.Next(6))
             {
                 case 0:
                     message[random.Next(message.Length)] ^= (byte)(1 << random.Next(8));
