@@ -51,6 +51,19 @@ internal sealed class ChunkedBytes
         return _chunks[(int)(index >> ChunkShift)].AsSpan(offset, length);
     }
 
+    /// <summary>Copies the bytes from <paramref name="index"/> on that fill the span.</summary>
+    public void CopyTo(long index, Span<byte> destination)
+    {
+        while (!destination.IsEmpty)
+        {
+            ReadOnlySpan<byte> run = ContiguousFrom(index);
+            int count = Math.Min(run.Length, destination.Length);
+            run[..count].CopyTo(destination);
+            destination = destination[count..];
+            index += count;
+        }
+    }
+
     /// <summary>The bytes, without copying them. Valid as long as nothing is appended.</summary>
     public ReadOnlySequence<byte> AsSequence()
     {

@@ -67,7 +67,7 @@ internal sealed class DeviceStateReader(SourceReader reader)
 
     private void EndBySource(VmDescriptionTail tail)
     {
-        if (!tail.EndsWithMarker())
+        if (!tail.EndsWithMarker() || !tail.LastFooterClosesASection())
         {
             throw new StreamFormatException(
                 StreamFault.Truncated, reader.Step, reader.Position, $"the stream is truncated: the source ended after {_bytes.Length} bytes, and they have no end");

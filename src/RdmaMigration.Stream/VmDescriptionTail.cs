@@ -45,6 +45,31 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
         return marker >= 0 && bytes[marker] == SectionType.EndOfFile && IsPrecededByFooter(marker);
     }
 
+    /// <summary>
+    /// True if the footer before the end marker names a section that was opened: bytes of a device that happen to look like the end fail this.
+    /// Without footers there is nothing to check.
+    /// </summary>
+    public bool LastFooterClosesASection()
+    {
+        if (!hasFooters || bytes.Length == 1)
+        {
+            return true;
+        }
+
+        Span<byte> opening = stackalloc byte[SectionType.FooterLength];
+        bytes.CopyTo(bytes.Length - 1 - SectionType.FooterLength, opening);
+        foreach (byte type in (ReadOnlySpan<byte>)[SectionType.Full, SectionType.End])
+        {
+            opening[0] = type;
+            if (new SequenceReader<byte>(bytes.AsSequence()).TryReadTo(out ReadOnlySequence<byte> _, opening))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Remembers each place where marker, length and first character of a vmdescription stand.</summary>
     private void Scan()
     {
@@ -73,11 +98,7 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
     private void Consider(long start)
     {
         Span<byte> encoded = stackalloc byte[sizeof(uint)];
-        for (int i = 0; i < encoded.Length; i++)
-        {
-            encoded[i] = bytes[start - sizeof(uint) + i];
-        }
-
+        bytes.CopyTo(start - sizeof(uint), encoded);
         uint length = BinaryPrimitives.ReadUInt32BigEndian(encoded);
         if (length is < 2 or > MaxLength || bytes[start] is not ((byte)'{' or (byte)'"'))
         {

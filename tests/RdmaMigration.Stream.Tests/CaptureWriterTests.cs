@@ -92,7 +92,7 @@ public sealed unsafe class CaptureWriterTests
         var random = new Random(20260714);
         for (int round = 0; round < 20; round++)
         {
-            int pages = random.Next(1, 3000);
+            int pages = random.Next(1, 600);
             using var handler = new RecordingHandler();
             CapturedStream stream = Machine(handler, pages);
             for (int i = 0; i < pages; i++)

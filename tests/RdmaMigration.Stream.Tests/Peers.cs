@@ -18,9 +18,9 @@ internal sealed class MemorySource(ReadOnlyMemory<byte> bytes, int most = int.Ma
     }
 }
 
-internal sealed class FileSource(FileStream file) : IStreamSource
+internal sealed class FileSource(FileStream file, int most = int.MaxValue) : IStreamSource
 {
-    public int Read(Span<byte> buffer) => file.Read(buffer);
+    public int Read(Span<byte> buffer) => file.Read(buffer[..Math.Min(buffer.Length, most)]);
 }
 
 /// <summary>Collects what is written.</summary>
