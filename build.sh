@@ -103,7 +103,7 @@ demo() {
 
 bench() {
   build
-  in_guest -- tests/RdmaMigration.Interop.Tests/bench "$@"
+  in_guest -- "$(program_of RdmaMigration.Interop.Bench)" "$@"
 }
 
 program_of() { echo ".artifacts/bin/$1/release/$1"; }

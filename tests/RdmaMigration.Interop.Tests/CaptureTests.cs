@@ -49,7 +49,7 @@ public sealed class CaptureTests : ReceiverTests
         string file = Work.File("captured");
         await using (RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), file, ["--once"]))
         {
-            await source.MigrateAsync(receiver.Uri);
+            await receiver.TakeAsync(source);
             Assert.Equal(0, await receiver.Process.WaitForExitAsync(Deadlines.Migration));
         }
 
@@ -67,11 +67,8 @@ public sealed class CaptureTests : ReceiverTests
         string file = Work.File("captured");
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), file, ["--once"]);
 
-        MigrationOutcome outcome = await source.MigrateAsync(receiver.Uri);
-        ReceiveResult result = await receiver.ResultAsync();
+        (MigrationOutcome outcome, ReceiveResult result) = await receiver.TakeAsync(source);
 
-        Assert.True(result.Completed, $"{result}\n{receiver.Process.Errors}");
-        Assert.Equal("completed", outcome.Status);
         Assert.Equal(0, await receiver.Process.WaitForExitAsync(Deadlines.Answer));
         Assert.Equal(file, result.File);
         Assert.Equal(pinAll ? "pin-all" : "dynamic", result.Mode);

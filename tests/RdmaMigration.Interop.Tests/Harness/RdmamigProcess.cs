@@ -67,6 +67,30 @@ internal sealed class RdmamigProcess : IAsyncDisposable
         return ReceiveResult.Parse(result);
     }
 
+    /// <summary>Migrates <paramref name="source"/> here; both ends must say that it completed.</summary>
+    /// <exception cref="InvalidOperationException">One does not; the message has what both say.</exception>
+    public async Task<(MigrationOutcome Outcome, ReceiveResult Result)> TakeAsync(QemuMachine source)
+    {
+        int from = _events.Count;
+        MigrationOutcome outcome = await source.MigrateAsync(Uri);
+        ReceiveResult result;
+        try
+        {
+            QmpEvent said = await _events.FirstAsync(
+                e => e.Name == "RESULT", from, outcome.Status == "completed" ? Deadlines.Migration : Deadlines.Answer, "RESULT");
+            result = ReceiveResult.Parse(said);
+        }
+        catch (Exception e) when (e is TimeoutException or EndOfStreamException)
+        {
+            throw new InvalidOperationException($"the source says {outcome}; {e.Message}\n{source.Process.Errors}\n{_process.Errors}", e);
+        }
+
+        return outcome.Status == "completed" && result.Completed
+            ? (outcome, result)
+            : throw new InvalidOperationException(
+                $"the source says {outcome}; rdmamig says {result}\n{source.Process.Errors}\n{_process.Errors}");
+    }
+
     /// <summary>The first failure event (MIGRATION with status failed) at or after event number <paramref name="from"/>.</summary>
     public Task<QmpEvent> FailureAsync(int from) => _events.FirstAsync(
         e => e is { Name: "MIGRATION", Status: "failed" }, from, Deadlines.Migration, "MIGRATION failed");

@@ -39,11 +39,10 @@ internal static class Demo
         await using (RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), bench.CapturePath, ["--once"]))
         {
             await using QemuMachine source = await bench.StartSourceAsync(pinAll);
-            outcome = await source.MigrateAsync(receiver.Uri);
-            ReceiveResult result = await receiver.ResultAsync();
-            if (!result.Completed || outcome.Status != "completed" || result.Mode != mode)
+            (outcome, ReceiveResult result) = await receiver.TakeAsync(source);
+            if (result.Mode != mode)
             {
-                throw new InvalidOperationException($"the source says {outcome}; rdmamig says {result}");
+                throw new InvalidOperationException($"asked for {mode}, got {result}");
             }
         }
 

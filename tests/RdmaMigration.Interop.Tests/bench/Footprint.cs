@@ -55,10 +55,7 @@ internal static class Footprint
         using var captures = new WorkDirectory();
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), captures.FullName + "/");
         await using QemuMachine source = await bench.StartSourceAsync(pinAll);
-        await source.MigrateAsync(receiver.Uri);
-        ReceiveResult result = await receiver.ResultAsync();
-        return result.Completed
-            ? (ProcessFootprint.Bytes(receiver.Process.Id, "VmHWM") / 1048576.0) - mebibytes
-            : throw new InvalidOperationException($"rdmamig: {result}");
+        await receiver.TakeAsync(source);
+        return (ProcessFootprint.Bytes(receiver.Process.Id, "VmHWM") / 1048576.0) - mebibytes;
     }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using RdmaMigration.Interop.Bench;
+using RdmaMigration.Interop.Harness;
 
 var pairs = new Option<int>("--pairs") { Description = "how often each is measured, interleaved", DefaultValueFactory = _ => 5 };
 var killPairs = new Option<int>("--pairs") { Description = "how often each is measured, interleaved", DefaultValueFactory = _ => 20 };
@@ -28,6 +29,15 @@ var root = new RootCommand("Figures of rdmamig beside a real QEMU. Runs where th
 {
     totalTime, killToError, footprint, demo,
 };
+root.SetAction(async (_, _) =>
+{
+    // All figures, with the defaults of each command.
+    string folder = Directory.CreateDirectory(Path.Combine(Executables.RepositoryRoot, ".artifacts", "bench")).FullName;
+    FileInfo Figures(string name) => new(Path.Combine(folder, name + ".json"));
+    await Footprint.RunAsync(512, Figures("footprint"));
+    await KillLatency.RunAsync(20, Figures("kill-to-error"));
+    return await TotalTime.RunAsync(5, 512, "pc", Figures("total-time"));
+});
 
 try
 {

@@ -68,13 +68,7 @@ internal static partial class TotalTime
     {
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), bench.CapturePath, ["--once"]);
         await using QemuMachine source = await bench.StartSourceAsync(pinAll);
-        MigrationOutcome outcome = await source.MigrateAsync(receiver.Uri);
-        ReceiveResult result = await receiver.ResultAsync();
-        if (!result.Completed)
-        {
-            throw new InvalidOperationException($"rdmamig: {result}");
-        }
-
+        (MigrationOutcome outcome, _) = await receiver.TakeAsync(source);
         File.Delete(bench.CapturePath);
         return Completed(outcome);
     }

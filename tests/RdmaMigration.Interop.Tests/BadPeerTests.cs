@@ -1,0 +1,84 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using RdmaMigration.Interop.Harness;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Interop;
+
+/// <summary>Who is no QEMU is turned away in clear words, and the next connection is served.</summary>
+[Trait("needs", "rdma")]
+public sealed class BadPeerTests : ReceiverTests
+{
+    private readonly int _port = RdmaAddress.NextPort();
+
+    [Fact]
+    public async Task A_TCP_client_is_no_disturbance()
+    {
+        await using RdmamigProcess receiver = await ListenAsync();
+
+        using (var client = new TcpClient())
+        {
+            // RoCE listens on no TCP port; on iWARP the connection comes and is dropped.
+            SocketException? refused = await Record.ExceptionAsync(
+                () => client.ConnectAsync(new IPEndPoint(RdmaAddress.Host, _port), TestContext.Current.CancellationToken).AsTask()) as SocketException;
+            Assert.True(refused is null || refused.SocketErrorCode == SocketError.ConnectionRefused, $"{refused}");
+        }
+
+        await NextMigrationWorksAsync(receiver);
+    }
+
+    [Theory]
+    [InlineData(0u)]
+    [InlineData(2u)]
+    [InlineData(uint.MaxValue)]
+    public async Task A_wrong_protocol_version_is_rejected_with_both_versions(uint version)
+    {
+        await using RdmamigProcess receiver = await ListenAsync();
+        byte[] privateData = new byte[8];
+        BinaryPrimitives.WriteUInt32BigEndian(privateData, version);
+
+        AssertIsRejected(privateData, $"version {version}; expected 1");
+
+        await NextMigrationWorksAsync(receiver);
+    }
+
+    [Fact]
+    public async Task Missing_private_data_is_rejected()
+    {
+        await using RdmamigProcess receiver = await ListenAsync();
+
+        AssertIsRejected([], "expected");
+
+        await NextMigrationWorksAsync(receiver);
+    }
+
+    [Fact]
+    public async Task A_peer_that_goes_away_without_a_word_is_a_failure_and_longer_private_data_is_none()
+    {
+        await using RdmamigProcess receiver = await ListenAsync();
+        byte[] privateData = new byte[40];
+        privateData.AsSpan().Fill(0xff);
+        BinaryPrimitives.WriteUInt64BigEndian(privateData, 0x0000_0001_0000_0000);
+        using (var peer = new RawSource())
+        {
+            Assert.Equal(CmEventType.Established, peer.Connect(new IPEndPoint(RdmaAddress.Host, _port), privateData).Answer);
+            peer.Disconnect();
+            ReceiveResult result = await receiver.ResultAsync();
+            Assert.Equal("failed", result.Status);
+            Assert.Equal("Disconnected", result.ErrorClass);
+        }
+
+        await NextMigrationWorksAsync(receiver);
+    }
+
+    private Task<RdmamigProcess> ListenAsync() => RdmamigProcess.ListenAsync(RdmaAddress.Uri(_port), NewFolder("captures"));
+
+    private void AssertIsRejected(ReadOnlySpan<byte> privateData, string words)
+    {
+        using var peer = new RawSource();
+        (CmEventType answer, string said) = peer.Connect(new IPEndPoint(RdmaAddress.Host, _port), privateData);
+        Assert.Equal(CmEventType.Rejected, answer);
+        Assert.Contains(words, said, StringComparison.Ordinal);
+    }
+}
