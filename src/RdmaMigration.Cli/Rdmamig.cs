@@ -4,6 +4,7 @@ using System.CommandLine.Invocation;
 using System.Reflection;
 using RdmaMigration.Cli.Doctor;
 using RdmaMigration.Cli.Inspect;
+using RdmaMigration.Cli.Receive;
 
 namespace RdmaMigration.Cli;
 
@@ -51,13 +52,15 @@ internal static class Rdmamig
 
     private static RootCommand CreateRoot(Screen screen)
     {
+        var receive = ReceiveCommand.Create(screen);
         var doctor = DoctorCommand.Create(screen);
         var inspect = InspectCommand.Create(screen);
-        var root = new RootCommand("Takes a running QEMU machine over RDMA, and looks into what it took.") { doctor, inspect };
+        var root = new RootCommand("Takes a running QEMU machine over RDMA, and looks into what it took.") { receive, inspect, doctor };
         var examples = new Dictionary<Command, string[]>
         {
-            [doctor] = DoctorCommand.Examples,
+            [receive] = ReceiveCommand.Examples,
             [inspect] = InspectCommand.Examples,
+            [doctor] = DoctorCommand.Examples,
         };
 
         foreach (var option in root.Options)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 
 namespace RdmaMigration.Cli;
 
@@ -27,17 +28,17 @@ internal static class SharedOptions
         },
     };
 
-    public static Option<TimeSpan?> Seconds(string name, string description) => new(name)
+    public static Option<TimeSpan?> Seconds(string name, string description, bool zeroIsOff = false) => new(name)
     {
         Description = description,
         HelpName = "SECONDS",
         CustomParser = result =>
         {
             var text = result.Tokens[0].Value;
-            return decimal.TryParse(text, System.Globalization.NumberStyles.AllowDecimalPoint,
-                System.Globalization.CultureInfo.InvariantCulture, out var seconds) && seconds > 0 && seconds <= MaxSeconds
+            var readable = decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds);
+            return readable && seconds <= MaxSeconds && (seconds >= 0.001m || (seconds == 0 && zeroIsOff))
                 ? TimeSpan.FromMilliseconds((long)(seconds * 1000))
-                : Refuse<TimeSpan?>(result, $"{name}: '{text}' is not a number of seconds above 0 and up to {MaxSeconds}");
+                : Refuse<TimeSpan?>(result, $"{name}: '{text}' is not a number of seconds, {(zeroIsOff ? "0 or " : "")}0.001 to {MaxSeconds}");
         },
     };
 

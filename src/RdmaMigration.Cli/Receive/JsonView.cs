@@ -1,0 +1,117 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using RdmaMigration.Engine;
+
+namespace RdmaMigration.Cli.Receive;
+
+/// <summary>Events for programs, in QMP's form: one JSON object a line on stdout. Messages go to stderr.</summary>
+internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimeProvider? clock = null) : ReceiveView
+{
+    private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private readonly TimeProvider _clock = clock ?? TimeProvider.System;
+    private readonly ArrayBufferWriter<byte> _line = new();
+
+    public override TimeSpan Interval { get; } = interval ?? TimeSpan.FromSeconds(1);
+
+    public override void Listening(string uri) => Write("LISTENING", json => json.WriteString("uri", uri));
+
+    public override void Changed(MigrationInfo migration)
+    {
+        Write("MIGRATION", json =>
+        {
+            json.WriteString("status", migration.Status.ToQmp());
+            json.WriteString("peer", migration.Peer);
+        });
+        if (migration.Status.IsFinal())
+        {
+            Write("RESULT", json => WriteResult(json, migration));
+        }
+    }
+
+    public override void Progress(MigrationInfo migration) => Write("PROGRESS", json =>
+    {
+        json.WriteString("status", migration.Status.ToQmp());
+        json.WriteString("phase", JsonNamingPolicy.KebabCaseLower.ConvertName(migration.Phase.ToString()));
+        json.WriteString("peer", migration.Peer);
+        WriteTimesAndRam(json, migration);
+    });
+
+    public override void Message(LogLevel level, string text) => screen.Error.WriteLine($"rdmamig: {text}");
+
+    private static void WriteResult(Utf8JsonWriter json, MigrationInfo migration)
+    {
+        json.WriteString("status", migration.Status.ToQmp());
+        json.WriteString("peer", migration.Peer);
+        WriteText(json, "file", migration.File);
+        WriteText(json, "error-desc", migration.ErrorDescription);
+        WriteText(json, "error-class", migration.ErrorClass?.ToString());
+        if (migration.ErrorLatency is { } latency)
+        {
+            json.WriteNumber("error-latency-us", (long)latency.TotalMicroseconds);
+        }
+
+        WriteText(json, "machine", migration.Machine);
+        json.WriteString("mode", migration.PinAll ? "pin-all" : "dynamic");
+        json.WriteBoolean("return-path", migration.ReturnPath);
+        WriteTimesAndRam(json, migration);
+    }
+
+    private static void WriteTimesAndRam(Utf8JsonWriter json, MigrationInfo migration)
+    {
+        json.WriteNumber("total-time", (long)migration.TotalTime.TotalMilliseconds);
+        if (migration.SaveTime > TimeSpan.Zero)
+        {
+            json.WriteNumber("save-time", (long)migration.SaveTime.TotalMilliseconds);
+            json.WriteStartObject("saved");
+            json.WriteNumber("ram", migration.SavedRam);
+            json.WriteNumber("bytes", migration.SavedBytes);
+            json.WriteEndObject();
+        }
+
+        json.WriteStartObject("ram");
+        json.WriteNumber("total", migration.RamTotal);
+        json.WriteNumber("transferred", migration.RamTransferred);
+        json.WriteNumber("remaining", Math.Max(0, migration.RamTotal - migration.RamTransferred));
+        json.WriteNumber("zero", migration.RamZero);
+        json.WriteNumber("mbps", Math.Round(Megabits(migration), 3));
+        json.WriteEndObject();
+    }
+
+    /// <summary>QEMU's mbps: megabits (10^6) a second since the start.</summary>
+    private static double Megabits(MigrationInfo migration) =>
+        migration.TotalTime > TimeSpan.Zero ? migration.RamTransferred * 8 / migration.TotalTime.TotalSeconds / 1e6 : 0;
+
+    private static void WriteText(Utf8JsonWriter json, string name, string? value)
+    {
+        if (value is not null)
+        {
+            json.WriteString(name, value);
+        }
+    }
+
+    private void Write(string name, Action<Utf8JsonWriter> data)
+    {
+        var microseconds = (_clock.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+        _line.ResetWrittenCount();
+        using (var json = new Utf8JsonWriter(_line, s_options))
+        {
+            json.WriteStartObject();
+            json.WriteStartObject("timestamp");
+            json.WriteNumber("seconds", microseconds / 1_000_000);
+            json.WriteNumber("microseconds", microseconds % 1_000_000);
+            json.WriteEndObject();
+            json.WriteString("event", name);
+            json.WriteStartObject("data");
+            data(json);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+
+        screen.Out.WriteLine(Encoding.UTF8.GetString(_line.WrittenSpan));
+        screen.Out.Flush();
+    }
+}

@@ -1,0 +1,45 @@
+using Microsoft.Extensions.Logging;
+using RdmaMigration.Engine;
+
+namespace RdmaMigration.Cli.Receive;
+
+/// <summary>Plain lines on stderr every few seconds, for logs and pipes; the name of each capture on stdout.</summary>
+internal sealed class LinesView(Screen screen, TimeSpan? interval = null) : ReceiveView
+{
+    private readonly RateMeter _rate = new();
+    private MigrationPhase _phase;
+
+    public override TimeSpan Interval { get; } = interval ?? TimeSpan.FromSeconds(5);
+
+    public override void Listening(string uri) => screen.Error.WriteLine($"listening on {uri}");
+
+    public override void Changed(MigrationInfo migration)
+    {
+        if (migration.Status is MigrationStatus.Setup)
+        {
+            screen.Error.WriteLine($"{migration.Peer} connected, {(migration.PinAll ? "pin-all" : "dynamic")}");
+        }
+        else if (migration.Status.IsFinal())
+        {
+            screen.Error.WriteLine(ProgressText.Result(migration));
+            if (migration.File is not null)
+            {
+                screen.Out.WriteLine(migration.File);
+            }
+        }
+    }
+
+    public override void Progress(MigrationInfo migration)
+    {
+        if (migration.Phase != _phase)
+        {
+            _phase = migration.Phase;
+            _rate.Restart();
+        }
+
+        var rate = _rate.Add(migration.TotalTime + migration.SaveTime, ProgressText.Bytes(migration).Done);
+        screen.Error.WriteLine($"{ProgressText.Phase(migration)}: {ProgressText.Figures(migration, rate)}");
+    }
+
+    public override void Message(LogLevel level, string text) => screen.Error.WriteLine($"rdmamig: {text}");
+}

@@ -1,0 +1,107 @@
+using Microsoft.Extensions.Logging;
+using RdmaMigration.Engine;
+using Spectre.Console;
+
+namespace RdmaMigration.Cli.Receive;
+
+/// <summary>A bar on the terminal while a migration runs, lines above it for what happened; the name of each capture on stdout unless that is the terminal too.</summary>
+internal sealed class LiveView(Screen screen) : ReceiveView
+{
+    private const string ShowCursor = "\x1b[?25h";
+
+    private readonly IAnsiConsole _console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(screen.Error) });
+    private readonly RateMeter _rate = new();
+    private Bar? _bar;
+    private MigrationPhase _phase;
+
+    public override TimeSpan Interval { get; } = TimeSpan.FromMilliseconds(200);
+
+    public override void Listening(string uri) => Line($"listening on {uri}", Tone.Dim);
+
+    public override void Changed(MigrationInfo migration)
+    {
+        if (migration.Status is MigrationStatus.Setup)
+        {
+            Line($"{migration.Peer} connected, {(migration.PinAll ? "pin-all" : "dynamic")}", Tone.Plain);
+            _bar = new Bar(_console);
+        }
+        else if (migration.Status.IsFinal())
+        {
+            Close();
+            Line(ProgressText.Result(migration), migration.Status is MigrationStatus.Completed ? Tone.Good : Tone.Bad);
+            if (migration.File is not null && !screen.OutputIsTerminal)
+            {
+                screen.Out.WriteLine(migration.File);
+            }
+        }
+    }
+
+    public override void Progress(MigrationInfo migration)
+    {
+        if (migration.Phase != _phase)
+        {
+            _phase = migration.Phase;
+            _rate.Restart();
+        }
+
+        var (done, total) = ProgressText.Bytes(migration);
+        var rate = _rate.Add(migration.TotalTime + migration.SaveTime, done);
+        _bar?.Show(ProgressText.Phase(migration), done, total, ProgressText.Figures(migration, rate));
+    }
+
+    public override void Message(LogLevel level, string text) => Line($"rdmamig: {text}", level switch
+    {
+        >= LogLevel.Error => Tone.Bad,
+        LogLevel.Warning => Tone.Caution,
+        _ => Tone.Plain,
+    });
+
+    public override void Close()
+    {
+        _bar?.Remove();
+        _bar = null;
+    }
+
+    // A write of its own, not through the console: that one may be locked by the thread that is about to die.
+    public override void Abandon() => screen.Error.Write(ShowCursor);
+
+    private void Line(string text, Tone tone) => _console.Write(new Text(text + "\n", TextTable.StyleOf(tone)));
+
+    /// <summary>One bar with its text, kept at the bottom of the terminal until <see cref="Remove"/>.</summary>
+    private sealed class Bar
+    {
+        private readonly TaskCompletionSource _end = new();
+        private readonly Task _shown;
+        private ProgressTask? _task;
+
+        public Bar(IAnsiConsole console) =>
+            _shown = console.Progress()
+                .AutoClear(true)
+                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 30 })
+                .StartAsync(context =>
+                {
+                    _task = context.AddTask("waiting");
+                    _task.IsIndeterminate = true;
+                    return _end.Task;
+                });
+
+        public void Show(string phase, long done, long total, string figures)
+        {
+            if (_task is null)
+            {
+                return;
+            }
+
+            _task.IsIndeterminate = total == 0;
+            _task.MaxValue = Math.Max(1, total);
+            _task.Value = done;
+            _task.Description = Markup.Escape($"{phase,-8} {figures}");
+        }
+
+        public void Remove()
+        {
+            _end.SetResult();
+            _shown.GetAwaiter().GetResult();
+        }
+    }
+}

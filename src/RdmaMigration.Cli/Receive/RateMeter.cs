@@ -1,0 +1,32 @@
+namespace RdmaMigration.Cli.Receive;
+
+/// <summary>Bytes a second over the last few seconds, so that a stall shows soon and a burst does not.</summary>
+internal sealed class RateMeter
+{
+    private static readonly TimeSpan s_window = TimeSpan.FromSeconds(5);
+
+    private readonly Queue<(TimeSpan At, long Bytes)> _samples = new();
+
+    /// <summary>Forgets everything: what is counted is another thing now.</summary>
+    public void Restart() => _samples.Clear();
+
+    /// <summary>Takes the count at a time; a count that went back starts the meter anew.</summary>
+    /// <returns>The rate; 0 after one sample.</returns>
+    public double Add(TimeSpan at, long bytes)
+    {
+        if (_samples.TryPeek(out var oldest) && (bytes < oldest.Bytes || at < oldest.At))
+        {
+            Restart();
+        }
+
+        // One sample older than the window stays: the rate spans at least the window.
+        while (_samples.Count > 1 && at - _samples.ElementAt(1).At >= s_window)
+        {
+            _samples.Dequeue();
+        }
+
+        _samples.Enqueue((at, bytes));
+        var first = _samples.Peek();
+        return at > first.At ? (bytes - first.Bytes) / (at - first.At).TotalSeconds : 0;
+    }
+}

@@ -1,0 +1,17 @@
+using Microsoft.Extensions.Logging;
+using RdmaMigration.Engine;
+
+namespace RdmaMigration.Cli.Receive;
+
+/// <summary>What a view is told.</summary>
+internal abstract record Report
+{
+    /// <summary>A source can connect.</summary>
+    public sealed record Listening(string Uri) : Report;
+
+    /// <summary>A migration went on to another status.</summary>
+    public sealed record Changed(MigrationInfo Migration) : Report;
+
+    /// <summary>Something that a person should know.</summary>
+    public sealed record Message(LogLevel Level, string Text) : Report;
+}

@@ -1,0 +1,27 @@
+using Microsoft.Extensions.Logging;
+
+namespace RdmaMigration.Cli.Receive;
+
+/// <summary>Logs for a person who watches: the message alone, between the lines of the report.</summary>
+internal sealed class ReportLoggerProvider(ReportThread report) : ILoggerProvider
+{
+    public ILogger CreateLogger(string categoryName) => new ReportLogger(report);
+
+    public void Dispose()
+    {
+    }
+
+    private sealed class ReportLogger(ReportThread report) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            var text = formatter(state, exception);
+            report.Tell(logLevel, exception is null ? text : $"{text}: {exception}");
+        }
+    }
+}

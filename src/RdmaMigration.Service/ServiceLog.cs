@@ -1,0 +1,18 @@
+using System.Net;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+
+namespace RdmaMigration.Service;
+
+/// <summary>What the service logs.</summary>
+internal static partial class ServiceLog
+{
+    [LoggerMessage(1, LogLevel.Information, "listening on {EndPoint}")]
+    public static partial void Listening(ILogger log, IPEndPoint? endPoint);
+
+    [LoggerMessage(2, LogLevel.Information, "{Signal}: the migration is cancelled, then the process ends")]
+    public static partial void Signalled(ILogger log, PosixSignal signal);
+
+    [LoggerMessage(3, LogLevel.Information, "the main loop ended with {ExitCode}")]
+    public static partial void Ended(ILogger log, int exitCode);
+}
