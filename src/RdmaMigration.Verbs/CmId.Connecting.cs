@@ -98,8 +98,10 @@ public sealed unsafe partial class CmId
     }
 
     /// <summary>
-    /// Ends the connection: the queue pair fails, its outstanding requests complete as <see cref="WorkCompletionStatus.WorkRequestFlushed"/>,
-    /// and both sides get <see cref="CmEventType.Disconnected"/>. Does nothing when there is no connection, or no longer.
+    /// Ends the connection, or answers the peer that did: the queue pair fails, its outstanding requests complete as
+    /// <see cref="WorkCompletionStatus.WorkRequestFlushed"/>. The peer gets <see cref="CmEventType.Disconnected"/> at once, but nothing of its
+    /// queue pair fails until it calls this too (or disposes the queue pair); with that this side gets the event.
+    /// Does nothing when there is no connection, or no longer.
     /// </summary>
     /// <exception cref="VerbsException">The device was removed.</exception>
     public void Disconnect()

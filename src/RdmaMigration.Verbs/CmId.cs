@@ -82,8 +82,8 @@ public sealed unsafe partial class CmId : IDisposable
     /// <exception cref="VerbsException">The id is bound already.</exception>
     public void SetReuseAddress(bool enabled) => SetOption(Constants.RDMA_OPTION_ID_REUSEADDR, enabled ? 1 : 0);
 
-    /// <summary>Whether a listener on the IPv6 wildcard leaves IPv4 alone. Before <see cref="Bind"/>.</summary>
-    /// <exception cref="VerbsException">The id is bound already.</exception>
+    /// <summary>Whether a listener on the IPv6 wildcard leaves IPv4 alone. Before <see cref="Listen"/>.</summary>
+    /// <exception cref="VerbsException">The id listens already.</exception>
     public void SetIPv6Only(bool enabled) => SetOption(Constants.RDMA_OPTION_ID_AFONLY, enabled ? 1 : 0);
 
     /// <summary>Sets the type of service of the packets, as RFC 2474 defines it. Before the route is resolved.</summary>

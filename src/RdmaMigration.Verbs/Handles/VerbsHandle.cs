@@ -9,6 +9,7 @@ namespace RdmaMigration.Verbs.Handles;
 internal abstract class VerbsHandle : SafeHandle
 {
     private readonly VerbsHandle[] _parents;
+    private volatile bool _disposed;
 
     /// <summary>Takes ownership of <paramref name="native"/>. Each parent must be alive, which the caller ensures by a <see cref="Use"/>.</summary>
     protected VerbsHandle(nint native, params ReadOnlySpan<VerbsHandle> parents)
@@ -26,15 +27,19 @@ internal abstract class VerbsHandle : SafeHandle
     public sealed override bool IsInvalid => handle == 0;
 
     /// <summary>Keeps the native object alive until the scope is disposed.</summary>
-    /// <exception cref="ObjectDisposedException">The handle was disposed.</exception>
-    internal Scope Use() => new(this);
+    /// <exception cref="ObjectDisposedException">The handle was disposed, also when something keeps the native object.</exception>
+    internal Scope Use()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new Scope(this);
+    }
 
     /// <summary>Keeps the native object alive until the scope is disposed; false when the handle was disposed already.</summary>
     internal bool TryUse(out Scope scope)
     {
         try
         {
-            scope = new Scope(this);
+            scope = Use();
             return true;
         }
         catch (ObjectDisposedException)
@@ -42,6 +47,12 @@ internal abstract class VerbsHandle : SafeHandle
             scope = default;
             return false;
         }
+    }
+
+    protected sealed override void Dispose(bool disposing)
+    {
+        _disposed = true;
+        base.Dispose(disposing);
     }
 
     /// <summary>Destroys the native object; its parents are still alive. Returns zero or an error that nobody can act upon.</summary>

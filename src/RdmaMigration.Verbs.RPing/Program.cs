@@ -1,0 +1,3 @@
+using RdmaMigration.Verbs.RPing;
+
+return RPingCommand.Run(args, Console.Out, Console.Error);
