@@ -190,7 +190,7 @@ internal sealed partial class StreamParser
         {
             zlib.ReadExactly(page);
         }
-        catch (Exception e) when (e is InvalidDataException or EndOfStreamException)
+        catch (Exception e) when (e is InvalidDataException or IOException)
         {
             throw new StreamFormatException(
                 StreamFault.Malformed, _reader.Step, at, $"compressed page of {length} bytes does not decompress to {_pageSize} bytes", e);

@@ -56,7 +56,7 @@ public sealed class EndOfStreamTests
     {
         byte[] bytes = StreamBuilder.SmallMachine();
         int endMarker = bytes.Length - StreamBuilder.SmallDescription.Length - MarkerAndDescription + 1;
-        for (int length = 0; length < bytes.Length; length += length is > 300 and < 12000 ? 37 : 1)
+        for (int length = 0; length < bytes.Length; length += length is > 300 and < 12000 ? 211 : 1)
         {
             using var handler = new RecordingHandler();
             if (length == endMarker)

@@ -8,8 +8,8 @@ namespace RdmaMigration.Stream.Tests;
 /// <summary>10,000 damaged streams: each loads or is refused with a clear error, within its bounds.</summary>
 public sealed class FuzzTests
 {
-    private const int HandMade = 6000;
-    private const int Real = 4000;
+    private const int HandMade = 9000;
+    private const int Real = 1000;
     private const ulong MaxRam = 80UL << 20;
 
     // What a load may allocate besides what it keeps of the stream: buffers of 64 KiB, names of the most blocks there may be, one JSON text twice.
@@ -20,8 +20,8 @@ public sealed class FuzzTests
     [Fact]
     public void Damaged_hand_made_streams_load_or_are_refused_clearly()
     {
-        byte[][] bases = [StreamBuilder.SmallMachine(), StreamBuilder.SmallMachine(footers: false), RdmaMachine(), EveryEntry()];
-        RunAll(bases, HandMade, seed: 1);
+        StreamBuilder[] bases = [StreamBuilder.SmallMachineBuilder(true, true), StreamBuilder.SmallMachineBuilder(false, false), RdmaMachine(), EveryEntry()];
+        RunAll([.. bases.Select(FuzzBase.Of)], HandMade, seed: 1);
     }
 
     [Fact]
@@ -34,26 +34,26 @@ public sealed class FuzzTests
             zeroShare: 0.9,
             machine => machine.Monitor.ExecuteAsync("block-dirty-bitmap-add", new { node = "disk", name = "changed" }),
             "dirty-bitmaps", "x-ignore-shared");
-        RunAll([File.ReadAllBytes(pc.File), File.ReadAllBytes(bitmaps.File)], Real, seed: 1_000_000);
+        RunAll([FuzzBase.Of(File.ReadAllBytes(pc.File)), FuzzBase.Of(File.ReadAllBytes(bitmaps.File))], Real, seed: 1_000_000);
     }
 
     [Fact]
     public void The_undamaged_bases_load()
     {
-        foreach (byte[] whole in new[] { RdmaMachine(), EveryEntry() })
+        foreach (StreamBuilder whole in new[] { RdmaMachine(), EveryEntry() })
         {
             using var handler = new RecordingHandler(MaxRam);
-            Assert.Equal(StreamEnd.VmDescription, Streams.Load(whole, handler).WhyEnded);
+            Assert.Equal(StreamEnd.VmDescription, Streams.Load(whole.ToArray(), handler).WhyEnded);
         }
     }
 
-    private static void RunAll(byte[][] bases, int count, int seed)
+    private static void RunAll(FuzzBase[] bases, int count, int seed)
     {
         int loaded = 0;
         for (int i = 0; i < count; i++)
         {
             var random = new Random(seed + i);
-            byte[] bytes = Mutation.Apply(bases[random.Next(bases.Length)], bases[random.Next(bases.Length)], random);
+            byte[] bytes = Mutation.Apply(bases[random.Next(bases.Length)], bases[random.Next(bases.Length)].Bytes, random);
             int mostPerRead = random.Next(3) == 0 ? random.Next(1, 5000) : int.MaxValue;
             try
             {
@@ -121,16 +121,16 @@ public sealed class FuzzTests
     private static void AssertBounded(long before, int sent) =>
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, AllocationConstant + (8L * sent));
 
-    private static byte[] RdmaMachine() => StreamBuilder.WithConfiguration()
+    private static StreamBuilder RdmaMachine() => StreamBuilder.WithConfiguration()
         .Subsection("configuration/uuid").Raw(new byte[16]).Command(1).Command(2, 0, 0, 0, 1).Command(3, new byte[16])
         .Opened(StreamBuilder.Start, 2, "ram", 0, 4).UInt64(0x5000 | 4).Name("pc.ram").UInt64(0x4000).UInt64(2 << 20).Name("pc.bios").UInt64(0x1000).Hook().Eos().Footer(2)
         .Opened(StreamBuilder.Start, 3, "dirty-bitmap", 0, 1).Raw(1, 2, 3).Footer(3)
         .Continued(StreamBuilder.Part, 2).Hook().Eos().Footer(2).Continued(StreamBuilder.Part, 3).Raw(4).Footer(3)
         .Command(11).Continued(StreamBuilder.End, 3).Footer(3).Continued(StreamBuilder.End, 2).Hook().Eos().Footer(2)
         .Opened(StreamBuilder.Full, 4, "dev", 0, 1).UInt32(5).Footer(4)
-        .EndOfFile().VmDescription(StreamBuilder.SmallDescription).ToArray();
+        .EndOfFile().VmDescription(StreamBuilder.SmallDescription);
 
-    private static byte[] EveryEntry()
+    private static StreamBuilder EveryEntry()
     {
         using var memory = new MemoryStream();
         using (var zlib = new ZLibStream(memory, CompressionLevel.Fastest, leaveOpen: true))
@@ -147,6 +147,6 @@ public sealed class FuzzTests
             .Entry(0x1000, 0x100, "a").UInt32((uint)memory.Length).Raw(memory.ToArray()).Eos().Footer(2)
             .Continued(StreamBuilder.End, 2).PageOf("b", 0, 0x33).Eos().Footer(2)
             .Opened(StreamBuilder.Full, 3, "dev", 0, 1).UInt32(5).Footer(3)
-            .EndOfFile().VmDescription(StreamBuilder.SmallDescription).ToArray();
+            .EndOfFile().VmDescription(StreamBuilder.SmallDescription);
     }
 }

@@ -88,6 +88,10 @@ public sealed class RamSectionTests
         RefusedEntry(b => Compressed(b, [1, 2, 3, 4, 5]), "does not decompress");
 
     [Fact]
+    public void Compressed_bytes_that_ask_for_a_dictionary_are_refused() =>
+        RefusedEntry(b => Compressed(b, [0x78, 0xbb, 1, 2, 3, 4, 5, 6, 7]), "does not decompress");
+
+    [Fact]
     public void A_compressed_length_beyond_any_page_is_refused_before_it_is_read() =>
         RefusedEntry(b => b.Entry(0, 0x100, "a").UInt32(uint.MaxValue), "compressed page of 4294967295 bytes");
 

@@ -13,13 +13,20 @@ internal sealed class StreamBuilder
 
     private readonly ArrayBufferWriter<byte> _bytes = new();
 
+    private readonly List<Range> _contents = [];
+
     public int Length => _bytes.WrittenCount;
+
+    /// <summary>The offsets of all bytes that are not the content of a page.</summary>
+    public int[] Structure => [.. Enumerable.Range(0, Length).Where(i => !_contents.Exists(r => i >= r.Start.Value && i < r.End.Value))];
 
     /// <summary>Header and a configuration of a machine called "test".</summary>
     public static StreamBuilder WithConfiguration() => new StreamBuilder().Header().Configuration("test");
 
     /// <summary>A complete small machine: blocks "a" (4 pages: data, zero, data, hole) and "b" (1 page), one device, a vmdescription.</summary>
-    public static byte[] SmallMachine(bool footers = true, bool vmDescription = true)
+    public static byte[] SmallMachine(bool footers = true, bool vmDescription = true) => SmallMachineBuilder(footers, vmDescription).ToArray();
+
+    public static StreamBuilder SmallMachineBuilder(bool footers, bool vmDescription)
     {
         StreamBuilder b = WithConfiguration()
             .Opened(Start, RamId, "ram", 0, 4).BlockList(("a", 4 * Page), ("b", Page)).Eos().Footer(RamId, footers)
@@ -28,7 +35,7 @@ internal sealed class StreamBuilder
             .Eos().Footer(RamId, footers)
             .Opened(Full, 3, "dev", 0, 1).UInt32(0xfeedface).Footer(3, footers)
             .EndOfFile();
-        return (vmDescription ? b.VmDescription(SmallDescription) : b).ToArray();
+        return vmDescription ? b.VmDescription(SmallDescription) : b;
     }
 
     public const string SmallDescription =
@@ -66,7 +73,12 @@ internal sealed class StreamBuilder
 
     public StreamBuilder PageOf(string? block, ulong offset, byte value) => PageOf(block, offset, Enumerable.Repeat(value, Page).ToArray());
 
-    public StreamBuilder PageOf(string? block, ulong offset, byte[] content) => Entry(offset, 8, block).Raw(content);
+    public StreamBuilder PageOf(string? block, ulong offset, byte[] content)
+    {
+        Entry(offset, 8, block);
+        _contents.Add(Length..(Length + content.Length));
+        return Raw(content);
+    }
 
     public StreamBuilder Eos() => UInt64(0x10);
 
