@@ -38,8 +38,7 @@ internal static class DoctorText
     };
 
     private static string Describe(GidView gid) =>
-        $"[{gid.Index}] {gid.Gid}" + (gid.Address is null ? "" : $"  {gid.Address}") + $"  {gid.Type}"
-        + (gid.NetworkDevice is null ? "" : $"  {gid.NetworkDevice}");
+        $"[{gid.Index}] {gid.Address ?? gid.Gid}  {gid.Type}" + (gid.NetworkDevice is null ? "" : $"  {gid.NetworkDevice}");
 
     private static string Verdict(HostReport report)
     {

@@ -6,6 +6,7 @@ internal sealed class RateMeter
     private static readonly TimeSpan s_window = TimeSpan.FromSeconds(5);
 
     private readonly Queue<(TimeSpan At, long Bytes)> _samples = new();
+    private (TimeSpan At, long Bytes) _latest;
 
     /// <summary>Forgets everything: what is counted is another thing now.</summary>
     public void Restart() => _samples.Clear();
@@ -14,7 +15,7 @@ internal sealed class RateMeter
     /// <returns>The rate; 0 after one sample.</returns>
     public double Add(TimeSpan at, long bytes)
     {
-        if (_samples.TryPeek(out var oldest) && (bytes < oldest.Bytes || at < oldest.At))
+        if (bytes < _latest.Bytes || at < _latest.At)
         {
             Restart();
         }
@@ -25,7 +26,8 @@ internal sealed class RateMeter
             _samples.Dequeue();
         }
 
-        _samples.Enqueue((at, bytes));
+        _latest = (at, bytes);
+        _samples.Enqueue(_latest);
         var first = _samples.Peek();
         return at > first.At ? (bytes - first.Bytes) / (at - first.At).TotalSeconds : 0;
     }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
@@ -15,9 +14,11 @@ internal sealed class ReportThread : IReceiverObserver, IDisposable
     /// <summary>How long the end waits for output that nobody reads; quit must end the process within 5 s.</summary>
     private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(2);
 
-    private readonly BlockingCollection<Report> _reports = [];
+    private readonly object _gate = new();
+    private readonly Queue<Report> _reports = new();
     private readonly ReceiveView _view;
     private readonly Thread _thread;
+    private bool _closed;
     private volatile IncomingMigration? _migration;
 
     public ReportThread(ReceiveView view)
@@ -30,10 +31,10 @@ internal sealed class ReportThread : IReceiverObserver, IDisposable
     public void OnListening(IncomingMigration migration)
     {
         _migration = migration;
-        _reports.Add(new Report.Listening($"rdma:{migration.LocalEndPoint}"));
+        Add(new Report.Listening($"rdma:{migration.LocalEndPoint}"));
     }
 
-    public void OnStatusChanged(MigrationInfo migration) => _reports.Add(new Report.Changed(migration));
+    public void OnStatusChanged(MigrationInfo migration) => Add(new Report.Changed(migration));
 
     public void OnSignal(PosixSignal signal, bool endsAtOnce)
     {
@@ -47,50 +48,53 @@ internal sealed class ReportThread : IReceiverObserver, IDisposable
         }
     }
 
-    /// <summary>Something that a person should know. Any thread.</summary>
-    public void Tell(LogLevel level, string text)
-    {
-        // A logger may speak up while the process ends.
-        if (!_reports.IsAddingCompleted)
-        {
-            _reports.Add(new Report.Message(level, text));
-        }
-    }
+    /// <summary>Something that a person should know. Any thread, also while the process ends.</summary>
+    public void Tell(LogLevel level, string text) => Add(new Report.Message(level, text));
 
     /// <summary>Has everything shown that was reported, unless nobody reads it.</summary>
     public void Dispose()
     {
-        _reports.CompleteAdding();
-        if (_thread.Join(s_lastWords))
+        lock (_gate)
         {
-            _reports.Dispose();
+            _closed = true;
+            Monitor.Pulse(_gate);
+        }
+
+        _thread.Join(s_lastWords);
+    }
+
+    private void Add(Report report)
+    {
+        lock (_gate)
+        {
+            if (!_closed)
+            {
+                _reports.Enqueue(report);
+                Monitor.Pulse(_gate);
+            }
         }
     }
 
     private void Run()
     {
-        var due = Stopwatch.GetTimestamp();
-        var runs = false;
         try
         {
-            while (!_reports.IsCompleted)
+            long? due = null;
+            while (Next(due, out var report))
             {
-                var wait = runs ? Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), due) : Timeout.InfiniteTimeSpan;
-                if (_reports.TryTake(out var report, runs && wait < TimeSpan.Zero ? TimeSpan.Zero : wait))
-                {
-                    if (report is Report.Changed changed && runs != IsRunning(changed.Migration))
-                    {
-                        runs = !runs;
-                        due = Stopwatch.GetTimestamp() + Ticks(_view.Interval);
-                    }
-
-                    Show(report);
-                }
-                else if (runs && _migration is not null)
+                if (report is null)
                 {
                     due += Ticks(_view.Interval);
-                    _view.Progress(_migration.Query());
+                    _view.Progress(_migration!.Query());
+                    continue;
                 }
+
+                if (report is Report.Changed changed)
+                {
+                    due = !IsRunning(changed.Migration) || _migration is null ? null : due ?? Stopwatch.GetTimestamp() + Ticks(_view.Interval);
+                }
+
+                Show(report);
             }
 
             _view.Close();
@@ -99,6 +103,31 @@ internal sealed class ReportThread : IReceiverObserver, IDisposable
         {
             // Whoever read the output has gone; the machine that arrives is worth more than the report of it.
             Console.Error.WriteLine($"rdmamig: reports end here: {closed.Message}");
+        }
+    }
+
+    /// <summary>Waits for the next report, or until progress is due: then there is none. False when nothing more comes.</summary>
+    private bool Next(long? due, out Report? report)
+    {
+        lock (_gate)
+        {
+            while (!_reports.TryDequeue(out report))
+            {
+                if (_closed)
+                {
+                    return false;
+                }
+
+                var wait = due is null ? Timeout.InfiniteTimeSpan : Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), due.Value);
+                if (due is not null && wait <= TimeSpan.Zero)
+                {
+                    return true;
+                }
+
+                Monitor.Wait(_gate, due is null ? wait : wait + TimeSpan.FromMilliseconds(1));
+            }
+
+            return true;
         }
     }
 

@@ -1,0 +1,13 @@
+namespace RdmaMigration.Cli.Tests;
+
+/// <summary>Runs rdmamig in this process and keeps what it wrote.</summary>
+internal sealed record CommandLine(int ExitCode, string Out, string Error)
+{
+    public static CommandLine Run(params string[] arguments)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        var exitCode = Rdmamig.Run(arguments, new Screen(output, error));
+        return new CommandLine(exitCode, output.ToString(), error.ToString());
+    }
+}

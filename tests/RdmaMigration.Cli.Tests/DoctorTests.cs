@@ -1,0 +1,197 @@
+using System.Text.Json;
+using RdmaMigration.Cli.Doctor;
+
+namespace RdmaMigration.Cli.Tests;
+
+public sealed class DoctorTests : IDisposable
+{
+    private readonly HostLayout _host = HostLayout.Able();
+
+    public void Dispose() => _host.Dispose();
+
+    [Fact]
+    public void A_host_that_lacks_nothing_has_only_good_lines_and_the_libraries_versions()
+    {
+        var report = _host.Examine();
+
+        Assert.True(report.MigrationPossible);
+        Assert.All(report.Checks, check => Assert.Equal(CheckStatus.Ok, check.Status));
+        Assert.Contains(report.Checks, check => check is { Name: "libibverbs.so.1", Detail: "/usr/lib/libibverbs.so.1.14.44.0" });
+        Assert.Contains(report.Checks, check => check is { Name: "rxe0", Detail: "ACTIVE, Ethernet, mtu 1024, 1 GID, eth0" });
+    }
+
+    [Theory]
+    [InlineData("/sys/module/rdma_ucm", "module rdma_ucm", "modprobe rdma_ucm")]
+    [InlineData("/dev/infiniband/uverbs0", "/dev/infiniband/uverbs0", "udevadm trigger")]
+    [InlineData("/dev/infiniband/rdma_cm", "/dev/infiniband/rdma_cm", "--device=/dev/infiniband")]
+    public void What_the_kernel_lacks_is_missing_with_the_line_that_mends_it(string gone, string name, string mend)
+    {
+        _host.Without(gone);
+        if (gone.StartsWith("/sys/module", StringComparison.Ordinal))
+        {
+            _host.Without("/dev/infiniband/rdma_cm");
+        }
+
+        AssertMissing(_host.Examine(), name, mend);
+    }
+
+    [Fact]
+    public void A_module_without_a_folder_in_sys_whose_device_node_is_there_is_built_in()
+    {
+        _host.Without("/sys/module/rdma_ucm");
+
+        var report = _host.Examine();
+
+        Assert.True(report.MigrationPossible);
+        Assert.Contains(report.Checks, check => check is { Name: "module rdma_ucm", Detail: "built in" });
+    }
+
+    [Fact]
+    public void A_module_that_this_kernel_was_not_built_with_is_not_offered_to_modprobe()
+    {
+        _host.Without("/sys/module/ib_uverbs").Without("/sys/class/infiniband_verbs").With("/lib/modules/6.1.0-13-amd64/modules.dep", "kernel/fs/9p/9p.ko:");
+
+        var report = _host.Examine();
+
+        var check = report.Checks.Single(line => line.Name == "module ib_uverbs");
+        Assert.Equal(CheckStatus.Missing, check.Status);
+        Assert.DoesNotContain("modprobe", check.Mend, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("ID=debian", "apt-get install libibverbs1 ibverbs-providers librdmacm1")]
+    [InlineData("ID=ubuntu\nID_LIKE=debian", "apt-get install libibverbs1 ibverbs-providers librdmacm1")]
+    [InlineData("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"", "dnf install libibverbs librdmacm")]
+    [InlineData("ID=\"sles\"\nID_LIKE=\"suse\"", "zypper install libibverbs1 librdmacm1 rdma-core")]
+    [InlineData("ID=plan9", "install rdma-core's libibverbs and librdmacm with their providers")]
+    public void A_missing_library_is_mended_in_the_distributions_own_words(string release, string mend)
+    {
+        _host.With("/etc/os-release", release).Libraries.Remove("librdmacm.so.1");
+
+        AssertMissing(_host.Examine(), "librdmacm.so.1", mend);
+    }
+
+    [Fact]
+    public void A_device_that_libibverbs_does_not_see_lacks_its_provider()
+    {
+        _host.With("/sys/class/infiniband/mlx5_0/node_guid", "0");
+
+        AssertMissing(_host.Examine(), "provider for mlx5_0", "ibverbs-providers");
+    }
+
+    [Fact]
+    public void A_host_without_a_device_is_told_how_to_make_a_soft_one_on_an_interface_that_is_up()
+    {
+        _host.Without("/sys/class/infiniband").Without("/sys/class/infiniband_verbs/uverbs0").Devices.Clear();
+
+        AssertMissing(_host.Examine(), "RDMA device", "modprobe rdma_rxe && modprobe crc32_generic && rdma link add rxe0 type rxe netdev eth0");
+    }
+
+    [Fact]
+    public void A_port_that_is_down_matters_only_when_no_other_is_up()
+    {
+        _host.Devices.Add(HostLayout.Device("rxe1", HostLayout.Port(active: false)));
+
+        var report = _host.Examine();
+
+        Assert.True(report.MigrationPossible);
+        Assert.Equal(CheckStatus.Warn, report.Checks.Single(check => check.Name == "rxe1").Status);
+
+        _host.Devices.RemoveAt(0);
+        AssertMissing(_host.Examine(), "rxe1", "ip link set eth0 up");
+    }
+
+    [Fact]
+    public void A_port_with_link_local_addresses_alone_is_a_warning()
+    {
+        _host.Devices[0] = HostLayout.Device("rxe0", HostLayout.Port(gids: new GidView(0, "fe80::1", "RoCE v2", "fe80::1", true, "eth0")));
+
+        var check = _host.Examine().Checks.Single(line => line.Name == "rxe0");
+
+        Assert.Equal((CheckStatus.Warn, "ip addr add ADDRESS/PREFIX dev eth0"), (check.Status, check.Mend));
+    }
+
+    [Theory]
+    [InlineData(8L << 20, null, nameof(CheckStatus.Missing))]
+    [InlineData(1L << 30, null, nameof(CheckStatus.Warn))]
+    [InlineData(1L << 30, 2L << 30, nameof(CheckStatus.Missing))]
+    [InlineData(1L << 30, 1L << 30, nameof(CheckStatus.Missing))]
+    [InlineData((1L << 30) + (4 << 20), 1L << 30, nameof(CheckStatus.Ok))]
+    [InlineData(64L << 30, null, nameof(CheckStatus.Ok))]
+    public void The_memlock_limit_is_held_against_the_machine_and_the_control_buffers(long limit, long? maxRam, string status)
+    {
+        _host.MemlockLimit = (ulong)limit;
+
+        var check = _host.Examine((ulong?)maxRam).Checks.Single(line => line.Name == "memlock limit");
+
+        Assert.Equal(status, check.Status.ToString());
+        Assert.Equal(check.Status != CheckStatus.Ok, check.Mend?.Contains("ulimit -l", StringComparison.Ordinal) ?? false);
+    }
+
+    [Theory]
+    [InlineData("         0          0 4294967295", nameof(CheckStatus.Ok))]
+    [InlineData("         0     100000      65536", nameof(CheckStatus.Missing))]
+    public void CAP_IPC_LOCK_lifts_the_limit_except_in_a_user_namespace(string map, string status)
+    {
+        _host.With("/proc/self/status", "CapEff:\t0000000000004000").With("/proc/self/uid_map", map).MemlockLimit = 8 << 20;
+
+        Assert.Equal(status, _host.Examine().Checks.Single(check => check.Name == "memlock limit").Status.ToString());
+    }
+
+    [Fact]
+    public void A_machine_larger_than_the_hosts_memory_is_refused() => AssertMissing(_host.Examine(maxRam: 16UL << 30), "RAM", "--max-ram");
+
+    [Fact]
+    public void Huge_pages_are_told_by_size()
+    {
+        _host.With("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "512").With("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "500")
+            .With("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "always within_size [advise] never deny force");
+
+        Assert.Equal("2 MiB: 500 of 512 free; transparent for shared memory: advise", _host.Examine().Checks.Single(check => check.Name == "huge pages").Detail);
+    }
+
+    [Fact]
+    public void Text_puts_the_mending_line_below_its_check_and_the_verdict_last()
+    {
+        _host.Without("/dev/infiniband/rdma_cm");
+
+        var lines = Write(DoctorText.Write).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+        var missing = Array.FindIndex(lines, line => line.StartsWith("missing", StringComparison.Ordinal));
+        Assert.Contains("/dev/infiniband/rdma_cm", lines[missing], StringComparison.Ordinal);
+        Assert.StartsWith("mend: ", lines[missing + 1].TrimStart(), StringComparison.Ordinal);
+        Assert.Matches(@"^gid +rxe0/1 +\[1\] 10\.0\.0\.5  RoCE v2  eth0$", lines[^2]);
+        Assert.Equal("No migration can arrive here: 1 thing missing.", lines[^1]);
+    }
+
+    [Fact]
+    public void Json_has_checks_with_status_words_and_devices()
+    {
+        _host.Without("/dev/infiniband/rdma_cm");
+
+        using var document = JsonDocument.Parse(Write((report, screen) => DoctorJson.Write(report, screen.Out)));
+
+        var root = document.RootElement;
+        Assert.False(root.GetProperty("migration-possible").GetBoolean());
+        var missing = root.GetProperty("checks").EnumerateArray().Single(check => check.GetProperty("status").GetString() == "missing");
+        Assert.Equal("kernel", missing.GetProperty("group").GetString());
+        Assert.NotEmpty(missing.GetProperty("mend").GetString()!);
+        var port = root.GetProperty("devices")[0].GetProperty("ports")[0];
+        Assert.Equal(("Ethernet", 1024), (port.GetProperty("link-layer").GetString(), port.GetProperty("active-mtu").GetInt32()));
+    }
+
+    private static void AssertMissing(HostReport report, string name, string mend)
+    {
+        Assert.False(report.MigrationPossible);
+        var check = Assert.Single(report.Checks, line => line.Name == name);
+        Assert.Equal(CheckStatus.Missing, check.Status);
+        Assert.Contains(mend, check.Mend, StringComparison.Ordinal);
+    }
+
+    private string Write(Action<HostReport, Screen> write)
+    {
+        using var output = new StringWriter();
+        write(_host.Examine(), new Screen(output, TextWriter.Null));
+        return output.ToString();
+    }
+}

@@ -1,0 +1,148 @@
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using RdmaMigration.Cli.Receive;
+using RdmaMigration.Engine;
+
+namespace RdmaMigration.Cli.Tests;
+
+public sealed class ReceiveViewTests : IDisposable
+{
+    private static readonly MigrationInfo s_half = new()
+    {
+        Status = MigrationStatus.Active,
+        Phase = MigrationPhase.Ram,
+        Peer = "10.0.0.6:39412",
+        RamTotal = 512 << 20,
+        RamTransferred = 256 << 20,
+        RamZero = 64 << 20,
+        TotalTime = TimeSpan.FromSeconds(4),
+    };
+
+    private static readonly MigrationInfo s_completed = s_half with
+    {
+        Status = MigrationStatus.Completed,
+        Phase = MigrationPhase.Idle,
+        Machine = "pc-i440fx-7.2",
+        RamTransferred = 512 << 20,
+        SavedRam = 512 << 20,
+        SavedBytes = 300 << 20,
+        TotalTime = TimeSpan.FromSeconds(8),
+        SaveTime = TimeSpan.FromSeconds(0.5),
+        File = "/srv/vm.qemu",
+    };
+
+    private static readonly MigrationInfo s_failed = s_half with
+    {
+        Status = MigrationStatus.Failed,
+        ErrorDescription = "the source disconnected: it's gone",
+        ErrorClass = MigrationErrorClass.Disconnected,
+        ErrorLatency = TimeSpan.FromMicroseconds(1500),
+    };
+
+    private readonly StringWriter _out = new();
+    private readonly StringWriter _error = new();
+
+    private Screen Screen => new(_out, _error);
+
+    public void Dispose()
+    {
+        _out.Dispose();
+        _error.Dispose();
+    }
+
+    [Fact]
+    public void Json_is_one_object_a_line_in_QMPs_form()
+    {
+        var view = new JsonView(Screen, clock: new FixedClock());
+
+        view.Listening("rdma:10.0.0.5:4444");
+        view.Changed(s_half);
+        view.Progress(s_half);
+        view.Message(LogLevel.Warning, "refused 10.9.9.9");
+
+        Assert.Equal(
+            """
+            {"timestamp":{"seconds":1767225600,"microseconds":250000},"event":"LISTENING","data":{"uri":"rdma:10.0.0.5:4444"}}
+            {"timestamp":{"seconds":1767225600,"microseconds":250000},"event":"MIGRATION","data":{"status":"active","peer":"10.0.0.6:39412"}}
+            {"timestamp":{"seconds":1767225600,"microseconds":250000},"event":"PROGRESS","data":{"status":"active","phase":"ram","peer":"10.0.0.6:39412","total-time":4000,"ram":{"total":536870912,"transferred":268435456,"remaining":268435456,"zero":67108864,"mbps":536.871}}}
+
+            """, _out.ToString());
+        Assert.Equal("rdmamig: refused 10.9.9.9\n", _error.ToString());
+    }
+
+    [Fact]
+    public void Json_gives_the_result_right_after_the_final_status()
+    {
+        new JsonView(Screen).Changed(s_completed);
+
+        var lines = _out.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(["MIGRATION", "RESULT"], lines.Select(line => Event(line).GetProperty("event").GetString()));
+        var result = Event(lines[1]).GetProperty("data");
+        Assert.Equal("completed", result.GetProperty("status").GetString());
+        Assert.Equal("/srv/vm.qemu", result.GetProperty("file").GetString());
+        Assert.Equal("pc-i440fx-7.2", result.GetProperty("machine").GetString());
+        Assert.Equal("dynamic", result.GetProperty("mode").GetString());
+        Assert.False(result.GetProperty("return-path").GetBoolean());
+        Assert.Equal(8000, result.GetProperty("total-time").GetInt64());
+        Assert.Equal(500, result.GetProperty("save-time").GetInt64());
+        Assert.Equal(300 << 20, result.GetProperty("saved").GetProperty("bytes").GetInt64());
+        Assert.Equal(512 << 20, result.GetProperty("ram").GetProperty("transferred").GetInt64());
+        Assert.False(result.TryGetProperty("error-desc", out _));
+    }
+
+    [Fact]
+    public void Json_tells_a_failure_with_its_class_and_how_soon_it_was_seen()
+    {
+        new JsonView(Screen).Changed(s_failed);
+
+        var result = Event(_out.ToString().Split('\n')[1]).GetProperty("data");
+        Assert.Equal("failed", result.GetProperty("status").GetString());
+        Assert.Equal("the source disconnected: it's gone", result.GetProperty("error-desc").GetString());
+        Assert.Equal("Disconnected", result.GetProperty("error-class").GetString());
+        Assert.Equal(1500, result.GetProperty("error-latency-us").GetInt64());
+        Assert.False(result.TryGetProperty("file", out _));
+    }
+
+    [Fact]
+    public void Lines_go_to_stderr_and_only_the_captures_name_to_stdout()
+    {
+        var view = new LinesView(Screen);
+
+        view.Listening("rdma:10.0.0.5:4444");
+        view.Changed(s_half with { Status = MigrationStatus.Setup });
+        view.Progress(s_half with { RamTransferred = 0, TotalTime = TimeSpan.Zero });
+        view.Progress(s_half);
+        view.Changed(s_completed);
+        view.Changed(s_failed);
+
+        Assert.Equal("/srv/vm.qemu\n", _out.ToString());
+        Assert.Equal(
+            """
+            listening on rdma:10.0.0.5:4444
+            10.0.0.6:39412 connected, dynamic
+            RAM: 0 B of 512 MiB (0 %), 0:00 elapsed
+            RAM: 256 MiB of 512 MiB (50 %), 64 MiB/s, 0:04 elapsed, 0:04 left
+            completed: pc-i440fx-7.2 from 10.0.0.6:39412, 512 MiB of RAM in 8.00 s (64 MiB/s, dynamic), saved in 0.50 s: /srv/vm.qemu
+            failed: the machine from 10.0.0.6:39412 is not here, no file was left (4.00 s)
+
+            """, _error.ToString());
+    }
+
+    [Fact]
+    public void The_rate_starts_anew_with_the_phase()
+    {
+        var view = new LinesView(Screen);
+
+        view.Progress(s_half);
+        view.Progress(s_half with { Phase = MigrationPhase.Saving, SavedRam = 400 << 20, TotalTime = TimeSpan.FromSeconds(5), SaveTime = TimeSpan.FromSeconds(1) });
+
+        Assert.EndsWith("saving: 400 MiB of 512 MiB (78 %), 0:06 elapsed\n", _error.ToString(), StringComparison.Ordinal);
+    }
+
+    private static JsonElement Event(string line) => JsonDocument.Parse(line).RootElement;
+
+    private sealed class FixedClock : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => new(2026, 1, 1, 0, 0, 0, 250, TimeSpan.Zero);
+    }
+}

@@ -1,0 +1,58 @@
+namespace RdmaMigration.Cli.Tests;
+
+public class UsageErrorTests
+{
+    [Theory]
+    [InlineData("'recieve' is not a command", "recieve", "rdma::4444")]
+    [InlineData("Option '--to' is required", "receive", "rdma::4444")]
+    [InlineData("Required argument missing", "receive", "--to", "vm.qemu")]
+    [InlineData("expected rdma:HOST:PORT", "receive", "tcp:10.0.0.5:4444", "--to", "vm.qemu")]
+    [InlineData("expected rdma:HOST:PORT", "receive", "rdma:4444", "--to", "vm.qemu")]
+    [InlineData("in brackets", "receive", "rdma:fd77::1:4444", "--to", "vm.qemu")]
+    [InlineData("0 to 65535", "receive", "rdma:10.0.0.5:70000", "--to", "vm.qemu")]
+    [InlineData("--max-ram: '16' is 16 bytes; the unit is missing", "receive", "rdma::4444", "--to", "vm.qemu", "--max-ram", "16")]
+    [InlineData("--max-ram: 'many' is not a size", "doctor", "--max-ram", "many")]
+    [InlineData("--timeout: '0' is not a number of seconds", "receive", "rdma::4444", "--to", "vm.qemu", "--timeout", "0")]
+    [InlineData("--timeout: '-3' is not a number of seconds", "receive", "rdma::4444", "--to", "vm.qemu", "--timeout=-3")]
+    [InlineData("--interval: '1e9' is not a number of seconds", "receive", "rdma::4444", "--to", "vm.qemu", "--interval", "1e9")]
+    [InlineData("--allow: '10.0.0.0/33' is not a network", "receive", "rdma::4444", "--to", "vm.qemu", "--allow", "10.0.0.0/33")]
+    [InlineData("--allow: 'lab' is not a network", "receive", "rdma::4444", "--to", "vm.qemu", "--allow", "10.0.0.0/8", "--allow", "lab")]
+    [InlineData("--pattern names captures in a directory", "receive", "rdma::4444", "--to", "vm.qemu", "--pattern", "{time}")]
+    [InlineData("--pattern: the pattern '{date}' is not", "receive", "rdma::4444", "--to", "captures/", "--pattern", "{date}")]
+    [InlineData("Required argument missing", "inspect")]
+    public void A_wrong_command_line_ends_with_2_and_says_what_is_wrong(string message, params string[] arguments)
+    {
+        var wrong = CommandLine.Run(arguments);
+
+        Assert.Equal(ExitCode.Usage, wrong.ExitCode);
+        Assert.Empty(wrong.Out);
+        Assert.Contains(message, wrong.Error, StringComparison.Ordinal);
+        Assert.Matches(@"Try 'rdmamig.* --help'\.\n$", wrong.Error);
+    }
+
+    [Fact]
+    public void An_argument_that_begins_with_an_at_sign_is_no_response_file() =>
+        Assert.Contains("'@options' does not start with 'rdma:'", CommandLine.Run("receive", "@options", "--to", "x").Error, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_target_in_a_directory_that_is_not_there_ends_with_3_and_the_line_that_makes_it()
+    {
+        var directory = Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString("N"));
+
+        var absent = CommandLine.Run("receive", "rdma::4444", "--to", $"{directory}/vm.qemu");
+
+        Assert.Equal(ExitCode.HostCannot, absent.ExitCode);
+        Assert.Contains($"mkdir -p '{directory}'", absent.Error, StringComparison.Ordinal);
+    }
+
+    // 192.0.2.0/24 is for documentation: no host has it, with RDMA or without.
+    [Fact]
+    public void An_address_that_is_not_this_hosts_ends_with_3()
+    {
+        var cannot = CommandLine.Run("receive", "rdma:192.0.2.1:4444", "--to", Path.Combine(Path.GetTempPath(), "vm.qemu"));
+
+        Assert.Equal(ExitCode.HostCannot, cannot.ExitCode);
+        Assert.Contains("cannot listen on rdma:192.0.2.1:4444", cannot.Error, StringComparison.Ordinal);
+        Assert.Contains("rdmamig doctor", cannot.Error, StringComparison.Ordinal);
+    }
+}

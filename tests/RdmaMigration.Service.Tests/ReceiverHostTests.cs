@@ -1,0 +1,129 @@
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using RdmaMigration.Engine;
+using RdmaMigration.Transport;
+using Tmds.Linux;
+
+namespace RdmaMigration.Service.Tests;
+
+public class ReceiverHostTests
+{
+    [Theory]
+    [MemberData(nameof(Contradictions))]
+    public void Options_that_contradict_themselves_are_refused_before_anything_listens(IncomingOptions incoming, string named)
+    {
+        var observer = new Observer();
+
+        var refused = Assert.Throws<OptionsValidationException>(() => Host(incoming, observer).Run());
+
+        Assert.Contains(named, refused.Message, StringComparison.Ordinal);
+        Assert.Null(observer.Migration);
+    }
+
+    public static TheoryData<IncomingOptions, string> Contradictions() => new()
+    {
+        { Anywhere with { MaxRam = 0 }, "max-ram" },
+        { Anywhere with { Timeout = TimeSpan.Zero }, "timeout" },
+        { Anywhere with { Listener = new RdmaListenerOptions { KeepAliveInterval = TimeSpan.FromSeconds(-1) } }, "keepalive-interval" },
+    };
+
+    // 192.0.2.0/24 is for documentation: no host has it, with RDMA or without.
+    [Fact]
+    public void An_address_that_cannot_be_bound_is_an_exception_of_Run()
+    {
+        var observer = new Observer();
+
+        Assert.Throws<ConnectFailedException>(() => Host(Anywhere with { Uri = RdmaUri.Parse("rdma:192.0.2.1:4444") }, observer).Run());
+
+        Assert.Null(observer.Migration);
+    }
+
+    [Fact]
+    [Trait("needs", "rdma")]
+    public void Quit_ends_Run_with_its_code_after_the_observer_has_been_told_where_it_listens()
+    {
+        var observer = new Observer { Listening = migration => migration.Quit(7) };
+
+        Assert.Equal(7, Host(Anywhere, observer).Run());
+
+        Assert.NotEqual(0, observer.Port);
+    }
+
+    [Theory]
+    [Trait("needs", "rdma")]
+    [InlineData(PosixSignal.SIGINT)]
+    [InlineData(PosixSignal.SIGTERM)]
+    public void A_signal_ends_Run_with_130(PosixSignal signal)
+    {
+        var observer = new Observer
+        {
+            Listening = _ => Assert.Equal(0, LibC.kill(LibC.getpid(), signal is PosixSignal.SIGINT ? LibC.SIGINT : LibC.SIGTERM)),
+        };
+
+        Assert.Equal(ReceiverHost.Cancelled, Host(Anywhere, observer).Run());
+
+        Assert.Equal([(signal, false)], observer.Signals);
+    }
+
+    [Fact]
+    [Trait("needs", "rdma")]
+    public void A_port_in_use_is_an_exception_of_Run_and_the_port_is_free_again_after_the_first()
+    {
+        ConnectFailedException? inUse = null;
+        IncomingOptions taken = Anywhere;
+        var first = new Observer
+        {
+            Listening = migration =>
+            {
+                taken = Anywhere with { Uri = Anywhere.Uri with { Port = migration.LocalEndPoint!.Port } };
+                inUse = Assert.Throws<ConnectFailedException>(() => Host(taken, new Observer()).Run());
+                migration.Quit(0);
+            },
+        };
+
+        Assert.Equal(0, Host(Anywhere, first).Run());
+
+        Assert.NotNull(inUse);
+        Assert.Equal(3, Host(taken, new Observer { Listening = migration => migration.Quit(3) }).Run());
+    }
+
+    private static IncomingOptions Anywhere => new()
+    {
+        Uri = new RdmaUri("", 0),
+        Target = CaptureTarget.ToFile(Path.Combine(Path.GetTempPath(), "receiver-host-tests.qemu")),
+    };
+
+    private static ReceiverHost Host(IncomingOptions incoming, Observer observer) =>
+        new(new ReceiverOptions { Incoming = incoming }, observer, logging => logging.ClearProviders());
+
+    private sealed class Observer : IReceiverObserver
+    {
+        public Action<IncomingMigration> Listening { get; init; } = _ => { };
+
+        public IncomingMigration? Migration { get; private set; }
+
+        public int Port { get; private set; }
+
+        public List<(PosixSignal, bool)> Signals { get; } = [];
+
+        public void OnListening(IncomingMigration migration)
+        {
+            Migration = migration;
+            Port = migration.LocalEndPoint!.Port;
+            Listening(migration);
+        }
+
+        public void OnStatusChanged(MigrationInfo migration)
+        {
+        }
+
+        public void OnSignal(PosixSignal signal, bool endsAtOnce)
+        {
+            lock (Signals)
+            {
+                Signals.Add((signal, endsAtOnce));
+            }
+        }
+    }
+}
