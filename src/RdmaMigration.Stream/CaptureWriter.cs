@@ -24,41 +24,41 @@ public static class CaptureWriter
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(sink);
-        var before = new ArrayBufferWriter<byte>();
-        before.WriteUInt32(Wire.Magic);
-        before.WriteUInt32(Wire.Version);
-        before.Write(stream.Configuration.Encoded.Span);
-        ulong written = Flush(before, sink) + WriteSequence(stream.SectionsBeforeRam, sink);
+        var framing = new ArrayBufferWriter<byte>();
+        framing.WriteUInt32(Wire.Magic);
+        framing.WriteUInt32(Wire.Version);
+        framing.Write(stream.Configuration.Encoded.Span);
+        ulong written = Flush(framing, sink) + WriteSequence(stream.SectionsBeforeRam, sink);
 
-        WriteHeader(before, stream, SectionType.Start);
-        WriteBlockList(before, stream);
-        before.WriteUInt64(RamFlags.EndOfSection);
-        WriteFooter(before, stream);
-        written += Flush(before, sink) + WriteSequence(stream.SectionsAmidRam, sink);
+        WriteHeader(framing, stream, SectionType.Start);
+        WriteBlockList(framing, stream);
+        framing.WriteUInt64(RamFlags.EndOfSection);
+        WriteFooter(framing, stream);
+        written += Flush(framing, sink) + WriteSequence(stream.SectionsAmidRam, sink);
 
         if (stream.HasSwitchoverStart)
         {
-            before.WriteByte(SectionType.Command);
-            before.WriteUInt16((ushort)MigrationCommand.SwitchoverStart);
-            before.WriteUInt16(0);
+            framing.WriteByte(SectionType.Command);
+            framing.WriteUInt16((ushort)MigrationCommand.SwitchoverStart);
+            framing.WriteUInt16(0);
         }
 
-        WriteHeader(before, stream, SectionType.End);
-        written += Flush(before, sink);
+        WriteHeader(framing, stream, SectionType.End);
+        written += Flush(framing, sink);
         using (var pages = new PageWriter(stream, sink, written, progress, cancellation))
         {
             written = pages.WriteAll();
         }
 
-        before.WriteUInt64(RamFlags.EndOfSection);
-        WriteFooter(before, stream);
-        written += Flush(before, sink) + WriteSequence(stream.DeviceState, sink);
+        framing.WriteUInt64(RamFlags.EndOfSection);
+        WriteFooter(framing, stream);
+        written += Flush(framing, sink) + WriteSequence(stream.DeviceState, sink);
         if (stream.VmDescription is { } json)
         {
-            before.WriteByte(SectionType.VmDescription);
-            before.WriteUInt32((uint)json.Length);
-            before.Write(json.Span);
-            written += Flush(before, sink);
+            framing.WriteByte(SectionType.VmDescription);
+            framing.WriteUInt32((uint)json.Length);
+            framing.Write(json.Span);
+            written += Flush(framing, sink);
         }
 
         ulong total = stream.RamBlocks.TotalLength;

@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace RdmaMigration.Stream;
 
 /// <summary>Bounds and defaults of an incoming stream.</summary>
@@ -13,5 +15,12 @@ public sealed class IncomingStreamOptions
     /// Bytes in a target page when the stream does not say: a power of two, 1024 to 65536. Default 4096, which is right for x86, ppc64, s390x
     /// and riscv.
     /// </summary>
-    public int TargetPageSize { get; init; } = Wire.DefaultPageSize;
+    /// <exception cref="ArgumentOutOfRangeException">It is no such power.</exception>
+    public int TargetPageSize
+    {
+        get;
+        init => field = BitOperations.IsPow2(value) && BitOperations.Log2((uint)value) is >= Wire.MinPageBits and <= Wire.MaxPageBits
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "a target page is a power of two from 1024 to 65536 bytes");
+    } = Wire.DefaultPageSize;
 }

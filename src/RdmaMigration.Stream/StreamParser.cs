@@ -12,7 +12,6 @@ internal sealed partial class StreamParser
     private readonly IStreamTarget _target;
     private readonly IncomingStreamOptions _options;
     private readonly Dictionary<uint, string> _otherSections = [];
-    
     private SectionHeader? _ramHeader;
     private bool? _hasFooters;
 

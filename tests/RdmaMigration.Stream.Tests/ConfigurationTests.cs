@@ -115,4 +115,13 @@ public sealed class ConfigurationTests
     [Fact]
     public void A_machine_type_that_would_upset_a_terminal_is_refused() =>
         Assert.Contains("1b5b", Streams.Refused(new StreamBuilder().Header().Configuration("\u001b[2J").ToArray()).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-4096)]
+    [InlineData(512)]
+    [InlineData(5000)]
+    [InlineData(131072)]
+    public void A_default_page_size_that_no_target_has_is_refused(int size) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => new IncomingStreamOptions { TargetPageSize = size });
 }

@@ -29,6 +29,7 @@ public sealed class RealStreamTests
         Assert.Equal(old, stream.Configuration.MachineType is null);
         bool suppressed = machineType is "pc,suppress-vmdesc=on" or "pc-i440fx-2.2";
         Assert.Equal(suppressed ? StreamEnd.SourceEnded : StreamEnd.VmDescription, stream.WhyEnded);
+        Assert.All(Inspect(real).Devices, d => Assert.Equal(suppressed, d.Problem is not null));
         await AssertRestoresAsync(real, stream);
     }
 
