@@ -9,15 +9,15 @@ internal static class KillToError
     /// <summary>Slow enough that a migration of 64 MiB still runs at every moment that is tried.</summary>
     private const long BytesPerSecond = 16 << 20;
 
-    /// <summary>The destination is a receiver that keeps serving.</summary>
-    public static async Task<double> OfRdmamigAsync(RdmamigProcess receiver, QemuMachine source, TimeSpan moment)
+    /// <summary>The destination is a receiver that keeps serving; also how long its receive thread took of that time.</summary>
+    public static async Task<(double ToError, double Latency)> OfRdmamigAsync(RdmamigProcess receiver, QemuMachine source, TimeSpan moment)
     {
         int from = receiver.Events.Count;
         DateTimeOffset killed = await KillAsync(source, receiver.Uri, receiver.Events, from, moment);
         QmpEvent failure = await receiver.FailureAsync(from);
         ReceiveResult result = await receiver.ResultAsync(from);
-        return result.Status == "failed"
-            ? (failure.Time - killed).TotalMilliseconds
+        return result is { Status: "failed", ErrorLatency: { } latency }
+            ? ((failure.Time - killed).TotalMilliseconds, latency.TotalMilliseconds)
             : throw new InvalidOperationException($"a killed source, and yet {result}");
     }
 

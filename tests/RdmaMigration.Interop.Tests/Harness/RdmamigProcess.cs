@@ -117,6 +117,10 @@ internal sealed record ReceiveResult(DateTimeOffset Time, string Status, JsonEle
 
     public string ErrorClass => Text("error-class") ?? "";
 
+    /// <summary>From the event that told of the loss, at the completion waiter, until the receive thread held it; null for other failures.</summary>
+    public TimeSpan? ErrorLatency =>
+        Values.TryGetProperty("error-latency-us", out JsonElement value) ? TimeSpan.FromMicroseconds(value.GetInt64()) : null;
+
     public bool ReturnPath => Values.TryGetProperty("return-path", out JsonElement value) && value.GetBoolean();
 
     public long TotalMilliseconds => Values.GetProperty("total-time").GetInt64();
