@@ -61,7 +61,7 @@ public sealed unsafe class ProtectionDomain : IDisposable
 
     /// <summary>
     /// Registers memory with the device, which pins it unless <see cref="MemoryAccess.OnDemand"/> is asked for. The memory must
-    /// stay mapped until the region is disposed. Takes time in proportion to the length: about a fifth of a second a GiB.
+    /// stay mapped until the region is disposed.
     /// </summary>
     /// <param name="address">Where it begins; any alignment.</param>
     /// <param name="length">In bytes, up to <see cref="DeviceAttributes.MaxMemoryRegionSize"/>.</param>

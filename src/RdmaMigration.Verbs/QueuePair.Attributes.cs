@@ -84,8 +84,8 @@ public readonly record struct QueuePairAttributes
 
 public sealed unsafe partial class QueuePair
 {
-    // The native call wants to know what is asked for; providers answer with everything.
-    private const int Everything = -1 >>> 11;
+    // All attributes of the original verbs, bits 0 to 20; providers answer with everything anyway.
+    private const int Everything = (1 << 21) - 1;
 
     /// <summary>Asks for the attributes.</summary>
     /// <exception cref="VerbsException">The query failed.</exception>
