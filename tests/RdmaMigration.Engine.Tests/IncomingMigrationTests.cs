@@ -1,0 +1,202 @@
+using System.Diagnostics;
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>The incoming side over real verbs, with a source of our own that can do what QEMU never would.</summary>
+[Trait("needs", "rdma")]
+public sealed class IncomingMigrationTests
+{
+    public static TheoryData<SmallMachine.Step> BrokenOff =>
+        [.. Enum.GetValues<SmallMachine.Step>().Where(step => step < SmallMachine.Step.Complete)];
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void AMachineArrivesAndItsRamStandsInTheCapture(bool pinAll)
+    {
+        using RunningDestination destination = new();
+        using RdmaSource source = destination.Connect(pinAll);
+        SmallMachine machine = new(source, pinAll);
+        machine.RunTo(SmallMachine.Step.Complete);
+        source.Disconnect();
+        Assert.Equal([MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Completed], [destination.Next().Status, destination.Next().Status, destination.Next().Status]);
+        MigrationInfo info = destination.Migration.Query();
+        Assert.Equal((SmallMachine.Machine, pinAll, SmallMachine.RamSize), (info.Machine, info.PinAll, (int)info.RamTotal));
+        Assert.Equal(destination.File, info.File);
+        Assert.True(File.ReadAllBytes(destination.File).AsSpan().IndexOf(machine.Ram.AsSpan(123 * 4096, 4096)) > 0);
+    }
+
+    [Fact]
+    public void AMachineArrivesOverIPv6()
+    {
+        using RunningDestination destination = new(address: RdmaAddress.V6);
+        using RdmaSource source = destination.Connect();
+        new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.Complete);
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+    }
+
+    [Theory]
+    [MemberData(nameof(BrokenOff))]
+    public void ASourceThatGoesAwayAnywhereFailsTheMigrationLeavesNoFileAndTheNextOneWorks(SmallMachine.Step step)
+    {
+        using RunningDestination destination = new();
+        using (RdmaSource source = destination.Connect())
+        {
+            new SmallMachine(source, pinAll: false).RunTo(step);
+        }
+
+        MigrationInfo failed = destination.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Disconnected), (failed.Status, failed.ErrorClass));
+        Assert.Contains("disconnected", failed.ErrorDescription, StringComparison.Ordinal);
+        destination.Settle();
+        Assert.False(File.Exists(destination.File));
+        Assert.Empty(destination.LeftBehind);
+        Assert.Equal(failed.ErrorDescription, destination.Migration.Query().ErrorDescription);
+        using RdmaSource next = destination.Connect();
+        new SmallMachine(next, pinAll: false).RunTo(SmallMachine.Step.Complete);
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+    }
+
+    [Theory]
+    [MemberData(nameof(BrokenOff))]
+    public void CancelAtAnyStepDisconnectsTheSourceAndASecondMigrationStraightAfterwardsWorks(SmallMachine.Step step)
+    {
+        using RunningDestination destination = new();
+        using (RdmaSource source = destination.Connect())
+        {
+            new SmallMachine(source, pinAll: false).RunTo(step);
+            destination.Migration.Cancel();
+            source.AwaitDisconnect();
+        }
+
+        MigrationInfo cancelled = destination.Ended();
+        Assert.Equal(MigrationStatus.Cancelled, cancelled.Status);
+        Assert.False(File.Exists(destination.File));
+        using RdmaSource next = destination.Connect();
+        new SmallMachine(next, pinAll: false).RunTo(SmallMachine.Step.Complete);
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+    }
+
+    [Theory]
+    [MemberData(nameof(BrokenOff))]
+    public void QuitAtAnyStepEndsTheMainLoopWithinFiveSeconds(SmallMachine.Step step)
+    {
+        using RunningDestination destination = new();
+        using RdmaSource source = destination.Connect();
+        new SmallMachine(source, pinAll: false).RunTo(step);
+        destination.Migration.Quit(3);
+        Assert.Equal(3, destination.ExitCode(TimeSpan.FromSeconds(5)));
+        Assert.False(File.Exists(destination.File));
+    }
+
+    [Fact]
+    public void WithOnceAFailedMigrationEndsTheMainLoopWithExitCodeOne()
+    {
+        using RunningDestination destination = new(options => options with { Once = true });
+        using (RdmaSource source = destination.Connect())
+        {
+            new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.HalfWritten);
+        }
+
+        Assert.Equal(1, destination.ExitCode(TimeSpan.FromSeconds(60)));
+        Assert.Equal(MigrationStatus.Failed, destination.Migration.Query().Status);
+    }
+
+    [Fact]
+    public void ASourceThatConnectsAndSaysNothingIsDroppedAfterTheSetupTimeout()
+    {
+        using RunningDestination destination = new(options => options with { SetupTimeout = TimeSpan.FromSeconds(1) });
+        using RdmaSource source = destination.Connect();
+        MigrationInfo failed = destination.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Timeout), (failed.Status, failed.ErrorClass));
+        source.AwaitDisconnect();
+    }
+
+    [Fact]
+    public void AMigrationThatTakesTooLongFailsWithTheBoundInTheError()
+    {
+        using RunningDestination destination = new(options => options with { Timeout = TimeSpan.FromSeconds(2) });
+        using RdmaSource source = destination.Connect();
+        new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.Announced);
+        MigrationInfo failed = destination.Ended();
+        Assert.Equal(MigrationErrorClass.Timeout, failed.ErrorClass);
+        Assert.Contains("2 s", failed.ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void MoreRamThanAllowedIsRefusedWithTheBlockAndTheBound()
+    {
+        using RunningDestination destination = new(options => options with { MaxRam = 1 << 20 });
+        using RdmaSource source = destination.Connect();
+        new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.Announced);
+        MigrationInfo failed = destination.Ended();
+        Assert.Equal(MigrationErrorClass.Memory, failed.ErrorClass);
+        Assert.Contains("pc.ram", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Contains("1048576", failed.ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ATargetDirectoryThatIsGoneFailsBeforeTheSourceHasSentItsMachine()
+    {
+        using RunningDestination destination = new(options => options with { Target = CaptureTarget.ToDirectory("/nowhere/at/all") });
+        using RdmaSource source = destination.Connect();
+        source.AwaitDisconnect();
+        MigrationInfo failed = destination.Ended();
+        Assert.Equal(MigrationErrorClass.Storage, failed.ErrorClass);
+        Assert.Contains("/nowhere/at/all", failed.ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ExactlyOneReceiveThreadExistsWhileAMigrationRunsAndNoneAfterwards()
+    {
+        using RunningDestination destination = new();
+        using RdmaSource source = destination.Connect();
+        new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.HalfWritten);
+        Assert.Equal(1, Threads("mig/dst/main"));
+        destination.Migration.Cancel();
+        destination.Ended();
+        destination.Settle();
+        Assert.Equal(0, Threads("mig/dst/main"));
+    }
+
+    [Fact]
+    public void QueriesFromManyThreadsDuringMigrationsAndTeardownsAlwaysAnswer()
+    {
+        using RunningDestination destination = new();
+        using CancellationTokenSource done = new();
+        Task[] queries = [.. Enumerable.Range(0, 2).Select(_ => Task.Run(() =>
+        {
+            while (!done.IsCancellationRequested)
+            {
+                MigrationInfo info = destination.Migration.Query();
+                Assert.InRange(info.RamTransferred, 0, info.RamTotal);
+            }
+        }))];
+        for (int i = 0; i < 10; i++)
+        {
+            using RdmaSource source = destination.Connect(pinAll: i % 2 == 0);
+            new SmallMachine(source, pinAll: i % 2 == 0).RunTo(i % 3 == 0 ? SmallMachine.Step.HalfWritten : SmallMachine.Step.Complete);
+            source.Disconnect();
+            destination.Ended();
+        }
+
+        done.Cancel();
+        Task.WaitAll(queries);
+    }
+
+    [Fact]
+    public void TheReceiveThreadHoldsTheErrorWithinHundredMillisecondsOfTheWaitersSight()
+    {
+        using RunningDestination destination = new();
+        using (RdmaSource source = destination.Connect())
+        {
+            new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.HalfWritten);
+        }
+
+        Assert.InRange(destination.Ended().ErrorLatency!.Value, TimeSpan.Zero, TimeSpan.FromMilliseconds(100));
+    }
+
+    private static int Threads(string name) =>
+        Process.GetCurrentProcess().Threads.Cast<ProcessThread>().Count(thread => File.ReadAllText($"/proc/self/task/{thread.Id}/comm").TrimEnd() == name);
+}

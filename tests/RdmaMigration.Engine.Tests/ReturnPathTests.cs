@@ -1,0 +1,79 @@
+using System.Buffers.Binary;
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>The second connection, as a source with a return path opens it.</summary>
+[Trait("needs", "rdma")]
+public sealed class ReturnPathTests
+{
+    private const uint QemuFile = 3;
+
+    [Fact]
+    public void PingIsAnsweredAndShutZeroComesOnlyWhenTheCaptureStandsUnderItsName()
+    {
+        using RunningDestination destination = new();
+        using RdmaSource main = destination.Connect();
+        using RdmaSource back = destination.Connect();
+        SmallMachine machine = new(main, pinAll: false, returnPath: true);
+        machine.RunTo(SmallMachine.Step.Announced);
+        Assert.Equal(Message(2, 1), Next(back));
+        machine.RunTo(SmallMachine.Step.Complete);
+        Assert.Equal(Message(1, 0), Next(back));
+        Assert.True(File.Exists(destination.File));
+        MigrationInfo completed = destination.Ended();
+        Assert.Equal((MigrationStatus.Completed, true), (completed.Status, completed.ReturnPath));
+    }
+
+    [Fact]
+    public void AFailedLoadSendsShutOneBeforeTheConnectionsClose()
+    {
+        using RunningDestination destination = new();
+        using RdmaSource main = destination.Connect();
+        using RdmaSource back = destination.Connect();
+        new SmallMachine(main, pinAll: false, returnPath: true).RunTo(SmallMachine.Step.Announced);
+        Assert.Equal(Message(2, 1), Next(back));
+        main.Send(QemuFile, [0xee]);
+        Assert.Equal(Message(1, 1), Next(back));
+        main.AwaitDisconnect();
+        Assert.Equal(MigrationStatus.Failed, destination.Ended().Status);
+    }
+
+    [Fact]
+    public void SwitchoverAckIsSentWhenAskedFor()
+    {
+        using RunningDestination destination = new(options => options with { SwitchoverAck = true });
+        using RdmaSource main = destination.Connect();
+        using RdmaSource back = destination.Connect();
+        new SmallMachine(main, pinAll: false, returnPath: true).RunTo(SmallMachine.Step.Announced);
+        Assert.Equal([0, 7, 0, 0], Next(back));
+        Assert.Equal(Message(2, 1), Next(back));
+    }
+
+    [Fact]
+    public void AReturnPathThatIsAnnouncedButNotOpenedFailsTheMigration()
+    {
+        using RunningDestination destination = new();
+        using RdmaSource main = destination.Connect();
+        new SmallMachine(main, pinAll: false, returnPath: true).RunTo(SmallMachine.Step.Announced);
+        Assert.Contains("OPEN_RETURN_PATH", destination.Ended().ErrorDescription, StringComparison.Ordinal);
+    }
+
+    /// <summary>Gives the credit for one message of the return path and takes it.</summary>
+    private static byte[] Next(RdmaSource back)
+    {
+        byte[] ready = new byte[16];
+        BinaryPrimitives.WriteUInt32BigEndian(ready.AsSpan(4), 2);
+        back.SendRaw(ready);
+        return back.Receive(QemuFile);
+    }
+
+    private static byte[] Message(ushort type, uint value)
+    {
+        byte[] message = new byte[8];
+        BinaryPrimitives.WriteUInt16BigEndian(message, type);
+        BinaryPrimitives.WriteUInt16BigEndian(message.AsSpan(2), 4);
+        BinaryPrimitives.WriteUInt32BigEndian(message.AsSpan(4), value);
+        return message;
+    }
+}
