@@ -161,7 +161,7 @@ public sealed class IncomingMigrationTests
     }
 
     [Fact]
-    public void QueriesFromManyThreadsDuringMigrationsAndTeardownsAlwaysAnswer()
+    public async Task QueriesFromManyThreadsDuringMigrationsAndTeardownsAlwaysAnswer()
     {
         using RunningDestination destination = new();
         using CancellationTokenSource done = new();
@@ -181,8 +181,8 @@ public sealed class IncomingMigrationTests
             destination.Ended();
         }
 
-        done.Cancel();
-        Task.WaitAll(queries);
+        await done.CancelAsync();
+        await Task.WhenAll(queries);
     }
 
     [Fact]

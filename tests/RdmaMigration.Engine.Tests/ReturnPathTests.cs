@@ -33,7 +33,7 @@ public sealed class ReturnPathTests
         using RdmaSource back = destination.Connect();
         new SmallMachine(main, pinAll: false, returnPath: true).RunTo(SmallMachine.Step.Announced);
         Assert.Equal(Message(2, 1), Next(back));
-        main.Send(QemuFile, [0xee]);
+        main.Send(QemuFile, [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
         Assert.Equal(Message(1, 1), Next(back));
         main.AwaitDisconnect();
         Assert.Equal(MigrationStatus.Failed, destination.Ended().Status);

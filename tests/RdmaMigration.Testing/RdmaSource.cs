@@ -102,12 +102,20 @@ public sealed unsafe class RdmaSource : IDisposable
     /// <exception cref="IOException">Another type came, the connection broke, or nothing came.</exception>
     public byte[] Receive(uint type)
     {
+        uint got = ReceiveAnything();
+        return got == type ? Payload : throw new IOException($"expected control message {type}, got {got} with {Payload.Length} bytes");
+    }
+
+    /// <summary>Waits for any control message and returns its type.</summary>
+    /// <exception cref="IOException">The connection broke.</exception>
+    public uint ReceiveAnything()
+    {
         int index = (int)Await(_receives);
         ReadOnlySpan<byte> message = new(_memory + (index * MaxMessage), (int)_completion[0].ByteLength);
-        uint got = BinaryPrimitives.ReadUInt32BigEndian(message[4..]);
         Payload = message[16..].ToArray();
+        uint type = BinaryPrimitives.ReadUInt32BigEndian(message[4..]);
         PostReceive(index);
-        return got == type ? Payload : throw new IOException($"expected control message {type}, got {got} of {message.Length} bytes");
+        return type;
     }
 
     /// <summary>Writes into the destination's RAM and waits for the acknowledgement.</summary>

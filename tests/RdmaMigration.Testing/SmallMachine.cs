@@ -81,7 +81,7 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
                 source.Send(QemuFile, [.. Be64(0x10), 0x7e, .. Be32(1)]);
                 break;
             case Step.HalfDevice:
-                source.Send(QemuFile, Device()[..20]);
+                source.Send(QemuFile, Device().AsSpan(0, 20));
                 break;
             case Step.Complete:
                 source.Send(QemuFile, [.. Device()[20..], .. End()]);

@@ -1,0 +1,2 @@
+// The tests measure times and share one device.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]

@@ -1,0 +1,65 @@
+using System.Diagnostics;
+using RdmaMigration.Memory;
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>A sample of the fuzzing in <see cref="IncomingControlFuzzTests"/>, with a peer that sends it over real verbs.</summary>
+[Trait("needs", "rdma")]
+public sealed class HostilePeerTests
+{
+    private const int Peers = 60;
+
+    [Fact]
+    public async Task PeersThatSendBrokenControlMessagesEachGetTheirErrorAndTheListenerTakesTheNext()
+    {
+        using RamBlockList blocks = RamBlockList.Allocate([new RamBlockDescription("pc.ram", 8 << 20), new RamBlockDescription("vga", 1 << 20)], 16 << 20);
+        using ListeningDestination destination = new();
+        byte[] buffer = new byte[4096];
+        for (int seed = 0; seed < Peers; seed++)
+        {
+            using RdmaSource source = destination.Connect(pinAll: seed % 2 == 0);
+            RdmaIncomingChannel channel = destination.Accept();
+            channel.SetRamBlocks(blocks);
+            Task<Exception> reader = Task.Run(() => ReadToTheEnd(channel, buffer));
+            long start = Stopwatch.GetTimestamp();
+            Send(source, ControlFuzz.Mutate(ControlFuzz.Ladder(new Random(seed)), new Random(seed)));
+            source.Disconnect();
+            Exception error = await reader;
+            Assert.True(error is TransportException && error.Message.Length > 0, $"seed {seed}: {error}");
+            Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30), $"seed {seed}: took {Stopwatch.GetElapsedTime(start)}");
+            channel.Dispose();
+        }
+    }
+
+    /// <summary>One broken message for each that comes, until the destination says ERROR.</summary>
+    private static void Send(RdmaSource source, IEnumerable<byte[]> messages)
+    {
+        foreach (byte[] message in messages)
+        {
+            if (source.ReceiveAnything() == (uint)ControlMessageType.Error)
+            {
+                return;
+            }
+
+            source.SendRaw(message);
+        }
+    }
+
+    private static Exception ReadToTheEnd(RdmaIncomingChannel channel, byte[] buffer)
+    {
+        try
+        {
+            while (true)
+            {
+                channel.Read(buffer);
+            }
+        }
+        catch (Exception end)
+        {
+            channel.Shutdown(end.Message);
+            channel.SendError();
+            return end;
+        }
+    }
+}

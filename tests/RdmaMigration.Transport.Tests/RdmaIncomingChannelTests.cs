@@ -1,0 +1,116 @@
+using System.Diagnostics;
+using RdmaMigration.Memory;
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>The channel over real verbs.</summary>
+[Trait("needs", "rdma")]
+public sealed class RdmaIncomingChannelTests
+{
+    [Fact]
+    public void WhatHadArrivedIsHandedOutBeforeTheDisconnect()
+    {
+        using ListeningDestination destination = new();
+        using RdmaSource source = destination.Connect();
+        RdmaIncomingChannel channel = destination.Accept();
+        source.SendRaw(ControlMessages.QemuFile(1, 2, 3));
+        source.Disconnect();
+        AwaitLost(channel);
+        byte[] buffer = new byte[16];
+        Assert.Equal(3, channel.Read(buffer));
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Read(buffer));
+        Assert.Equal(ConnectionLoss.Disconnected, lost.Loss);
+    }
+
+    [Fact]
+    public async Task ShutdownFromAnotherThreadMakesAParkedReaderReturnWithinHundredMilliseconds()
+    {
+        using ListeningDestination destination = new();
+        using RdmaSource source = destination.Connect();
+        RdmaIncomingChannel channel = destination.Accept();
+        long shutAt = 0;
+        Task<TimeSpan> reader = Task.Run(() =>
+        {
+            ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Read(new byte[1]));
+            TimeSpan took = Stopwatch.GetElapsedTime(Volatile.Read(ref shutAt));
+            Assert.Equal((ConnectionLoss.Shutdown, "yank"), (lost.Loss, lost.Message));
+            return took;
+        });
+        source.Receive(2);
+        Volatile.Write(ref shutAt, Stopwatch.GetTimestamp());
+        channel.Shutdown("yank");
+        Assert.InRange(await reader, TimeSpan.Zero, TimeSpan.FromMilliseconds(100));
+    }
+
+    [Fact]
+    public void TheFirstReasonStays()
+    {
+        using ListeningDestination destination = new();
+        using RdmaSource source = destination.Connect();
+        RdmaIncomingChannel channel = destination.Accept();
+        channel.Shutdown("the first");
+        channel.Shutdown("the second");
+        Assert.Equal("the first", channel.Lost!.Message);
+    }
+
+    [Fact]
+    public void AnIdlePeerThatLivesSurvivesManyKeepaliveProbes()
+    {
+        using ListeningDestination destination = new(new RdmaListenerOptions { KeepAliveInterval = TimeSpan.FromMilliseconds(20) });
+        using RdmaSource source = destination.Connect();
+        RdmaIncomingChannel channel = destination.Accept();
+        using ManualResetEventSlim never = new();
+        never.Wait(TimeSpan.FromSeconds(1));
+        Assert.Null(channel.Lost);
+        source.SendRaw(ControlMessages.QemuFile(7));
+        Assert.Equal(1, channel.Read(new byte[1]));
+    }
+
+    [Fact]
+    public void ALostMainConnectionLosesTheReturnPathToo()
+    {
+        using ListeningDestination destination = new();
+        using RdmaSource main = destination.Connect();
+        using RdmaSource back = destination.Connect();
+        RdmaIncomingChannel channel = destination.Accept();
+        ReturnPathChannel path = channel.WaitForReturnPath(TimeSpan.FromSeconds(20))!;
+        main.Disconnect();
+        AwaitLost(channel);
+        Assert.Throws<ConnectionLostException>(() => path.Write([1], TimeSpan.FromSeconds(20)));
+    }
+
+    [Fact]
+    public async Task SequentialRequestsAreMetFromWindowsThatDoubleAndTheMemoryIsWritten()
+    {
+        const ulong size = 16 << 20;
+        using RamBlockList blocks = RamBlockList.Allocate([new RamBlockDescription("pc.ram", size)], size);
+        using ListeningDestination destination = new();
+        using RdmaSource source = destination.Connect();
+        RdmaIncomingChannel channel = destination.Accept();
+        channel.SetRamBlocks(blocks);
+        HashSet<uint> keys = [];
+        Task<int> reader = Task.Run(() => channel.Read(new byte[1]));
+        for (ulong chunk = 0; chunk < 16; chunk++)
+        {
+            source.Send((uint)ControlMessageType.RegisterRequest, ControlMessages.Command(chunk << 20, 0, 0));
+            byte[] result = source.Receive((uint)ControlMessageType.RegisterResult);
+            uint key = System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(result);
+            keys.Add(key);
+            source.Write([(byte)(chunk + 1)], System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(result.AsSpan(8)) + (chunk << 20), key);
+        }
+
+        source.Send((uint)ControlMessageType.QemuFile, [1]);
+        Assert.Equal(1, await reader);
+        Assert.Equal(5, keys.Count); // 1, 2, 4, 8 and the last 1 MiB
+        for (int chunk = 0; chunk < 16; chunk++)
+        {
+            Assert.Equal(chunk + 1, blocks[0].Slice((ulong)chunk << 20, 1)[0]);
+        }
+
+        channel.Dispose();
+    }
+
+    private static void AwaitLost(RdmaIncomingChannel channel) =>
+        Assert.True(SpinWait.SpinUntil(() => channel.Lost is not null, TimeSpan.FromSeconds(60)), "the waiter saw no loss");
+}
