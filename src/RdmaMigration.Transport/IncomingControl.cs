@@ -65,8 +65,8 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
         link.Send(new ControlHeader(0, ControlMessageType.Ready, 1), []);
         ReadyOutstanding = true;
         link.Receive();
-        ControlHeader header = Check(link.Message);
         ReadyOutstanding = false;
+        ControlHeader header = Check(link.Message);
         ReadOnlySpan<byte> payload = link.Message[ControlHeader.Size..];
         switch (header.Type)
         {
