@@ -50,20 +50,16 @@ public class ReceiverHostTests
         Assert.NotEqual(0, observer.Port);
     }
 
-    [Theory]
+    // SIGINT goes the same way, but the test runner takes it for itself.
+    [Fact]
     [Trait("needs", "rdma")]
-    [InlineData(PosixSignal.SIGINT)]
-    [InlineData(PosixSignal.SIGTERM)]
-    public void A_signal_ends_Run_with_130(PosixSignal signal)
+    public void SIGTERM_ends_Run_with_130()
     {
-        var observer = new Observer
-        {
-            Listening = _ => Assert.Equal(0, LibC.kill(LibC.getpid(), signal is PosixSignal.SIGINT ? LibC.SIGINT : LibC.SIGTERM)),
-        };
+        var observer = new Observer { Listening = _ => Assert.Equal(0, LibC.kill(LibC.getpid(), LibC.SIGTERM)) };
 
         Assert.Equal(ReceiverHost.Cancelled, Host(Anywhere, observer).Run());
 
-        Assert.Equal([(signal, false)], observer.Signals);
+        Assert.Equal([(PosixSignal.SIGTERM, false)], observer.Signals);
     }
 
     [Fact]

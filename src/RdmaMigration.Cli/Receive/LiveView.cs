@@ -77,7 +77,7 @@ internal sealed class LiveView(Screen screen) : ReceiveView
         public Bar(IAnsiConsole console) =>
             _shown = console.Progress()
                 .AutoClear(true)
-                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 30 })
+                .Columns(new ProgressBarColumn { Width = 30 }, new TaskDescriptionColumn { Alignment = Justify.Left })
                 .StartAsync(context =>
                 {
                     _task = context.AddTask("waiting");
@@ -95,7 +95,7 @@ internal sealed class LiveView(Screen screen) : ReceiveView
             _task.IsIndeterminate = total == 0;
             _task.MaxValue = Math.Max(1, total);
             _task.Value = done;
-            _task.Description = Markup.Escape($"{phase,-8} {figures}");
+            _task.Description = Markup.Escape($"{phase}: {figures}");
         }
 
         public void Remove()
