@@ -11,9 +11,9 @@ namespace RdmaMigration.Cli;
 /// <summary>The command tree, and the way from a command line to an exit code.</summary>
 internal static class Rdmamig
 {
-    /// <summary>The version, and behind it the commit that it was built from: <c>0.1.0+7af78fed0f18</c>.</summary>
-    public static string Version { get; } =
-        typeof(Rdmamig).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+    /// <summary>The version, and behind it the start of the commit that it was built from: <c>0.1.0+7af78fed0f18</c>.</summary>
+    public static string Version { get; } = Shorten(
+        typeof(Rdmamig).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown");
 
     /// <summary>Parses and runs one command on the calling thread.</summary>
     public static int Run(IReadOnlyList<string> arguments, Screen screen)
@@ -77,6 +77,13 @@ internal static class Rdmamig
         }
 
         return root;
+    }
+
+    private static string Shorten(string version)
+    {
+        const int digits = 12;
+        var commit = version.IndexOf('+') + 1;
+        return commit > 0 && version.Length > commit + digits ? version[..(commit + digits)] : version;
     }
 
     private static string Path(Command command) =>
