@@ -11,6 +11,7 @@ internal sealed partial class IncomingSession
     private readonly object _gate = new();
     private readonly long _connectedAt = Stopwatch.GetTimestamp();
     private MigrationStatus _status = MigrationStatus.None;
+    private DateTimeOffset? _reachedAt;
     private MigrationPhase _phase = MigrationPhase.Idle;
     private RamArrival? _arrival;
     private string? _machine;
@@ -39,6 +40,7 @@ internal sealed partial class IncomingSession
             return new MigrationInfo
             {
                 Status = _status,
+                ReachedAt = _reachedAt,
                 Phase = _status.IsFinal() ? MigrationPhase.Idle : _phase,
                 Peer = _channel.Peer,
                 PinAll = _channel.PinAll,
@@ -70,6 +72,7 @@ internal sealed partial class IncomingSession
             }
 
             _status = next;
+            _reachedAt = DateTimeOffset.UtcNow;
             _phase = next is MigrationStatus.Active ? MigrationPhase.Ram : _phase;
         }
 
@@ -146,13 +149,13 @@ internal sealed partial class IncomingSession
             _totalTime ??= Stopwatch.GetElapsedTime(_connectedAt);
         }
 
+        SetStatus(MigrationStatus.Failed);
         if (_errorClass is MigrationErrorClass.Internal)
         {
             EngineLog.Defect(_log, failed);
         }
 
         EngineLog.LoadFailed(_log, _error);
-        SetStatus(MigrationStatus.Failed);
     }
 
     private static MigrationErrorClass Classify(Exception failed) => failed switch

@@ -53,6 +53,9 @@ public sealed record MigrationInfo
     /// <summary>QEMU's status.</summary>
     public required MigrationStatus Status { get; init; }
 
+    /// <summary>When the status was reached; null before the first migration.</summary>
+    public DateTimeOffset? ReachedAt { get; init; }
+
     /// <summary>What it is at.</summary>
     public MigrationPhase Phase { get; init; }
 

@@ -25,7 +25,7 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         {
             json.WriteString("status", migration.Status.ToQmp());
             json.WriteString("peer", migration.Peer);
-        });
+        }, migration.ReachedAt);
         if (migration.Status.IsFinal())
         {
             Write("RESULT", json => WriteResult(json, migration));
@@ -93,9 +93,10 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         }
     }
 
-    private void Write(string name, Action<Utf8JsonWriter> data)
+    /// <summary>As in QMP an event has the time at which it happened, not that of its printing.</summary>
+    private void Write(string name, Action<Utf8JsonWriter> data, DateTimeOffset? at = null)
     {
-        var microseconds = (_clock.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+        var microseconds = ((at ?? _clock.GetUtcNow()) - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
         _line.ResetWrittenCount();
         using (var json = new Utf8JsonWriter(_line, s_options))
         {
