@@ -9,6 +9,15 @@ namespace RdmaMigration.Engine;
 /// </summary>
 internal sealed class ChannelSource(RdmaIncomingChannel channel) : IStreamSource
 {
+    /// <summary>
+    /// How long a source may be silent at a place where the stream looks complete. It applies to machine types that suppress the vmdescription, where a
+    /// source with a return path waits for our SHUT and says nothing more (protocol E.3): 2 s is far above any pause between two messages.
+    /// </summary>
+    private static readonly TimeSpan s_silenceAtEnd = TimeSpan.FromSeconds(2);
+
+    /// <summary>Whether the bytes so far look complete; the stream's reader knows.</summary>
+    public Func<bool> IsAtPossibleEnd { get; set; } = () => false;
+
     /// <summary>The disconnect that ended the bytes, or null.</summary>
     public ConnectionLostException? Disconnected { get; private set; }
 
@@ -16,7 +25,7 @@ internal sealed class ChannelSource(RdmaIncomingChannel channel) : IStreamSource
     {
         try
         {
-            return channel.Read(buffer);
+            return channel.Read(buffer, IsAtPossibleEnd() ? s_silenceAtEnd : Timeout.InfiniteTimeSpan);
         }
         catch (ConnectionLostException lost) when (lost.Loss is ConnectionLoss.Disconnected)
         {

@@ -38,6 +38,9 @@ public sealed class IncomingMigration : IDisposable
     public void Start() =>
         _listener = new RdmaListener(_waiter, _options.Uri, _options.Listener, channel => _loop.Schedule(() => Begin(channel)), _log);
 
+    /// <summary>A migration runs, or ended and is not torn down yet. Any thread.</summary>
+    public bool IsBusy => Volatile.Read(ref _current) is not null;
+
     /// <summary>query-migrate: the migration that runs, else the last one with its error, however often it is asked. Any thread.</summary>
     public MigrationInfo Query() => Volatile.Read(ref _current)?.Query() ?? Volatile.Read(ref _last);
 

@@ -106,9 +106,11 @@ internal sealed partial class IncomingSession : IDisposable
         ChannelSource source = new(_channel);
         try
         {
-            CapturedStream stream = new IncomingStream(source, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState }).Load();
+            IncomingStream stream = new(source, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState });
+            source.IsAtPossibleEnd = () => stream.IsAtPossibleEnd;
+            CapturedStream captured = stream.Load();
             StreamEnded();
-            return stream;
+            return captured;
         }
         catch (StreamFormatException truncated) when (source.Disconnected is { } lost)
         {
@@ -120,7 +122,7 @@ internal sealed partial class IncomingSession : IDisposable
     private void Save(CapturedStream stream)
     {
         SaveBegins();
-        CaptureWriter.Write(stream, _file!, SaveProgress);
+        CaptureWriter.Write(stream, _file!, SaveProgress, _cancel.Token);
         Saved(_file!.Commit(_options.Target, stream.Configuration.MachineType, _start, _channel.Peer));
     }
 

@@ -9,9 +9,9 @@ internal interface IControlLink
     /// <summary>The message that <see cref="Receive"/> returned last, header included; valid until it is called again.</summary>
     ReadOnlySpan<byte> Message { get; }
 
-    /// <summary>Blocks for the next message.</summary>
+    /// <summary>Blocks for the next message; false when none came within the time.</summary>
     /// <exception cref="ConnectionLostException">The connection is errored and nothing that had arrived is left.</exception>
-    void Receive();
+    bool Receive(TimeSpan timeout);
 
     /// <summary>Sends one message. Returns when the payload may be reused, not when it has arrived.</summary>
     /// <exception cref="ConnectionLostException">The connection is errored.</exception>

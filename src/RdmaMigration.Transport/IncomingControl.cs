@@ -43,15 +43,21 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
     /// <summary>The blocks in the order in which the source named them: its indexes refer to that order (protocol B.6).</summary>
     public void SetRamBlocks(RamBlockList blocks) => _blocks = blocks;
 
-    /// <summary>Blocks for stream bytes, serving control messages meanwhile. Returns at least 1 for a buffer that is not empty.</summary>
+    /// <summary>
+    /// Blocks for stream bytes, serving control messages meanwhile. Returns at least 1 for a buffer that is not empty, or 0 when the source let
+    /// <paramref name="idle"/> pass without a message; the next call goes on waiting for it.
+    /// </summary>
     /// <exception cref="ControlProtocolException">The peer broke the protocol.</exception>
     /// <exception cref="ConnectionLostException">The connection is errored.</exception>
     /// <exception cref="RegistrationException">Memory cannot be registered.</exception>
-    public int Read(Span<byte> buffer)
+    public int Read(Span<byte> buffer, TimeSpan idle)
     {
         while (_streamBytes == 0)
         {
-            ServeOne();
+            if (!ServeOne(idle))
+            {
+                return 0;
+            }
         }
 
         int count = Math.Min(buffer.Length, _streamBytes);
@@ -60,11 +66,19 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
         return count;
     }
 
-    private void ServeOne()
+    private bool ServeOne(TimeSpan idle)
     {
-        link.Send(new ControlHeader(0, ControlMessageType.Ready, 1), []);
-        ReadyOutstanding = true;
-        link.Receive();
+        if (!ReadyOutstanding)
+        {
+            link.Send(new ControlHeader(0, ControlMessageType.Ready, 1), []);
+            ReadyOutstanding = true;
+        }
+
+        if (!link.Receive(idle))
+        {
+            return false;
+        }
+
         ReadyOutstanding = false;
         ControlHeader header = Check(link.Message);
         ReadOnlySpan<byte> payload = link.Message[ControlHeader.Size..];
@@ -93,6 +107,8 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
             default:
                 throw Broken("control message", $"type {(uint)header.Type} ({header.Type})", "a type that a source sends");
         }
+
+        return true;
     }
 
     private ControlHeader Check(ReadOnlySpan<byte> message)

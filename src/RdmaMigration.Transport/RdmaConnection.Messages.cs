@@ -36,10 +36,7 @@ internal sealed partial class RdmaConnection
     public ReadOnlySpan<byte> Message => _current < 0 ? [] : _buffers.Received(_current, _currentLength);
 
     /// <inheritdoc/>
-    public void Receive() => TryReceive(Timeout.InfiniteTimeSpan);
-
-    /// <summary>As <see cref="Receive"/>, but false when nothing came within the time.</summary>
-    public bool TryReceive(TimeSpan timeout)
+    public bool Receive(TimeSpan timeout)
     {
         if (_current >= 0)
         {

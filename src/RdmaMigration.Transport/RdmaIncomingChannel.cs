@@ -59,13 +59,13 @@ public sealed class RdmaIncomingChannel : IDisposable
 
     internal IPAddress? PeerAddress => _main.PeerAddress;
 
-    /// <summary>Blocks for stream bytes; at least 1 for a buffer that is not empty.</summary>
+    /// <summary>Blocks for stream bytes: at least 1 for a buffer that is not empty, or 0 when the source said nothing for <paramref name="idle"/>.</summary>
     /// <exception cref="TransportException">The connection is lost, the source broke the protocol, or memory cannot be registered.</exception>
-    public int Read(Span<byte> buffer)
+    public int Read(Span<byte> buffer, TimeSpan idle)
     {
         BeforeIo?.Invoke();
-        int count = _control.Read(buffer);
-        _started = true;
+        int count = _control.Read(buffer, idle);
+        _started |= count > 0;
         return count;
     }
 

@@ -20,7 +20,7 @@ public sealed class ReturnPathChannel
     public void Write(ReadOnlySpan<byte> bytes, TimeSpan timeout)
     {
         BeforeIo?.Invoke();
-        if (!_connection.TryReceive(timeout))
+        if (!_connection.Receive(timeout))
         {
             throw new TransportException($"return path: the source {_connection.Peer} gave no READY within {timeout.TotalSeconds:0.#} s");
         }

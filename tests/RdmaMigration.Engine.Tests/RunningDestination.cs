@@ -66,13 +66,8 @@ internal sealed class RunningDestination : IDisposable
         return info;
     }
 
-    /// <summary>Waits until everything scheduled on the main thread so far has run, the teardown after a final status included.</summary>
-    public void Settle()
-    {
-        using ManualResetEventSlim settled = new();
-        Loop.Schedule(settled.Set);
-        Assert.True(settled.Wait(s_patience));
-    }
+    /// <summary>Waits for the teardown after a final status.</summary>
+    public void Settle() => Assert.True(SpinWait.SpinUntil(() => !Migration.IsBusy, s_patience), "the migration is not torn down");
 
     /// <summary>Waits for the main loop's end.</summary>
     public int ExitCode(TimeSpan within) => _main.Join(within) ? _exitCode : throw new TimeoutException($"the main loop runs on after {within}");

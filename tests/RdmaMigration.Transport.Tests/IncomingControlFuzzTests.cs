@@ -24,7 +24,7 @@ public sealed class IncomingControlFuzzTests
             long start = Stopwatch.GetTimestamp();
             try
             {
-                while (control.Read(buffer) > 0)
+                while (control.Read(buffer, Timeout.InfiniteTimeSpan) > 0)
                 {
                 }
             }

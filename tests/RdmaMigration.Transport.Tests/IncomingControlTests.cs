@@ -30,9 +30,9 @@ public sealed class IncomingControlTests : IDisposable
         ScriptedLink link = new([ControlMessages.QemuFile(1, 2, 3, 4, 5)]);
         IncomingControl control = Control(link);
         byte[] buffer = new byte[3];
-        Assert.Equal(3, control.Read(buffer));
+        Assert.Equal(3, control.Read(buffer, Timeout.InfiniteTimeSpan));
         Assert.Equal(new byte[] { 1, 2, 3 }, buffer);
-        Assert.Equal(2, control.Read(buffer));
+        Assert.Equal(2, control.Read(buffer, Timeout.InfiniteTimeSpan));
         Assert.Equal(new byte[] { 4, 5, 3 }, buffer);
         Assert.Single(link.Sent);
     }
@@ -130,7 +130,7 @@ public sealed class IncomingControlTests : IDisposable
     public void ARequestAboutRamBeforeTheBlockListIsRefused()
     {
         ScriptedLink link = new([ControlMessages.Of(ControlMessageType.RamBlocksRequest)]);
-        Assert.Throws<ControlProtocolException>(() => new IncomingControl(link, _registration, false).Read(new byte[1]));
+        Assert.Throws<ControlProtocolException>(() => new IncomingControl(link, _registration, false).Read(new byte[1], Timeout.InfiniteTimeSpan));
     }
 
     private IncomingControl Control(ScriptedLink link, bool pinAll = false)
@@ -143,6 +143,6 @@ public sealed class IncomingControlTests : IDisposable
     private byte[] Read(ScriptedLink link, int length, bool pinAll = false)
     {
         byte[] buffer = new byte[length];
-        return buffer[..Control(link, pinAll).Read(buffer)];
+        return buffer[..Control(link, pinAll).Read(buffer, Timeout.InfiniteTimeSpan)];
     }
 }

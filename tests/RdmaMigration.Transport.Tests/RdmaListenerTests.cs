@@ -50,7 +50,7 @@ public sealed class RdmaListenerTests
 
         // Its stream has begun, so the next connection from the same host is another migration and not its return path.
         first.SendRaw(ControlMessages.QemuFile(1));
-        running.Read(new byte[1]);
+        running.Read(new byte[1], Timeout.InfiniteTimeSpan);
         Task<RdmaSource> second = Task.Run(() => destination.Connect());
         running.Dispose();
         RdmaIncomingChannel next = destination.Accept();

@@ -12,7 +12,7 @@ internal sealed class ScriptedLink(IEnumerable<byte[]> messages) : IControlLink
 
     public List<(ControlHeader Header, byte[] Payload)> Sent { get; } = [];
 
-    public void Receive()
+    public bool Receive(TimeSpan timeout)
     {
         if (!_messages.TryDequeue(out byte[]? next))
         {
@@ -20,6 +20,7 @@ internal sealed class ScriptedLink(IEnumerable<byte[]> messages) : IControlLink
         }
 
         _message = next;
+        return true;
     }
 
     public void Send(ControlHeader header, ReadOnlySpan<byte> payload) => Sent.Add((header, payload.ToArray()));
