@@ -9,7 +9,14 @@ internal sealed class LiveView(Screen screen) : ReceiveView
 {
     private const string ShowCursor = "\x1b[?25h";
 
-    private readonly IAnsiConsole _console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(screen.Error) });
+    // Stderr is a terminal, else another view would be used; left to itself the library looks at stdout.
+    private readonly IAnsiConsole _console = AnsiConsole.Create(new AnsiConsoleSettings
+    {
+        Out = new AnsiConsoleOutput(screen.Error),
+        Ansi = AnsiSupport.Yes,
+        Interactive = InteractionSupport.Yes,
+    });
+
     private readonly RateMeter _rate = new();
     private Bar? _bar;
     private MigrationPhase _phase;
@@ -65,7 +72,17 @@ internal sealed class LiveView(Screen screen) : ReceiveView
     // A write of its own, not through the console: that one may be locked by the thread that is about to die.
     public override void Abandon() => screen.Error.Write(ShowCursor);
 
-    private void Line(string text, Tone tone) => _console.Write(new Text(text + "\n", TextTable.StyleOf(tone)));
+    private void Line(string text, Tone tone)
+    {
+        // A line that wraps above a bar would leave pieces of the bar behind it.
+        var interrupted = _bar is not null;
+        Close();
+        _console.Write(new Text(text + "\n", TextTable.StyleOf(tone)));
+        if (interrupted)
+        {
+            _bar = new Bar(_console);
+        }
+    }
 
     /// <summary>One bar with its text, kept at the bottom of the terminal until <see cref="Remove"/>.</summary>
     private sealed class Bar

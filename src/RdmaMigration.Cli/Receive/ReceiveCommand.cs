@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 using RdmaMigration.Service;
 using RdmaMigration.Transport;
+using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Cli.Receive;
 
@@ -110,9 +111,9 @@ internal static class ReceiveCommand
 
     private static int Run(Screen screen, IncomingOptions options, bool json, TimeSpan? interval, bool verbose)
     {
-        if (!Directory.Exists(options.Target.Directory))
+        if (ReasonNotWritable(options.Target.Directory) is { } reason)
         {
-            screen.Error.WriteLine($"rdmamig: there is no directory '{options.Target.Directory}': mkdir -p '{options.Target.Directory}'");
+            screen.Error.WriteLine($"rdmamig: {reason}");
             return ExitCode.HostCannot;
         }
 
@@ -131,8 +132,31 @@ internal static class ReceiveCommand
         catch (Exception cannot) when (cannot is TransportException or IOException)
         {
             screen.Error.WriteLine($"rdmamig: {cannot.Message}");
-            screen.Error.WriteLine("'rdmamig doctor' says what this host lacks.");
+            if (!RdmaSupport.IsSupported)
+            {
+                screen.Error.WriteLine("'rdmamig doctor' says what this host lacks.");
+            }
+
             return ExitCode.HostCannot;
+        }
+    }
+
+    /// <summary>Tries: permissions, read-only mounts and file systems without files all show, and better now than after the machine has arrived.</summary>
+    private static string? ReasonNotWritable(string directory)
+    {
+        if (!Directory.Exists(directory))
+        {
+            return $"there is no directory '{directory}': mkdir -p '{directory}'";
+        }
+
+        try
+        {
+            File.OpenHandle(Path.Combine(directory, $".rdmamig-{Guid.NewGuid():N}.probe"), FileMode.CreateNew, FileAccess.Write, options: FileOptions.DeleteOnClose).Dispose();
+            return null;
+        }
+        catch (Exception cannot) when (cannot is IOException or UnauthorizedAccessException)
+        {
+            return $"no file can be made in '{directory}': {cannot.Message}";
         }
     }
 
