@@ -30,6 +30,7 @@ say() { printf '%s\n' "build.sh: $*" >&2; }
 fail() { say "$@"; exit 1; }
 
 packages=(
+  ca-certificates                                # NuGet over https
   gcc libc6-dev zlib1g-dev cmake make            # native/ and Native AOT
   libibverbs-dev librdmacm-dev                   # headers that native/ is compiled against
   ibverbs-providers rdma-core iproute2           # RDMA at run time
