@@ -1,0 +1,40 @@
+using System.Globalization;
+using RdmaMigration.Interop.Harness;
+
+namespace RdmaMigration.SoftRoce.Tests;
+
+/// <summary>Two hosts with soft-RoCE, joined by a wire that can be cut: 10.77.0.1 (a) receives, 10.77.0.2 (b) sends.</summary>
+internal sealed class JoinedHosts(string wire)
+{
+    public const string Uri = "rdma:10.77.0.1:4444";
+
+    private static readonly string s_softroce = Path.Combine(Executables.RepositoryRoot, "docker", "softroce", "softroce");
+
+    /// <summary>Boots the receiving host and waits until rdmamig listens there.</summary>
+    public async Task<RdmamigProcess> ListenAsync(params string[] options)
+    {
+        RdmamigProcess receiver = RdmamigProcess.Start(Uri, "/tmp/", options, On("a"));
+        await receiver.Events.FirstAsync(said => said.Name == "LISTENING", 0, Deadlines.Scale(240), "LISTENING");
+        return receiver;
+    }
+
+    /// <summary>Boots the sending host, which starts a real QEMU and migrates it.</summary>
+    public ChildProcess Migrate(int mebibytes, long bytesPerSecond, EventLog<string> output)
+    {
+        string[] command =
+        [
+            .. On("b"), Path.Combine(AppContext.BaseDirectory, "migrate-out"), Uri,
+            mebibytes.ToString(CultureInfo.InvariantCulture), bytesPerSecond.ToString(CultureInfo.InvariantCulture),
+        ];
+        return ChildProcess.Start("host b", command[0], command[1..], output.Add);
+    }
+
+    /// <summary>Pulls the plug of the sending host, or puts it in again.</summary>
+    public async Task LinkAsync(bool up)
+    {
+        (int exitCode, string output) = await ChildProcess.RunAsync(s_softroce, "link", up ? "on" : "off", wire, "b");
+        Assert.True(exitCode == 0, output);
+    }
+
+    private string[] On(string host) => [s_softroce, "run", "--guest", "--wire", wire, "--host", host, "--memory", "1536", "--"];
+}
