@@ -1,28 +1,31 @@
 namespace RdmaMigration.Interop.Harness;
 
-/// <summary>
-/// How long after kill -9 of the source a destination says that the migration failed, in milliseconds, by the destination's own time stamps
-/// (both programs run on this host's clock).
-/// </summary>
+/// <summary>How long after kill -9 of the source a destination has failed, in milliseconds.</summary>
+/// <param name="ToError">By the time stamp of the destination's MIGRATION event; all programs run on this host's clock.</param>
+/// <param name="ToReader">Until this program has read that event.</param>
+/// <param name="Latency">Of it, from the completion waiter's sight of the loss to the receive thread's; rdmamig only.</param>
+internal sealed record KillLatency(double ToError, double ToReader, double? Latency);
+
+/// <summary>Kills sources.</summary>
 internal static class KillToError
 {
     /// <summary>Slow enough that a migration of 64 MiB still runs at every moment that is tried.</summary>
     private const long BytesPerSecond = 16 << 20;
 
-    /// <summary>The destination is a receiver that keeps serving; also how long its receive thread took of that time.</summary>
-    public static async Task<(double ToError, double Latency)> OfRdmamigAsync(RdmamigProcess receiver, QemuMachine source, TimeSpan moment)
+    /// <summary>The destination is a receiver that keeps serving.</summary>
+    public static async Task<KillLatency> OfRdmamigAsync(RdmamigProcess receiver, QemuMachine source, TimeSpan moment)
     {
         int from = receiver.Events.Count;
         DateTimeOffset killed = await KillAsync(source, receiver.Uri, receiver.Events, from, moment);
         QmpEvent failure = await receiver.FailureAsync(from);
         ReceiveResult result = await receiver.ResultAsync(from);
         return result is { Status: "failed", ErrorLatency: { } latency }
-            ? ((failure.Time - killed).TotalMilliseconds, latency.TotalMilliseconds)
+            ? After(killed, failure, latency.TotalMilliseconds)
             : throw new InvalidOperationException($"a killed source, and yet {result}");
     }
 
     /// <summary>The destination is a QEMU like the source.</summary>
-    public static async Task<double> OfQemuAsync(QemuMachine source, string destinationMemory, TimeSpan moment)
+    public static async Task<KillLatency> OfQemuAsync(QemuMachine source, string destinationMemory, TimeSpan moment)
     {
         string uri = RdmaAddress.NextUri();
         await using QemuMachine destination = await QemuMachine.StartAsync(
@@ -31,9 +34,12 @@ internal static class KillToError
         DateTimeOffset killed = await KillAsync(source, uri, destination.Monitor.Events, 0, moment);
         QmpEvent failure = await destination.MigrationEndAsync(0);
         return failure.Status == "failed"
-            ? (failure.Time - killed).TotalMilliseconds
+            ? After(killed, failure, null)
             : throw new InvalidOperationException($"a killed source, and yet {failure}");
     }
+
+    private static KillLatency After(DateTimeOffset killed, QmpEvent failure, double? latency) =>
+        new((failure.Time - killed).TotalMilliseconds, (failure.Seen - killed).TotalMilliseconds, latency);
 
     private static async Task<DateTimeOffset> KillAsync(
         QemuMachine source, string uri, EventLog<QmpEvent> destination, int from, TimeSpan moment)
@@ -47,16 +53,5 @@ internal static class KillToError
         DateTimeOffset killed = DateTimeOffset.UtcNow;
         source.Process.KillNow();
         return killed;
-    }
-}
-
-/// <summary>The middle of what was measured.</summary>
-internal static class Median
-{
-    public static double Of(IEnumerable<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        int middle = sorted.Length / 2;
-        return sorted.Length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
     }
 }

@@ -4,9 +4,11 @@ using System.Text.Json;
 
 namespace RdmaMigration.Interop.Harness;
 
-/// <summary>Something that a QMP server said unasked. <paramref name="Time"/> is the server's own clock.</summary>
+/// <summary>Something that a QMP server said unasked: <paramref name="Time"/> by itself, <see cref="Seen"/> here.</summary>
 internal sealed record QmpEvent(string Name, DateTimeOffset Time, JsonElement Values)
 {
+    public DateTimeOffset Seen { get; } = DateTimeOffset.UtcNow;
+
     public string? Status => Values.ValueKind == JsonValueKind.Object && Values.TryGetProperty("status", out JsonElement status)
         ? status.GetString()
         : null;

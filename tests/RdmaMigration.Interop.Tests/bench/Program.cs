@@ -17,7 +17,7 @@ totalTime.SetAction((parsed, _) => TotalTime.RunAsync(
     parsed.GetValue(pairs), parsed.GetValue(size), parsed.GetValue(machine)!, parsed.GetValue(json)));
 
 var killToError = new Command("kill-to-error", "from kill -9 of the source to the destination's failure, QEMU and rdmamig") { killPairs, json };
-killToError.SetAction((parsed, _) => KillLatency.RunAsync(parsed.GetValue(killPairs), parsed.GetValue(json)));
+killToError.SetAction((parsed, _) => KillTimes.RunAsync(parsed.GetValue(killPairs), parsed.GetValue(json)));
 
 var footprint = new Command("footprint", "rdmamig's size, the time of --help, and its memory beyond the guest's RAM") { size, json };
 footprint.SetAction((parsed, _) => Footprint.RunAsync(parsed.GetValue(size), parsed.GetValue(json)));
@@ -35,7 +35,7 @@ root.SetAction(async (_, _) =>
     string folder = Directory.CreateDirectory(Path.Combine(Executables.RepositoryRoot, ".artifacts", "bench")).FullName;
     FileInfo Figures(string name) => new(Path.Combine(folder, name + ".json"));
     await Footprint.RunAsync(512, Figures("footprint"));
-    await KillLatency.RunAsync(20, Figures("kill-to-error"));
+    await KillTimes.RunAsync(20, Figures("kill-to-error"));
     return await TotalTime.RunAsync(5, 512, "pc", Figures("total-time"));
 });
 
