@@ -2,7 +2,8 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using RdmaMigration.Interop.Harness;
-using RdmaMigration.Verbs;
+using ConnectionRejectedException = RdmaMigration.Testing.ConnectionRejectedException;
+using RdmaSource = RdmaMigration.Testing.RdmaSource;
 
 namespace RdmaMigration.Interop;
 
@@ -60,25 +61,23 @@ public sealed class BadPeerTests : ReceiverTests
         byte[] privateData = new byte[40];
         privateData.AsSpan().Fill(0xff);
         BinaryPrimitives.WriteUInt64BigEndian(privateData, 0x0000_0001_0000_0000);
-        using (var peer = new RawSource())
+        using (RdmaSource.Connect(new IPEndPoint(RdmaAddress.Host, _port), privateData))
         {
-            Assert.Equal(CmEventType.Established, peer.Connect(new IPEndPoint(RdmaAddress.Host, _port), privateData).Answer);
-            peer.Disconnect();
-            ReceiveResult result = await receiver.ResultAsync();
-            Assert.Equal("failed", result.Status);
-            Assert.Equal("Disconnected", result.ErrorClass);
+            await receiver.Events.FirstAsync(e => e.Name == "MIGRATION", 0, Deadlines.Answer, "a connection");
         }
 
+        ReceiveResult result = await receiver.ResultAsync();
+        Assert.Equal("failed", result.Status);
+        Assert.Equal("Disconnected", result.ErrorClass);
         await NextMigrationWorksAsync(receiver);
     }
 
     private Task<RdmamigProcess> ListenAsync() => RdmamigProcess.ListenAsync(RdmaAddress.Uri(_port), NewFolder("captures"));
 
-    private void AssertIsRejected(ReadOnlySpan<byte> privateData, string words)
+    private void AssertIsRejected(byte[] privateData, string words)
     {
-        using var peer = new RawSource();
-        (CmEventType answer, string said) = peer.Connect(new IPEndPoint(RdmaAddress.Host, _port), privateData);
-        Assert.Equal(CmEventType.Rejected, answer);
-        Assert.Contains(words, said, StringComparison.Ordinal);
+        ConnectionRejectedException rejected = Assert.Throws<ConnectionRejectedException>(
+            () => RdmaSource.Connect(new IPEndPoint(RdmaAddress.Host, _port), privateData));
+        Assert.Contains(words, rejected.Message, StringComparison.Ordinal);
     }
 }

@@ -12,7 +12,7 @@ public sealed class FootprintTests : ReceiverTests
     public async Task Resident_memory_beyond_the_guests_RAM_stays_below_64_MiB(bool pinAll)
     {
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"));
-        await using QemuMachine source = await StartSourceAsync("pc", 256, zeroShare: 0);
+        await using QemuMachine source = await StartSourceAsync("pc", 256, halfZero: false);
         await source.SetCapabilitiesAsync(("rdma-pin-all", pinAll));
 
         await receiver.TakeAsync(source);

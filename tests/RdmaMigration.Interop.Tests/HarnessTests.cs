@@ -13,7 +13,7 @@ public sealed class HarnessTests : IDisposable
     public async Task A_machine_that_QEMU_saves_to_a_file_restores_identical_and_runs(string machineType)
     {
         QemuOptions source = Machine("source", machineType, 64);
-        GuestMemory.Fill(source.MemoryFile, 64, seed: 1, zeroShare: 0.5);
+        GuestMemory.Fill(source.MemoryFile, 64, seed: 1, halfZero: true);
         await using QemuMachine saved = await QemuMachine.StartAsync(source);
         string file = _work.File("stream");
 
@@ -29,7 +29,7 @@ public sealed class HarnessTests : IDisposable
     {
         QemuOptions source = Machine("source", "pc", 64) with { Paused = false, BootImage = _work.File("boot") };
         DirtyingGuest.WriteImage(source.BootImage!, first: 16 << 20, end: 24 << 20);
-        GuestMemory.Fill(source.MemoryFile, 64, seed: 2, zeroShare: 0.5);
+        GuestMemory.Fill(source.MemoryFile, 64, seed: 2, halfZero: true);
         await using QemuMachine saved = await QemuMachine.StartAsync(source);
         await saved.GuestWritesAsync();
         string file = _work.File("stream");
@@ -44,8 +44,8 @@ public sealed class HarnessTests : IDisposable
     [Fact]
     public void One_changed_byte_is_found_where_it_is()
     {
-        GuestMemory.Fill(_work.File("a"), 3, seed: 3, zeroShare: 0.25);
-        GuestMemory.Fill(_work.File("b"), 3, seed: 3, zeroShare: 0.25);
+        GuestMemory.Fill(_work.File("a"), 3, seed: 3, halfZero: true);
+        GuestMemory.Fill(_work.File("b"), 3, seed: 3, halfZero: true);
         Assert.Equal(-1, GuestMemory.FirstDifference(_work.File("a"), _work.File("b")));
 
         using (FileStream b = File.OpenWrite(_work.File("b")))

@@ -72,13 +72,13 @@ public sealed class KilledSourceTests : ReceiverTests
         for (int i = 0; i < Pairs; i++)
         {
             TimeSpan moment = RandomMoment(random);
-            await using (QemuMachine source = await StartSourceAsync("pc", Mebibytes, zeroShare: 0))
+            await using (QemuMachine source = await StartSourceAsync("pc", Mebibytes, halfZero: false))
             {
                 rdmamig.Add(await KillToError.OfRdmamigAsync(receiver, source, moment));
                 File.Delete(source.Options.MemoryFile);
             }
 
-            await using (QemuMachine source = await StartSourceAsync("pc", Mebibytes, zeroShare: 0))
+            await using (QemuMachine source = await StartSourceAsync("pc", Mebibytes, halfZero: false))
             {
                 qemu.Add(await KillToError.OfQemuAsync(source, Work.File("destination.ram"), moment));
                 File.Delete(source.Options.MemoryFile);

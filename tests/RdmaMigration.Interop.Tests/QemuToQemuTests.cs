@@ -14,7 +14,7 @@ public sealed class QemuToQemuTests : IDisposable
     public async Task QEMU_takes_a_machine_from_QEMU_over_RDMA(bool pinAll)
     {
         QemuOptions options = new("source", "pc", 64) { MemoryFile = _work.File("source.ram") };
-        GuestMemory.Fill(options.MemoryFile, 64, seed: 11, zeroShare: 0.25);
+        GuestMemory.Fill(options.MemoryFile, 64, seed: 11, halfZero: true);
         string uri = RdmaAddress.NextUri();
         await using QemuMachine destination =
             await QemuMachine.StartAsync(options with { Name = "destination", MemoryFile = _work.File("destination.ram"), Incoming = uri });

@@ -17,10 +17,10 @@ public abstract class ReceiverTests : IDisposable
     }
 
     /// <summary>Starts a paused machine whose RAM is random, with zero pages.</summary>
-    private protected async Task<QemuMachine> StartSourceAsync(string machineType, int mebibytes, double zeroShare = 0.25)
+    private protected async Task<QemuMachine> StartSourceAsync(string machineType, int mebibytes, bool halfZero = true)
     {
         QemuOptions options = NewMachine(machineType, mebibytes);
-        GuestMemory.Fill(options.MemoryFile, mebibytes, seed: (ulong)(1000 + _machines), zeroShare);
+        GuestMemory.Fill(options.MemoryFile, mebibytes, seed: (ulong)(1000 + _machines), halfZero);
         return await StartAsync(options);
     }
 
@@ -30,7 +30,7 @@ public abstract class ReceiverTests : IDisposable
         QemuOptions options = NewMachine(machineType, mebibytes);
         options = options with { Paused = false, BootImage = Work.File($"{options.Name}.boot") };
         DirtyingGuest.WriteImage(options.BootImage!, first: 16 << 20, end: 24 << 20);
-        GuestMemory.Fill(options.MemoryFile, mebibytes, seed: (ulong)(1000 + _machines), zeroShare: 0.25);
+        GuestMemory.Fill(options.MemoryFile, mebibytes, seed: (ulong)(1000 + _machines), halfZero: true);
         QemuMachine machine = await StartAsync(options);
         await machine.GuestWritesAsync();
         return machine;

@@ -44,7 +44,7 @@ public sealed class RefusalTests : ReceiverTests
         ];
         await using RdmamigProcess receiver =
             await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"), wrapper: limited);
-        QemuMachine source = await StartSourceAsync("pc", 64, zeroShare: 0);
+        QemuMachine source = await StartSourceAsync("pc", 64, halfZero: false);
         await source.SetCapabilitiesAsync(("rdma-pin-all", pinAll));
 
         ReceiveResult result = await FailsAsync(receiver, source);
@@ -63,7 +63,7 @@ public sealed class RefusalTests : ReceiverTests
         try
         {
             await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), folder);
-            await using QemuMachine source = await StartSourceAsync("pc", 64, zeroShare: 0);
+            await using QemuMachine source = await StartSourceAsync("pc", 64, halfZero: false);
             await source.SetCapabilitiesAsync(("postcopy-ram", true));
 
             MigrationOutcome outcome = await source.MigrateAsync(receiver.Uri);
@@ -116,7 +116,7 @@ public sealed class RefusalTests : ReceiverTests
     {
         string folder = NewFolder("captures");
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), folder);
-        await using QemuMachine source = await StartSourceAsync("pc", 64, zeroShare: 0);
+        await using QemuMachine source = await StartSourceAsync("pc", 64, halfZero: false);
         await source.SetLimitsAsync(8 << 20);
         await source.StartMigrationAsync(receiver.Uri);
         await receiver.Events.FirstAsync(e => e is { Name: "MIGRATION", Status: "active" }, 0, Deadlines.Migration, "active");
@@ -134,7 +134,7 @@ public sealed class RefusalTests : ReceiverTests
     public async Task A_source_that_cancels_is_a_failure_here_and_can_migrate_again()
     {
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"));
-        await using QemuMachine source = await StartSourceAsync("pc", 64, zeroShare: 0);
+        await using QemuMachine source = await StartSourceAsync("pc", 64, halfZero: false);
         await source.SetLimitsAsync(8 << 20);
         await source.StartMigrationAsync(receiver.Uri);
         await receiver.Events.FirstAsync(e => e is { Name: "MIGRATION", Status: "active" }, 0, Deadlines.Migration, "active");

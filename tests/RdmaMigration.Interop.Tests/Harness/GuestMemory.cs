@@ -10,14 +10,14 @@ internal static class GuestMemory
     private const int Page = 4096;
 
     /// <summary>
-    /// Writes <paramref name="mebibytes"/> MiB. Of every 1 MiB the first part is random, the rest a hole; every fourth MiB of a file with
-    /// holes is a hole altogether, and every seventh mixes random and zero pages.
+    /// Writes <paramref name="mebibytes"/> MiB, random throughout; or half of it zero: of every four MiB one random, one a hole, one random and zero
+    /// pages in turn, one random in its first half.
     /// </summary>
     /// <param name="path">The file to write.</param>
     /// <param name="mebibytes">Its length in MiB.</param>
     /// <param name="seed">The same seed gives the same bytes.</param>
-    /// <param name="zeroShare">How much of the file is zero, about; 0: random throughout.</param>
-    public static void Fill(string path, int mebibytes, ulong seed, double zeroShare)
+    /// <param name="halfZero">Half of it zero.</param>
+    public static void Fill(string path, int mebibytes, ulong seed, bool halfZero)
     {
         using SafeFileHandle file = File.OpenHandle(path, FileMode.Create, FileAccess.Write);
         RandomAccess.SetLength(file, (long)mebibytes << 20);
@@ -26,21 +26,21 @@ internal static class GuestMemory
         for (int i = 0; i < mebibytes; i++)
         {
             long offset = (long)i << 20;
-            bool wholeHole = zeroShare > 0 && i % 4 == 3;
-            if (wholeHole)
+            int kind = halfZero ? i % 4 : 0;
+            if (kind == 1)
             {
                 continue;
             }
 
             FillRandom(random, ref state);
-            if (zeroShare > 0 && i % 7 == 5)
+            if (kind == 2)
             {
                 WriteEverySecondPage(file, random, offset);
-                continue;
             }
-
-            int length = zeroShare > 0 ? (int)(Step * (1 - zeroShare)) / Page * Page : Step;
-            RandomAccess.Write(file, random.AsSpan(0, length), offset);
+            else
+            {
+                RandomAccess.Write(file, random.AsSpan(0, kind == 3 ? Step / 2 : Step), offset);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ internal static class Demo
     {
         Report.Say($"A paused {machineType} machine with {mebibytes} MiB of RAM, half random, half zero:");
         Report.Say("QEMU → RDMA → rdmamig receive → file → QEMU");
-        using var bench = new Workbench(machineType, mebibytes, zeroShare: 0.5);
+        using var bench = new Workbench(machineType, mebibytes, halfZero: true);
         List<Passage> passages = [];
         foreach (bool pinAll in (bool[])[false, true])
         {

@@ -32,7 +32,7 @@ internal static class Footprint
         Dictionary<string, double> beyond = [];
         if (Directory.Exists("/sys/class/infiniband") && Directory.EnumerateFileSystemEntries("/sys/class/infiniband").Any())
         {
-            using var bench = new Workbench("pc", mebibytes, zeroShare: 0);
+            using var bench = new Workbench("pc", mebibytes, halfZero: false);
             foreach (bool pinAll in (bool[])[false, true])
             {
                 string mode = pinAll ? "pin-all" : "dynamic";

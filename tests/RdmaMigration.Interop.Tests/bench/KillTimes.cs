@@ -9,7 +9,7 @@ internal static class KillTimes
 
     public static async Task<int> RunAsync(int pairs, FileInfo? json)
     {
-        using var bench = new Workbench("pc", Mebibytes, zeroShare: 0);
+        using var bench = new Workbench("pc", Mebibytes, halfZero: false);
         var random = new Random(20261122);
         List<KillLatency> qemu = [];
         List<KillLatency> rdmamig = [];

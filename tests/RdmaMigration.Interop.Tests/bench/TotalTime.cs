@@ -11,7 +11,7 @@ internal static partial class TotalTime
 
     public static async Task<int> RunAsync(int pairs, int mebibytes, string machineType, FileInfo? json)
     {
-        using var bench = new Workbench(machineType, mebibytes, zeroShare: 0);
+        using var bench = new Workbench(machineType, mebibytes, halfZero: false);
         double before = await WriteBandwidthAsync();
         List<ModeFigures> modes = [];
         foreach (bool pinAll in (bool[])[false, true])

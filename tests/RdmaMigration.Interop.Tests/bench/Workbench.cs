@@ -8,10 +8,10 @@ internal sealed class Workbench : IDisposable
     private readonly WorkDirectory _work = new();
     private readonly QemuOptions _source;
 
-    public Workbench(string machineType, int mebibytes, double zeroShare)
+    public Workbench(string machineType, int mebibytes, bool halfZero)
     {
         _source = new QemuOptions("source", machineType, mebibytes) { MemoryFile = _work.File("source.ram") };
-        GuestMemory.Fill(_source.MemoryFile, mebibytes, seed: 20261122, zeroShare);
+        GuestMemory.Fill(_source.MemoryFile, mebibytes, seed: 20261122, halfZero);
     }
 
     public string SourceMemory => _source.MemoryFile;
