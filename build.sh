@@ -87,7 +87,7 @@ build_suites() {
   local suite
   prepare
   for suite; do compile "tests/$suite"; done
-  [[ " $* " != *.Interop.Tests* ]] || publish
+  [[ " $* " != *.@(Interop|SoftRoce).Tests* ]] || publish
 }
 
 publish() {

@@ -17,7 +17,7 @@ public sealed class SilentSourceTests(ITestOutputHelper output)
     public async Task ASourceThatIsCutOffIsFoundAndTheNextMigrationIntoTheSameProcessWorks()
     {
         JoinedHosts hosts = new($"silent-{Environment.ProcessId}");
-        await using RdmamigProcess receiver = await hosts.ListenAsync("--keepalive-interval", s_keepAlive.TotalSeconds.ToString(CultureInfo.InvariantCulture));
+        await using RdmamigProcess receiver = hosts.Receive("--keepalive-interval", s_keepAlive.TotalSeconds.ToString(CultureInfo.InvariantCulture));
         EventLog<string> said = new();
         await using (hosts.Migrate(mebibytes: 64, bytesPerSecond: 2_000_000, said))
         {
