@@ -62,6 +62,6 @@ internal static class ByteSize
 
         return unit < 0
             ? string.Create(CultureInfo.InvariantCulture, $"{bytes} B")
-            : string.Create(CultureInfo.InvariantCulture, $"{value.ToString(value == Math.Floor(value) ? "0" : "0.00", CultureInfo.InvariantCulture)} {Units[unit]}iB");
+            : $"{value.ToString(value == Math.Floor(value) ? "0" : "0.00", CultureInfo.InvariantCulture)} {Units[unit]}iB";
     }
 }

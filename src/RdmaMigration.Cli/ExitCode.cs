@@ -1,3 +1,5 @@
+using RdmaMigration.Service;
+
 namespace RdmaMigration.Cli;
 
 /// <summary>What rdmamig tells the shell. The help text and the README print the same table.</summary>
@@ -16,7 +18,7 @@ internal static class ExitCode
     public const int HostCannot = 3;
 
     /// <summary>Cancelled by SIGINT or SIGTERM (128 + SIGINT, as shells have it).</summary>
-    public const int Cancelled = 130;
+    public const int Cancelled = ReceiverHost.Cancelled;
 
     /// <summary>The table as help prints it, in ascending order.</summary>
     public static IReadOnlyList<(int Code, string Meaning)> Meanings { get; } =

@@ -34,7 +34,7 @@ internal static class Rdmamig
             return ExitCode.Usage;
         }
 
-        if (parsed.Errors.Count > 0 && parsed.Action is not (HelpPage or VersionLine))
+        if (parsed.Errors.Count > 0)
         {
             // A command that does not exist is the whole story; that one is required follows from it.
             var unknown = parsed.CommandResult.Command is RootCommand && parsed.UnmatchedTokens.Count > 0;
@@ -52,7 +52,7 @@ internal static class Rdmamig
 
     private static RootCommand CreateRoot(Screen screen)
     {
-        var receive = ReceiveCommand.Create(screen);
+        var receive = new ReceiveCommand(screen);
         var doctor = DoctorCommand.Create(screen);
         var inspect = InspectCommand.Create(screen);
         var root = new RootCommand("Takes a running QEMU machine over RDMA, and looks into what it took.") { receive, inspect, doctor };

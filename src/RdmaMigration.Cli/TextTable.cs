@@ -38,8 +38,6 @@ internal sealed class TextTable
         _headers = [.. headers.Select(header => header.TrimStart('>'))];
     }
 
-    public int Rows => _rows.Count;
-
     public void Add(params Cell[] cells) => _rows.Add(cells);
 
     public void Write(Screen screen)

@@ -10,6 +10,7 @@ public sealed class ReceiveViewTests : IDisposable
     private static readonly MigrationInfo s_half = new()
     {
         Status = MigrationStatus.Active,
+        ReachedAt = new DateTimeOffset(2026, 1, 1, 0, 0, 0, 125, TimeSpan.Zero),
         Phase = MigrationPhase.Ram,
         Peer = "10.0.0.6:39412",
         RamTotal = 512 << 20,
@@ -63,7 +64,7 @@ public sealed class ReceiveViewTests : IDisposable
         Assert.Equal(
             """
             {"timestamp":{"seconds":1767225600,"microseconds":250000},"event":"LISTENING","data":{"uri":"rdma:10.0.0.5:4444"}}
-            {"timestamp":{"seconds":1767225600,"microseconds":250000},"event":"MIGRATION","data":{"status":"active","peer":"10.0.0.6:39412"}}
+            {"timestamp":{"seconds":1767225600,"microseconds":125000},"event":"MIGRATION","data":{"status":"active","peer":"10.0.0.6:39412"}}
             {"timestamp":{"seconds":1767225600,"microseconds":250000},"event":"PROGRESS","data":{"status":"active","phase":"ram","peer":"10.0.0.6:39412","total-time":4000,"ram":{"total":536870912,"transferred":268435456,"remaining":268435456,"zero":67108864,"mbps":536.871}}}
 
             """, _out.ToString());
@@ -123,7 +124,7 @@ public sealed class ReceiveViewTests : IDisposable
             RAM: 0 B of 512 MiB (0 %), 0:00 elapsed
             RAM: 256 MiB of 512 MiB (50 %), 64 MiB/s, 0:04 elapsed, 0:04 left
             completed: pc-i440fx-7.2 from 10.0.0.6:39412, 512 MiB of RAM in 8.00 s (64 MiB/s, dynamic), saved in 0.50 s: /srv/vm.qemu
-            failed: the machine from 10.0.0.6:39412 is not here, no file was left (4.00 s)
+            failed: the source disconnected: it's gone (after 4.00 s; nothing was kept)
 
             """, _error.ToString());
     }

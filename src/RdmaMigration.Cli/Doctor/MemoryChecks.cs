@@ -84,9 +84,12 @@ internal static class MemoryChecks
         var pools = new List<string>();
         foreach (var pool in tree.Entries(folder))
         {
-            if (ulong.TryParse(pool.AsSpan(pool.IndexOf('-') + 1).TrimEnd("kB"), NumberStyles.None, CultureInfo.InvariantCulture, out var kib))
+            var size = pool.AsSpan(pool.IndexOf('-') + 1).TrimEnd("kB");
+            if (ulong.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out var kib))
             {
-                pools.Add($"{ByteSize.Format(kib << 10)}: {tree.ReadLine($"{folder}/{pool}/free_hugepages") ?? "?"} of {tree.ReadLine($"{folder}/{pool}/nr_hugepages") ?? "?"} free");
+                var free = tree.ReadLine($"{folder}/{pool}/free_hugepages") ?? "?";
+                var all = tree.ReadLine($"{folder}/{pool}/nr_hugepages") ?? "?";
+                pools.Add($"{ByteSize.Format(kib << 10)}: {free} of {all} free");
             }
         }
 

@@ -15,7 +15,10 @@ internal static class InspectCommand
 
     public static Command Create(Screen screen)
     {
-        var file = new Argument<string>("FILE") { Description = "A migration stream: rdmamig's captures, or what QEMU's migrate wrote to a file; - reads standard input" };
+        var file = new Argument<string>("FILE")
+        {
+            Description = "A migration stream: rdmamig's captures, or what QEMU's migrate wrote to a file; - reads standard input",
+        };
         var device = new Option<string?>("--device")
         {
             Description = "Show only this device: its name, or the part after the last slash",
@@ -23,7 +26,10 @@ internal static class InspectCommand
         };
         var fields = new Option<bool>("--fields") { Description = "Show the devices' fields with their values" };
         var json = SharedOptions.Json("Write one JSON object, fields included");
-        var command = new Command("inspect", "Says what a migration stream holds: machine type, RAM, devices and their fields.") { file, device, fields, json };
+        var command = new Command("inspect", "Says what a migration stream holds: machine type, RAM, devices and their fields.")
+        {
+            file, device, fields, json,
+        };
         command.SetAction(parsed => Run(
             screen, parsed.GetRequiredValue(file), parsed.GetValue(device), parsed.GetValue(fields), parsed.GetValue(json)));
         return command;
@@ -48,7 +54,8 @@ internal static class InspectCommand
             var chosen = report.Devices.Where(candidate => IsNamed(candidate, device)).ToArray();
             if (chosen.Length == 0)
             {
-                screen.Error.WriteLine($"rdmamig: {path} has no device '{device}'; it has {string.Join(", ", report.Devices.Select(candidate => candidate.Name))}");
+                var names = string.Join(", ", report.Devices.Select(candidate => candidate.Name));
+                screen.Error.WriteLine($"rdmamig: {path} has no device '{device}'; it has {names}");
                 return ExitCode.Failed;
             }
 

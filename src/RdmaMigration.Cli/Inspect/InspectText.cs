@@ -103,7 +103,8 @@ internal static class InspectText
     private static double ZeroShare(RamReport ram)
     {
         var zero = ram.Blocks.Aggregate(0UL, (sum, block) => sum + block.ZeroPages);
-        var all = ram.Blocks.Aggregate(0UL, (sum, block) => sum + block.DataPages + block.ZeroPages + block.FillPages + block.XbzrlePages + block.CompressedPages);
+        var all = ram.Blocks.Aggregate(0UL, (sum, block) =>
+            sum + block.DataPages + block.ZeroPages + block.FillPages + block.XbzrlePages + block.CompressedPages);
         return all == 0 ? 0 : (double)zero / all;
     }
 

@@ -4,7 +4,9 @@ using Spectre.Console;
 
 namespace RdmaMigration.Cli.Receive;
 
-/// <summary>A bar on the terminal while a migration runs, lines above it for what happened; the name of each capture on stdout unless that is the terminal too.</summary>
+/// <summary>
+/// A bar on the terminal while a migration runs, lines above it for what happened; the name of each capture on stdout unless that is the terminal too.
+/// </summary>
 internal sealed class LiveView(Screen screen) : ReceiveView
 {
     private const string ShowCursor = "\x1b[?25h";

@@ -49,7 +49,7 @@ internal static class ProgressText
     {
         if (migration.Status is not MigrationStatus.Completed)
         {
-            return $"{migration.Status.ToQmp()}: the machine from {migration.Peer} is not here, no file was left ({Seconds(migration.TotalTime)})";
+            return $"{migration.Status.ToQmp()}: {migration.ErrorDescription} (after {Seconds(migration.TotalTime)}; nothing was kept)";
         }
 
         var rate = migration.TotalTime > TimeSpan.Zero ? migration.RamTransferred / migration.TotalTime.TotalSeconds : 0;

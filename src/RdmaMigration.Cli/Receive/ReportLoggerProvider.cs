@@ -5,6 +5,9 @@ namespace RdmaMigration.Cli.Receive;
 /// <summary>Logs for a person who watches: the message alone, between the lines of the report.</summary>
 internal sealed class ReportLoggerProvider(ReportThread report) : ILoggerProvider
 {
+    /// <summary>The engine's event with the reason of a failure, which the result has too: a person reads it once.</summary>
+    private const string InTheResult = "LoadFailed";
+
     public ILogger CreateLogger(string categoryName) => new ReportLogger(report);
 
     public void Dispose()
@@ -20,8 +23,11 @@ internal sealed class ReportLoggerProvider(ReportThread report) : ILoggerProvide
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            var text = formatter(state, exception);
-            report.Tell(logLevel, exception is null ? text : $"{text}: {exception}");
+            if (eventId.Name != InTheResult)
+            {
+                var text = formatter(state, exception);
+                report.Tell(logLevel, exception is null ? text : $"{text}: {exception}");
+            }
         }
     }
 }
