@@ -28,10 +28,9 @@ public sealed class FuzzTests
     [Trait("needs", "qemu")]
     public async Task Damaged_real_streams_load_or_are_refused_clearly()
     {
-        using RealStream pc = await RealStream.CaptureAsync(new QemuOptions("fuzz", "pc", 1) { MemoryFile = "" }, zeroShare: 0.9, null);
+        using RealStream pc = await RealStream.CaptureAsync(new QemuOptions("fuzz", "pc", 1) { MemoryFile = "" }, null);
         using RealStream bitmaps = await RealStream.CaptureAsync(
             new QemuOptions("fuzz", "q35", 1) { MemoryFile = "", Extra = ["-blockdev", "null-co,node-name=disk,size=1048576"] },
-            zeroShare: 0.9,
             machine => machine.Monitor.ExecuteAsync("block-dirty-bitmap-add", new { node = "disk", name = "changed" }),
             "dirty-bitmaps", "x-ignore-shared");
         RunAll([FuzzBase.Of(File.ReadAllBytes(pc.File)), FuzzBase.Of(File.ReadAllBytes(bitmaps.File))], Real, seed: 1_000_000);

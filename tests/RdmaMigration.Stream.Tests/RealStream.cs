@@ -18,12 +18,12 @@ internal sealed class RealStream : IDisposable
     public string InWorkDirectory(string name) => _work.File(name);
 
     /// <summary>Starts a paused machine with memory of known content and lets it migrate into a file.</summary>
-    public static async Task<RealStream> CaptureAsync(QemuOptions options, double zeroShare, Func<QemuMachine, Task>? prepare, params string[] capabilities)
+    public static async Task<RealStream> CaptureAsync(QemuOptions options, Func<QemuMachine, Task>? prepare, params string[] capabilities)
     {
         var stream = new RealStream(options);
         try
         {
-            GuestMemory.Fill(stream.MemoryFile, options.RamMebibytes, seed: 20260715, zeroShare);
+            GuestMemory.Fill(stream.MemoryFile, options.RamMebibytes, seed: 20260715, halfZero: true);
             await using QemuMachine machine = await QemuMachine.StartAsync(stream.Options);
             await (prepare?.Invoke(machine) ?? Task.CompletedTask);
             await machine.SetCapabilitiesAsync([.. capabilities.Select(c => (c, true))]);

@@ -18,7 +18,7 @@ public sealed class RealStreamTests
     [InlineData("pc-i440fx-2.2")]
     public async Task A_real_stream_is_read_whole_and_a_real_QEMU_starts_from_what_is_written(string machineType)
     {
-        using RealStream real = await RealStream.CaptureAsync(Machine(machineType), zeroShare: 0.5, null);
+        using RealStream real = await RealStream.CaptureAsync(Machine(machineType), null);
         using var handler = new RecordingHandler();
         CapturedStream stream = real.Load(handler);
 
@@ -36,7 +36,7 @@ public sealed class RealStreamTests
     [Fact]
     public async Task Writing_is_stable_what_was_written_reads_and_writes_the_same()
     {
-        using RealStream real = await RealStream.CaptureAsync(Machine("pc"), zeroShare: 0.9, null);
+        using RealStream real = await RealStream.CaptureAsync(Machine("pc"), null);
         using var handler = new RecordingHandler();
         byte[] once = Streams.Write(real.Load(handler));
         using var second = new RecordingHandler();
@@ -48,7 +48,7 @@ public sealed class RealStreamTests
     [InlineData(4093)]
     public async Task A_trickle_gives_the_same_machine(int mostPerRead)
     {
-        using RealStream real = await RealStream.CaptureAsync(Machine("pc") with { RamMebibytes = 4 }, zeroShare: 0.9, null);
+        using RealStream real = await RealStream.CaptureAsync(Machine("pc") with { RamMebibytes = 4 }, null);
         using var whole = new RecordingHandler();
         using var trickled = new RecordingHandler();
         byte[] expected = Streams.Write(real.Load(whole));
@@ -58,7 +58,7 @@ public sealed class RealStreamTests
     [Fact]
     public async Task Compressed_pages_of_a_real_source_are_read()
     {
-        using RealStream real = await RealStream.CaptureAsync(Machine("pc"), zeroShare: 0.5, null, "compress");
+        using RealStream real = await RealStream.CaptureAsync(Machine("pc"), null, "compress");
         StreamReport report = Inspect(real);
         Assert.True(report.Ram.Blocks.Aggregate(0UL, (sum, b) => sum + b.CompressedPages) > 1000);
         using var handler = new RecordingHandler();
@@ -69,7 +69,7 @@ public sealed class RealStreamTests
     public async Task A_real_UUID_is_read()
     {
         const string Uuid = "6f1c2b1e-2c3d-4e5f-8a9b-0c1d2e3f4a5b";
-        using RealStream real = await RealStream.CaptureAsync(Machine("pc") with { Extra = ["-uuid", Uuid] }, zeroShare: 0.9, null, "validate-uuid");
+        using RealStream real = await RealStream.CaptureAsync(Machine("pc") with { Extra = ["-uuid", Uuid] }, null, "validate-uuid");
         using var handler = new RecordingHandler();
         CapturedStream stream = real.Load(handler);
         Assert.Equal(new Guid(Uuid), stream.Configuration.Uuid);
@@ -79,7 +79,7 @@ public sealed class RealStreamTests
     [Fact]
     public async Task Memory_that_is_shared_through_a_file_stays_out_of_the_stream()
     {
-        using RealStream real = await RealStream.CaptureAsync(Machine("pc"), zeroShare: 0.5, null, "x-ignore-shared");
+        using RealStream real = await RealStream.CaptureAsync(Machine("pc"), null, "x-ignore-shared");
         using var handler = new RecordingHandler();
         CapturedStream stream = real.Load(handler);
 
@@ -101,7 +101,6 @@ public sealed class RealStreamTests
         QemuOptions options = Machine("pc") with { Extra = ["-blockdev", "null-co,node-name=disk,size=67108864"] };
         using RealStream real = await RealStream.CaptureAsync(
             options,
-            zeroShare: 0.9,
             machine => machine.Monitor.ExecuteAsync("block-dirty-bitmap-add", new { node = "disk", name = "changed" }),
             "dirty-bitmaps");
         using var handler = new RecordingHandler();
@@ -122,7 +121,7 @@ public sealed class RealStreamTests
     public async Task Every_device_of_a_real_machine_is_decoded(string machineType, string fullName)
     {
         QemuOptions options = Machine(machineType) with { Extra = ["-device", "virtio-net-pci", "-device", "VGA", "-serial", "null"] };
-        using RealStream real = await RealStream.CaptureAsync(options, zeroShare: 0.75, null);
+        using RealStream real = await RealStream.CaptureAsync(options, null);
         StreamReport report = Inspect(real);
 
         Assert.StartsWith(fullName, report.MachineType, StringComparison.Ordinal);
@@ -157,8 +156,8 @@ public sealed class RealStreamTests
     [Fact]
     public async Task Without_vmdescription_devices_are_still_told_apart()
     {
-        using RealStream described = await RealStream.CaptureAsync(Machine("pc"), zeroShare: 0.9, null);
-        using RealStream bare = await RealStream.CaptureAsync(Machine("pc,suppress-vmdesc=on"), zeroShare: 0.9, null);
+        using RealStream described = await RealStream.CaptureAsync(Machine("pc"), null);
+        using RealStream bare = await RealStream.CaptureAsync(Machine("pc,suppress-vmdesc=on"), null);
         StreamReport report = Inspect(bare);
 
         Assert.Equal(Inspect(described).Devices.Select(d => (d.Name, d.InstanceId, d.Length)), report.Devices.Select(d => (d.Name, d.InstanceId, d.Length)));
