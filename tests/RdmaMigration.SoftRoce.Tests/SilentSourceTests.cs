@@ -5,7 +5,6 @@ using RdmaMigration.Interop.Harness;
 namespace RdmaMigration.SoftRoce.Tests;
 
 /// <summary>A source whose host is cut off sends nothing at all, no disconnect either. Real QEMU, two hosts, and a wire that is cut.</summary>
-[Trait("needs", "rig")]
 public sealed class SilentSourceTests(ITestOutputHelper output)
 {
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(2);

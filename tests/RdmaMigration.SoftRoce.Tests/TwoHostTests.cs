@@ -1,0 +1,42 @@
+namespace RdmaMigration.SoftRoce.Tests;
+
+public class TwoHostTests
+{
+    [Fact]
+    public async Task Two_hosts_on_a_wire_connect_over_RDMA()
+    {
+        using Rig pair = Rig.Start("pair", "--memory", "1024", "--timeout", "120", "rping -s -a 10.77.0.1 -C 2; exit 3", "until rping -c -a 10.77.0.1 -C 2 -v; do sleep 1; done");
+        var (code, output, _) = await pair.End();
+
+        Assert.Equal(3, code);
+        Assert.Contains("b: ping data: rdma-ping-1", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_wire_is_cut_and_restored()
+    {
+        string wire = $"test-{Environment.ProcessId}";
+        using Rig a = Rig.Run("--memory", "1024", "--wire", wire, "--host", "a", "--", "sleep", "1000");
+        using Rig b = Rig.Run("--memory", "1024", "--wire", wire, "--host", "b", "--stdin", "--", "bash", "-c", "ping() { busybox ping -c 1 -W \"$1\" 10.77.0.1 > /dev/null && echo reached || echo lost; }; while read -r patience; do ping $patience; done");
+
+        Assert.Equal("reached", await Ping(b, patience: 60));
+        await Link("off", wire);
+        Assert.Equal("lost", await Ping(b, patience: 2));
+        await Link("on", wire);
+        Assert.Equal("reached", await Ping(b, patience: 60));
+    }
+
+    private static async Task<string> Ping(Rig rig, int patience)
+    {
+        await rig.Input.WriteLineAsync($"{patience}");
+        await rig.Input.FlushAsync(rig.Deadline);
+        return await rig.Line();
+    }
+
+    private static async Task Link(string state, string wire)
+    {
+        using Rig link = Rig.Start("link", state, wire, "b");
+        var (code, _, error) = await link.End();
+        Assert.True(code == 0, error);
+    }
+}
