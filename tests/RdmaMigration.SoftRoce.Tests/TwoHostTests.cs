@@ -2,6 +2,16 @@ namespace RdmaMigration.SoftRoce.Tests;
 
 public class TwoHostTests
 {
+    /// <summary>"once" sends one ping and says what became of it, "wait" sends until one is answered.</summary>
+    private const string Pinger = """
+        ping() { busybox ping -c 1 -W 2 10.77.0.1 > /dev/null 2>&1; }
+        while read -r request; do
+          until ping && echo reached; do
+            [[ $request == wait ]] || { echo lost; break; }
+          done
+        done
+        """;
+
     [Fact]
     public async Task Two_hosts_on_a_wire_connect_over_RDMA()
     {
@@ -17,18 +27,18 @@ public class TwoHostTests
     {
         string wire = $"test-{Environment.ProcessId}";
         using Rig a = Rig.Run("--memory", "1024", "--wire", wire, "--host", "a", "--", "sleep", "1000");
-        using Rig b = Rig.Run("--memory", "1024", "--wire", wire, "--host", "b", "--stdin", "--", "bash", "-c", "ping() { busybox ping -c 1 -W \"$1\" 10.77.0.1 > /dev/null && echo reached || echo lost; }; while read -r patience; do ping $patience; done");
+        using Rig b = Rig.Run("--memory", "1024", "--wire", wire, "--host", "b", "--stdin", "--", "bash", "-c", Pinger);
 
-        Assert.Equal("reached", await Ping(b, patience: 60));
+        Assert.Equal("reached", await Ask(b, "wait"));
         await Link("off", wire);
-        Assert.Equal("lost", await Ping(b, patience: 2));
+        Assert.Equal("lost", await Ask(b, "once"));
         await Link("on", wire);
-        Assert.Equal("reached", await Ping(b, patience: 60));
+        Assert.Equal("reached", await Ask(b, "wait"));
     }
 
-    private static async Task<string> Ping(Rig rig, int patience)
+    private static async Task<string> Ask(Rig rig, string request)
     {
-        await rig.Input.WriteLineAsync($"{patience}");
+        await rig.Input.WriteLineAsync(request);
         await rig.Input.FlushAsync(rig.Deadline);
         return await rig.Line();
     }
