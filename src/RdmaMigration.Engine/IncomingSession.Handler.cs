@@ -57,6 +57,8 @@ internal sealed partial class IncomingSession : IIncomingHandler
                 ReturnPath path = _returnPath ?? throw new ControlProtocolException($"PING: the source {_channel.Peer} has opened no return path");
                 path.SendPong(BinaryPrimitives.ReadUInt32BigEndian(payload));
                 break;
+            case MigrationCommand.EnableColo:
+                throw new ControlProtocolException($"ENABLE_COLO: the source {_channel.Peer} asks for COLO, which a capture cannot give; turn x-colo off there");
             default:
                 // The others say what the rest of the stream looks like, which the stream's reader has noted.
                 break;

@@ -137,6 +137,15 @@ public sealed class IncomingMigrationTests
     }
 
     [Fact]
+    public void ColoIsRefusedInWords()
+    {
+        using RunningDestination destination = new();
+        using RdmaSource source = destination.Connect();
+        source.Send(3, [.. "QEVM"u8, 0, 0, 0, 3, 0x07, 0, 0, 0, 4, .. "test"u8, 0x08, 0, 8, 0, 0]);
+        Assert.Contains("x-colo", destination.Ended().ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void ATargetDirectoryThatIsGoneFailsBeforeTheSourceHasSentItsMachine()
     {
         using RunningDestination destination = new(options => options with { Target = CaptureTarget.ToDirectory("/nowhere/at/all") });
