@@ -10,8 +10,8 @@ public class FailureTests
         var (code, _, error) = await Rig.RunToEnd("--append", kernelArgument, "--", "true");
 
         Assert.Equal(125, code);
-        Assert.Contains("softroce: the guest did not come up: ", error, StringComparison.Ordinal);
-        Assert.Contains(reason, error.Split('\n')[0], StringComparison.Ordinal);
+        string said = Assert.Single(error.Split('\n'), line => line.StartsWith("softroce: the guest did not come up: ", StringComparison.Ordinal));
+        Assert.Contains(reason, said, StringComparison.Ordinal);
     }
 
     [Fact]
