@@ -152,7 +152,7 @@ summarise() { # PLACE SUITE...
 
 slowest() {
   echo "slowest tests:"
-  { cat "$results"/*.xml 2> /dev/null || true; } | { grep -o '<test [^>]*>' || true; } | sed -n 's/.* name="\([^"]*\)".* time="\([0-9.]*\)".*/\2 s  \1/p' | sort -rn | sed 's/^/  /;10q'
+  { cat "$results"/*.xml 2> /dev/null || true; } | { grep -o '<test [^>]*>' || true; } | sed -n 's/.* name="\([^"]*\)".* time="\([0-9.]*\)".*/\2 s  \1/p' | sort -rn | sed -n 's/^/  /;1,10p'
 }
 
 run_tests() {
