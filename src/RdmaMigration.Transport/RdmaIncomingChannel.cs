@@ -9,7 +9,7 @@ namespace RdmaMigration.Transport;
 /// blocks given to <see cref="SetRamBlocks"/>. One thread reads; <see cref="Shutdown"/> and the properties are for any thread. The owner joins the reader
 /// and then disposes the channel, before it frees the RAM blocks.
 /// </summary>
-public sealed class RdmaIncomingChannel : IDisposable
+public sealed class RdmaIncomingChannel : IncomingChannel
 {
     /// <summary>ERROR is best effort: a source whose device does not take it within this time learns from the disconnect.</summary>
     private static readonly TimeSpan s_errorTimeout = TimeSpan.FromMilliseconds(500);
@@ -33,35 +33,31 @@ public sealed class RdmaIncomingChannel : IDisposable
         _control = new IncomingControl(main, _registration, pinAll);
     }
 
-    /// <summary>Called before each read. The engine asserts here that the big lock is not held.</summary>
-    public Action? BeforeIo { get; set; }
+    /// <inheritdoc/>
+    public override string Peer => _main.Peer;
 
-    /// <summary>The source's address and port.</summary>
-    public string Peer => _main.Peer;
+    /// <inheritdoc/>
+    public override string DeviceName => _main.DeviceName;
 
-    /// <summary>The device that the source came in by.</summary>
-    public string DeviceName => _main.DeviceName;
+    /// <inheritdoc/>
+    public override bool PinAll { get; }
 
-    /// <summary>The source asked for all RAM to be registered at the start.</summary>
-    public bool PinAll { get; }
+    /// <inheritdoc/>
+    public override ConnectionLostException? Lost => _main.Lost;
 
-    /// <summary>Why the channel is errored, or null.</summary>
-    public ConnectionLostException? Lost => _main.Lost;
+    /// <inheritdoc/>
+    public override long RegisteredBytes => _control.RegisteredBytes;
 
-    /// <summary>Bytes of RAM that the source has asked keys for (not with pin-all).</summary>
-    public long RegisteredBytes => _control.RegisteredBytes;
-
-    /// <summary>Bytes of RAM that the source said are zero.</summary>
-    public long ZeroBytes => _control.ZeroBytes;
+    /// <inheritdoc/>
+    public override long ZeroBytes => _control.ZeroBytes;
 
     /// <summary>The engine has it and will dispose it.</summary>
     internal bool HandedOut { get; set; }
 
     internal IPAddress? PeerAddress => _main.PeerAddress;
 
-    /// <summary>Blocks for stream bytes: at least 1 for a buffer that is not empty, or 0 when the source said nothing for <paramref name="idle"/>.</summary>
-    /// <exception cref="TransportException">The connection is lost, the source broke the protocol, or memory cannot be registered.</exception>
-    public int Read(Span<byte> buffer, TimeSpan idle)
+    /// <inheritdoc/>
+    public override int Read(Span<byte> buffer, TimeSpan idle)
     {
         BeforeIo?.Invoke();
         int count = _control.Read(buffer, idle);
@@ -69,11 +65,11 @@ public sealed class RdmaIncomingChannel : IDisposable
         return count;
     }
 
-    /// <summary>The blocks that the source's list asked for, in its order. The reader calls it between the list and the next read; it does not own them.</summary>
-    public void SetRamBlocks(RamBlockList blocks) => _control.SetRamBlocks(blocks);
+    /// <inheritdoc/>
+    public override void SetRamBlocks(RamBlockList blocks) => _control.SetRamBlocks(blocks);
 
-    /// <summary>The return path, when the source has opened one within the time; null when it has not, or the channel was lost meanwhile.</summary>
-    public ReturnPathChannel? WaitForReturnPath(TimeSpan timeout)
+    /// <inheritdoc/>
+    public override ReturnPathChannel? WaitForReturnPath(TimeSpan timeout)
     {
         long start = Stopwatch.GetTimestamp();
         lock (_gate)
@@ -83,12 +79,12 @@ public sealed class RdmaIncomingChannel : IDisposable
                 Monitor.Wait(_gate, left);
             }
 
-            return _returnPath is { } connection ? new ReturnPathChannel(connection) { BeforeIo = BeforeIo } : null;
+            return _returnPath is { } connection ? new RdmaReturnPathChannel(connection) { BeforeIo = BeforeIo } : null;
         }
     }
 
-    /// <summary>Makes the reader, and a writer on the return path, return with an error at once. Any thread; it does not block.</summary>
-    public void Shutdown(string reason)
+    /// <inheritdoc/>
+    public override void Shutdown(string reason)
     {
         _main.Fail(ConnectionLoss.Shutdown, reason);
         lock (_gate)
@@ -101,7 +97,7 @@ public sealed class RdmaIncomingChannel : IDisposable
     /// Tells the source that this side gives up, as far as the protocol lets it: ERROR finds a receive only while the source holds no credit
     /// (protocol B.9); the disconnect that follows says the rest. Call it after the reader has returned.
     /// </summary>
-    public void SendError()
+    public override void SendError()
     {
         if (_control.ReadyOutstanding || Lost is { Loss: not ConnectionLoss.Shutdown })
         {
@@ -112,7 +108,7 @@ public sealed class RdmaIncomingChannel : IDisposable
     }
 
     /// <summary>Disconnects, deregisters RAM and frees the connections. The reader must have returned.</summary>
-    public void Dispose()
+    public override void Dispose()
     {
         lock (_gate)
         {

@@ -1,0 +1,55 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// The IO channel of an incoming migration. One thread reads; <see cref="Shutdown"/> and the properties are for any thread. The owner joins the reader and
+/// then disposes the channel, before it frees the RAM blocks.
+/// </summary>
+public abstract class IncomingChannel : IDisposable
+{
+    /// <summary>Called before each read. The engine asserts here that the big lock is not held.</summary>
+    public Action? BeforeIo { get; set; }
+
+    /// <summary>The source, for messages: address and port, path, command.</summary>
+    public abstract string Peer { get; }
+
+    /// <summary>What the source came in by: the RDMA device's name, or the kind of channel.</summary>
+    public abstract string DeviceName { get; }
+
+    /// <summary>RAM arrives beside the stream, by RDMA writes, and is registered whole at the start.</summary>
+    public virtual bool PinAll => false;
+
+    /// <summary>Why the channel is errored, or null. The first reason stays.</summary>
+    public abstract ConnectionLostException? Lost { get; }
+
+    /// <summary>Bytes of RAM that have arrived or are on their way: what the source has asked keys for, or 0 where RAM comes in the stream.</summary>
+    public virtual long RegisteredBytes => 0;
+
+    /// <summary>Bytes of RAM that the source said are zero, beside the stream.</summary>
+    public virtual long ZeroBytes => 0;
+
+    /// <summary>Blocks for stream bytes: at least 1 for a buffer that is not empty, or 0 when the source said nothing for <paramref name="idle"/>.</summary>
+    /// <exception cref="ConnectionLostException">The channel is lost; <see cref="ConnectionLoss.Disconnected"/> is also how a source ends its stream.</exception>
+    /// <exception cref="TransportException">The source broke the protocol, or memory cannot be registered.</exception>
+    public abstract int Read(Span<byte> buffer, TimeSpan idle);
+
+    /// <summary>The blocks that the source's list asked for, in its order. The reader calls it between the list and the next read; the channel does not own them.</summary>
+    public virtual void SetRamBlocks(RamBlockList blocks)
+    {
+    }
+
+    /// <summary>The way back to the source, when there is one within the time; null when there is none, or the channel was lost meanwhile.</summary>
+    public virtual ReturnPathChannel? WaitForReturnPath(TimeSpan timeout) => null;
+
+    /// <summary>Makes the reader, and a writer on the return path, return with an error within 100 ms. Any thread; it does not block.</summary>
+    public abstract void Shutdown(string reason);
+
+    /// <summary>Tells the source that this side gives up, as far as the channel can. Call it after the reader has returned.</summary>
+    public virtual void SendError()
+    {
+    }
+
+    /// <summary>Closes the channel. The reader must have returned.</summary>
+    public abstract void Dispose();
+}
