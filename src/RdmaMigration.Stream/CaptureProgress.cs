@@ -1,7 +1,24 @@
 namespace RdmaMigration.Stream;
 
+/// <summary>What a <see cref="CaptureWriter"/> is at.</summary>
+public enum CaptureStage
+{
+    /// <summary>Guest memory, and all that comes before it.</summary>
+    Ram,
+
+    /// <summary>Guest memory is with the sink; device state is next.</summary>
+    DeviceState,
+
+    /// <summary>All that a destination loads is with the sink. What follows is the vmdescription, which some machine types never read (protocol E.5).</summary>
+    VmDescription,
+
+    /// <summary>Everything is with the sink.</summary>
+    Complete,
+}
+
 /// <summary>How far a <see cref="CaptureWriter"/> is.</summary>
 /// <param name="RamDone">Bytes of guest RAM that are written, zero pages and holes included.</param>
 /// <param name="RamTotal">Bytes of guest RAM.</param>
 /// <param name="BytesWritten">Bytes handed to the sink.</param>
-public readonly record struct CaptureProgress(ulong RamDone, ulong RamTotal, ulong BytesWritten);
+/// <param name="Stage">What it is at.</param>
+public readonly record struct CaptureProgress(ulong RamDone, ulong RamTotal, ulong BytesWritten, CaptureStage Stage);

@@ -4,66 +4,130 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Stream;
 
 /// <summary>
-/// Writes a captured machine as an ordinary migration stream that any QEMU with the same machine type loads from a file, a pipe or a socket
-/// (protocol E.5): one complete RAM section, no return path, no RDMA. Device state goes out as it came in. Keeps no state; one thread a call.
+/// Writes a captured machine as a migration stream that any QEMU with the same machine type loads (protocol E.5): one complete RAM section, device state as
+/// it came in. Ordinarily the pages are in the stream; with an <see cref="IRamCarrier"/> they go beside it, and the stream has HOOKs (protocol B.8).
+/// Keeps no state; one thread a call.
 /// </summary>
 public static class CaptureWriter
 {
     /// <summary>The most segments in one <see cref="IStreamSink.WriteGather"/>: Linux's IOV_MAX.</summary>
     public const int MaxSegments = 1024;
 
+    /// <summary>The value of the PING that follows OPEN_RETURN_PATH; QEMU sends the same.</summary>
+    public const uint PingValue = 1;
+
+    private static readonly CaptureWriterOptions s_ordinary = new();
+
+    /// <summary>Writes the whole stream in its ordinary form, see the other overload.</summary>
+    public static ulong Write(CapturedStream stream, IStreamSink sink, Action<CaptureProgress>? progress = null, CancellationToken cancellation = default) =>
+        Write(stream, sink, s_ordinary, progress, cancellation);
+
     /// <summary>Writes the whole stream. Pages are handed to the sink where they lie; holes are written as zero pages and never read.</summary>
     /// <param name="stream">The machine; its RAM blocks must not change meanwhile.</param>
     /// <param name="sink">Where the bytes go; it is neither flushed nor closed.</param>
-    /// <param name="progress">Told after each batch, on this thread; may be null.</param>
+    /// <param name="options">The form.</param>
+    /// <param name="progress">Told after each batch and at each stage, on this thread; may be null.</param>
     /// <param name="cancellation">Looked at before each batch.</param>
     /// <returns>Bytes written.</returns>
-    /// <exception cref="IOException">The sink failed.</exception>
+    /// <exception cref="IOException">The sink or the carrier failed.</exception>
+    /// <exception cref="InvalidOperationException">There is a carrier, and a block is left out of the stream: no carrier can tell the destination so.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; the sink has part of the stream.</exception>
-    public static ulong Write(CapturedStream stream, IStreamSink sink, Action<CaptureProgress>? progress = null, CancellationToken cancellation = default)
+    public static ulong Write(
+        CapturedStream stream, IStreamSink sink, CaptureWriterOptions options, Action<CaptureProgress>? progress, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(sink);
-        var framing = new ArrayBufferWriter<byte>();
-        framing.WriteUInt32(Wire.Magic);
-        framing.WriteUInt32(Wire.Version);
-        framing.Write(stream.Configuration.Encoded.Span);
-        ulong written = Flush(framing, sink) + WriteSequence(stream.SectionsBeforeRam, sink);
-
-        WriteHeader(framing, stream, SectionType.Start);
-        WriteBlockList(framing, stream);
-        framing.WriteUInt64(RamFlags.EndOfSection);
-        WriteFooter(framing, stream);
-        written += Flush(framing, sink) + WriteSequence(stream.SectionsAmidRam, sink);
-
-        if (stream.HasSwitchoverStart)
+        ArgumentNullException.ThrowIfNull(options);
+        if (options.Carrier is not null && Enumerable.Range(0, stream.Blocks.Count).Any(stream.IsLeftOut))
         {
-            framing.WriteByte(SectionType.Command);
-            framing.WriteUInt16((ushort)MigrationCommand.SwitchoverStart);
-            framing.WriteUInt16(0);
+            throw new InvalidOperationException("a block is left out of the stream, and RAM is to go beside it");
         }
 
-        WriteHeader(framing, stream, SectionType.End);
-        written += Flush(framing, sink);
-        using (var pages = new PageWriter(stream, sink, written, progress, cancellation))
+        var to = new SinkBuffer(sink);
+        ulong total = stream.RamBlocks.TotalLength;
+        void Report(CaptureStage stage)
         {
-            written = pages.WriteAll();
+            cancellation.ThrowIfCancellationRequested();
+            progress?.Invoke(new CaptureProgress(total, total, to.Written, stage));
         }
 
-        framing.WriteUInt64(RamFlags.EndOfSection);
-        WriteFooter(framing, stream);
-        written += Flush(framing, sink) + WriteSequence(stream.DeviceState, sink);
+        WriteBeginning(to, stream, options.OpenReturnPath);
+        WriteRamStart(to, stream, options.Carrier);
+        WriteRamEnd(to, stream, options.Carrier, progress, cancellation);
+        Report(CaptureStage.DeviceState);
+        to.Append(stream.DeviceState);
+        to.Flush();
         if (stream.VmDescription is { } json)
         {
-            framing.WriteByte(SectionType.VmDescription);
-            framing.WriteUInt32((uint)json.Length);
-            framing.Write(json.Span);
-            written += Flush(framing, sink);
+            Report(CaptureStage.VmDescription);
+            to.Bytes.WriteByte(SectionType.VmDescription);
+            to.Bytes.WriteUInt32((uint)json.Length);
+            to.Append(json.Span);
+            to.Flush();
         }
 
-        ulong total = stream.RamBlocks.TotalLength;
-        progress?.Invoke(new CaptureProgress(total, total, written));
-        return written;
+        progress?.Invoke(new CaptureProgress(total, total, to.Written, CaptureStage.Complete));
+        return to.Written;
+    }
+
+    private static void WriteBeginning(SinkBuffer to, CapturedStream stream, bool openReturnPath)
+    {
+        to.Bytes.WriteUInt32(Wire.Magic);
+        to.Bytes.WriteUInt32(Wire.Version);
+        to.Append(stream.Configuration.Encoded.Span);
+        if (openReturnPath)
+        {
+            WriteCommand(to.Bytes, MigrationCommand.OpenReturnPath, 0);
+            WriteCommand(to.Bytes, MigrationCommand.Ping, sizeof(uint));
+            to.Bytes.WriteUInt32(PingValue);
+        }
+
+        to.Append(stream.SectionsBeforeRam);
+    }
+
+    private static void WriteRamStart(SinkBuffer to, CapturedStream stream, IRamCarrier? carrier)
+    {
+        WriteHeader(to.Bytes, stream, SectionType.Start);
+        WriteBlockList(to.Bytes, stream);
+        if (carrier is not null)
+        {
+            to.Bytes.WriteUInt64(RamFlags.Hook);
+            to.Flush();
+            carrier.ExchangeBlocks(stream.RamBlocks);
+        }
+
+        WriteEndOfSection(to.Bytes, stream);
+        to.Append(stream.SectionsAmidRam);
+        if (stream.HasSwitchoverStart)
+        {
+            WriteCommand(to.Bytes, MigrationCommand.SwitchoverStart, 0);
+        }
+    }
+
+    private static void WriteRamEnd(
+        SinkBuffer to, CapturedStream stream, IRamCarrier? carrier, Action<CaptureProgress>? progress, CancellationToken cancellation)
+    {
+        WriteHeader(to.Bytes, stream, SectionType.End);
+        if (carrier is not null)
+        {
+            to.Bytes.WriteUInt64(RamFlags.Hook);
+            to.Flush();
+            carrier.SendPages();
+        }
+        else
+        {
+            using var pages = new PageWriter(stream, to, progress, cancellation);
+            pages.WriteAll();
+        }
+
+        WriteEndOfSection(to.Bytes, stream);
+    }
+
+    private static void WriteCommand(ArrayBufferWriter<byte> to, MigrationCommand command, ushort length)
+    {
+        to.WriteByte(SectionType.Command);
+        to.WriteUInt16((ushort)command);
+        to.WriteUInt16(length);
     }
 
     private static void WriteHeader(ArrayBufferWriter<byte> to, CapturedStream stream, byte type)
@@ -87,34 +151,13 @@ public static class CaptureWriter
         }
     }
 
-    private static void WriteFooter(ArrayBufferWriter<byte> to, CapturedStream stream)
+    private static void WriteEndOfSection(ArrayBufferWriter<byte> to, CapturedStream stream)
     {
+        to.WriteUInt64(RamFlags.EndOfSection);
         if (stream.HasFooters)
         {
             to.WriteByte(SectionType.Footer);
             to.WriteUInt32(stream.RamSectionId);
         }
-    }
-
-    private static ulong Flush(ArrayBufferWriter<byte> bytes, IStreamSink sink)
-    {
-        ulong count = (ulong)bytes.WrittenCount;
-        if (count > 0)
-        {
-            sink.Write(bytes.WrittenSpan);
-            bytes.ResetWrittenCount();
-        }
-
-        return count;
-    }
-
-    private static ulong WriteSequence(ReadOnlySequence<byte> bytes, IStreamSink sink)
-    {
-        foreach (ReadOnlyMemory<byte> piece in bytes)
-        {
-            sink.Write(piece.Span);
-        }
-
-        return (ulong)bytes.Length;
     }
 }

@@ -21,7 +21,7 @@ public sealed class IncomingStream
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(handler);
         ArgumentNullException.ThrowIfNull(options);
-        _target = new HandlerTarget(handler);
+        _target = new HandlerTarget(handler, options.RamIsFresh);
         _parser = new StreamParser(source, _target, options);
     }
 
@@ -46,43 +46,5 @@ public sealed class IncomingStream
         _isUsed = true;
         _parser.Run();
         return new CapturedStream(_parser, _target.Blocks);
-    }
-
-    private sealed class HandlerTarget(IIncomingHandler handler) : IStreamTarget
-    {
-        public RamBlockList Blocks { get; private set; } = null!;
-
-        public void OnConfiguration(StreamConfiguration configuration) => handler.OnConfiguration(configuration);
-
-        public void OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks)
-        {
-            Blocks = handler.OnRamBlocks(blocks);
-            if (!Blocks.Select(b => (b.Name, b.Length)).SequenceEqual(blocks.Select(b => (b.Name, b.Length))))
-            {
-                throw new InvalidOperationException($"{handler.GetType().Name}.OnRamBlocks returned other blocks than the stream announced");
-            }
-        }
-
-        public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload) => handler.OnCommand(command, payload);
-
-        public void OnHook() => handler.OnHook();
-
-        public void OnSection(in SectionRecord section)
-        {
-        }
-
-        public Span<byte> Page(int block, ulong offset, int length, PageEncoding encoding) => Blocks[block].Slice(offset, length);
-
-        public void Fill(int block, ulong offset, int length, byte value)
-        {
-            if (value == 0)
-            {
-                Blocks[block].Zero(offset, (ulong)length);
-            }
-            else
-            {
-                Blocks[block].Slice(offset, length).Fill(value);
-            }
-        }
     }
 }

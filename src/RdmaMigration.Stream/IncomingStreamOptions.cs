@@ -12,6 +12,12 @@ public sealed class IncomingStreamOptions
     public ulong MaxDeviceState { get; init; } = 1UL << 30;
 
     /// <summary>
+    /// The handler's RAM blocks read as zero, and until the first HOOK nothing but this load writes to them. Zero pages of memory that no page has come for are
+    /// then skipped without asking the kernel, and stay holes. Default false.
+    /// </summary>
+    public bool RamIsFresh { get; init; }
+
+    /// <summary>
     /// Bytes in a target page when the stream does not say: a power of two, 1024 to 65536. Default 4096, which is right for x86, ppc64, s390x
     /// and riscv.
     /// </summary>

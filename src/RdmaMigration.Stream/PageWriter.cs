@@ -15,7 +15,7 @@ internal sealed unsafe class PageWriter : IDisposable
     private const int MaxEntryHeader = sizeof(ulong) + 1 + byte.MaxValue + 1;
 
     private readonly CapturedStream _stream;
-    private readonly IStreamSink _sink;
+    private readonly SinkBuffer _sink;
     private readonly Action<CaptureProgress>? _progress;
     private readonly CancellationToken _cancellation;
     private readonly int _pageSize;
@@ -25,20 +25,19 @@ internal sealed unsafe class PageWriter : IDisposable
     private int _headerStart;
     private int _headerEnd;
     private ulong _ramDone;
-    private ulong _written;
+    private ulong _collected;
 
-    public PageWriter(CapturedStream stream, IStreamSink sink, ulong written, Action<CaptureProgress>? progress, CancellationToken cancellation)
+    public PageWriter(CapturedStream stream, SinkBuffer sink, Action<CaptureProgress>? progress, CancellationToken cancellation)
     {
         _stream = stream;
         _sink = sink;
-        _written = written;
         _progress = progress;
         _cancellation = cancellation;
         _pageSize = stream.Configuration.PageSize;
     }
 
-    /// <summary>Writes all pages of all blocks; returns the bytes written to the sink so far.</summary>
-    public ulong WriteAll()
+    /// <summary>Writes all pages of all blocks.</summary>
+    public void WriteAll()
     {
         for (int i = 0; i < _stream.RamBlocks.Count; i++)
         {
@@ -54,7 +53,6 @@ internal sealed unsafe class PageWriter : IDisposable
         }
 
         Flush();
-        return _written;
     }
 
     public void Dispose() => NativeMemory.Free(_headers);
@@ -78,7 +76,7 @@ internal sealed unsafe class PageWriter : IDisposable
                     AddEntry(block.Name, offset, RamFlags.Page);
                     CloseHeaders();
                     _segments[_segmentCount++] = new IoSegment(page, (nuint)pageSize);
-                    _written += pageSize;
+                    _collected += pageSize;
                 }
                 else
                 {
@@ -117,7 +115,7 @@ internal sealed unsafe class PageWriter : IDisposable
         if (length > 0)
         {
             _segments[_segmentCount++] = new IoSegment(_headers + _headerStart, (nuint)length);
-            _written += (ulong)length;
+            _collected += (ulong)length;
             _headerStart = _headerEnd;
         }
     }
@@ -128,11 +126,12 @@ internal sealed unsafe class PageWriter : IDisposable
         if (_segmentCount > 0)
         {
             _cancellation.ThrowIfCancellationRequested();
-            _sink.WriteGather(_segments.AsSpan(0, _segmentCount));
-            _progress?.Invoke(new CaptureProgress(_ramDone, _stream.RamBlocks.TotalLength, _written));
+            _sink.WriteGather(_segments.AsSpan(0, _segmentCount), _collected);
+            _progress?.Invoke(new CaptureProgress(_ramDone, _stream.RamBlocks.TotalLength, _sink.Written, CaptureStage.Ram));
         }
 
         _segmentCount = 0;
+        _collected = 0;
         _headerStart = 0;
         _headerEnd = 0;
     }

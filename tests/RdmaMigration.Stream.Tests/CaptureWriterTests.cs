@@ -129,8 +129,8 @@ public sealed unsafe class CaptureWriterTests
         CaptureWriter.Write(stream, sink, seen.Add, TestContext.Current.CancellationToken);
 
         Assert.True(seen.Count > 3);
-        Assert.Equal(seen.OrderBy(p => p.RamDone).ThenBy(p => p.BytesWritten), seen);
-        Assert.Equal(new CaptureProgress(5000 * Page, 5000 * Page, (ulong)sink.ToArray().Length), seen[^1]);
+        Assert.Equal(seen.OrderBy(p => p.Stage).ThenBy(p => p.RamDone).ThenBy(p => p.BytesWritten), seen);
+        Assert.Equal(new CaptureProgress(5000 * Page, 5000 * Page, (ulong)sink.ToArray().Length, CaptureStage.Complete), seen[^1]);
     }
 
     [Fact]

@@ -1,0 +1,14 @@
+namespace RdmaMigration.Stream;
+
+/// <summary>The form in which a captured machine is written. The default is the ordinary stream, for files and one-way channels.</summary>
+public sealed record CaptureWriterOptions
+{
+    /// <summary>Moves RAM beside the stream; null for pages in the stream.</summary>
+    public IRamCarrier? Carrier { get; init; }
+
+    /// <summary>
+    /// Sends OPEN_RETURN_PATH and PING right after the configuration, so that the destination answers on the way back. For channels that have one: on others
+    /// the load fails (protocol D.1).
+    /// </summary>
+    public bool OpenReturnPath { get; init; }
+}
