@@ -17,7 +17,7 @@ internal sealed partial class IncomingSession : IIncomingHandler
     public void OnConfiguration(StreamConfiguration configuration)
     {
         _streamBegun = true;
-        lock (_gate)
+        lock (Gate)
         {
             _machine = configuration.MachineType;
         }
@@ -27,7 +27,7 @@ internal sealed partial class IncomingSession : IIncomingHandler
     public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks)
     {
         RamBlockList allocated = RamBlockList.Allocate(blocks, _options.MaxRam);
-        lock (_gate)
+        lock (Gate)
         {
             _blocks = allocated;
             _ramTotal = (long)allocated.TotalLength;

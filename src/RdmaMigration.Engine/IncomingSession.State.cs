@@ -1,25 +1,16 @@
 using System.Diagnostics;
 using RdmaMigration.Memory;
 using RdmaMigration.Stream;
-using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
-/// <content>What a query tells. The receive thread and the main thread write it, any thread reads it, under one small lock that nobody keeps.</content>
+/// <content>What a query tells.</content>
 internal sealed partial class IncomingSession
 {
-    private readonly object _gate = new();
     private readonly long _connectedAt = Stopwatch.GetTimestamp();
-    private MigrationStatus _status = MigrationStatus.None;
-    private DateTimeOffset? _reachedAt;
-    private MigrationPhase _phase = MigrationPhase.Idle;
     private RamArrival? _arrival;
     private string? _machine;
     private string? _savedAs;
-    private string? _error;
-    private MigrationErrorClass? _errorClass;
-    private TimeSpan? _errorLatency;
-    private (MigrationErrorClass Class, string Description)? _stopped;
     private TimeSpan? _totalTime;
     private TimeSpan? _saveTime;
     private long _saveBegan;
@@ -27,97 +18,55 @@ internal sealed partial class IncomingSession
     private long _ramTotal;
     private long _ramTransferred;
 
-    /// <summary>A snapshot. Any thread, at any time, teardown and after it included.</summary>
-    public MigrationInfo Query()
+    protected override MigrationInfo Describe(MigrationInfo info)
     {
-        lock (_gate)
+        if (Phase is MigrationPhase.Ram)
         {
-            if (_phase is MigrationPhase.Ram)
-            {
-                _ramTransferred = Math.Min(_ramTotal, _arrival?.Estimate() ?? (_channel.RegisteredBytes + _channel.ZeroBytes));
-            }
-
-            return new MigrationInfo
-            {
-                Status = _status,
-                ReachedAt = _reachedAt,
-                Phase = _status.IsFinal() ? MigrationPhase.Idle : _phase,
-                Peer = _channel.Peer,
-                PinAll = _channel.PinAll,
-                ReturnPath = _returnPath is not null,
-                Machine = _machine,
-                RamTotal = _ramTotal,
-                RamTransferred = _ramTransferred,
-                RamZero = Math.Min(_ramTotal, _channel.ZeroBytes),
-                SavedBytes = _file?.Written ?? 0,
-                SavedRam = _savedRam,
-                TotalTime = _totalTime ?? Stopwatch.GetElapsedTime(_connectedAt),
-                SaveTime = _saveTime ?? (_saveBegan == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_saveBegan)),
-                File = _status is MigrationStatus.Completed ? _savedAs : null,
-                ErrorDescription = _error,
-                ErrorClass = _errorClass,
-                ErrorLatency = _errorLatency,
-            };
+            _ramTransferred = Math.Min(_ramTotal, _arrival?.Estimate() ?? (_channel.RegisteredBytes + _channel.ZeroBytes));
         }
+
+        return info with
+        {
+            Peer = _channel.Peer,
+            Mode = _channel.PinAll ? RamMode.PinAll : RamMode.Dynamic,
+            ReturnPath = _returnPath is not null,
+            Machine = _machine,
+            RamTotal = _ramTotal,
+            RamTransferred = _ramTransferred,
+            RamZero = Math.Min(_ramTotal, _channel.ZeroBytes),
+            SavedBytes = _file?.Written ?? 0,
+            SavedRam = _savedRam,
+            TotalTime = _totalTime ?? Stopwatch.GetElapsedTime(_connectedAt),
+            SaveTime = _saveTime ?? (_saveBegan == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_saveBegan)),
+            File = info.Status is MigrationStatus.Completed ? _savedAs : null,
+        };
     }
 
-    private void SetStatus(MigrationStatus next)
-    {
-        lock (_gate)
-        {
-            if (!next.MayFollow(_status))
-            {
-                // A cancel came in between: it decides.
-                return;
-            }
+    protected override void OnFailed() => _totalTime ??= Stopwatch.GetElapsedTime(_connectedAt);
 
-            _status = next;
-            _reachedAt = DateTimeOffset.UtcNow;
-            _phase = next is MigrationStatus.Active ? MigrationPhase.Ram : _phase;
+    private void BeginStream()
+    {
+        lock (Gate)
+        {
+            Phase = MigrationPhase.Ram;
         }
 
-        Report();
-    }
-
-    private void Report()
-    {
-        MigrationInfo info = Query();
-        _loop.Schedule(() => _changed(info));
-    }
-
-    private bool TryStop(MigrationErrorClass reason, string description)
-    {
-        lock (_gate)
-        {
-            if (_stopped is not null || _savedAs is not null || _status.IsFinal())
-            {
-                return false;
-            }
-
-            _stopped = (reason, description);
-        }
-
-        if (reason is MigrationErrorClass.Cancelled)
-        {
-            SetStatus(MigrationStatus.Cancelling);
-        }
-
-        return true;
+        SetStatus(MigrationStatus.Active);
     }
 
     private void StreamEnded()
     {
-        lock (_gate)
+        lock (Gate)
         {
             _totalTime = Stopwatch.GetElapsedTime(_connectedAt);
             _ramTransferred = _ramTotal;
-            _phase = MigrationPhase.Saving;
+            Phase = MigrationPhase.Saving;
         }
     }
 
     private void SaveBegins()
     {
-        lock (_gate)
+        lock (Gate)
         {
             _saveBegan = Stopwatch.GetTimestamp();
         }
@@ -125,7 +74,7 @@ internal sealed partial class IncomingSession
 
     private void SaveProgress(CaptureProgress progress)
     {
-        lock (_gate)
+        lock (Gate)
         {
             _savedRam = (long)progress.RamDone;
         }
@@ -133,64 +82,22 @@ internal sealed partial class IncomingSession
 
     private void Saved(string name)
     {
-        lock (_gate)
+        lock (Gate)
         {
             _saveTime = Stopwatch.GetElapsedTime(_saveBegan);
             _savedAs = name;
+            Decide();
         }
     }
-
-    private void Fail(Exception failed, long heldAt)
-    {
-        lock (_gate)
-        {
-            (_errorClass, _error) = _stopped is { } stopped ? (stopped.Class, stopped.Description) : (Classify(failed), failed.Message);
-            _errorLatency = failed is ConnectionLostException lost ? Stopwatch.GetElapsedTime(lost.DetectedAt, heldAt) : null;
-            _totalTime ??= Stopwatch.GetElapsedTime(_connectedAt);
-        }
-
-        SetStatus(MigrationStatus.Failed);
-        if (_errorClass is MigrationErrorClass.Internal)
-        {
-            EngineLog.Defect(_log, failed);
-        }
-
-        EngineLog.LoadFailed(_log, _error);
-    }
-
-    private static MigrationErrorClass Classify(Exception failed) => failed switch
-    {
-        ConnectionLostException { Loss: ConnectionLoss.Disconnected or ConnectionLoss.PeerError } => MigrationErrorClass.Disconnected,
-        ConnectionLostException => MigrationErrorClass.Unreachable,
-        StreamFormatException => MigrationErrorClass.Stream,
-        RamAllocationException or RegistrationException => MigrationErrorClass.Memory,
-        TransportException => MigrationErrorClass.Protocol,
-        StorageException => MigrationErrorClass.Storage,
-        _ => MigrationErrorClass.Internal,
-    };
 
     private RamBlockList? TakeBlocks()
     {
-        lock (_gate)
+        lock (Gate)
         {
             RamBlockList? blocks = _blocks;
             _blocks = null;
             _arrival = null;
             return blocks;
-        }
-    }
-
-    private void SetFinalStatus()
-    {
-        MigrationStatus reached;
-        lock (_gate)
-        {
-            reached = _status;
-        }
-
-        if (reached is not MigrationStatus.Failed)
-        {
-            SetStatus(reached is MigrationStatus.Cancelling ? MigrationStatus.Cancelled : MigrationStatus.Completed);
         }
     }
 }

@@ -1,40 +1,52 @@
 namespace RdmaMigration.Engine;
 
-/// <summary>What a capture is at.</summary>
+/// <summary>What a migration is at.</summary>
 public enum MigrationPhase
 {
     /// <summary>Nothing is under way.</summary>
     Idle,
 
-    /// <summary>RAM arrives.</summary>
+    /// <summary>Outgoing: the capture is read from its file.</summary>
+    Loading,
+
+    /// <summary>Outgoing: the destination is contacted.</summary>
+    Connecting,
+
+    /// <summary>RAM is under way.</summary>
     Ram,
 
-    /// <summary>Device state arrives.</summary>
+    /// <summary>Device state is under way.</summary>
     Device,
 
-    /// <summary>The capture is written.</summary>
+    /// <summary>Incoming: the capture is written.</summary>
     Saving,
+
+    /// <summary>Outgoing: everything is sent; what the destination makes of it is awaited.</summary>
+    Confirming,
 }
 
 /// <summary>The kind of a failure, for programs; people read the description.</summary>
 public enum MigrationErrorClass
 {
-    /// <summary>The source went away.</summary>
+    /// <summary>The other side went away.</summary>
     Disconnected,
 
-    /// <summary>The source's host does not answer.</summary>
+    /// <summary>The other side's host does not answer, or nobody listens there.</summary>
     Unreachable,
 
-    /// <summary>The source broke the RDMA control protocol.</summary>
+    /// <summary>The destination said that it failed.</summary>
+    Refused,
+
+    /// <summary>The other side broke the RDMA control protocol, or that of the return path.</summary>
     Protocol,
 
-    /// <summary>The source sent a migration stream that cannot be read.</summary>
+    /// <summary>The migration stream, or the file that it is read from, cannot be read.</summary>
     Stream,
 
     /// <summary>RAM cannot be allocated or registered, or is more than allowed.</summary>
     Memory,
 
-    /// <summary>The capture cannot be written.</summary>
+    /// <summary>The capture's file cannot be written, or not be read.</summary>
     Storage,
 
     /// <summary>It took too long.</summary>
@@ -59,13 +71,13 @@ public sealed record MigrationInfo
     /// <summary>What it is at.</summary>
     public MigrationPhase Phase { get; init; }
 
-    /// <summary>The source's address and port.</summary>
+    /// <summary>The other side: address and port, path, command.</summary>
     public string? Peer { get; init; }
 
-    /// <summary>The source had all RAM registered at the start.</summary>
-    public bool PinAll { get; init; }
+    /// <summary>How RAM travels.</summary>
+    public RamMode Mode { get; init; }
 
-    /// <summary>The source opened a return path.</summary>
+    /// <summary>There is a return path.</summary>
     public bool ReturnPath { get; init; }
 
     /// <summary>The machine type, once the stream has named it.</summary>

@@ -22,7 +22,7 @@ public sealed class IncomingMigrationTests
         source.Disconnect();
         Assert.Equal([MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Completed], [destination.Next().Status, destination.Next().Status, destination.Next().Status]);
         MigrationInfo info = destination.Migration.Query();
-        Assert.Equal((SmallMachine.Machine, pinAll, SmallMachine.RamSize), (info.Machine, info.PinAll, (int)info.RamTotal));
+        Assert.Equal((SmallMachine.Machine, pinAll ? RamMode.PinAll : RamMode.Dynamic, SmallMachine.RamSize), (info.Machine, info.Mode, (int)info.RamTotal));
         Assert.Equal(destination.File, info.File);
         Assert.True(File.ReadAllBytes(destination.File).AsSpan().IndexOf(machine.Ram.AsSpan(123 * 4096, 4096)) > 0);
     }

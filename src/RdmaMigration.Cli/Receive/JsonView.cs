@@ -55,7 +55,7 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         }
 
         WriteText(json, "machine", migration.Machine);
-        json.WriteString("mode", migration.PinAll ? "pin-all" : "dynamic");
+        json.WriteString("mode", migration.Mode.ToWord());
         json.WriteBoolean("return-path", migration.ReturnPath);
         WriteTimesAndRam(json, migration);
     }

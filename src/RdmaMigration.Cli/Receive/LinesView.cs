@@ -17,7 +17,7 @@ internal sealed class LinesView(Screen screen, TimeSpan? interval = null) : Rece
     {
         if (migration.Status is MigrationStatus.Setup)
         {
-            screen.Error.WriteLine($"{migration.Peer} connected, {(migration.PinAll ? "pin-all" : "dynamic")}");
+            screen.Error.WriteLine($"{migration.Peer} connected, {migration.Mode.ToWord()}");
         }
         else if (migration.Status.IsFinal())
         {

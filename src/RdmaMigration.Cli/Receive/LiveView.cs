@@ -31,7 +31,7 @@ internal sealed class LiveView(Screen screen) : ReceiveView
     {
         if (migration.Status is MigrationStatus.Setup)
         {
-            Line($"{migration.Peer} connected, {(migration.PinAll ? "pin-all" : "dynamic")}", Tone.Plain);
+            Line($"{migration.Peer} connected, {migration.Mode.ToWord()}", Tone.Plain);
             _bar = new Bar(_console);
         }
         else if (migration.Status.IsFinal())

@@ -54,7 +54,7 @@ internal static class ProgressText
 
         var rate = migration.TotalTime > TimeSpan.Zero ? migration.RamTransferred / migration.TotalTime.TotalSeconds : 0;
         return $"completed: {migration.Machine ?? "machine"} from {migration.Peer}, {Size(migration.RamTotal)} of RAM in {Seconds(migration.TotalTime)} "
-            + $"({Rate(rate)}, {(migration.PinAll ? "pin-all" : "dynamic")}), saved in {Seconds(migration.SaveTime)}: {migration.File}";
+            + $"({Rate(rate)}, {migration.Mode.ToWord()}), saved in {Seconds(migration.SaveTime)}: {migration.File}";
     }
 
     /// <summary><c>0:05</c>, <c>12:40</c>, <c>3:00:01</c>.</summary>

@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using RdmaMigration.Memory;
+using RdmaMigration.Stream;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <content>Where it stands. The migration's thread and the main thread write it, any thread reads it, under one small lock that nobody keeps.</content>
+internal abstract partial class MigrationSession
+{
+    private MigrationStatus _status = MigrationStatus.None;
+    private DateTimeOffset? _reachedAt;
+    private MigrationPhase _phase = MigrationPhase.Idle;
+    private (MigrationErrorClass Class, string Description)? _stopped;
+    private string? _error;
+    private MigrationErrorClass? _errorClass;
+    private TimeSpan? _errorLatency;
+    private bool _isDecided;
+
+    /// <summary>The small lock. What a query tells is written and read under it.</summary>
+    protected object Gate { get; } = new();
+
+    /// <summary>What it is at. Under <see cref="Gate"/>.</summary>
+    protected MigrationPhase Phase
+    {
+        get => _status.IsFinal() ? MigrationPhase.Idle : _phase;
+        set => _phase = value;
+    }
+
+    /// <summary>The status. Under <see cref="Gate"/>.</summary>
+    protected MigrationStatus Status => _status;
+
+    /// <summary>A snapshot. Any thread, at any time, teardown and after it included.</summary>
+    public MigrationInfo Query()
+    {
+        lock (Gate)
+        {
+            return Describe(new MigrationInfo
+            {
+                Status = _status,
+                ReachedAt = _reachedAt,
+                Phase = Phase,
+                ErrorDescription = _error,
+                ErrorClass = _errorClass,
+                ErrorLatency = _errorLatency,
+            });
+        }
+    }
+
+    /// <summary>Adds what the direction knows. Under <see cref="Gate"/>.</summary>
+    protected abstract MigrationInfo Describe(MigrationInfo info);
+
+    /// <summary>The migration has failed. Under <see cref="Gate"/>.</summary>
+    protected abstract void OnFailed();
+
+    /// <summary>Goes on to a status, unless a cancel came in between: then that decides.</summary>
+    protected void SetStatus(MigrationStatus next)
+    {
+        lock (Gate)
+        {
+            if (!next.MayFollow(_status))
+            {
+                return;
+            }
+
+            _status = next;
+            _reachedAt = DateTimeOffset.UtcNow;
+        }
+
+        MigrationInfo info = Query();
+        _loop.Schedule(() => _changed(info));
+    }
+
+    /// <summary>It has succeeded: from now on nothing stops it. Under <see cref="Gate"/>.</summary>
+    protected void Decide() => _isDecided = true;
+
+    /// <summary>What kind of failure an exception is.</summary>
+    protected static MigrationErrorClass Classify(Exception failed) => failed switch
+    {
+        ConnectionLostException { Loss: ConnectionLoss.Disconnected or ConnectionLoss.PeerError } => MigrationErrorClass.Disconnected,
+        ConnectionLostException or ConnectFailedException => MigrationErrorClass.Unreachable,
+        StreamFormatException => MigrationErrorClass.Stream,
+        RamAllocationException or RegistrationException => MigrationErrorClass.Memory,
+        TransportException => MigrationErrorClass.Protocol,
+        StorageException => MigrationErrorClass.Storage,
+        _ => MigrationErrorClass.Internal,
+    };
+
+    private bool TryStop(MigrationErrorClass reason, string description)
+    {
+        lock (Gate)
+        {
+            if (_stopped is not null || _isDecided || _status.IsFinal())
+            {
+                return false;
+            }
+
+            _stopped = (reason, description);
+        }
+
+        if (reason is MigrationErrorClass.Cancelled)
+        {
+            SetStatus(MigrationStatus.Cancelling);
+        }
+
+        return true;
+    }
+
+    private void Fail(Exception failed, long heldAt)
+    {
+        lock (Gate)
+        {
+            (_errorClass, _error) = _stopped is { } stopped ? (stopped.Class, stopped.Description) : (Classify(failed), failed.Message);
+            _errorLatency = failed is ConnectionLostException lost ? Stopwatch.GetElapsedTime(lost.DetectedAt, heldAt) : null;
+            OnFailed();
+        }
+
+        SetStatus(MigrationStatus.Failed);
+        if (_errorClass is MigrationErrorClass.Internal)
+        {
+            EngineLog.Defect(Log, failed);
+        }
+
+        LogFailure(_error);
+    }
+
+    private void SetFinalStatus()
+    {
+        MigrationStatus reached;
+        lock (Gate)
+        {
+            reached = _status;
+        }
+
+        if (reached is not MigrationStatus.Failed)
+        {
+            SetStatus(reached is MigrationStatus.Cancelling ? MigrationStatus.Cancelled : MigrationStatus.Completed);
+        }
+    }
+}

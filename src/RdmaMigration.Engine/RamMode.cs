@@ -1,0 +1,27 @@
+namespace RdmaMigration.Engine;
+
+/// <summary>How RAM travels.</summary>
+public enum RamMode
+{
+    /// <summary>By RDMA writes, into memory that is registered as it is needed.</summary>
+    Dynamic,
+
+    /// <summary>By RDMA writes, into memory that is all registered at the start.</summary>
+    PinAll,
+
+    /// <summary>In the stream.</summary>
+    Stream,
+}
+
+/// <summary>What QEMU's documentation calls each mode.</summary>
+public static class RamModes
+{
+    /// <summary>The word for people and programs.</summary>
+    public static string ToWord(this RamMode mode) => mode switch
+    {
+        RamMode.Dynamic => "dynamic",
+        RamMode.PinAll => "pin-all",
+        RamMode.Stream => "stream",
+        _ => throw new ArgumentOutOfRangeException(nameof(mode), mode, "no such mode"),
+    };
+}
