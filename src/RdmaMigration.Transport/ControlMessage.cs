@@ -68,6 +68,22 @@ internal readonly record struct ControlHeader(uint Length, ControlMessageType Ty
         (ControlMessageType)BinaryPrimitives.ReadUInt32BigEndian(source[4..]),
         BinaryPrimitives.ReadUInt32BigEndian(source[8..]));
 
+    /// <summary>The header of a message that has arrived, whose length it must state.</summary>
+    /// <exception cref="ControlProtocolException">The message is shorter than a header, or has another length than its header says.</exception>
+    public static ControlHeader Parse(ReadOnlySpan<byte> message, string peer)
+    {
+        if (message.Length < Size)
+        {
+            throw new ControlProtocolException($"control message: {peer} sent {message.Length} bytes; expected at least the header's {Size}");
+        }
+
+        ControlHeader header = Read(message);
+        return header.Length == message.Length - Size
+            ? header
+            : throw new ControlProtocolException(
+                $"control message: {peer} sent a payload of {header.Length} bytes in the header of {header.Type}; expected the {message.Length - Size} that arrived");
+    }
+
     public void Write(Span<byte> destination)
     {
         BinaryPrimitives.WriteUInt32BigEndian(destination, Length);
@@ -104,20 +120,26 @@ internal readonly record struct RdmaCapabilities(uint Version, uint Flags)
 /// One RAM block of the destination in RAM_BLOCKS_RESULT, 32 bytes (protocol B.3).
 /// <code>
 ///  0  u64 address   where the block's first byte is under the remote keys
-///  8  u64 offset    what the source adds to its offsets in REGISTER and COMPRESS; we answer 0 (protocol B.6)
+///  8  u64 offset    what the source adds to its offsets in REGISTER and COMPRESS; as a destination we answer 0 (protocol B.6)
 /// 16  u64 length    bytes
 /// 24  u32 rkey      of the whole block with pin-all, else 0
 /// 28  u32 padding
 /// </code>
 /// </summary>
-internal readonly record struct DestinationBlock(ulong Address, ulong Length, uint RemoteKey)
+internal readonly record struct DestinationBlock(ulong Address, ulong Offset, ulong Length, uint RemoteKey)
 {
     public const int Size = 32;
+
+    public static DestinationBlock Read(ReadOnlySpan<byte> source) => new(
+        BinaryPrimitives.ReadUInt64BigEndian(source),
+        BinaryPrimitives.ReadUInt64BigEndian(source[8..]),
+        BinaryPrimitives.ReadUInt64BigEndian(source[16..]),
+        BinaryPrimitives.ReadUInt32BigEndian(source[24..]));
 
     public void Write(Span<byte> destination)
     {
         BinaryPrimitives.WriteUInt64BigEndian(destination, Address);
-        BinaryPrimitives.WriteUInt64BigEndian(destination[8..], 0);
+        BinaryPrimitives.WriteUInt64BigEndian(destination[8..], Offset);
         BinaryPrimitives.WriteUInt64BigEndian(destination[16..], Length);
         BinaryPrimitives.WriteUInt32BigEndian(destination[24..], RemoteKey);
         BinaryPrimitives.WriteUInt32BigEndian(destination[28..], 0);
@@ -127,7 +149,7 @@ internal readonly record struct DestinationBlock(ulong Address, ulong Length, ui
 /// <summary>
 /// One command of REGISTER_REQUEST or UNREGISTER_REQUEST, 24 bytes (protocol B.3).
 /// <code>
-///  0  u64 key      REGISTER: offset in the block (our blocks' offset is 0); UNREGISTER: a chunk number
+///  0  u64 key      REGISTER: offset in the block plus the block's offset; UNREGISTER: a chunk number
 ///  8  u32 index    of the block
 /// 12  u32 padding  arbitrary
 /// 16  u64 chunks   further sequential chunks after the first
@@ -141,6 +163,14 @@ internal readonly record struct RegisterRequest(ulong Key, uint BlockIndex, ulon
         BinaryPrimitives.ReadUInt64BigEndian(source),
         BinaryPrimitives.ReadUInt32BigEndian(source[8..]),
         BinaryPrimitives.ReadUInt64BigEndian(source[16..]));
+
+    public void Write(Span<byte> destination)
+    {
+        BinaryPrimitives.WriteUInt64BigEndian(destination, Key);
+        BinaryPrimitives.WriteUInt32BigEndian(destination[8..], BlockIndex);
+        BinaryPrimitives.WriteUInt32BigEndian(destination[12..], 0);
+        BinaryPrimitives.WriteUInt64BigEndian(destination[16..], Chunks);
+    }
 }
 
 /// <summary>
@@ -155,6 +185,9 @@ internal readonly record struct RegisterResult(uint RemoteKey, ulong BlockAddres
 {
     public const int Size = 16;
 
+    public static RegisterResult Read(ReadOnlySpan<byte> source) => new(
+        BinaryPrimitives.ReadUInt32BigEndian(source), BinaryPrimitives.ReadUInt64BigEndian(source[8..]));
+
     public void Write(Span<byte> destination)
     {
         BinaryPrimitives.WriteUInt32BigEndian(destination, RemoteKey);
@@ -168,7 +201,7 @@ internal readonly record struct RegisterResult(uint RemoteKey, ulong BlockAddres
 /// <code>
 ///  0  u32 value    the fill byte; QEMU sends 0
 ///  4  u32 index    of the block
-///  8  u64 offset   in the block (our blocks' offset is 0)
+///  8  u64 offset   in the block, plus the block's offset
 /// 16  u64 length   bytes
 /// </code>
 /// </summary>
@@ -181,4 +214,12 @@ internal readonly record struct CompressRequest(uint Value, uint BlockIndex, ulo
         BinaryPrimitives.ReadUInt32BigEndian(source[4..]),
         BinaryPrimitives.ReadUInt64BigEndian(source[8..]),
         BinaryPrimitives.ReadUInt64BigEndian(source[16..]));
+
+    public void Write(Span<byte> destination)
+    {
+        BinaryPrimitives.WriteUInt32BigEndian(destination, Value);
+        BinaryPrimitives.WriteUInt32BigEndian(destination[4..], BlockIndex);
+        BinaryPrimitives.WriteUInt64BigEndian(destination[8..], Offset);
+        BinaryPrimitives.WriteUInt64BigEndian(destination[16..], Length);
+    }
 }

@@ -6,8 +6,12 @@ internal interface IControlLink
     /// <summary>The peer's address, for messages.</summary>
     string Peer { get; }
 
-    /// <summary>The message that <see cref="Receive"/> returned last, header included; valid until it is called again.</summary>
+    /// <summary>The message received last, header included; valid until the next one is asked for.</summary>
     ReadOnlySpan<byte> Message { get; }
+
+    /// <summary>Takes the next message if it has arrived.</summary>
+    /// <exception cref="ConnectionLostException">The connection is errored and nothing that had arrived is left.</exception>
+    bool TryReceive();
 
     /// <summary>Blocks for the next message; false when none came within the time.</summary>
     /// <exception cref="ConnectionLostException">The connection is errored and nothing that had arrived is left.</exception>

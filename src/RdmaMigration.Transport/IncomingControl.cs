@@ -22,9 +22,6 @@ internal interface IRamRegistration
 /// </summary>
 internal sealed class IncomingControl(IControlLink link, IRamRegistration registration, bool pinAll)
 {
-    /// <summary>The unit of dynamic registration, 1 MiB counted from a block's start (protocol A.1, B.7).</summary>
-    public const int ChunkShift = 20;
-
     private readonly byte[] _result = new byte[RegisterResult.Size];
     private RamBlockList? _blocks;
     private int _streamBytes;
@@ -80,7 +77,7 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
         }
 
         ReadyOutstanding = false;
-        ControlHeader header = Check(link.Message);
+        ControlHeader header = ControlHeader.Parse(link.Message, link.Peer);
         ReadOnlySpan<byte> payload = link.Message[ControlHeader.Size..];
         switch (header.Type)
         {
@@ -111,20 +108,6 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
         return true;
     }
 
-    private ControlHeader Check(ReadOnlySpan<byte> message)
-    {
-        if (message.Length < ControlHeader.Size)
-        {
-            throw Broken("control message", $"{message.Length} bytes", $"at least the header's {ControlHeader.Size}");
-        }
-
-        ControlHeader header = ControlHeader.Read(message);
-        return header.Length == message.Length - ControlHeader.Size
-            ? header
-            : throw Broken(
-                "control message", $"a payload of {header.Length} bytes in the header of {header.Type}", $"the {message.Length - ControlHeader.Size} that arrived");
-    }
-
     private void SendRamBlocks()
     {
         RamBlockList blocks = Blocks("RAM_BLOCKS_REQUEST");
@@ -132,7 +115,7 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
         for (int i = 0; i < blocks.Count; i++)
         {
             uint key = pinAll ? registration.RegisterBlock(blocks[i]) : 0;
-            new DestinationBlock(AddressOf(blocks[i]), blocks[i].Length, key).Write(payload.AsSpan(i * DestinationBlock.Size));
+            new DestinationBlock(AddressOf(blocks[i]), 0, blocks[i].Length, key).Write(payload.AsSpan(i * DestinationBlock.Size));
         }
 
         link.Send(new ControlHeader((uint)payload.Length, ControlMessageType.RamBlocksResult, 1), payload);
@@ -151,8 +134,8 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
                 throw Broken("REGISTER_REQUEST", $"offset {request.Key} in RAM block '{block.Name}'", $"less than its length {block.Length}");
             }
 
-            ulong chunk = request.Key >> ChunkShift;
-            ulong lastOfBlock = (block.Length - 1) >> ChunkShift;
+            ulong chunk = request.Key >> Chunk.Shift;
+            ulong lastOfBlock = (block.Length - 1) >> Chunk.Shift;
             if (request.Chunks > lastOfBlock - chunk)
             {
                 throw Broken(
@@ -160,8 +143,8 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
             }
 
             uint key = registration.RegisterChunks(block, chunk, chunk + request.Chunks);
-            ulong end = Math.Min((chunk + request.Chunks + 1) << ChunkShift, block.Length);
-            Volatile.Write(ref _registeredBytes, _registeredBytes + (long)(end - (chunk << ChunkShift)));
+            ulong end = Math.Min((chunk + request.Chunks + 1) << Chunk.Shift, block.Length);
+            Volatile.Write(ref _registeredBytes, _registeredBytes + (long)(end - (chunk << Chunk.Shift)));
             first ??= new RegisterResult(key, AddressOf(block));
         }
 

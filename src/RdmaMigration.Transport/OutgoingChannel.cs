@@ -49,6 +49,11 @@ public abstract class OutgoingChannel : IDisposable
     /// <summary>Makes the writer, and a reader of the return path, return with an error within 100 ms. Any thread; it does not block.</summary>
     public abstract void Shutdown(string reason);
 
+    /// <summary>Tells the destination that this side gives up, as far as the channel can. Call it after the writer has returned.</summary>
+    public virtual void SendError()
+    {
+    }
+
     /// <summary>Closes the channel. Both threads must have returned.</summary>
     public abstract void Dispose();
 }

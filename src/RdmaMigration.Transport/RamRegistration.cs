@@ -21,7 +21,7 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
 
     public uint RegisterBlock(RamBlock block)
     {
-        ulong last = (block.Length - 1) >> IncomingControl.ChunkShift;
+        ulong last = (block.Length - 1) >> Chunk.Shift;
         return (Find(block, 0, last) ?? Add(block, 0, last)).HandOut(0, last);
     }
 
@@ -65,14 +65,14 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     private ulong ReadAhead(RamBlock block, ulong first)
     {
         RegistrationWindow? before = _windows.GetValueOrDefault(block)?.FindLast(window => window.Last + 1 == first);
-        ulong chunks = before is null ? 1 : Math.Min(2 * (before.Last - before.First + 1), largestWindow >> IncomingControl.ChunkShift);
-        return Math.Min(first + Math.Max(chunks, 1) - 1, (block.Length - 1) >> IncomingControl.ChunkShift);
+        ulong chunks = before is null ? 1 : Math.Min(2 * (before.Last - before.First + 1), largestWindow >> Chunk.Shift);
+        return Math.Min(first + Math.Max(chunks, 1) - 1, (block.Length - 1) >> Chunk.Shift);
     }
 
     private RegistrationWindow Add(RamBlock block, ulong first, ulong last)
     {
-        ulong start = first << IncomingControl.ChunkShift;
-        ulong length = Math.Min((last + 1) << IncomingControl.ChunkShift, block.Length) - start;
+        ulong start = first << Chunk.Shift;
+        ulong length = Math.Min((last + 1) << Chunk.Shift, block.Length) - start;
         RegistrationWindow window = new(Register(block, start, length), first, last);
         if (!_windows.TryGetValue(block, out List<RegistrationWindow>? windows))
         {

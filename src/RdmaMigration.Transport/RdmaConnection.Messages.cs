@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
@@ -5,7 +6,7 @@ namespace RdmaMigration.Transport;
 /// <content>Control messages: sending, receiving, and parking.</content>
 internal sealed partial class RdmaConnection
 {
-    /// <summary>Messages up to this many bytes are sent inline: READY and REGISTER_RESULT, which are nearly all.</summary>
+    /// <summary>Messages up to this many bytes are sent inline: all but QEMU_FILE and RAM_BLOCKS_RESULT.</summary>
     private const int MaxInlineMessage = 64;
 
     /// <summary>Every so many inline sends one asks for a completion, so that the send queue empties without waking the waiter each time.</summary>
@@ -15,8 +16,7 @@ internal sealed partial class RdmaConnection
     private const int MostSpins = 2048;
 
     private readonly object _sendGate = new();
-    private readonly ManualResetEventSlim _receiveReady = new(false, 0);
-    private readonly ManualResetEventSlim _sendReady = new(false, 0);
+    private readonly ManualResetEventSlim _ready = new(false, 0);
     private readonly WorkCompletion[] _receiveCompletion = new WorkCompletion[1];
     private readonly WorkCompletion[] _sendCompletions = new WorkCompletion[16];
     private int _spins = LeastSpins;
@@ -24,28 +24,74 @@ internal sealed partial class RdmaConnection
     private int _currentLength;
     private int _sinceSignal;
     private bool _sendBufferBusy;
+    private bool _arrived;
 
+    /// <summary>What a work request's id says in its lowest two bits; the rest of a write's id counts bytes.</summary>
     private enum SendKind : ulong
     {
         Inline,
         Buffer,
         Probe,
+        Write,
     }
 
     /// <inheritdoc/>
     public ReadOnlySpan<byte> Message => _current < 0 ? [] : _buffers.Received(_current, _currentLength);
 
     /// <inheritdoc/>
-    public bool Receive(TimeSpan timeout)
+    public bool TryReceive()
     {
-        if (_current >= 0)
+        if (_arrived)
         {
-            int consumed = _current;
-            _current = -1;
-            PostReceive(consumed);
+            _arrived = false;
+            return true;
         }
 
-        return WaitForReceive(timeout);
+        ReleaseMessage();
+
+        // Lost is read before the queue: what had arrived when the connection broke is handed out first.
+        bool lost = Lost is not null;
+        if (TakeReceived())
+        {
+            return true;
+        }
+
+        if (lost)
+        {
+            ThrowLost();
+        }
+
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public bool Receive(TimeSpan timeout)
+    {
+        long deadline = DeadlineAfter(timeout);
+        for (int i = 0; i < _spins; i++)
+        {
+            if (TryReceive())
+            {
+                _spins = Math.Min(_spins * 2, MostSpins);
+                return true;
+            }
+        }
+
+        _spins = Math.Max(_spins / 2, LeastSpins);
+        while (true)
+        {
+            _ready.Reset();
+            _receiveQueue.RequestNotification();
+            if (TryReceive())
+            {
+                return true;
+            }
+
+            if (!_ready.Wait(Left(deadline)))
+            {
+                return false;
+            }
+        }
     }
 
     /// <inheritdoc/>
@@ -78,11 +124,11 @@ internal sealed partial class RdmaConnection
         header.Write(_buffers.SendBuffer);
         if (TryPost(BufferRequest(ControlHeader.Size)))
         {
-            _sendReady.Reset();
+            _ready.Reset();
             ReapSends();
             if (Volatile.Read(ref _sendBufferBusy))
             {
-                _sendReady.Wait(timeout);
+                _ready.Wait(timeout);
             }
         }
     }
@@ -121,7 +167,7 @@ internal sealed partial class RdmaConnection
         while (!TryPost(request))
         {
             // A full queue is back-pressure: the completion that makes room also sets the event.
-            _sendReady.Reset();
+            _ready.Reset();
             ReapSends();
             if (TryPost(request))
             {
@@ -129,7 +175,7 @@ internal sealed partial class RdmaConnection
             }
 
             ThrowLost();
-            _sendReady.Wait();
+            _ready.Wait();
         }
     }
 
@@ -143,9 +189,10 @@ internal sealed partial class RdmaConnection
 
     private bool WaitForSendBuffer(TimeSpan timeout)
     {
+        long deadline = DeadlineAfter(timeout);
         while (true)
         {
-            _sendReady.Reset();
+            _ready.Reset();
             ReapSends();
             if (!Volatile.Read(ref _sendBufferBusy))
             {
@@ -153,14 +200,14 @@ internal sealed partial class RdmaConnection
             }
 
             ThrowLost();
-            if (!_sendReady.Wait(timeout))
+            if (!_ready.Wait(Left(deadline)))
             {
                 return false;
             }
         }
     }
 
-    /// <summary>Takes what the send queue has completed. The waiter and the sending thread both do.</summary>
+    /// <summary>Takes what the send queue has completed. The waiter and the connection's thread both do.</summary>
     private void ReapSends()
     {
         lock (_sendGate)
@@ -174,7 +221,7 @@ internal sealed partial class RdmaConnection
                     OnSent(completion);
                 }
 
-                _sendReady.Set();
+                _ready.Set();
             }
         }
     }
@@ -187,7 +234,7 @@ internal sealed partial class RdmaConnection
             return;
         }
 
-        switch ((SendKind)completion.Id)
+        switch ((SendKind)(completion.Id & 3))
         {
             case SendKind.Buffer:
                 Volatile.Write(ref _sendBufferBusy, false);
@@ -195,44 +242,21 @@ internal sealed partial class RdmaConnection
             case SendKind.Probe:
                 _probeOutstanding = false;
                 break;
+            case SendKind.Write:
+                Volatile.Write(ref _writtenBytes, (long)(completion.Id >> 2));
+                break;
             default:
                 break;
         }
     }
 
-    private bool WaitForReceive(TimeSpan timeout)
+    private void ReleaseMessage()
     {
-        for (int i = 0; i < _spins; i++)
+        if (_current >= 0)
         {
-            if (TakeReceived())
-            {
-                _spins = Math.Min(_spins * 2, MostSpins);
-                return true;
-            }
-        }
-
-        _spins = Math.Max(_spins / 2, LeastSpins);
-        while (true)
-        {
-            _receiveReady.Reset();
-            _receiveQueue.RequestNotification();
-
-            // Lost is read before the queue: what had arrived when the connection broke is handed out first.
-            bool lost = Lost is not null;
-            if (TakeReceived())
-            {
-                return true;
-            }
-
-            if (lost)
-            {
-                ThrowLost();
-            }
-
-            if (!_receiveReady.Wait(timeout))
-            {
-                return false;
-            }
+            int consumed = _current;
+            _current = -1;
+            PostReceive(consumed);
         }
     }
 
@@ -268,4 +292,17 @@ internal sealed partial class RdmaConnection
 
     private void PostReceive(int index) =>
         _queuePair.PostReceive((ulong)index, _buffers.ReceiveAddress(index), ControlHeader.MaxMessage, _buffers.LocalKey);
+
+    private static long DeadlineAfter(TimeSpan timeout) => timeout < TimeSpan.Zero ? long.MaxValue : After(timeout);
+
+    private static TimeSpan Left(long deadline)
+    {
+        if (deadline == long.MaxValue)
+        {
+            return Timeout.InfiniteTimeSpan;
+        }
+
+        TimeSpan left = Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), deadline);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    }
 }

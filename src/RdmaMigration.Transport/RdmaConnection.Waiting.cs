@@ -10,8 +10,7 @@ internal sealed partial class RdmaConnection : IWaitSource
     private const int SendDescriptor = 1;
 
     private readonly int[] _descriptors;
-    private readonly TimeSpan _keepAliveInterval;
-    private readonly TimeSpan _acceptTimeout;
+    private readonly RdmaConnectionOptions _options;
     private long _deadline = long.MaxValue;
     private long _lastActivity;
     private bool _established;
@@ -33,7 +32,7 @@ internal sealed partial class RdmaConnection : IWaitSource
     public void Accept(ReadOnlySpan<byte> privateData)
     {
         _sendQueue.RequestNotification();
-        _deadline = After(_acceptTimeout);
+        _deadline = After(_options.SetupTimeout);
 
         // The peer's sends may find our receives busy for a moment: 7 lets it try again for ever. What it passes for us is 0 (protocol A.5).
         try
@@ -49,6 +48,14 @@ internal sealed partial class RdmaConnection : IWaitSource
         _waiter.Add(this);
     }
 
+    /// <summary>Starts to watch a connection that this side asked for and that stands.</summary>
+    public void Watch()
+    {
+        _sendQueue.RequestNotification();
+        SetEstablished();
+        _waiter.Add(this);
+    }
+
     /// <inheritdoc/>
     public void OnReady(int index)
     {
@@ -59,7 +66,7 @@ internal sealed partial class RdmaConnection : IWaitSource
                 {
                 }
 
-                _receiveReady.Set();
+                _ready.Set();
                 break;
             case SendDescriptor:
                 while (_sendChannel.TryGetEvent())
@@ -87,13 +94,13 @@ internal sealed partial class RdmaConnection : IWaitSource
     {
         if (!_established)
         {
-            Fail(ConnectionLoss.Unreachable, $"{Peer} asked for a connection and did not complete it within {_acceptTimeout.TotalSeconds:0.#} s");
+            Fail(ConnectionLoss.Unreachable, $"{Peer} asked for a connection and did not complete it within {_options.SetupTimeout.TotalSeconds:0.#} s");
             ReportNeverEstablished();
             return;
         }
 
         long idleSince = Volatile.Read(ref _lastActivity);
-        if (Stopwatch.GetElapsedTime(idleSince, now) >= _keepAliveInterval)
+        if (Stopwatch.GetElapsedTime(idleSince, now) >= _options.KeepAliveInterval)
         {
             if (!_probeOutstanding)
             {
@@ -103,7 +110,7 @@ internal sealed partial class RdmaConnection : IWaitSource
             idleSince = now;
         }
 
-        _deadline = idleSince + Ticks(_keepAliveInterval);
+        _deadline = idleSince + Ticks(_options.KeepAliveInterval);
     }
 
     /// <inheritdoc/>
@@ -118,9 +125,7 @@ internal sealed partial class RdmaConnection : IWaitSource
         switch (happened.Type)
         {
             case CmEventType.Established:
-                _established = true;
-                Touch();
-                _deadline = _keepAliveInterval > TimeSpan.Zero ? After(_keepAliveInterval) : long.MaxValue;
+                SetEstablished();
                 Established?.Invoke();
                 break;
             case CmEventType.Disconnected:
@@ -138,6 +143,13 @@ internal sealed partial class RdmaConnection : IWaitSource
         }
 
         ReportNeverEstablished();
+    }
+
+    private void SetEstablished()
+    {
+        _established = true;
+        Touch();
+        _deadline = _options.KeepAliveInterval > TimeSpan.Zero ? After(_options.KeepAliveInterval) : long.MaxValue;
     }
 
     private void ReportNeverEstablished()

@@ -6,12 +6,10 @@ namespace RdmaMigration.Transport;
 
 /// <summary>
 /// One reliable connection of a migration: its queue pair, queues, completion channels, control buffers, and the state that the completion waiter keeps of
-/// it. One thread receives, one thread sends (often the same), the waiter watches, and any thread may <see cref="Fail"/> it.
+/// it. One thread sends and receives, the waiter watches, and any thread may <see cref="Fail"/> it.
 /// </summary>
 internal sealed partial class RdmaConnection : IControlLink, IDisposable
 {
-    private const int SendDepth = 64;
-
     private readonly CompletionWaiter _waiter;
     private readonly CmId _id;
     private readonly EventChannel _events;
@@ -26,24 +24,22 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
     private ConnectionLostException? _lost;
     private bool _disposed;
 
-    /// <summary>Builds everything on the request's device and posts the receives; the caller accepts next.</summary>
-    /// <param name="waiter">Watches the connection from <see cref="Accept"/> on.</param>
-    /// <param name="id">The id of a connection request whose event has been acknowledged. Owned by the connection, except when this throws.</param>
+    /// <summary>Builds everything on the id's device and posts the receives; the caller accepts or connects next.</summary>
+    /// <param name="waiter">Watches the connection from then on.</param>
+    /// <param name="id">An id with a device, on <paramref name="events"/> alone. Owned by the connection, except when this throws.</param>
+    /// <param name="events">The id's event channel, not blocking. Owned by the connection, except when this throws.</param>
     /// <param name="options">Limits.</param>
     /// <exception cref="VerbsException">A resource cannot be had.</exception>
-    public RdmaConnection(CompletionWaiter waiter, CmId id, RdmaListenerOptions options)
+    public RdmaConnection(CompletionWaiter waiter, CmId id, EventChannel events, RdmaConnectionOptions options)
     {
         _waiter = waiter;
         _id = id;
-        _keepAliveInterval = options.KeepAliveInterval;
-        _acceptTimeout = options.AcceptTimeout;
+        _events = events;
+        _options = options;
         Peer = id.RemoteEndPoint?.ToString() ?? "unknown peer";
         try
         {
-            _events = Own(EventChannel.Create());
-            _events.SetNonBlocking();
-            id.MigrateTo(_events);
-            DeviceContext device = id.Device ?? throw new ConnectFailedException($"the request of {Peer} names no device");
+            DeviceContext device = id.Device ?? throw new ConnectFailedException($"the connection with {Peer} has no device");
             DeviceName = device.DeviceName;
             _domain = Own(ProtectionDomain.Allocate(device));
             _buffers = Own(new ControlBuffers(_domain));
@@ -51,13 +47,13 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
             _receiveChannel = Own(CompletionChannel.Create(device));
             _sendChannel.SetNonBlocking();
             _receiveChannel.SetNonBlocking();
-            _sendQueue = Own(CompletionQueue.Create(device, SendDepth * 2, _sendChannel));
+            _sendQueue = Own(CompletionQueue.Create(device, options.SendDepth * 2, _sendChannel));
             _receiveQueue = Own(CompletionQueue.Create(device, ControlBuffers.ReceiveCount + 1, _receiveChannel));
             _queuePair = Own(id.CreateQueuePair(_domain, new QueuePairOptions
             {
                 SendQueue = _sendQueue,
                 ReceiveQueue = _receiveQueue,
-                MaxSend = SendDepth,
+                MaxSend = (uint)options.SendDepth,
                 MaxReceive = ControlBuffers.ReceiveCount,
                 MaxSendSge = 1,
                 MaxReceiveSge = 1,
@@ -69,11 +65,32 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
                 PostReceive(i);
             }
 
-            _owned.Insert(0, id);
+            _owned.InsertRange(0, [events, id]);
         }
         catch
         {
             Release();
+            throw;
+        }
+    }
+
+    /// <summary>Builds a connection on a request's id, with an event channel of its own.</summary>
+    /// <param name="waiter">Watches the connection from <see cref="Accept"/> on.</param>
+    /// <param name="id">The id of a connection request whose event has been acknowledged. Owned by the connection, except when this throws.</param>
+    /// <param name="options">Limits.</param>
+    /// <exception cref="VerbsException">A resource cannot be had.</exception>
+    public static RdmaConnection FromRequest(CompletionWaiter waiter, CmId id, RdmaConnectionOptions options)
+    {
+        EventChannel events = EventChannel.Create();
+        try
+        {
+            events.SetNonBlocking();
+            id.MigrateTo(events);
+            return new RdmaConnection(waiter, id, events, options);
+        }
+        catch
+        {
+            events.Dispose();
             throw;
         }
     }
@@ -105,8 +122,7 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
             return false;
         }
 
-        _receiveReady.Set();
-        _sendReady.Set();
+        _ready.Set();
         Partner?.Fail(loss, message);
         return true;
     }
@@ -125,8 +141,7 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
         _waiter.Remove(this);
         _id.Disconnect();
         Release();
-        _receiveReady.Dispose();
-        _sendReady.Dispose();
+        _ready.Dispose();
     }
 
     private void ThrowLost()

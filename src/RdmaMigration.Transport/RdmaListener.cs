@@ -12,6 +12,9 @@ namespace RdmaMigration.Transport;
 /// </summary>
 public sealed class RdmaListener : IDisposable
 {
+    /// <summary>A destination sends a READY or an answer at a time; what is beyond lets them go without waiting for completions.</summary>
+    private const int SendDepth = 64;
+
     private readonly CompletionWaiter _waiter;
     private readonly RdmaListenerOptions _options;
     private readonly Action<RdmaIncomingChannel> _accepted;
@@ -208,7 +211,7 @@ public sealed class RdmaListener : IDisposable
     {
         try
         {
-            return new RdmaConnection(_waiter, request.Id, _options);
+            return RdmaConnection.FromRequest(_waiter, request.Id, new RdmaConnectionOptions(_options.KeepAliveInterval, _options.AcceptTimeout, SendDepth));
         }
         catch (Exception failed) when (failed is VerbsException or TransportException)
         {

@@ -23,6 +23,10 @@ internal sealed class ListeningDestination : IDisposable
 
     public RdmaSource Connect(bool pinAll = false) => RdmaSource.Connect(EndPoint, pinAll ? RdmaSource.PinAll : RdmaSource.Dynamic);
 
+    /// <summary>Connects with our own sending side.</summary>
+    public RdmaOutgoingChannel ConnectOurs(RdmaConnectOptions options) =>
+        RdmaOutgoingChannel.Connect(_waiter, new RdmaUri(EndPoint.Address.ToString(), EndPoint.Port), options, TestContext.Current.CancellationToken);
+
     /// <summary>The channel of the migration that came in next.</summary>
     public RdmaIncomingChannel Accept()
     {

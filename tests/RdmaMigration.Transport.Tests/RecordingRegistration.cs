@@ -17,7 +17,7 @@ internal sealed class RecordingRegistration : IRamRegistration
 
     public uint RegisterChunks(RamBlock block, ulong first, ulong last)
     {
-        Assert.True(first <= last && last <= (block.Length - 1) >> IncomingControl.ChunkShift, $"chunks {first} to {last} of a block of {block.Length} bytes");
+        Assert.True(first <= last && last <= (block.Length - 1) >> Chunk.Shift, $"chunks {first} to {last} of a block of {block.Length} bytes");
         Calls.Add($"{block.Name} {first}-{last}");
         return Key;
     }

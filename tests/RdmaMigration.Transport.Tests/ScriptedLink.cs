@@ -12,6 +12,8 @@ internal sealed class ScriptedLink(IEnumerable<byte[]> messages) : IControlLink
 
     public List<(ControlHeader Header, byte[] Payload)> Sent { get; } = [];
 
+    public bool TryReceive() => Receive(TimeSpan.Zero);
+
     public bool Receive(TimeSpan timeout)
     {
         if (!_messages.TryDequeue(out byte[]? next))

@@ -1,0 +1,231 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// Moves RAM: the page path. Two lanes share one thread. The control lane has ranges cleared and asks for keys, one message at a time as the credit allows, and
+/// stays a window ahead. The data lane writes what has a key and keeps the send queue filled, but not so full that a request would wait long behind it.
+/// So the destination registers the next window while this one is on the wire. Used once.
+/// </summary>
+/// <param name="link">The connection.</param>
+/// <param name="control">The protocol on it.</param>
+/// <param name="blocks">What is sent.</param>
+/// <param name="destination">The destination's blocks, in the same order; a key of 0 makes it ask for keys window by window.</param>
+/// <param name="windows">What to send of the blocks.</param>
+/// <param name="limit">Paces the writes; null for no limit.</param>
+internal sealed class RamSender(
+    IRamLink link,
+    OutgoingControl control,
+    IReadOnlyList<RamBlock> blocks,
+    IReadOnlyList<DestinationBlock> destination,
+    IWindowSource windows,
+    BandwidthLimit? limit)
+{
+    /// <summary>The most bytes that one write carries: a chunk, as QEMU writes.</summary>
+    private const int LargestWrite = (int)Chunk.Size;
+
+    /// <summary>
+    /// The most bytes that are posted and not done. What a fast path needs (400 Gb/s × 10 µs) is half a MiB; on a slow one a control message must not wait
+    /// behind a whole window.
+    /// </summary>
+    private const long MostOutstanding = 16 << 20;
+
+    /// <summary>Windows that have a key and wait for the data lane, while one more key is asked for.</summary>
+    private const int WindowsAhead = 1;
+
+    /// <summary>The most that one message asks the destination to clear: it looks at all of it before it answers.</summary>
+    private const ulong LargestClear = 1UL << 30;
+
+    private readonly Queue<OutgoingWindow> _granted = new(WindowsAhead + 1);
+    private readonly Queue<OutgoingWindow> _posted = new(16);
+    private OutgoingWindow? _next;
+    private OutgoingWindow? _asked;
+    private OutgoingWindow? _current;
+    private bool _exhausted;
+    private bool _clearing;
+    private int _run;
+    private ulong _runDone;
+
+    private bool IsDone => _exhausted && _next is null && _asked is null && _current is null && _granted.Count == 0 && _posted.Count == 0 && !_clearing;
+
+    /// <summary>Sends everything and returns when the destination's device has it.</summary>
+    /// <exception cref="TransportException">The connection is lost, the destination broke the protocol, or memory cannot be registered.</exception>
+    public void Run()
+    {
+        while (true)
+        {
+            long written = link.WrittenBytes;
+            control.Pump();
+            bool moved = StepControl() | StepData(out TimeSpan pause) | LetGo();
+            if (IsDone)
+            {
+                return;
+            }
+
+            if (!moved)
+            {
+                link.Park(written, pause);
+            }
+        }
+    }
+
+    private bool StepControl()
+    {
+        if (_asked is { } answered && control.TryTakeRegistered(out RegisterResult result))
+        {
+            _asked = null;
+            Grant(answered, result.RemoteKey, result.BlockAddress);
+            return true;
+        }
+
+        if (_clearing && control.HasCredit)
+        {
+            // The destination asks for more only when it has carried out what came before.
+            _clearing = false;
+        }
+
+        if (_next is null && !_exhausted && _granted.Count < WindowsAhead)
+        {
+            _next = windows.Next();
+            _exhausted = _next is null;
+        }
+
+        if (_next is not { } window || _asked is not null)
+        {
+            return false;
+        }
+
+        if (window.ClearStart < window.ClearEnd)
+        {
+            return Clear(window);
+        }
+
+        if (!window.HasData)
+        {
+            _next = null;
+            windows.Return(window);
+            return true;
+        }
+
+        DestinationBlock block = destination[window.Block];
+        return block.RemoteKey != 0 ? GrantPinned(window, block) : Ask(window, block);
+    }
+
+    private bool Clear(OutgoingWindow window)
+    {
+        if (!control.HasCredit)
+        {
+            return false;
+        }
+
+        ulong length = Math.Min(window.ClearEnd - window.ClearStart, LargestClear);
+        control.SendZero((uint)window.Block, destination[window.Block].Offset + window.ClearStart, length);
+        window.ClearStart += length;
+        _clearing = true;
+        return true;
+    }
+
+    private bool GrantPinned(OutgoingWindow window, DestinationBlock block)
+    {
+        if (_clearing)
+        {
+            return false;
+        }
+
+        _next = null;
+        Grant(window, block.RemoteKey, block.Address);
+        return true;
+    }
+
+    private bool Ask(OutgoingWindow window, DestinationBlock block)
+    {
+        if (!control.HasCredit)
+        {
+            return false;
+        }
+
+        ulong chunks = (window.End - window.Start + Chunk.Size - 1) >> Chunk.Shift;
+        control.SendRegister(new RegisterRequest(block.Offset + window.Start, (uint)window.Block, chunks - 1));
+        _next = null;
+        _asked = window;
+
+        // While the destination registers its side.
+        windows.Register(window);
+        return true;
+    }
+
+    private void Grant(OutgoingWindow window, uint key, ulong blockAddress)
+    {
+        window.RemoteKey = key;
+        window.RemoteBase = blockAddress;
+        _granted.Enqueue(window);
+    }
+
+    private bool StepData(out TimeSpan pause)
+    {
+        pause = Timeout.InfiniteTimeSpan;
+        bool moved = false;
+        while (_current is not null || _granted.TryDequeue(out _current))
+        {
+            if (link.PostedBytes - link.WrittenBytes >= MostOutstanding)
+            {
+                break;
+            }
+
+            if (limit is not null && limit.Pause is var rest && rest > TimeSpan.Zero)
+            {
+                pause = rest;
+                break;
+            }
+
+            if (!PostNext(_current))
+            {
+                break;
+            }
+
+            moved = true;
+        }
+
+        return moved;
+    }
+
+    private unsafe bool PostNext(OutgoingWindow window)
+    {
+        RamRun run = window.Runs[_run];
+        ulong offset = run.Offset + _runDone;
+        uint length = (uint)Math.Min(run.End - offset, (ulong)(limit?.Portion(LargestWrite) ?? LargestWrite));
+        bool lastOfRun = offset + length == run.End;
+        bool lastOfWindow = lastOfRun && _run + 1 == window.Runs.Count;
+        nint address = (nint)(blocks[window.Block].Pointer + offset);
+        if (!link.TryWrite(address, length, window.Region.Key, window.RemoteBase + offset, window.RemoteKey, lastOfWindow))
+        {
+            return false;
+        }
+
+        limit?.Sent(length);
+        _runDone = lastOfRun ? 0 : _runDone + length;
+        _run = lastOfRun ? _run + 1 : _run;
+        if (lastOfWindow)
+        {
+            window.PostedEnd = link.PostedBytes;
+            _posted.Enqueue(window);
+            _current = null;
+            _run = 0;
+        }
+
+        return true;
+    }
+
+    /// <summary>Returns the windows whose writes are done.</summary>
+    private bool LetGo()
+    {
+        bool any = false;
+        while (_posted.TryPeek(out OutgoingWindow? window) && link.WrittenBytes >= window.PostedEnd)
+        {
+            windows.Return(_posted.Dequeue());
+            any = true;
+        }
+
+        return any;
+    }
+}

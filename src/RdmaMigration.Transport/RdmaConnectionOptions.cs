@@ -1,0 +1,7 @@
+namespace RdmaMigration.Transport;
+
+/// <summary>What one connection is built with.</summary>
+/// <param name="KeepAliveInterval">Silence after which the peer is probed; zero for never.</param>
+/// <param name="SetupTimeout">The longest wait for the peer to complete the connection.</param>
+/// <param name="SendDepth">Requests that may be outstanding in the send queue.</param>
+internal sealed record RdmaConnectionOptions(TimeSpan KeepAliveInterval, TimeSpan SetupTimeout, int SendDepth);

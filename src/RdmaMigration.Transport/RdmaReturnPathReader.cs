@@ -1,0 +1,40 @@
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// The way back over RDMA: the second connection (protocol A.7). One READY goes out for each message; a QEMU destination sends its first one without waiting
+/// for it, which the spare receives of <see cref="ControlBuffers"/> take. One thread reads.
+/// </summary>
+internal sealed class RdmaReturnPathReader(RdmaConnection connection) : ReturnPathReader
+{
+    private int _left;
+
+    /// <inheritdoc/>
+    public override int Read(Span<byte> buffer)
+    {
+        try
+        {
+            while (_left == 0)
+            {
+                connection.Send(new ControlHeader(0, ControlMessageType.Ready, 1), []);
+                connection.Receive(Timeout.InfiniteTimeSpan);
+                ControlHeader header = ControlHeader.Parse(connection.Message, connection.Peer);
+                if (header.Type != ControlMessageType.QemuFile || header.Length == 0)
+                {
+                    throw new ControlProtocolException(
+                        $"return path: the destination {connection.Peer} sent {header.Type} ({(uint)header.Type}) of {header.Length} bytes; expected QEMU_FILE");
+                }
+
+                _left = (int)header.Length;
+            }
+        }
+        catch (ConnectionLostException lost) when (lost.Loss is ConnectionLoss.Disconnected)
+        {
+            return 0;
+        }
+
+        int count = Math.Min(_left, buffer.Length);
+        connection.Message.Slice(connection.Message.Length - _left, count).CopyTo(buffer);
+        _left -= count;
+        return count;
+    }
+}

@@ -1,0 +1,117 @@
+using RdmaMigration.Memory;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>Where the page path gets its windows from, and their registration on this side. One thread uses it; disposed after the queue pair.</summary>
+internal interface IWindowSource : IDisposable
+{
+    /// <summary>Bytes that need not be sent, as far as it has looked. Any thread may read it.</summary>
+    long ZeroBytes { get; }
+
+    /// <summary>The next window; null when there is none.</summary>
+    OutgoingWindow? Next();
+
+    /// <summary>Sees to the window's <see cref="OutgoingWindow.Region"/>.</summary>
+    /// <exception cref="RegistrationException">The device cannot.</exception>
+    void Register(OutgoingWindow window);
+
+    /// <summary>All writes of the window are done.</summary>
+    void Return(OutgoingWindow window);
+}
+
+/// <summary>Windows that are made when they are needed and let go of when they are done: no more is pinned here than what is under way.</summary>
+internal sealed class LazyWindows(IReadOnlyList<RamBlock> blocks, OutgoingPlan plan, ProtectionDomain domain) : IWindowSource
+{
+    private readonly Stack<OutgoingWindow> _spare = new();
+    private readonly List<OutgoingWindow> _registered = [];
+
+    public long ZeroBytes => plan.ZeroBytes;
+
+    public OutgoingWindow? Next()
+    {
+        OutgoingWindow window = _spare.TryPop(out OutgoingWindow? spare) ? spare : new OutgoingWindow();
+        return plan.TryNext(window) ? window : null;
+    }
+
+    public void Register(OutgoingWindow window)
+    {
+        window.Region = LocalRegion.Register(domain, blocks[window.Block], window.Start, window.End - window.Start);
+        _registered.Add(window);
+    }
+
+    public void Return(OutgoingWindow window)
+    {
+        if (_registered.Remove(window))
+        {
+            window.Region.Registration!.Dispose();
+        }
+
+        _spare.Push(window);
+    }
+
+    public void Dispose()
+    {
+        foreach (OutgoingWindow window in _registered)
+        {
+            window.Region.Registration!.Dispose();
+        }
+
+        _registered.Clear();
+    }
+}
+
+/// <summary>All windows, made and registered at the start: pin-all.</summary>
+internal sealed class PinnedWindows : IWindowSource
+{
+    private readonly List<OutgoingWindow> _windows = [];
+    private int _next;
+
+    /// <exception cref="RegistrationException">The device cannot. Nothing stays registered.</exception>
+    public PinnedWindows(IReadOnlyList<RamBlock> blocks, OutgoingPlan plan, ProtectionDomain domain)
+    {
+        try
+        {
+            OutgoingWindow window = new();
+            while (plan.TryNext(window))
+            {
+                _windows.Add(window);
+                if (window.HasData)
+                {
+                    window.Region = LocalRegion.Register(domain, blocks[window.Block], window.Start, window.End - window.Start);
+                }
+
+                window = new OutgoingWindow();
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+
+        ZeroBytes = plan.ZeroBytes;
+    }
+
+    public long ZeroBytes { get; }
+
+    public OutgoingWindow? Next() => _next < _windows.Count ? _windows[_next++] : null;
+
+    public void Register(OutgoingWindow window)
+    {
+    }
+
+    public void Return(OutgoingWindow window)
+    {
+    }
+
+    public void Dispose()
+    {
+        foreach (OutgoingWindow window in _windows)
+        {
+            window.Region.Registration?.Dispose();
+        }
+
+        _windows.Clear();
+    }
+}

@@ -1,0 +1,172 @@
+using RdmaMigration.Memory;
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>The sending side against our own receiving side, over real verbs.</summary>
+[Trait("needs", "rdma")]
+public sealed class RdmaOutgoingChannelTests
+{
+    private const ulong Size = 24 << 20;
+
+    /// <summary>How the machine's memory is filled.</summary>
+    public enum Fill
+    {
+        Dense,
+        Empty,
+        OddPages,
+        OneChunkOfFour,
+        TouchedZero,
+    }
+
+    public static TheoryData<Fill, bool> Machines
+    {
+        get
+        {
+            TheoryData<Fill, bool> machines = [];
+            foreach (Fill fill in Enum.GetValues<Fill>())
+            {
+                machines.Add(fill, false);
+                machines.Add(fill, true);
+            }
+
+            return machines;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Machines))]
+    public async Task MemoryArrivesIdenticalAlsoOverOldContent(Fill fill, bool pinAll)
+    {
+        using RamBlockList sent = Blocks();
+        using RamBlockList received = Blocks();
+        FillBlocks(sent, fill);
+        FillBlocks(received, Fill.Dense);
+        using ListeningDestination destination = new();
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions { PinAll = pinAll, WindowBytes = 4 << 20 });
+        Assert.Equal(pinAll, channel.PinAll);
+        using RdmaIncomingChannel incoming = destination.Accept();
+        incoming.SetRamBlocks(received);
+        Task<int> reader = Task.Run(() => incoming.Read(new byte[1], Timeout.InfiniteTimeSpan));
+        channel.ExchangeRamBlocks(sent);
+        channel.SendRam();
+        channel.Write([1]);
+        Assert.Equal(1, await reader);
+        for (int i = 0; i < sent.Count; i++)
+        {
+            Assert.True(Same(sent[i], received[i]), $"block {i} differs");
+        }
+
+        Assert.Equal((long)(sent.TotalLength), channel.RamSentBytes + channel.RamZeroBytes);
+    }
+
+    [Fact]
+    public async Task EmptyChunksAreNeitherSentNorTouched()
+    {
+        using RamBlockList sent = Blocks();
+        using RamBlockList received = Blocks();
+        FillBlocks(sent, Fill.OneChunkOfFour);
+        ulong resident = sent.ResidentBytes;
+        using ListeningDestination destination = new();
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions());
+        using RdmaIncomingChannel incoming = destination.Accept();
+        incoming.SetRamBlocks(received);
+        Task<int> reader = Task.Run(() => incoming.Read(new byte[1], Timeout.InfiniteTimeSpan));
+        channel.ExchangeRamBlocks(sent);
+        channel.SendRam();
+        channel.Write([1]);
+        await reader;
+        Assert.Equal(resident, sent.ResidentBytes);
+        Assert.Equal((long)resident, channel.RamSentBytes);
+        Assert.Equal(resident, received.ResidentBytes);
+    }
+
+    [Fact]
+    public async Task TheReturnPathCarriesWhatTheDestinationWrites()
+    {
+        using ListeningDestination destination = new();
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions { ReturnPath = true });
+        using RdmaIncomingChannel incoming = destination.Accept();
+        ReturnPathChannel back = incoming.WaitForReturnPath(TimeSpan.FromSeconds(20))!;
+        Task<byte[]> reader = Task.Run(() =>
+        {
+            byte[] bytes = new byte[5];
+            for (int got = 0; got < bytes.Length;)
+            {
+                got += channel.ReturnPath!.Read(bytes.AsSpan(got));
+            }
+
+            return bytes;
+        });
+        back.Write([1, 2, 3], TimeSpan.FromSeconds(20));
+        back.Write([4, 5], TimeSpan.FromSeconds(20));
+        Assert.Equal([1, 2, 3, 4, 5], await reader);
+    }
+
+    [Fact]
+    public void ADestinationThatClosesIsSeenByWhoWaitsForThat()
+    {
+        using ListeningDestination destination = new();
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions());
+        Assert.False(channel.WaitForClose(TimeSpan.FromMilliseconds(10)));
+        destination.Accept().Dispose();
+        Assert.True(channel.WaitForClose(TimeSpan.FromSeconds(20)));
+        Assert.Equal(ConnectionLoss.Disconnected, channel.Lost!.Loss);
+    }
+
+    [Fact]
+    public async Task ShutdownMakesAWriterWithoutCreditReturn()
+    {
+        using ListeningDestination destination = new();
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions());
+        Task writer = Task.Run(() => channel.Write([1]));
+        channel.Shutdown("yank");
+        ConnectionLostException lost = await Assert.ThrowsAsync<ConnectionLostException>(() => writer);
+        Assert.Equal((ConnectionLoss.Shutdown, "yank"), (lost.Loss, lost.Message));
+    }
+
+    [Fact]
+    public void NobodyListening()
+    {
+        using CompletionWaiter waiter = new();
+        ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() =>
+            RdmaOutgoingChannel.Connect(waiter, new RdmaUri(RdmaAddress.V4.ToString(), 1), new RdmaConnectOptions(), TestContext.Current.CancellationToken));
+        Assert.Contains($"cannot connect to rdma:{RdmaAddress.V4}:1", failed.Message, StringComparison.Ordinal);
+        Assert.Contains("nobody listens on that port", failed.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AnAddressWithoutRdma()
+    {
+        using CompletionWaiter waiter = new();
+        ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() =>
+            RdmaOutgoingChannel.Connect(waiter, new RdmaUri("127.0.0.1", 4444), new RdmaConnectOptions(), TestContext.Current.CancellationToken));
+        Assert.Contains("rdma link", failed.Message, StringComparison.Ordinal);
+    }
+
+    private static RamBlockList Blocks() =>
+        RamBlockList.Allocate([new RamBlockDescription("pc.ram", Size), new RamBlockDescription("vga.vram", (3 << 20) + 4096)], ulong.MaxValue);
+
+    private static void FillBlocks(RamBlockList blocks, Fill fill)
+    {
+        Random random = new(7);
+        foreach (RamBlock block in blocks)
+        {
+            for (ulong page = 0; page < block.Length / 4096; page++)
+            {
+                Span<byte> bytes = block.Slice(page * 4096, 4096);
+                if (fill == Fill.Dense || (fill == Fill.OddPages && page % 2 == 1) || (fill == Fill.OneChunkOfFour && page / 256 % 4 == 1))
+                {
+                    random.NextBytes(bytes);
+                }
+                else if (fill == Fill.TouchedZero)
+                {
+                    bytes.Clear();
+                }
+            }
+        }
+    }
+
+    private static bool Same(RamBlock left, RamBlock right) =>
+        left.Length == right.Length && left.Slice(0, (int)left.Length).SequenceEqual(right.Slice(0, (int)right.Length));
+}
