@@ -42,6 +42,9 @@ public abstract class OutgoingChannel : IDisposable
     /// <exception cref="TransportException">The channel is lost, or what was sent was not taken.</exception>
     public abstract void Finish();
 
+    /// <summary>When <see cref="Finish"/> returns, all that was sent has been taken: a command said so with its exit code, a file is on its disk.</summary>
+    public virtual bool FinishConfirms => false;
+
     /// <summary>Waits for the destination to close the channel of itself; false when it has not within the time. Nothing may be sent any more.</summary>
     /// <exception cref="ConnectionLostException">The channel ended in another way.</exception>
     public abstract bool WaitForClose(TimeSpan timeout);

@@ -1,0 +1,89 @@
+using Tmds.Linux;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// An outgoing channel over a descriptor: a socket, a pipe, a file. What is sent goes from the caller's memory to the kernel in one step, and counts as sent
+/// when the kernel has it.
+/// </summary>
+public abstract unsafe class DescriptorOutgoingChannel : OutgoingChannel
+{
+    private protected DescriptorOutgoingChannel(PolledDescriptor descriptor) => Descriptor = descriptor;
+
+    /// <inheritdoc/>
+    public sealed override string Peer => Descriptor.Peer;
+
+    /// <inheritdoc/>
+    public sealed override ConnectionLostException? Lost => Descriptor.Lost;
+
+    /// <inheritdoc/>
+    public sealed override long SentBytes => Descriptor.Written;
+
+    private protected PolledDescriptor Descriptor { get; }
+
+    /// <summary>Opens a channel of any kind but RDMA; for a socket it waits until the destination has taken the connection.</summary>
+    /// <remarks>
+    /// <c>file:</c> creates a missing file, readable by its owner alone; of a file that exists everything before the offset stays, and everything from there
+    /// on is discarded when the channel opens. <c>fd:</c> takes the descriptor over: it is closed with the channel, and for 0, 1 and 2 /dev/null takes its place.
+    /// </remarks>
+    /// <param name="uri">Where to.</param>
+    /// <param name="options">How long to wait.</param>
+    /// <param name="cancel">Ends the wait.</param>
+    /// <exception cref="ConnectFailedException">It cannot be opened; the message says what to do.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static OutgoingChannel Open(MigrationUri uri, DescriptorChannelOptions options, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(uri);
+        ArgumentNullException.ThrowIfNull(options);
+        return uri switch
+        {
+            TcpUri tcp => new SocketOutgoingChannel(SocketConnector.Connect(tcp, options, cancel)),
+            UnixUri unix => new SocketOutgoingChannel(SocketConnector.Connect(unix, options, cancel)),
+            FileUri file => new FileOutgoingChannel(OpenedFile.ForWriting(file)),
+            ExecUri exec => new CommandOutgoingChannel(exec),
+            DescriptorUri inherited => Open(inherited),
+            _ => throw new ArgumentException($"a channel to {uri} is not one over a descriptor", nameof(uri)),
+        };
+    }
+
+    /// <inheritdoc/>
+    public sealed override void Write(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length > 0)
+        {
+            fixed (byte* first = bytes)
+            {
+                iovec all = new() { iov_base = first, iov_len = bytes.Length };
+                WriteGather(new ReadOnlySpan<iovec>(in all));
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public sealed override void WriteGather(ReadOnlySpan<iovec> segments)
+    {
+        BeforeIo?.Invoke();
+        Descriptor.Write(segments, Limit);
+    }
+
+    /// <inheritdoc/>
+    public override void Shutdown(string reason) => Descriptor.Fail(ConnectionLoss.Shutdown, reason);
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        Descriptor.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    private static DescriptorOutgoingChannel Open(DescriptorUri uri)
+    {
+        (PolledDescriptor descriptor, DescriptorKind kind) = InheritedDescriptor.TakeOver(uri, forWriting: true);
+        return kind switch
+        {
+            DescriptorKind.Socket => new SocketOutgoingChannel(descriptor),
+            DescriptorKind.File => new FileOutgoingChannel(descriptor),
+            _ => new PipeOutgoingChannel(descriptor),
+        };
+    }
+}

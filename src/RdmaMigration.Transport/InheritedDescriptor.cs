@@ -1,0 +1,98 @@
+using Microsoft.Win32.SafeHandles;
+using Tmds.Linux;
+using static Tmds.Linux.LibC;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>What a descriptor is, as far as a channel behaves differently.</summary>
+internal enum DescriptorKind
+{
+    /// <summary>A stream socket: both directions.</summary>
+    Socket,
+
+    /// <summary>A pipe, or a device that is none of blocks: one direction.</summary>
+    Pipe,
+
+    /// <summary>A regular file or a block device.</summary>
+    File,
+}
+
+internal static unsafe class DescriptorKinds
+{
+    public static bool IsRegularFile(int descriptor) => FormatOf(descriptor) is { } format && format == (uint)S_IFREG;
+
+    /// <summary>The type bits of st_mode; null when there is no such descriptor.</summary>
+    public static uint? FormatOf(int descriptor)
+    {
+        stat status;
+        return fstat(descriptor, &status) == 0 ? (uint)(status.st_mode & S_IFMT) : null;
+    }
+}
+
+/// <summary>Takes over the descriptor of an <c>fd:</c> address.</summary>
+internal static unsafe class InheritedDescriptor
+{
+    /// <exception cref="ConnectFailedException">It is not open, not for this direction, or of a kind that carries no stream.</exception>
+    public static (PolledDescriptor Descriptor, DescriptorKind Kind) TakeOver(DescriptorUri uri, bool forWriting)
+    {
+        DescriptorKind kind = KindOf(uri, forWriting);
+        return (new PolledDescriptor(new SafeFileHandle(Own(uri), ownsHandle: true), uri.ToString()), kind);
+    }
+
+    private static DescriptorKind KindOf(DescriptorUri uri, bool forWriting)
+    {
+        int number = uri.Number;
+        if (DescriptorKinds.FormatOf(number) is not { } format)
+        {
+            throw new ConnectFailedException($"{uri}: this process has no descriptor {number}; start it with one, as the shell does with {number}<FILE or {number}>FILE");
+        }
+
+        int mode = fcntl(number, F_GETFL) & O_ACCMODE;
+        if (mode != O_RDWR && mode != (forWriting ? O_WRONLY : O_RDONLY))
+        {
+            throw new ConnectFailedException($"{uri}: the descriptor is not open for {(forWriting ? "writing" : "reading")}");
+        }
+
+        if (format == (uint)S_IFSOCK)
+        {
+            int type;
+            socklen_t size = sizeof(int);
+            return getsockopt(number, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM
+                ? DescriptorKind.Socket
+                : throw new ConnectFailedException($"{uri}: the socket is not one of streams (SOCK_STREAM)");
+        }
+
+        if (isatty(number) == 1)
+        {
+            throw new ConnectFailedException($"{uri}: the descriptor is a terminal; redirect it");
+        }
+
+        return format == (uint)S_IFREG || format == (uint)S_IFBLK ? DescriptorKind.File
+            : format == (uint)S_IFIFO || format == (uint)S_IFCHR ? DescriptorKind.Pipe
+            : throw new ConnectFailedException($"{uri}: the descriptor is none of socket, pipe and file");
+    }
+
+    /// <summary>The number to use. The standard streams' own numbers must not come free: the next file to be opened would get one, and what is printed.</summary>
+    private static int Own(DescriptorUri uri)
+    {
+        if (uri.Number > STDERR_FILENO)
+        {
+            _ = fcntl(uri.Number, F_SETFD, FD_CLOEXEC);
+            return uri.Number;
+        }
+
+        int own = fcntl(uri.Number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        fixed (byte* path = "/dev/null\0"u8)
+        {
+            int nothing = open(path, O_RDWR | O_CLOEXEC, 0);
+            if (own < 0 || nothing < 0 || dup2(nothing, uri.Number) < 0)
+            {
+                throw new ConnectFailedException($"{uri}: cannot be taken over: {ErrorText.Of(errno)}");
+            }
+
+            _ = close(nothing);
+        }
+
+        return own;
+    }
+}

@@ -1,0 +1,16 @@
+namespace RdmaMigration.Transport;
+
+/// <summary>Into a pipe that was handed to this process. Who reads it, and whether to the end, does not show.</summary>
+internal sealed class PipeOutgoingChannel(PolledDescriptor descriptor) : DescriptorOutgoingChannel(descriptor)
+{
+    /// <summary>Closes the pipe.</summary>
+    public override void Finish()
+    {
+        BeforeIo?.Invoke();
+        Descriptor.ThrowIfLost();
+        Descriptor.Close();
+    }
+
+    /// <summary>A pipe has no way to tell: false at once.</summary>
+    public override bool WaitForClose(TimeSpan timeout) => false;
+}

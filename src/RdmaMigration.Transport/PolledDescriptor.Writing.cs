@@ -1,0 +1,108 @@
+using System.Runtime.InteropServices;
+using Tmds.Linux;
+using static Tmds.Linux.LibC;
+
+namespace RdmaMigration.Transport;
+
+/// <content>Writing: straight from the caller's memory, and within a rate.</content>
+internal sealed unsafe partial class PolledDescriptor
+{
+    /// <summary>IOV_MAX.</summary>
+    private const int MostSegments = 1024;
+
+    /// <summary>The most bytes of one system call: a file's write is not interruptible, and 4 MiB are written within 100 ms by what can store a machine at all.</summary>
+    private const int MostBytes = 4 << 20;
+
+    /// <summary>What is left to write. The caller's list is not ours to change, and a write may end amid a segment.</summary>
+    private readonly iovec* _segments;
+
+    private long _written;
+
+    /// <summary>Bytes that the kernel has taken.</summary>
+    public long Written => Volatile.Read(ref _written);
+
+    /// <summary>Writes all bytes of all segments.</summary>
+    /// <param name="segments">1 to 1024, none empty.</param>
+    /// <param name="limit">The rate, or null.</param>
+    /// <exception cref="ConnectionLostException">The descriptor is errored.</exception>
+    public void Write(ReadOnlySpan<iovec> segments, BandwidthLimit? limit)
+    {
+        segments.CopyTo(new Span<iovec>(_segments, MostSegments));
+        iovec* next = _segments;
+        iovec* end = next + segments.Length;
+        while (next < end)
+        {
+            ThrowIfLost();
+            int most = MostBytes;
+            if (limit is not null)
+            {
+                most = limit.Portion(MostBytes);
+                KeepTo(limit);
+            }
+
+            nint written = WriteSome(next, end, most);
+            if (written < 0)
+            {
+                OnWriteError(errno);
+                continue;
+            }
+
+            limit?.Sent(written);
+            Volatile.Write(ref _written, _written + written);
+            next = Advance(next, end, (ulong)written);
+        }
+    }
+
+    private static iovec* Advance(iovec* next, iovec* end, ulong written)
+    {
+        while (next < end && written >= (ulong)next->iov_len)
+        {
+            written -= next->iov_len;
+            next++;
+        }
+
+        if (next < end)
+        {
+            next->iov_base = (byte*)next->iov_base + written;
+            next->iov_len = (size_t)((ulong)next->iov_len - written);
+        }
+
+        return next;
+    }
+
+    private nint WriteSome(iovec* next, iovec* end, int most)
+    {
+        ulong bytes = 0;
+        int count = 0;
+        while (next + count < end && bytes + (ulong)next[count].iov_len <= (ulong)most)
+        {
+            bytes += (ulong)next[count++].iov_len;
+        }
+
+        return count == 0 ? (nint)write(_descriptor, next->iov_base, most) : writev(_descriptor, next, count);
+    }
+
+    private void OnWriteError(int error)
+    {
+        if (error == EAGAIN)
+        {
+            _ = Wait(POLLOUT, Timeout.InfiniteTimeSpan);
+        }
+        else if (error != EINTR)
+        {
+            FailWith(error, "write");
+        }
+    }
+
+    private void KeepTo(BandwidthLimit limit)
+    {
+        while (limit.Pause is { Ticks: > 0 } pause)
+        {
+            Pause(pause);
+        }
+    }
+
+    /// <summary>Tmds.LibC has no writev.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint writev(int descriptor, iovec* segments, int count);
+}

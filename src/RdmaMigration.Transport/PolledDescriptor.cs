@@ -1,0 +1,217 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Tmds.Linux;
+using static Tmds.Linux.LibC;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// A descriptor that never blocks, and an event beside it: whoever waits for the descriptor is woken by <see cref="Fail"/>. One thread writes, one reads;
+/// <see cref="Fail"/> and the properties are for any thread.
+/// </summary>
+internal sealed unsafe partial class PolledDescriptor : IDisposable
+{
+    private readonly object _gate = new();
+    private readonly SafeHandle _handle;
+    private readonly int _descriptor;
+    private readonly int _flags;
+    private readonly int _wake;
+    private ConnectionLostException? _lost;
+    private bool _closed;
+    private bool _disposed;
+
+    /// <param name="handle">A descriptor of any kind; owned from now on, also when the constructor throws. Its flags are restored when it is closed.</param>
+    /// <param name="peer">The other side, for messages.</param>
+    /// <exception cref="ConnectFailedException">This process has no descriptor left.</exception>
+    public PolledDescriptor(SafeHandle handle, string peer)
+    {
+        _handle = handle;
+        Peer = peer;
+        _descriptor = handle.DangerousGetHandle().ToInt32();
+        _flags = fcntl(_descriptor, F_GETFL);
+        _wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (_flags < 0 || _wake < 0 || fcntl(_descriptor, F_SETFL, _flags | O_NONBLOCK) < 0)
+        {
+            string reason = ErrorText.Of(errno);
+            _ = close(_wake);
+            handle.Dispose();
+            throw new ConnectFailedException($"{peer}: the descriptor cannot be set up: {reason}");
+        }
+
+        _segments = (iovec*)NativeMemory.Alloc(MostSegments, (nuint)sizeof(iovec));
+    }
+
+    /// <summary>The other side, for messages.</summary>
+    public string Peer { get; }
+
+    /// <summary>What happened when the other side has closed, in words; called by the thread that finds out.</summary>
+    public Func<string>? Disconnection { get; init; }
+
+    /// <summary>The descriptor's number; for calls that do not block, by the threads that read and write.</summary>
+    public int Number => _descriptor;
+
+    /// <summary>Why the descriptor is errored; null while it is not. The first reason stays.</summary>
+    public ConnectionLostException? Lost => Volatile.Read(ref _lost);
+
+    /// <summary>Marks the descriptor errored and wakes whoever waits.</summary>
+    public void Fail(ConnectionLoss loss, string message)
+    {
+        ConnectionLostException reason = new(loss, message, Stopwatch.GetTimestamp());
+        lock (_gate)
+        {
+            if (_disposed || _lost is not null)
+            {
+                return;
+            }
+
+            Volatile.Write(ref _lost, reason);
+
+            // The count stays: all threads see it, however late they come to wait.
+            ulong one = 1;
+            _ = write(_wake, &one, sizeof(ulong));
+        }
+    }
+
+    /// <summary>Throws the reason if the descriptor is errored.</summary>
+    public void ThrowIfLost()
+    {
+        if (Lost is { } lost)
+        {
+            throw new ConnectionLostException(lost.Loss, lost.Message, lost.DetectedAt);
+        }
+    }
+
+    /// <summary>Reads what is there, waiting for the first byte.</summary>
+    /// <returns>Bytes; 0 at the end of the bytes; null when nothing came within <paramref name="idle"/>.</returns>
+    /// <exception cref="ConnectionLostException">The descriptor is errored.</exception>
+    public int? Read(Span<byte> buffer, TimeSpan idle)
+    {
+        while (true)
+        {
+            if (Lost is { Loss: ConnectionLoss.Shutdown })
+            {
+                ThrowIfLost();
+            }
+
+            // What arrived before the descriptor was lost still counts.
+            nint count;
+            fixed (byte* first = buffer)
+            {
+                count = (nint)read(_descriptor, first, buffer.Length);
+            }
+
+            if (count >= 0)
+            {
+                return (int)count;
+            }
+
+            int error = errno;
+            if (error == EAGAIN)
+            {
+                if (!Wait(POLLIN, idle))
+                {
+                    return null;
+                }
+            }
+            else if (error != EINTR)
+            {
+                FailWith(error, "read");
+            }
+        }
+    }
+
+    /// <summary>Waits for some of <paramref name="events"/>, or an error, on the descriptor; false when the time is over.</summary>
+    /// <exception cref="ConnectionLostException">The descriptor is errored.</exception>
+    public bool Wait(short events, TimeSpan timeout) => Poll(_descriptor, events, timeout);
+
+    /// <summary>Waits for some of <paramref name="events"/> on another descriptor; false when the time is over.</summary>
+    /// <exception cref="ConnectionLostException">This descriptor is errored.</exception>
+    public bool WaitForOther(int descriptor, short events, TimeSpan timeout) => Poll(descriptor, events, timeout);
+
+    /// <summary>Waits so long.</summary>
+    /// <exception cref="ConnectionLostException">The descriptor is errored.</exception>
+    public void Pause(TimeSpan time) => Poll(-1, 0, time);
+
+    /// <summary>Closes the descriptor, before <see cref="Dispose"/> and so that the other side sees the end. Nobody may read or write any more.</summary>
+    public void Close()
+    {
+        if (!_closed)
+        {
+            _closed = true;
+            _ = fcntl(_descriptor, F_SETFL, _flags);
+            _handle.Dispose();
+        }
+    }
+
+    /// <summary>Frees everything. The threads that read and write must be out of it.</summary>
+    public void Dispose()
+    {
+        Fail(ConnectionLoss.Shutdown, $"the connection with {Peer} is closed");
+        lock (_gate)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            _disposed = true;
+            _ = close(_wake);
+        }
+
+        Close();
+        NativeMemory.Free(_segments);
+    }
+
+    /// <summary>Marks the descriptor errored because the other side has closed, and throws that.</summary>
+    public void FailDisconnected()
+    {
+        Fail(ConnectionLoss.Disconnected, SayDisconnected());
+        ThrowIfLost();
+    }
+
+    private string SayDisconnected() => Disconnection?.Invoke() ?? $"{Peer} disconnected";
+
+    /// <summary>Marks the descriptor errored for a system call's reason, and throws that.</summary>
+    private void FailWith(int error, string call)
+    {
+        (ConnectionLoss loss, string message) = error switch
+        {
+            _ when error == EPIPE || error == ECONNRESET => (ConnectionLoss.Disconnected, SayDisconnected()),
+            _ when error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN =>
+                (ConnectionLoss.Unreachable, $"{Peer} does not answer any more: {ErrorText.Of(error)}"),
+            _ => (ConnectionLoss.TransportError, $"{Peer}: {call}: {ErrorText.Of(error)}"),
+        };
+        Fail(loss, message);
+        ThrowIfLost();
+    }
+
+    /// <param name="descriptor">-1 waits for the time alone.</param>
+    /// <param name="events">What to wait for.</param>
+    /// <param name="timeout">How long; infinite is allowed.</param>
+    private bool Poll(int descriptor, short events, TimeSpan timeout)
+    {
+        pollfd* polled = stackalloc pollfd[2];
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            ThrowIfLost();
+            polled[0] = new pollfd { fd = _wake, events = POLLIN };
+            polled[1] = new pollfd { fd = descriptor, events = events };
+            int ready = poll(polled, 2, Milliseconds(timeout, start));
+            if (ready == 0)
+            {
+                return false;
+            }
+
+            // A reason is there: the next round throws it. EINTR goes round as well.
+            if (ready > 0 && polled[1].revents != 0 && polled[0].revents == 0)
+            {
+                return true;
+            }
+        }
+    }
+
+    private static int Milliseconds(TimeSpan timeout, long start) => timeout == Timeout.InfiniteTimeSpan
+        ? -1
+        : (int)Math.Clamp(Math.Ceiling((timeout - Stopwatch.GetElapsedTime(start)).TotalMilliseconds), 0, int.MaxValue);
+}

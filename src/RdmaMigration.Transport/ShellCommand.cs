@@ -1,0 +1,91 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using System.IO.Pipes;
+using Microsoft.Win32.SafeHandles;
+using static Tmds.Linux.LibC;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>A command that <c>/bin/sh</c> runs at the other end of a pipe.</summary>
+internal sealed class ShellCommand : IDisposable
+{
+    /// <summary>A command closes its end just before it exits; so long its exit code is waited for when the pipe has ended.</summary>
+    private static readonly TimeSpan s_exitAfterClose = TimeSpan.FromMilliseconds(500);
+
+    private readonly Process _process;
+    private readonly CancellationTokenSource _stopWaiting = new();
+
+    private ShellCommand(Process process, ExecUri uri, SafeFileHandle pipe)
+    {
+        _process = process;
+        Descriptor = new PolledDescriptor(pipe, uri.ToString()) { Disconnection = DescribeEnd };
+    }
+
+    /// <summary>Our end of the pipe; the channel owns it.</summary>
+    public PolledDescriptor Descriptor { get; }
+
+    /// <summary>The exit code of a command that has exited; 128 and the signal's number for one that was killed.</summary>
+    public int ExitCode => _process.ExitCode;
+
+    /// <summary>How the command ended, in words.</summary>
+    public string Ending => string.Create(CultureInfo.InvariantCulture, $"{Descriptor.Peer} ended with exit code {ExitCode}");
+
+    /// <summary>Starts the command.</summary>
+    /// <param name="uri">What to run.</param>
+    /// <param name="givesInput">True: the pipe is its standard input; false: its standard output. The other streams are this process's.</param>
+    /// <exception cref="ConnectFailedException">There is no shell, or no process can be made.</exception>
+    public static ShellCommand Start(ExecUri uri, bool givesInput)
+    {
+        ProcessStartInfo start = new("/bin/sh", ["-c", uri.Command]) { RedirectStandardInput = givesInput, RedirectStandardOutput = !givesInput };
+        try
+        {
+            Process process = Process.Start(start)!;
+            return new ShellCommand(process, uri, Take(givesInput ? process.StandardInput.BaseStream : process.StandardOutput.BaseStream));
+        }
+        catch (Win32Exception failed)
+        {
+            throw new ConnectFailedException($"cannot start {uri}: {failed.Message}", failed);
+        }
+    }
+
+    /// <summary>Waits for the command's end; false when the time is over, or after <see cref="StopWaiting"/>.</summary>
+    public bool WaitForExit(TimeSpan timeout)
+    {
+        using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(_stopWaiting.Token);
+        over.CancelAfter(timeout);
+        try
+        {
+            _process.WaitForExitAsync(over.Token).GetAwaiter().GetResult();
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Makes <see cref="WaitForExit"/> return. Any thread.</summary>
+    public void StopWaiting() => _stopWaiting.Cancel();
+
+    /// <summary>Kills the command and what it started, unless it has exited. The descriptor stays open.</summary>
+    public void Dispose()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+        }
+
+        _process.Dispose();
+    }
+
+    /// <summary>The pipe's descriptor, out of the stream's ownership.</summary>
+    private static SafeFileHandle Take(Stream stream)
+    {
+        using PipeStream pipe = (PipeStream)stream;
+        int own = fcntl(pipe.SafePipeHandle.DangerousGetHandle().ToInt32(), F_DUPFD_CLOEXEC, 0);
+        return own >= 0 ? new SafeFileHandle(own, ownsHandle: true) : throw new ConnectFailedException($"no descriptor is left for a command's pipe: {ErrorText.Of(errno)}");
+    }
+
+    private string DescribeEnd() => WaitForExit(s_exitAfterClose) ? Ending : $"{Descriptor.Peer} closed the pipe and runs on";
+}

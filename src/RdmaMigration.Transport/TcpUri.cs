@@ -1,0 +1,21 @@
+namespace RdmaMigration.Transport;
+
+/// <summary>A migration address of the form <c>tcp:HOST:PORT</c>. An IPv6 address stands in brackets; an empty host means every address, of both families.</summary>
+/// <param name="Host">A host name or address, without brackets; empty for every address.</param>
+/// <param name="Port">1 to 65535 (a listener at 0 gets a free port).</param>
+public sealed record TcpUri(string Host, int Port) : HostUri(Host, Port)
+{
+    internal const string SchemeName = "tcp";
+    internal const string Form = "tcp:HOST:PORT";
+
+    /// <inheritdoc/>
+    public override string Scheme => SchemeName;
+
+    /// <summary>Reads <c>tcp:HOST:PORT</c>.</summary>
+    /// <exception cref="FormatException">The text has another form; the message names the part and what is expected.</exception>
+    public static new TcpUri Parse(string text)
+    {
+        (string host, int port) = ParseHostAndPort(text, SchemeName, Form);
+        return new TcpUri(host, port);
+    }
+}
