@@ -203,7 +203,7 @@ internal sealed class ReceiveCommand : Command
             : SharedOptions.Refuse<IPNetwork>(result, $"--allow: '{text}' is not a network: an address and a prefix length, such as 10.0.0.0/24");
     }
 
-    private static RdmaUri ParseUri(ArgumentResult result)
+    private static RdmaUri? ParseUri(ArgumentResult result)
     {
         try
         {

@@ -1,0 +1,260 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using Tmds.Linux;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>Outgoing channels over real sockets, pipes, files and commands.</summary>
+public sealed class OutgoingChannelTests
+{
+    private const int Megabyte = 1 << 20;
+
+    public static TheoryData<string> Live => OutgoingPair.Live;
+
+    public static TheoryData<string> Sockets => OutgoingPair.Sockets;
+
+    [Theory]
+    [MemberData(nameof(Live))]
+    public async Task EveryByteOfManySegmentsArrivesInOrderAndThenTheEnd(string kind)
+    {
+        using OutgoingPair pair = new(kind);
+        byte[] sent = RandomNumberGenerator.GetBytes(24 * Megabyte);
+        Task<byte[]> received = Task.Run(() => ReadToEnd(pair.Destination));
+
+        Gather(pair.Channel, sent);
+        pair.Channel.Finish();
+
+        Assert.Equal(sent, await received);
+        Assert.Equal(sent.Length, pair.Channel.SentBytes);
+    }
+
+    [Theory]
+    [MemberData(nameof(Live))]
+    public void ABlockedWriterReturnsWithin100MillisecondsOfAShutdown(string kind) => AssertSoon(() =>
+    {
+        using OutgoingPair pair = new(kind);
+        FailingCall writer = new(() => pair.Channel.Write(new byte[64 * Megabyte]));
+        AwaitStandstill(() => pair.Channel.SentBytes);
+        long start = Stopwatch.GetTimestamp();
+        pair.Channel.Shutdown("enough");
+        return AssertLost(writer.Ended(start), ConnectionLoss.Shutdown, "enough");
+    });
+
+    [Theory]
+    [MemberData(nameof(Sockets))]
+    public void ABlockedReaderOfTheWayBackReturnsWithin100MillisecondsOfAShutdown(string kind) => AssertSoon(() =>
+    {
+        using OutgoingPair pair = new(kind);
+        byte[] buffer = new byte[16];
+        pair.Destination.Write([1, 2, 3]);
+        using ManualResetEventSlim first = new();
+        FailingCall reader = new(() =>
+        {
+            while (pair.Channel.ReturnPath!.Read(buffer) > 0)
+            {
+                first.Set();
+            }
+        });
+        first.Wait(TestContext.Current.CancellationToken);
+        long start = Stopwatch.GetTimestamp();
+        pair.Channel.Shutdown("enough");
+        return AssertLost(reader.Ended(start), ConnectionLoss.Shutdown, "enough");
+    });
+
+    [Theory]
+    [InlineData("tcp4")]
+    [InlineData("tcp6")]
+    [InlineData("unix")]
+    [InlineData("fd-socket")]
+    [InlineData("fd-pipe")]
+    public void ADestinationThatClosesEndsABlockedWriter(string kind)
+    {
+        using OutgoingPair pair = new(kind);
+        FailingCall writer = new(() => pair.Channel.Write(new byte[64 * Megabyte]));
+        AwaitStandstill(() => pair.Channel.SentBytes);
+        pair.Destination.Dispose();
+        AssertLost(writer.Ended(0), ConnectionLoss.Disconnected, "disconnected");
+        Assert.Throws<ConnectionLostException>(() => pair.Channel.Write([1]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Sockets))]
+    public async Task TheWayBackOutlivesFinishAndEndsWithTheDestinationsClose(string kind)
+    {
+        using OutgoingPair pair = new(kind);
+        pair.Channel.Write("all"u8);
+        pair.Channel.Finish();
+        Assert.Equal("all"u8, ReadToEnd(pair.Destination));
+
+        pair.Destination.Write("ok"u8);
+        byte[] buffer = new byte[16];
+        Assert.Equal(2, pair.Channel.ReturnPath!.Read(buffer));
+        Assert.Equal("ok"u8, buffer.AsSpan(0, 2));
+
+        Assert.False(pair.Channel.WaitForClose(TimeSpan.FromMilliseconds(1)));
+        Task<bool> closed = Task.Run(() => pair.Channel.WaitForClose(Timeout.InfiniteTimeSpan));
+        pair.Destination.Write("forgotten"u8);
+        pair.Destination.Dispose();
+        Assert.True(await closed);
+        Assert.Equal(0, pair.Channel.ReturnPath.Read(buffer));
+    }
+
+    [Fact]
+    public void APipeHasNoWayBackAndNoProofOfItsEnd()
+    {
+        using OutgoingPair pair = new("fd-pipe");
+        Assert.Null(pair.Channel.ReturnPath);
+        Assert.False(pair.Channel.FinishConfirms);
+        pair.Channel.Finish();
+        Assert.False(pair.Channel.WaitForClose(Timeout.InfiniteTimeSpan));
+    }
+
+    [Fact]
+    public void WhatACommandExitsWithDecidesFinish()
+    {
+        using (OutgoingChannel good = OutgoingPair.Open(new ExecUri("cat > /dev/null")))
+        {
+            good.Write(new byte[Megabyte]);
+            good.Finish();
+            Assert.True(good.FinishConfirms && good.WaitForClose(TimeSpan.Zero));
+        }
+
+        using OutgoingChannel bad = OutgoingPair.Open(new ExecUri("cat > /dev/null; exit 7"));
+        bad.Write(new byte[Megabyte]);
+        Assert.Contains("exit code 7", Assert.Throws<ConnectionLostException>(bad.Finish).Message, StringComparison.Ordinal);
+        Assert.Equal(ConnectionLoss.PeerError, bad.Lost!.Loss);
+    }
+
+    [Fact]
+    public void AWriteToACommandThatHasExitedSaysItsExitCode()
+    {
+        using OutgoingChannel channel = OutgoingPair.Open(new ExecUri("exit 127"));
+        var lost = Assert.Throws<ConnectionLostException>(() => channel.Write(new byte[64 * Megabyte]));
+        Assert.Contains("exit code 127", lost.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ShutdownEndsTheWaitForACommandThatDoesNotExitAndDisposeKillsIt() => AssertSoon(() =>
+    {
+        string note = Path.GetTempFileName();
+        TimeSpan after;
+        using (OutgoingChannel channel = OutgoingPair.Open(new ExecUri($"cat > /dev/null; echo $$ > '{note}'; sleep 1000")))
+        {
+            FailingCall finish = new(channel.Finish);
+            Assert.True(SpinWait.SpinUntil(() => File.ReadAllText(note).EndsWith('\n'), TimeSpan.FromSeconds(20)));
+            long start = Stopwatch.GetTimestamp();
+            channel.Shutdown("enough");
+            after = AssertLost(finish.Ended(start), ConnectionLoss.Shutdown, "enough");
+        }
+
+        string process = "/proc/" + File.ReadAllText(note).Trim();
+        Assert.True(SpinWait.SpinUntil(() => !Directory.Exists(process), TimeSpan.FromSeconds(20)), "the command runs on");
+        File.Delete(note);
+        return after;
+    });
+
+    [Fact]
+    public void ALimitHoldsTheRate()
+    {
+        const int rate = 8 * Megabyte;
+        const int bytes = 4 * Megabyte;
+        using OutgoingPair pair = new("unix");
+        pair.Channel.Limit = new BandwidthLimit(rate);
+        Task<byte[]> received = Task.Run(() => ReadToEnd(pair.Destination));
+        long start = Stopwatch.GetTimestamp();
+        Gather(pair.Channel, new byte[bytes]);
+        TimeSpan took = Stopwatch.GetElapsedTime(start);
+
+        // A tenth of a second may be caught up, and the last portion is paid for afterwards.
+        double least = ((double)(bytes - pair.Channel.Limit.Portion(int.MaxValue)) / rate) - 0.1;
+        Assert.InRange(took.TotalSeconds, least, 10);
+    }
+
+    [Fact]
+    public void AWriterThatPausesForALimitReturnsWithin100MillisecondsOfAShutdown() => AssertSoon(() =>
+    {
+        using OutgoingPair pair = new("unix");
+        pair.Channel.Limit = new BandwidthLimit(1024);
+        FailingCall writer = new(() => pair.Channel.Write(new byte[Megabyte]));
+        AwaitStandstill(() => pair.Channel.SentBytes);
+        long start = Stopwatch.GetTimestamp();
+        pair.Channel.Shutdown("enough");
+        return AssertLost(writer.Ended(start), ConnectionLoss.Shutdown, "enough");
+    });
+
+    [Fact]
+    public void AWriteAllocatesNothing()
+    {
+        using OutgoingChannel channel = OutgoingPair.Open(new ExecUri("cat > /dev/null"));
+        channel.Limit = new BandwidthLimit(long.MaxValue / 4);
+        byte[] bytes = new byte[Megabyte];
+        Gather(channel, bytes);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 16; i++)
+        {
+            channel.Write(bytes);
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    private static unsafe void Gather(OutgoingChannel channel, byte[] bytes)
+    {
+        // Odd lengths, so that writes end amid segments.
+        Span<iovec> segments = stackalloc iovec[1024];
+        fixed (byte* first = bytes)
+        {
+            int at = 0;
+            while (at < bytes.Length)
+            {
+                int count = 0;
+                for (; count < segments.Length && at < bytes.Length; count++)
+                {
+                    int length = Math.Min(count % 3 == 0 ? 9 : 4096 + (count * 7), bytes.Length - at);
+                    segments[count] = new iovec { iov_base = first + at, iov_len = length };
+                    at += length;
+                }
+
+                channel.WriteGather(segments[..count]);
+            }
+        }
+    }
+
+    private static byte[] ReadToEnd(Stream stream)
+    {
+        using MemoryStream all = new();
+        stream.CopyTo(all);
+        return all.ToArray();
+    }
+
+    private static TimeSpan AssertLost((Exception? Failure, TimeSpan After) ended, ConnectionLoss loss, string message)
+    {
+        ConnectionLostException lost = Assert.IsType<ConnectionLostException>(ended.Failure);
+        Assert.Equal(loss, lost.Loss);
+        Assert.Contains(message, lost.Message, StringComparison.Ordinal);
+        return ended.After;
+    }
+
+    /// <summary>The median of five, so that one late wake-up of a busy machine decides nothing.</summary>
+    private static void AssertSoon(Func<TimeSpan> measure)
+    {
+        TimeSpan[] times = [.. Enumerable.Range(0, 5).Select(_ => measure()).Order()];
+        Assert.True(times[2] < TimeSpan.FromMilliseconds(100), $"took {times[2].TotalMilliseconds:0.#} ms");
+    }
+
+    private static void AwaitStandstill(Func<long> count)
+    {
+        long last = -1;
+        long since = Stopwatch.GetTimestamp();
+        Assert.True(SpinWait.SpinUntil(() =>
+        {
+            long now = count();
+            if (now != last)
+            {
+                (last, since) = (now, Stopwatch.GetTimestamp());
+            }
+
+            return last > 0 && Stopwatch.GetElapsedTime(since).TotalMilliseconds > 30;
+        }, TimeSpan.FromSeconds(20)));
+    }
+}

@@ -1,0 +1,118 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>What a channel opens, and what it says when it cannot.</summary>
+public sealed class OutgoingTargetTests : IDisposable
+{
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    [Fact]
+    public void AMissingFileIsCreatedForItsOwnerAlone()
+    {
+        string path = NewPath("new");
+        Send(new FileUri(path), "stream"u8);
+        Assert.Equal("stream"u8, File.ReadAllBytes(path));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path));
+    }
+
+    [Fact]
+    public void OfAFileThatExistsOnlyWhatIsBeforeTheOffsetStays()
+    {
+        string path = NewPath("old");
+        File.WriteAllBytes(path, "0123456789abcdef"u8);
+        Send(new FileUri(path, 10), "new"u8);
+        Assert.Equal("0123456789new"u8, File.ReadAllBytes(path));
+        Send(new FileUri(path), "x"u8);
+        Assert.Equal("x"u8, File.ReadAllBytes(path));
+        Send(new FileUri(path, 4), "y"u8);
+        Assert.Equal("x\0\0\0y"u8, File.ReadAllBytes(path));
+    }
+
+    [Fact]
+    public void AFileConfirmsByFinish()
+    {
+        using OutgoingChannel channel = OutgoingPair.Open(new FileUri(NewPath("file")));
+        channel.Write([1]);
+        channel.Finish();
+        Assert.True(channel.FinishConfirms && channel.WaitForClose(TimeSpan.Zero));
+        Assert.Null(channel.ReturnPath);
+    }
+
+    [Fact]
+    public void AFullDiskIsAnErrorInWords()
+    {
+        using OutgoingChannel channel = OutgoingPair.Open(new FileUri("/dev/full"));
+        var lost = Assert.Throws<ConnectionLostException>(() => channel.Write([1]));
+        Assert.Contains("No space left", lost.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("tcp::4444", "no host")]
+    [InlineData("tcp:127.0.0.1:0", "no port")]
+    [InlineData("tcp:no-such-host.invalid:4444", "does not resolve")]
+    [InlineData("unix:/nonexistent/socket", "no socket '/nonexistent/socket'")]
+    [InlineData("file:/nonexistent/file", "directory")]
+    [InlineData("file:/", "Is a directory")]
+    [InlineData("fd:987", "no descriptor 987")]
+    public void WhatCannotBeOpenedSaysWhatToDo(string uri, string expected) => AssertRefused(MigrationUri.Parse(uri), expected);
+
+    [Fact]
+    public void APortWithoutListenerSaysToStartTheDestinationFirst()
+    {
+        using Socket bound = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        bound.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        AssertRefused(new TcpUri("127.0.0.1", ((IPEndPoint)bound.LocalEndPoint!).Port), "start the destination first");
+    }
+
+    [Fact]
+    public void AUnixSocketThatNobodyListensAtAnyMoreSaysSo()
+    {
+        string path = NewPath("stale");
+        using Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(path));
+        AssertRefused(new UnixUri(path), "nobody listens");
+    }
+
+    [Fact]
+    public void ADescriptorOfTheOtherDirectionIsRefused()
+    {
+        (int ours, int theirs) = OutgoingPair.NewPipe();
+        AssertRefused(new DescriptorUri(theirs), "not open for writing");
+        OutgoingPair.Open(new DescriptorUri(ours)).Dispose();
+        Assert.Equal(0, Tmds.Linux.LibC.close(theirs));
+    }
+
+    [Fact]
+    public async Task ACancelEndsTheWaitForAConnection()
+    {
+        string path = NewPath("full");
+        using Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(path));
+        listener.Listen(0);
+        using OutgoingChannel inBacklog = OutgoingPair.Open(new UnixUri(path));
+        using CancellationTokenSource cancel = new();
+        Task connecting = Task.Run(() => OutgoingPair.Open(new UnixUri(path), cancel.Token).Dispose());
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting);
+
+        var refused = Assert.Throws<ConnectFailedException>(() => DescriptorOutgoingChannel.Open(
+            new UnixUri(path), new DescriptorChannelOptions { ConnectTimeout = TimeSpan.FromMilliseconds(50) }, CancellationToken.None));
+        Assert.Contains("backlog", refused.Message, StringComparison.Ordinal);
+    }
+
+    private static void AssertRefused(MigrationUri uri, string expected) =>
+        Assert.Contains(expected, Assert.Throws<ConnectFailedException>(() => OutgoingPair.Open(uri)).Message, StringComparison.Ordinal);
+
+    private static void Send(MigrationUri uri, ReadOnlySpan<byte> bytes)
+    {
+        using OutgoingChannel channel = OutgoingPair.Open(uri);
+        channel.Write(bytes);
+        channel.Finish();
+    }
+
+    private string NewPath(string name) => Path.Combine(_directory.FullName, name);
+}
