@@ -33,7 +33,7 @@ internal static class RdmaConnector
         }
 
         ConnectFailedException? first = null;
-        foreach (IPEndPoint address in uri.Resolve())
+        foreach (IPEndPoint address in uri.Resolve(cancel))
         {
             try
             {
