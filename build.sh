@@ -17,7 +17,9 @@ usage: ./build.sh build                        everything, and the program: .art
        ./build.sh demo                         a real QEMU's machine arrives over RDMA in a file; a second QEMU starts from it
        ./build.sh test [SUITE]... [-- OPTION]  all tests, or those of the named suites (Verbs, Interop, ...);
                                                options go to each test program: -- -class '*RPing*'
-       ./build.sh bench [OPTION]...            times against QEMU's own destination
+       ./build.sh bench [COMMAND [OPTION]...]  figures beside a real QEMU and perftest; without a command a short matrix with plots
+                                               (5 minutes), into .artifacts/bench; bench --help lists the commands
+       ./build.sh bench --micro [OPTION]...    BenchmarkDotNet: zero scan and page path; needs no RDMA
        ./build.sh clean                        removes what was built
        ./build.sh help                         this text
 
@@ -37,6 +39,7 @@ packages=(
   ibverbs-utils rdmacm-utils perftest            # peers of the tests: ibv_devices, rping, ib_write_bw
   qemu-system-x86                                # peer of the tests, and what the guest runs in
   busybox-static kmod cpio                       # the guest's initramfs
+  fonts-dejavu-core                              # plots
 )
 
 install_packages() {
@@ -102,9 +105,24 @@ demo() {
   in_guest -- docker/softroce/demo "$@"
 }
 
+bench_program=.artifacts/bin/RdmaMigration.Bench/release/rdmamig-bench
+
 bench() {
-  build
-  in_guest -- "$(program_of RdmaMigration.Interop.Bench)" "$@"
+  prepare
+  if [[ ${1:-} == --micro ]]; then
+    shift
+    compile tests/RdmaMigration.Benchmarks
+    "$(program_of RdmaMigration.Benchmarks)" --artifacts .artifacts/bench/micro "${@:---filter=*}"
+    return
+  fi
+  compile tests/RdmaMigration.Bench
+  publish
+  (($#)) || set -- matrix --sizes 32,96 --zero 0,90 --repeats 1
+  # Plots are drawn where their font is: the guest has the host's files. Help and plots need no guest.
+  case " $* " in
+    *' --help '* | *' -h '* | ' plot '*) "$bench_program" "$@" ;;
+    *) in_guest -- "$bench_program" "$@" ;;
+  esac
 }
 
 program_of() { echo ".artifacts/bin/$1/release/$1"; }

@@ -44,6 +44,23 @@ internal static class GuestMemory
         }
     }
 
+    /// <summary>Writes <paramref name="mebibytes"/> MiB: random where <paramref name="isData"/> says so of a MiB's number, else a hole.</summary>
+    public static void Fill(string path, int mebibytes, ulong seed, Func<int, bool> isData)
+    {
+        using SafeFileHandle file = File.OpenHandle(path, FileMode.Create, FileAccess.Write);
+        RandomAccess.SetLength(file, (long)mebibytes << 20);
+        byte[] random = new byte[Step];
+        ulong state = seed;
+        for (int i = 0; i < mebibytes; i++)
+        {
+            if (isData(i))
+            {
+                FillRandom(random, ref state);
+                RandomAccess.Write(file, random, (long)i << 20);
+            }
+        }
+    }
+
     /// <summary>The offset of the first byte that differs, or -1. Files of different lengths differ where the shorter one ends.</summary>
     public static long FirstDifference(string left, string right)
     {

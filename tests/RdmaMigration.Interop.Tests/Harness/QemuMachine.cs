@@ -178,7 +178,7 @@ internal sealed class QemuMachine : IAsyncDisposable
 
 /// <summary>What query-migrate said at the end, on the sending side.</summary>
 internal sealed record MigrationOutcome(
-    string Status, TimeSpan TotalTime, TimeSpan Downtime, long RamTransferred, long RamTotal, int DirtySyncs, double MegabitsPerSecond, string? Error)
+    string Status, TimeSpan TotalTime, TimeSpan SetupTime, TimeSpan Downtime, long RamTransferred, long RamTotal, int DirtySyncs, double MegabitsPerSecond, string? Error)
 {
     public static MigrationOutcome Parse(JsonElement query)
     {
@@ -186,6 +186,7 @@ internal sealed record MigrationOutcome(
         return new MigrationOutcome(
             query.GetProperty("status").GetString()!,
             TimeSpan.FromMilliseconds(Number(query, "total-time")),
+            TimeSpan.FromMilliseconds(Number(query, "setup-time")),
             TimeSpan.FromMilliseconds(Number(query, "downtime")),
             (long)Number(ram, "transferred"),
             (long)Number(ram, "total"),

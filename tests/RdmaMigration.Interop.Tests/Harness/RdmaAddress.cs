@@ -10,13 +10,14 @@ internal static class RdmaAddress
     /// <summary>A max-bandwidth that no device reaches, in bytes a second.</summary>
     public const long Unlimited = 100L << 30;
 
+    private static readonly Lazy<IPAddress> s_host = new(Find);
     private static int s_port = 4444;
 
     /// <summary>
     /// RDMAMIG_TEST_ADDRESS, else the IPv4 address of the network interface under the first RDMA device.
     /// </summary>
     /// <exception cref="InvalidOperationException">This host has no RDMA device.</exception>
-    public static IPAddress Host { get; } = Find();
+    public static IPAddress Host => s_host.Value;
 
     public static string NextUri() => Uri(NextPort());
 

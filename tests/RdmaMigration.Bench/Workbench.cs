@@ -1,22 +1,33 @@
+using System.Globalization;
 using RdmaMigration.Interop.Harness;
 
-namespace RdmaMigration.Interop.Bench;
+namespace RdmaMigration.Bench;
 
 /// <summary>A folder with the RAM of one machine, and that machine started as often as a measurement needs it.</summary>
 internal sealed class Workbench : IDisposable
 {
+    private const ulong Seed = 20261122;
     private readonly WorkDirectory _work = new();
     private readonly QemuOptions _source;
 
     public Workbench(string machineType, int mebibytes, bool halfZero)
-    {
+        : this(machineType, mebibytes) => GuestMemory.Fill(SourceMemory, mebibytes, Seed, halfZero);
+
+    public Workbench(string machineType, Workload workload)
+        : this(machineType, workload.Mebibytes) => GuestMemory.Fill(SourceMemory, workload.Mebibytes, Seed, workload.IsData);
+
+    private Workbench(string machineType, int mebibytes) =>
         _source = new QemuOptions("source", machineType, mebibytes) { MemoryFile = _work.File("source.ram") };
-        GuestMemory.Fill(_source.MemoryFile, mebibytes, seed: 20261122, halfZero);
-    }
+
+    public int Mebibytes => _source.RamMebibytes;
 
     public string SourceMemory => _source.MemoryFile;
 
+    /// <summary>Where a receiver puts its one capture.</summary>
     public string CapturePath => _work.File("captured");
+
+    /// <summary>The machine as a file to send; made by <see cref="SaveAsync"/>.</summary>
+    public string SavedMachine => _work.File("saved");
 
     public string RestoredMemory => _work.File("restored.ram");
 
@@ -36,6 +47,17 @@ internal sealed class Workbench : IDisposable
     /// <summary>A QEMU that started from the capture.</summary>
     public Task<QemuMachine> RestoreAsync() =>
         QemuMachine.RestoreAsync(_source with { Name = "restored", MemoryFile = RestoredMemory }, CapturePath);
+
+    /// <summary>QEMU saves the machine to <see cref="SavedMachine"/>.</summary>
+    public async Task SaveAsync()
+    {
+        await using QemuMachine source = await StartSourceAsync(pinAll: false);
+        MigrationOutcome outcome = await source.MigrateAsync(string.Create(CultureInfo.InvariantCulture, $"exec:cat > '{SavedMachine}'"));
+        if (outcome.Status != "completed")
+        {
+            throw new InvalidOperationException($"QEMU could not save the machine: {outcome}");
+        }
+    }
 
     public void Dispose() => _work.Dispose();
 }

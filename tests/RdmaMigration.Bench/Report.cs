@@ -1,14 +1,27 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Spectre.Console;
 
-namespace RdmaMigration.Interop.Bench;
+namespace RdmaMigration.Bench;
 
 /// <summary>How figures reach people and programs: a plain table, and a JSON file of the same.</summary>
 internal static class Report
 {
-    private static readonly JsonSerializerOptions Layout = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.KebabCaseLower };
+    /// <summary>The form of every JSON file that this program writes and reads.</summary>
+    public static JsonSerializerOptions Layout { get; } = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.KebabCaseLower,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
+    };
 
     public static void Say(string line) => Console.WriteLine(line);
+
+    /// <summary>A number is written the same way everywhere.</summary>
+    public static string Text(FormattableString text) => FormattableString.Invariant(text);
+
+    /// <summary>A migration in a few words.</summary>
+    public static string Short(Passage passage) => Text($"{passage.TotalMilliseconds:0} ms, {passage.Rate:0.0} MiB/s");
 
     public static void Table(string title, string[] columns, IEnumerable<string[]> rows)
     {

@@ -1,6 +1,6 @@
 using RdmaMigration.Interop.Harness;
 
-namespace RdmaMigration.Interop.Bench;
+namespace RdmaMigration.Bench;
 
 /// <summary>kill -9 of the source, QEMU and rdmamig in turn, at the same random moments.</summary>
 internal static class KillTimes

@@ -1,6 +1,6 @@
 using System.CommandLine;
-using RdmaMigration.Interop.Bench;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Bench;
+using RdmaMigration.Bench.Matrix;
 
 var pairs = new Option<int>("--pairs") { Description = "how often each is measured, interleaved", DefaultValueFactory = _ => 5 };
 var killPairs = new Option<int>("--pairs") { Description = "how often each is measured, interleaved", DefaultValueFactory = _ => 20 };
@@ -27,23 +27,13 @@ demo.SetAction((parsed, _) => Demo.RunAsync(parsed.GetValue(demoSize), parsed.Ge
 
 var root = new RootCommand("Figures of rdmamig beside a real QEMU. Runs where there is an RDMA device: docker/softroce/softroce run.")
 {
-    totalTime, killToError, footprint, demo,
+    MatrixCommand.Create(), MatrixCommand.CreatePlot(), totalTime, killToError, footprint, demo,
 };
-root.SetAction(async (_, _) =>
-{
-    // All figures, with the defaults of each command.
-    string folder = Directory.CreateDirectory(Path.Combine(Executables.RepositoryRoot, ".artifacts", "bench")).FullName;
-    FileInfo Figures(string name) => new(Path.Combine(folder, name + ".json"));
-    await Footprint.RunAsync(512, Figures("footprint"));
-    await KillTimes.RunAsync(20, Figures("kill-to-error"));
-    return await TotalTime.RunAsync(5, 512, "pc", Figures("total-time"));
-});
-
 try
 {
     return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
-catch (Exception e) when (e is IOException or InvalidOperationException or TimeoutException)
+catch (Exception e) when (e is IOException or InvalidDataException or InvalidOperationException or TimeoutException)
 {
     Console.Error.WriteLine(e.Message);
     return 1;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using RdmaMigration.Interop.Harness;
 
-namespace RdmaMigration.Interop.Bench;
+namespace RdmaMigration.Bench;
 
 /// <summary>What rdmamig costs: bytes on disk, time to say --help, memory beyond the guest's.</summary>
 internal static class Footprint

@@ -1,6 +1,6 @@
 using RdmaMigration.Interop.Harness;
 
-namespace RdmaMigration.Interop.Bench;
+namespace RdmaMigration.Bench;
 
 /// <summary>The whole way once for each mode, and a table of what happened.</summary>
 internal static class Demo

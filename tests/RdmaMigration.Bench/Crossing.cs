@@ -1,0 +1,33 @@
+using RdmaMigration.Interop.Harness;
+
+namespace RdmaMigration.Bench;
+
+/// <summary>Moves the machine of a workbench once from one program to another, and measures both.</summary>
+internal static class Crossing
+{
+    /// <param name="bench">The machine; saved already if rdmamig sends it.</param>
+    /// <param name="workload">What that machine's RAM is.</param>
+    /// <param name="route">Who sends to whom.</param>
+    /// <param name="mode">How.</param>
+    /// <param name="compare">Whether to compare the RAM that arrived in a QEMU, byte for byte: a fast wrong copy is no result.</param>
+    /// <exception cref="InvalidOperationException">The migration failed, or what arrived is not what was sent.</exception>
+    public static async Task<Passage> RunAsync(Workbench bench, Workload workload, Route route, Mode mode, bool compare = false)
+    {
+        string uri = mode == Mode.Tcp ? $"tcp:127.0.0.1:{RdmaAddress.NextPort()}" : RdmaAddress.NextUri();
+        await using Destination destination = route.To == Peer.Qemu
+            ? await QemuDestination.ListenAsync(bench, uri)
+            : await RdmamigDestination.ListenAsync(uri);
+        ProcessorTime before = ProcessorTime.OfProcess(destination.Pid);
+        Sent sent = route.From == Peer.Qemu
+            ? await Source.SendFromQemuAsync(bench, uri, mode == Mode.PinAll)
+            : await Source.SendFromRdmamigAsync(bench, uri, mode == Mode.PinAll);
+        await destination.ArrivedAsync();
+        ProcessorTime receiver = ProcessorTime.OfProcess(destination.Pid) - before;
+        if (compare && destination is QemuDestination && GuestMemory.FirstDifference(bench.SourceMemory, bench.RestoredMemory) is >= 0 and long at)
+        {
+            throw new InvalidOperationException($"{route}, {Words.Of(mode)}: the RAM that arrived differs at offset 0x{at:x}");
+        }
+
+        return new Passage(route, mode, workload, sent.TotalMilliseconds, sent.SetupMilliseconds, sent.Cpu, receiver);
+    }
+}

@@ -1,0 +1,86 @@
+using RdmaMigration.Interop.Harness;
+
+namespace RdmaMigration.Bench;
+
+/// <summary>A program that waits for the machine. Disposing ends it and removes what arrived.</summary>
+internal abstract class Destination : IAsyncDisposable
+{
+    public abstract int Pid { get; }
+
+    /// <summary>Returns when it says that the migration completed.</summary>
+    /// <exception cref="InvalidOperationException">It says that it failed.</exception>
+    public abstract Task ArrivedAsync();
+
+    public abstract ValueTask DisposeAsync();
+}
+
+/// <summary>qemu -incoming URI.</summary>
+internal sealed class QemuDestination : Destination
+{
+    private readonly QemuMachine _machine;
+
+    private QemuDestination(QemuMachine machine) => _machine = machine;
+
+    public override int Pid => _machine.Process.Id;
+
+    public static async Task<QemuDestination> ListenAsync(Workbench bench, string uri) => new(await bench.StartDestinationAsync(uri));
+
+    public override async Task ArrivedAsync()
+    {
+        QmpEvent end = await _machine.MigrationEndAsync(0);
+        if (end.Status != "completed")
+        {
+            throw new InvalidOperationException($"the destination QEMU says {end}\n{_machine.Process.Errors}");
+        }
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await _machine.DisposeAsync();
+        File.Delete(_machine.Options.MemoryFile);
+    }
+}
+
+/// <summary>rdmamig receive URI --to DIR/, which goes on serving, so that its CPU time can still be read.</summary>
+internal sealed class RdmamigDestination : Destination
+{
+    private readonly RdmamigProcess _receiver;
+    private readonly WorkDirectory _captures;
+
+    private RdmamigDestination(RdmamigProcess receiver, WorkDirectory captures)
+    {
+        _receiver = receiver;
+        _captures = captures;
+    }
+
+    public override int Pid => _receiver.Process.Id;
+
+    public static async Task<RdmamigDestination> ListenAsync(string uri, params string[] options)
+    {
+        var captures = new WorkDirectory();
+        try
+        {
+            return new RdmamigDestination(await RdmamigProcess.ListenAsync(uri, captures.FullName + "/", options), captures);
+        }
+        catch
+        {
+            captures.Dispose();
+            throw;
+        }
+    }
+
+    public override async Task ArrivedAsync()
+    {
+        ReceiveResult result = await _receiver.ResultAsync();
+        if (!result.Completed)
+        {
+            throw new InvalidOperationException($"rdmamig receive says {result}\n{_receiver.Process.Errors}");
+        }
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await _receiver.DisposeAsync();
+        _captures.Dispose();
+    }
+}
