@@ -7,7 +7,7 @@ namespace RdmaMigration.Engine;
 /// The stream's reader over the channel. A source without a return path ends by disconnecting, and so does one that is killed: the stream knows which,
 /// so a disconnect is the end of the bytes here and <see cref="Disconnected"/> keeps the reason.
 /// </summary>
-internal sealed class ChannelSource(RdmaIncomingChannel channel) : IStreamSource
+internal sealed class ChannelSource(IncomingChannel channel) : IStreamSource
 {
     /// <summary>
     /// How long a source may be silent at a place where the stream looks complete. It applies to machine types that suppress the vmdescription, where a
@@ -18,6 +18,9 @@ internal sealed class ChannelSource(RdmaIncomingChannel channel) : IStreamSource
     /// <summary>Whether the bytes so far look complete; the stream's reader knows.</summary>
     public Func<bool> IsAtPossibleEnd { get; set; } = () => false;
 
+    /// <summary>Called with the number of bytes of each read, on the reading thread.</summary>
+    public Action<int>? Received { get; init; }
+
     /// <summary>The disconnect that ended the bytes, or null.</summary>
     public ConnectionLostException? Disconnected { get; private set; }
 
@@ -25,7 +28,9 @@ internal sealed class ChannelSource(RdmaIncomingChannel channel) : IStreamSource
     {
         try
         {
-            return channel.Read(buffer, IsAtPossibleEnd() ? s_silenceAtEnd : Timeout.InfiniteTimeSpan);
+            int count = channel.Read(buffer, IsAtPossibleEnd() ? s_silenceAtEnd : Timeout.InfiniteTimeSpan);
+            Received?.Invoke(count);
+            return count;
         }
         catch (ConnectionLostException lost) when (lost.Loss is ConnectionLoss.Disconnected)
         {

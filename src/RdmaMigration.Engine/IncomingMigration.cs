@@ -12,21 +12,24 @@ public sealed class IncomingMigration : Migration
 {
     private readonly IncomingOptions _options;
     private readonly CompletionWaiter _waiter = new();
-    private RdmaListener? _listener;
+    private ChannelListener? _listener;
 
     /// <summary>Prepares; <see cref="Start"/> listens.</summary>
     public IncomingMigration(MainLoop loop, IncomingOptions options, ILogger<IncomingMigration> log)
         : base(loop, log) => _options = options;
 
-    /// <summary>Where it listens, once started.</summary>
+    /// <summary>Where it listens, once started, with the port that was chosen when 0 was asked.</summary>
+    public MigrationUri? Uri => _listener?.Uri;
+
+    /// <summary>Where it listens, once started; null when that is not on a network.</summary>
     public IPEndPoint? LocalEndPoint => _listener?.LocalEndPoint;
 
     private protected override string QuitReason => "the destination quits";
 
-    /// <summary>Listens. Main thread, before or while the loop runs.</summary>
-    /// <exception cref="ConnectFailedException">It cannot listen there.</exception>
+    /// <summary>Listens, or opens what is read once: then the main loop ends after that one migration. Main thread, before or while the loop runs.</summary>
+    /// <exception cref="ConnectFailedException">It cannot listen there, or open that.</exception>
     public void Start() =>
-        _listener = new RdmaListener(_waiter, _options.Uri, _options.Listener, channel => Loop.Schedule(() => Begin(channel)), Log);
+        _listener = ChannelListener.Open(_waiter, _options.Uri, _options.Listener, channel => Loop.Schedule(() => Begin(channel)), Log);
 
     /// <summary>Stops listening and ends the completion waiter. After the main loop has ended.</summary>
     public override void Dispose()
@@ -38,13 +41,13 @@ public sealed class IncomingMigration : Migration
     private protected override void OnEnded(MigrationInfo info)
     {
         EngineLog.Ended(Log, info.Status is MigrationStatus.Completed ? 0 : -1, "none");
-        if (_options.Once)
+        if (_options.Once || _listener is { IsSingle: true })
         {
             QuitCode ??= info.Status is MigrationStatus.Completed ? 0 : 1;
         }
     }
 
-    private void Begin(RdmaIncomingChannel channel)
+    private void Begin(IncomingChannel channel)
     {
         if (QuitCode is not null)
         {
@@ -52,7 +55,7 @@ public sealed class IncomingMigration : Migration
             return;
         }
 
-        EngineLog.Connected(Log, channel.Peer, channel.DeviceName, channel.PinAll ? "pin-all" : "dynamic");
+        EngineLog.Connected(Log, channel.Peer, channel.DeviceName, RamModes.Of(channel).ToWord());
         Run(new IncomingSession(Loop, _options, channel, Log, Changed, Ended));
     }
 }

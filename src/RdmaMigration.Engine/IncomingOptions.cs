@@ -6,8 +6,8 @@ namespace RdmaMigration.Engine;
 /// <summary>What is taken in, where it goes, and the limits. The defaults are here and nowhere else.</summary>
 public sealed record IncomingOptions
 {
-    /// <summary>Where to listen.</summary>
-    public required RdmaUri Uri { get; init; }
+    /// <summary>Where to listen, or what to read: a file, a command's output, a descriptor.</summary>
+    public required MigrationUri Uri { get; init; }
 
     /// <summary>Where captures go.</summary>
     public required CaptureTarget Target { get; init; }
@@ -26,7 +26,7 @@ public sealed record IncomingOptions
     /// <summary>The longest that one migration may take from its connection to its end; null for no limit. A source may dirty memory for hours.</summary>
     public TimeSpan? Timeout { get; init; }
 
-    /// <summary>The longest wait from the connection to the first bytes of the stream. Default 30 s: QEMU starts within 6 s, return path included.</summary>
+    /// <summary>The longest wait from the connection to the first bytes of the stream. Default 30 s: QEMU starts within 6 s, return path included. Not for what is read, whose source may come whenever it likes.</summary>
     public TimeSpan SetupTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>The longest wait for a source to take a message on the return path. Default 10 s.</summary>
@@ -36,5 +36,5 @@ public sealed record IncomingOptions
     public bool SwitchoverAck { get; init; }
 
     /// <summary>What the listener grants.</summary>
-    public RdmaListenerOptions Listener { get; init; } = new();
+    public ListenerOptions Listener { get; init; } = new();
 }

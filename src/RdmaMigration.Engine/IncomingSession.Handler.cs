@@ -11,7 +11,11 @@ internal sealed partial class IncomingSession : IIncomingHandler
     /// <summary>A source opens its second connection before it starts the stream; only our own sight of it may lag behind.</summary>
     private static readonly TimeSpan s_returnPathArrival = TimeSpan.FromSeconds(5);
 
+    /// <summary>Where RAM comes in the stream no control phase says when to look for room: after so many bytes.</summary>
+    private const int RoomCheckInterval = 16 << 20;
+
     private volatile bool _streamBegun;
+    private long _sinceRoomCheck;
 
     /// <inheritdoc/>
     public void OnConfiguration(StreamConfiguration configuration)
@@ -45,7 +49,7 @@ internal sealed partial class IncomingSession : IIncomingHandler
         {
             case MigrationCommand.OpenReturnPath:
                 ReturnPathChannel channel = _channel.WaitForReturnPath(s_returnPathArrival)
-                    ?? throw new ControlProtocolException($"OPEN_RETURN_PATH: the source {_channel.Peer} has opened no second connection");
+                    ?? throw new ControlProtocolException($"OPEN_RETURN_PATH: {WhyNoReturnPath}");
                 _returnPath = new ReturnPath(channel, _options.ReturnPathTimeout);
                 if (_options.SwitchoverAck)
                 {
@@ -66,7 +70,23 @@ internal sealed partial class IncomingSession : IIncomingHandler
     }
 
     /// <inheritdoc/>
-    public void OnHook()
+    public void OnHook() => CheckRoom();
+
+    private string WhyNoReturnPath => _channel.CarriesRam
+        ? $"{_channel.Peer} has no way back to the source; turn return-path off there, or migrate over a socket"
+        : $"the source {_channel.Peer} has opened no second connection";
+
+    private void OnReceived(int bytes)
+    {
+        _sinceRoomCheck += bytes;
+        if (_sinceRoomCheck >= RoomCheckInterval && _blocks is not null)
+        {
+            _sinceRoomCheck = 0;
+            CheckRoom();
+        }
+    }
+
+    private void CheckRoom()
     {
         // Refused here, the source still runs its machine; refused after its last byte, it may have let go of it.
         ulong resident = 0;

@@ -22,18 +22,18 @@ internal sealed partial class IncomingSession
     {
         if (Phase is MigrationPhase.Ram)
         {
-            _ramTransferred = Math.Min(_ramTotal, _arrival?.Estimate() ?? (_channel.RegisteredBytes + _channel.ZeroBytes));
+            _ramTransferred = Math.Min(_ramTotal, _arrival?.Estimate() ?? (_channel.RegisteredBytes + _channel.ZeroBytes + (_stream?.RamBytes ?? 0)));
         }
 
         return info with
         {
             Peer = _channel.Peer,
-            Mode = _channel.PinAll ? RamMode.PinAll : RamMode.Dynamic,
+            Mode = RamModes.Of(_channel),
             ReturnPath = _returnPath is not null,
             Machine = _machine,
             RamTotal = _ramTotal,
             RamTransferred = _ramTransferred,
-            RamZero = Math.Min(_ramTotal, _channel.ZeroBytes),
+            RamZero = Math.Min(_ramTotal, _channel.ZeroBytes + (_stream?.RamZeroBytes ?? 0)),
             SavedBytes = _file?.Written ?? 0,
             SavedRam = _savedRam,
             TotalTime = _totalTime ?? Stopwatch.GetElapsedTime(_connectedAt),

@@ -9,11 +9,12 @@ namespace RdmaMigration.Engine;
 internal sealed partial class IncomingSession : MigrationSession
 {
     private readonly IncomingOptions _options;
-    private readonly RdmaIncomingChannel _channel;
+    private readonly IncomingChannel _channel;
     private readonly DateTimeOffset _start = DateTimeOffset.UtcNow;
     private CaptureFile? _file;
     private RamBlockList? _blocks;
     private ReturnPath? _returnPath;
+    private IncomingStream? _stream;
 
     /// <param name="loop">Where the end is scheduled.</param>
     /// <param name="options">Limits and target.</param>
@@ -22,7 +23,7 @@ internal sealed partial class IncomingSession : MigrationSession
     /// <param name="changed">Called on the main thread after each transition.</param>
     /// <param name="ended">Called on the main thread when nothing is left of the session.</param>
     public IncomingSession(
-        MainLoop loop, IncomingOptions options, RdmaIncomingChannel channel, ILogger log, Action<MigrationInfo> changed, Action<MigrationSession> ended)
+        MainLoop loop, IncomingOptions options, IncomingChannel channel, ILogger log, Action<MigrationInfo> changed, Action<MigrationSession> ended)
         : base("mig/dst/main", loop, log, changed, ended)
     {
         _options = options;
@@ -32,10 +33,14 @@ internal sealed partial class IncomingSession : MigrationSession
 
     protected override void Begin()
     {
-        StopAfter(
-            _options.SetupTimeout,
-            () => !_streamBegun,
-            $"the source {_channel.Peer} sent no stream within {_options.SetupTimeout.TotalSeconds:0.#} s of its connection");
+        if (_channel.IsConnected)
+        {
+            StopAfter(
+                _options.SetupTimeout,
+                () => !_streamBegun,
+                $"the source {_channel.Peer} sent no stream within {_options.SetupTimeout.TotalSeconds:0.#} s of its connection");
+        }
+
         if (_options.Timeout is { } timeout)
         {
             StopAfter(timeout, () => true, $"the migration from {_channel.Peer} did not end within {timeout.TotalSeconds:0.#} s");
@@ -67,19 +72,22 @@ internal sealed partial class IncomingSession : MigrationSession
 
     private CapturedStream Load()
     {
-        ChannelSource source = new(_channel);
+        ChannelSource source = new(_channel) { Received = _channel.CarriesRam ? OnReceived : null };
         try
         {
-            IncomingStream stream = new(source, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState });
+            IncomingStream stream = new(
+                source, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = _channel.CarriesRam });
             source.IsAtPossibleEnd = () => stream.IsAtPossibleEnd;
+            Volatile.Write(ref _stream, stream);
             CapturedStream captured = stream.Load();
+            _channel.EndOfStream();
             StreamEnded();
             return captured;
         }
         catch (StreamFormatException truncated) when (source.Disconnected is { } lost)
         {
             throw new ConnectionLostException(
-                lost.Loss, $"the source {_channel.Peer} disconnected before the machine was complete: {truncated.Message}", lost.DetectedAt);
+                lost.Loss, $"the source {lost.Message} before the machine was complete: {truncated.Message}", lost.DetectedAt);
         }
     }
 

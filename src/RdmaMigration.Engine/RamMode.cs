@@ -1,3 +1,5 @@
+using RdmaMigration.Transport;
+
 namespace RdmaMigration.Engine;
 
 /// <summary>How RAM travels.</summary>
@@ -16,6 +18,9 @@ public enum RamMode
 /// <summary>What QEMU's documentation calls each mode.</summary>
 public static class RamModes
 {
+    /// <summary>How RAM comes in over a channel.</summary>
+    internal static RamMode Of(IncomingChannel channel) => channel.CarriesRam ? RamMode.Stream : channel.PinAll ? RamMode.PinAll : RamMode.Dynamic;
+
     /// <summary>The word for people and programs.</summary>
     public static string ToWord(this RamMode mode) => mode switch
     {

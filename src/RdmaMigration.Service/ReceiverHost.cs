@@ -57,7 +57,7 @@ public sealed class ReceiverHost
 
         host.Start();
         migration.Start();
-        ServiceLog.Listening(log, migration.LocalEndPoint);
+        ServiceLog.Listening(log, migration.Uri);
         _observer.OnListening(migration);
         systemd.Notify(ServiceState.Ready);
 

@@ -1,14 +1,14 @@
-using System.Net;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Service;
 
 /// <summary>What the service logs.</summary>
 internal static partial class ServiceLog
 {
-    [LoggerMessage(1, LogLevel.Information, "listening on {EndPoint}")]
-    public static partial void Listening(ILogger log, IPEndPoint? endPoint);
+    [LoggerMessage(1, LogLevel.Information, "listening on {Uri}")]
+    public static partial void Listening(ILogger log, MigrationUri? uri);
 
     [LoggerMessage(2, LogLevel.Information, "{Signal}: the migration is cancelled, then the process ends")]
     public static partial void Signalled(ILogger log, PosixSignal signal);

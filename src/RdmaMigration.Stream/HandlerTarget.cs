@@ -7,11 +7,19 @@ namespace RdmaMigration.Stream;
 internal sealed class HandlerTarget(IIncomingHandler handler, bool ramIsFresh) : IStreamTarget
 {
     private int _pageSize;
+    private long _ramBytes;
+    private long _zeroBytes;
 
     // The pages that something has come for, one bit each; null when others write to RAM too.
     private BitArray[]? _written;
 
     public RamBlockList Blocks { get; private set; } = null!;
+
+    /// <summary>Bytes of pages that came, zero ones included, each as often as it came. Any thread.</summary>
+    public long RamBytes => Volatile.Read(ref _ramBytes) + RamZeroBytes;
+
+    /// <summary>Bytes of pages that came as zero. Any thread.</summary>
+    public long RamZeroBytes => Volatile.Read(ref _zeroBytes);
 
     public void OnConfiguration(StreamConfiguration configuration)
     {
@@ -48,6 +56,7 @@ internal sealed class HandlerTarget(IIncomingHandler handler, bool ramIsFresh) :
 
     public Span<byte> Page(int block, ulong offset, int length, PageEncoding encoding)
     {
+        Volatile.Write(ref _ramBytes, _ramBytes + length);
         _written?[block].Set((int)(offset / (ulong)_pageSize), true);
         return Blocks[block].Slice(offset, length);
     }
@@ -56,6 +65,7 @@ internal sealed class HandlerTarget(IIncomingHandler handler, bool ramIsFresh) :
     {
         if (value == 0)
         {
+            Volatile.Write(ref _zeroBytes, _zeroBytes + length);
             if (_written is null || _written[block][(int)(offset / (ulong)_pageSize)])
             {
                 Blocks[block].Zero(offset, (ulong)length);

@@ -31,6 +31,12 @@ public sealed class IncomingStream
     /// </summary>
     public bool IsAtPossibleEnd => _parser.DeviceState.IsAtPossibleEnd;
 
+    /// <summary>Bytes of guest memory that have come in the stream, zero pages included, each page as often as it came. Readable from any thread.</summary>
+    public long RamBytes => _target.RamBytes;
+
+    /// <summary>Bytes of guest memory that have come as zero pages, each as often as it came. Readable from any thread.</summary>
+    public long RamZeroBytes => _target.RamZeroBytes;
+
     /// <summary>Reads the whole stream.</summary>
     /// <returns>The machine. Its RAM blocks are those that the handler returned.</returns>
     /// <exception cref="StreamFormatException">The stream is malformed, truncated, too large, or uses what is not supported.</exception>

@@ -63,7 +63,7 @@ public abstract unsafe class DescriptorOutgoingChannel : OutgoingChannel
     public sealed override void WriteGather(ReadOnlySpan<iovec> segments)
     {
         BeforeIo?.Invoke();
-        Descriptor.Write(segments, Limit);
+        Descriptor.Write(segments, Limit, Timeout.InfiniteTimeSpan);
     }
 
     /// <inheritdoc/>

@@ -17,6 +17,12 @@ public abstract class IncomingChannel : IDisposable
     /// <summary>What the source came in by: the RDMA device's name, or the kind of channel.</summary>
     public abstract string DeviceName { get; }
 
+    /// <summary>RAM arrives in the stream, not beside it by RDMA writes.</summary>
+    public virtual bool CarriesRam => false;
+
+    /// <summary>A source stands behind the channel. False for a pipe, a file or a command: the source may come later, or never show.</summary>
+    public virtual bool IsConnected => true;
+
     /// <summary>RAM arrives beside the stream, by RDMA writes, and is registered whole at the start.</summary>
     public virtual bool PinAll => false;
 
@@ -36,6 +42,12 @@ public abstract class IncomingChannel : IDisposable
 
     /// <summary>The blocks that the source's list asked for, in its order. The reader calls it between the list and the next read; the channel does not own them.</summary>
     public virtual void SetRamBlocks(RamBlockList blocks)
+    {
+    }
+
+    /// <summary>The machine is complete. Waits a little for what only shows after the last byte: a command that ends with an error.</summary>
+    /// <exception cref="TransportException">What was read is not to be trusted.</exception>
+    public virtual void EndOfStream()
     {
     }
 

@@ -24,8 +24,10 @@ internal sealed unsafe partial class PolledDescriptor
     /// <summary>Writes all bytes of all segments.</summary>
     /// <param name="segments">1 to 1024, none empty.</param>
     /// <param name="limit">The rate, or null.</param>
+    /// <param name="patience">The longest wait for the other side to take a byte.</param>
     /// <exception cref="ConnectionLostException">The descriptor is errored.</exception>
-    public void Write(ReadOnlySpan<iovec> segments, BandwidthLimit? limit)
+    /// <exception cref="TransportException">The other side took nothing for so long.</exception>
+    public void Write(ReadOnlySpan<iovec> segments, BandwidthLimit? limit, TimeSpan patience)
     {
         segments.CopyTo(new Span<iovec>(_segments, MostSegments));
         iovec* next = _segments;
@@ -43,7 +45,7 @@ internal sealed unsafe partial class PolledDescriptor
             nint written = WriteSome(next, end, most);
             if (written < 0)
             {
-                OnWriteError(errno);
+                OnWriteError(errno, patience);
                 continue;
             }
 
@@ -82,11 +84,14 @@ internal sealed unsafe partial class PolledDescriptor
         return count == 0 ? (nint)write(_descriptor, next->iov_base, most) : writev(_descriptor, next, count);
     }
 
-    private void OnWriteError(int error)
+    private void OnWriteError(int error, TimeSpan patience)
     {
         if (error == EAGAIN)
         {
-            _ = Wait(POLLOUT, Timeout.InfiniteTimeSpan);
+            if (!Wait(POLLOUT, patience))
+            {
+                throw new TransportException($"{Peer} took nothing within {patience.TotalSeconds:0.#} s");
+            }
         }
         else if (error != EINTR)
         {

@@ -10,13 +10,13 @@ namespace RdmaMigration.Transport;
 /// Listens for sources and hands out one migration at a time. While one runs, its second connection (the return path) is joined to it, other sources wait
 /// in the backlog, and whoever sends nonsense is rejected with a reason. No peer ends the listener. It runs on the completion waiter's thread.
 /// </summary>
-public sealed class RdmaListener : IDisposable
+public sealed class RdmaListener : ChannelListener
 {
     /// <summary>A destination sends a READY or an answer at a time; what is beyond lets them go without waiting for completions.</summary>
     private const int SendDepth = 64;
 
     private readonly CompletionWaiter _waiter;
-    private readonly RdmaListenerOptions _options;
+    private readonly ListenerOptions _options;
     private readonly Action<RdmaIncomingChannel> _accepted;
     private readonly ILogger _log;
     private readonly EventChannel _events;
@@ -33,7 +33,7 @@ public sealed class RdmaListener : IDisposable
     /// <param name="accepted">Called on the waiter's thread with each new migration's channel, which the callee owns. It must not block.</param>
     /// <param name="log">For refused and failed peers.</param>
     /// <exception cref="ConnectFailedException">No address can be bound: in use, not on an RDMA device, or unknown.</exception>
-    public RdmaListener(CompletionWaiter waiter, RdmaUri uri, RdmaListenerOptions options, Action<RdmaIncomingChannel> accepted, ILogger log)
+    public RdmaListener(CompletionWaiter waiter, RdmaUri uri, ListenerOptions options, Action<RdmaIncomingChannel> accepted, ILogger log)
     {
         ArgumentNullException.ThrowIfNull(options);
         _waiter = waiter;
@@ -62,10 +62,13 @@ public sealed class RdmaListener : IDisposable
     }
 
     /// <summary>Where it listens; the port is the one that was chosen when 0 was asked.</summary>
-    public IPEndPoint LocalEndPoint => _id.LocalEndPoint ?? new IPEndPoint(IPAddress.Any, 0);
+    public override IPEndPoint LocalEndPoint => _id.LocalEndPoint ?? new IPEndPoint(IPAddress.Any, 0);
+
+    /// <inheritdoc/>
+    public override MigrationUri Uri => new RdmaUri(LocalEndPoint.Address.ToString(), LocalEndPoint.Port);
 
     /// <summary>Stops listening. Channels that were handed out stay as they are. Waiting sources are rejected.</summary>
-    public void Dispose()
+    public override void Dispose()
     {
         _waiter.Remove(_source);
         while (_backlog.TryDequeue(out ConnectionRequest? waiting))

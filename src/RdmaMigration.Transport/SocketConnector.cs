@@ -56,6 +56,15 @@ internal static unsafe class SocketConnector
         throw new ConnectFailedException($"cannot connect to {uri}: {Explain(uri, error, options)}");
     }
 
+    /// <summary>The kernel's number of an address family.</summary>
+    public static int DomainOf(AddressFamily family) => family switch
+    {
+        AddressFamily.InterNetwork => AF_INET,
+        AddressFamily.InterNetworkV6 => AF_INET6,
+        AddressFamily.Unix => AF_UNIX,
+        _ => throw new ArgumentOutOfRangeException(nameof(family), family, "no family of stream sockets"),
+    };
+
     /// <returns>Null when connected, else the errno.</returns>
     private static int? TryConnect(PolledDescriptor socket, EndPoint address, TimeSpan timeout, CancellationToken cancel)
     {
@@ -107,13 +116,7 @@ internal static unsafe class SocketConnector
 
     private static PolledDescriptor Create(AddressFamily family, string peer)
     {
-        int domain = family switch
-        {
-            AddressFamily.InterNetwork => AF_INET,
-            AddressFamily.InterNetworkV6 => AF_INET6,
-            _ => AF_UNIX,
-        };
-        int descriptor = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int descriptor = socket(DomainOf(family), SOCK_STREAM | SOCK_CLOEXEC, 0);
         return descriptor >= 0
             ? new PolledDescriptor(new SafeFileHandle(descriptor, ownsHandle: true), peer)
             : throw new ConnectFailedException($"cannot connect to {peer}: no socket can be made: {ErrorText.Of(errno)}");

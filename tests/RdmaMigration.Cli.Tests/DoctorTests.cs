@@ -161,7 +161,7 @@ public sealed class DoctorTests : IDisposable
         Assert.Contains("/dev/infiniband/rdma_cm", lines[missing], StringComparison.Ordinal);
         Assert.StartsWith("mend: ", lines[missing + 1].TrimStart(), StringComparison.Ordinal);
         Assert.Matches(@"^gid +rxe0/1 +\[1\] 10\.0\.0\.5  RoCE v2  eth0$", lines[^2]);
-        Assert.Equal("No migration can arrive here: 1 thing missing.", lines[^1]);
+        Assert.Equal("No migration can arrive here over RDMA: 1 thing missing. tcp: and unix: need no RDMA.", lines[^1]);
     }
 
     [Fact]

@@ -6,7 +6,9 @@ public class UsageErrorTests
     [InlineData("'recieve' is not a command", "recieve", "rdma::4444")]
     [InlineData("Option '--to' is required", "receive", "rdma::4444")]
     [InlineData("Required argument missing", "receive", "--to", "vm.qemu")]
-    [InlineData("expected rdma:HOST:PORT", "receive", "tcp:10.0.0.5:4444", "--to", "vm.qemu")]
+    [InlineData("expected rdma:HOST:PORT", "receive", "http:10.0.0.5:4444", "--to", "vm.qemu")]
+    [InlineData("expected tcp:HOST:PORT", "receive", "tcp:4444", "--to", "vm.qemu")]
+    [InlineData("the descriptor 'x'", "receive", "fd:x", "--to", "vm.qemu")]
     [InlineData("expected rdma:HOST:PORT", "receive", "rdma:4444", "--to", "vm.qemu")]
     [InlineData("in brackets", "receive", "rdma:fd77::1:4444", "--to", "vm.qemu")]
     [InlineData("0 to 65535", "receive", "rdma:10.0.0.5:70000", "--to", "vm.qemu")]
@@ -32,7 +34,7 @@ public class UsageErrorTests
 
     [Fact]
     public void An_argument_that_begins_with_an_at_sign_is_no_response_file() =>
-        Assert.Contains("'@options' does not start with 'rdma:'", CommandLine.Run("receive", "@options", "--to", "x").Error, StringComparison.Ordinal);
+        Assert.Contains("'@options' names no kind of channel", CommandLine.Run("receive", "@options", "--to", "x").Error, StringComparison.Ordinal);
 
     [Fact]
     public void A_target_in_a_directory_that_is_not_there_ends_with_3_and_the_line_that_makes_it()

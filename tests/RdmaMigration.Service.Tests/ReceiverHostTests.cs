@@ -25,7 +25,7 @@ public class ReceiverHostTests
     {
         { Anywhere with { MaxRam = 0 }, "max-ram" },
         { Anywhere with { Timeout = TimeSpan.Zero }, "timeout" },
-        { Anywhere with { Listener = new RdmaListenerOptions { KeepAliveInterval = TimeSpan.FromSeconds(-1) } }, "keepalive-interval" },
+        { Anywhere with { Listener = new ListenerOptions { KeepAliveInterval = TimeSpan.FromSeconds(-1) } }, "keepalive-interval" },
     };
 
     // 192.0.2.0/24 is for documentation: no host has it, with RDMA or without.
@@ -72,7 +72,7 @@ public class ReceiverHostTests
         {
             Listening = migration =>
             {
-                taken = Anywhere with { Uri = Anywhere.Uri with { Port = migration.LocalEndPoint!.Port } };
+                taken = Anywhere with { Uri = migration.Uri! };
                 inUse = Assert.Throws<ConnectFailedException>(() => Host(taken, new Observer()).Run());
                 migration.Quit(0);
             },

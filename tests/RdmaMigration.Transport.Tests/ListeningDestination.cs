@@ -14,8 +14,8 @@ internal sealed class ListeningDestination : IDisposable
     private readonly BlockingCollection<RdmaIncomingChannel> _channels = [];
     private readonly List<RdmaIncomingChannel> _taken = [];
 
-    public ListeningDestination(RdmaListenerOptions? options = null) =>
-        Listener = new RdmaListener(_waiter, new RdmaUri(RdmaAddress.V4.ToString(), 0), options ?? new RdmaListenerOptions(), _channels.Add, NullLogger.Instance);
+    public ListeningDestination(ListenerOptions? options = null) =>
+        Listener = new RdmaListener(_waiter, new RdmaUri(RdmaAddress.V4.ToString(), 0), options ?? new ListenerOptions(), _channels.Add, NullLogger.Instance);
 
     public RdmaListener Listener { get; }
 

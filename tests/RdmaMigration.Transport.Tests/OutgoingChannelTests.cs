@@ -30,19 +30,19 @@ public sealed class OutgoingChannelTests
 
     [Theory]
     [MemberData(nameof(Live))]
-    public void ABlockedWriterReturnsWithin100MillisecondsOfAShutdown(string kind) => AssertSoon(() =>
+    public void ABlockedWriterReturnsWithin100MillisecondsOfAShutdown(string kind) => Soon.Assert(() =>
     {
         using OutgoingPair pair = new(kind);
         FailingCall writer = new(() => pair.Channel.Write(new byte[64 * Megabyte]));
         AwaitStandstill(() => pair.Channel.SentBytes);
         long start = Stopwatch.GetTimestamp();
         pair.Channel.Shutdown("enough");
-        return AssertLost(writer.Ended(start), ConnectionLoss.Shutdown, "enough");
+        return Soon.AssertLost(writer.Ended(start), ConnectionLoss.Shutdown, "enough");
     });
 
     [Theory]
     [MemberData(nameof(Sockets))]
-    public void ABlockedReaderOfTheWayBackReturnsWithin100MillisecondsOfAShutdown(string kind) => AssertSoon(() =>
+    public void ABlockedReaderOfTheWayBackReturnsWithin100MillisecondsOfAShutdown(string kind) => Soon.Assert(() =>
     {
         using OutgoingPair pair = new(kind);
         byte[] buffer = new byte[16];
@@ -58,7 +58,7 @@ public sealed class OutgoingChannelTests
         first.Wait(TestContext.Current.CancellationToken);
         long start = Stopwatch.GetTimestamp();
         pair.Channel.Shutdown("enough");
-        return AssertLost(reader.Ended(start), ConnectionLoss.Shutdown, "enough");
+        return Soon.AssertLost(reader.Ended(start), ConnectionLoss.Shutdown, "enough");
     });
 
     [Theory]
@@ -73,7 +73,7 @@ public sealed class OutgoingChannelTests
         FailingCall writer = new(() => pair.Channel.Write(new byte[64 * Megabyte]));
         AwaitStandstill(() => pair.Channel.SentBytes);
         pair.Destination.Dispose();
-        AssertLost(writer.Ended(0), ConnectionLoss.Disconnected, "disconnected");
+        Soon.AssertLost(writer.Ended(0), ConnectionLoss.Disconnected, "disconnected");
         Assert.Throws<ConnectionLostException>(() => pair.Channel.Write([1]));
     }
 
@@ -134,7 +134,7 @@ public sealed class OutgoingChannelTests
     }
 
     [Fact]
-    public void ShutdownEndsTheWaitForACommandThatDoesNotExitAndDisposeKillsIt() => AssertSoon(() =>
+    public void ShutdownEndsTheWaitForACommandThatDoesNotExitAndDisposeKillsIt() => Soon.Assert(() =>
     {
         string note = Path.GetTempFileName();
         TimeSpan after;
@@ -144,7 +144,7 @@ public sealed class OutgoingChannelTests
             Assert.True(SpinWait.SpinUntil(() => File.ReadAllText(note).EndsWith('\n'), TimeSpan.FromSeconds(20)));
             long start = Stopwatch.GetTimestamp();
             channel.Shutdown("enough");
-            after = AssertLost(finish.Ended(start), ConnectionLoss.Shutdown, "enough");
+            after = Soon.AssertLost(finish.Ended(start), ConnectionLoss.Shutdown, "enough");
         }
 
         string process = "/proc/" + File.ReadAllText(note).Trim();
@@ -171,7 +171,7 @@ public sealed class OutgoingChannelTests
     }
 
     [Fact]
-    public void AWriterThatPausesForALimitReturnsWithin100MillisecondsOfAShutdown() => AssertSoon(() =>
+    public void AWriterThatPausesForALimitReturnsWithin100MillisecondsOfAShutdown() => Soon.Assert(() =>
     {
         using OutgoingPair pair = new("unix");
         pair.Channel.Limit = new BandwidthLimit(1024);
@@ -179,7 +179,7 @@ public sealed class OutgoingChannelTests
         AwaitStandstill(() => pair.Channel.SentBytes);
         long start = Stopwatch.GetTimestamp();
         pair.Channel.Shutdown("enough");
-        return AssertLost(writer.Ended(start), ConnectionLoss.Shutdown, "enough");
+        return Soon.AssertLost(writer.Ended(start), ConnectionLoss.Shutdown, "enough");
     });
 
     [Fact]
@@ -225,21 +225,6 @@ public sealed class OutgoingChannelTests
         using MemoryStream all = new();
         stream.CopyTo(all);
         return all.ToArray();
-    }
-
-    private static TimeSpan AssertLost((Exception? Failure, TimeSpan After) ended, ConnectionLoss loss, string message)
-    {
-        ConnectionLostException lost = Assert.IsType<ConnectionLostException>(ended.Failure);
-        Assert.Equal(loss, lost.Loss);
-        Assert.Contains(message, lost.Message, StringComparison.Ordinal);
-        return ended.After;
-    }
-
-    /// <summary>The median of five, so that one late wake-up of a busy machine decides nothing.</summary>
-    private static void AssertSoon(Func<TimeSpan> measure)
-    {
-        TimeSpan[] times = [.. Enumerable.Range(0, 5).Select(_ => measure()).Order()];
-        Assert.True(times[2] < TimeSpan.FromMilliseconds(100), $"took {times[2].TotalMilliseconds:0.#} ms");
     }
 
     private static void AwaitStandstill(Func<long> count)

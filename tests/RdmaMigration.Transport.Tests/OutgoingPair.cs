@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using static Tmds.Linux.LibC;
 
@@ -53,6 +53,14 @@ internal sealed class OutgoingPair : IDisposable
         return (two[1], two[0]);
     }
 
+    public static unsafe void MakeFifo(string path)
+    {
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            Assert.Equal(0, mkfifo(name, 0b110_000_000));
+        }
+    }
+
     public void Dispose()
     {
         Channel.Dispose();
@@ -77,13 +85,9 @@ internal sealed class OutgoingPair : IDisposable
         return (channel, new NetworkStream(listener.Accept(), ownsSocket: true));
     }
 
-    private static unsafe (OutgoingChannel Channel, Stream Destination) OverCommand(string fifo)
+    private static (OutgoingChannel Channel, Stream Destination) OverCommand(string fifo)
     {
-        fixed (byte* path = System.Text.Encoding.UTF8.GetBytes(fifo + '\0'))
-        {
-            Assert.Equal(0, mkfifo(path, 0b110_000_000));
-        }
-
+        MakeFifo(fifo);
         OutgoingChannel channel = Open(new ExecUri($"exec cat > '{fifo}'"));
         return (channel, new FileStream(fifo, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0));
     }
@@ -92,31 +96,5 @@ internal sealed class OutgoingPair : IDisposable
     {
         OutgoingChannel channel = Open(new DescriptorUri(ends.Ours));
         return (channel, new FileStream(new SafeFileHandle(ends.Theirs, ownsHandle: true), access, bufferSize: 0));
-    }
-}
-
-/// <summary>A call on a thread of its own that is expected to end with an exception.</summary>
-internal sealed class FailingCall
-{
-    private readonly Thread _thread;
-    private Exception? _failure;
-    private long _returnedAt;
-
-    public FailingCall(Action call)
-    {
-        _thread = new Thread(() =>
-        {
-            _failure = Record.Exception(call);
-            _returnedAt = Stopwatch.GetTimestamp();
-        })
-        { IsBackground = true };
-        _thread.Start();
-    }
-
-    /// <summary>Waits for its end; how long after <paramref name="since"/> it came.</summary>
-    public (Exception? Failure, TimeSpan After) Ended(long since)
-    {
-        Assert.True(_thread.Join(TimeSpan.FromSeconds(20)), "the call has not returned");
-        return (_failure, Stopwatch.GetElapsedTime(since, _returnedAt));
     }
 }

@@ -31,12 +31,12 @@ public sealed class RdmaListenerTests
     [Fact]
     public void ASourceOutsideTheAllowedNetworksIsRejectedAndOneInsideGetsIn()
     {
-        using (ListeningDestination closed = new(new RdmaListenerOptions { Allow = [IPNetwork.Parse("192.0.2.0/24")] }))
+        using (ListeningDestination closed = new(new ListenerOptions { Allow = [IPNetwork.Parse("192.0.2.0/24")] }))
         {
             Assert.Contains("192.0.2.0/24", Assert.Throws<ConnectionRejectedException>(() => closed.Connect()).Message, StringComparison.Ordinal);
         }
 
-        using ListeningDestination open = new(new RdmaListenerOptions { Allow = [IPNetwork.Parse("192.0.2.0/24"), new IPNetwork(RdmaAddress.V4, 32)] });
+        using ListeningDestination open = new(new ListenerOptions { Allow = [IPNetwork.Parse("192.0.2.0/24"), new IPNetwork(RdmaAddress.V4, 32)] });
         using RdmaSource source = open.Connect();
         open.Accept();
     }
@@ -73,7 +73,7 @@ public sealed class RdmaListenerTests
         using ListeningDestination destination = new();
         using CompletionWaiter waiter = new();
         ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() => new RdmaListener(
-            waiter, new RdmaUri(RdmaAddress.V4.ToString(), destination.EndPoint.Port), new RdmaListenerOptions(), channel => channel.Dispose(), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance));
+            waiter, new RdmaUri(RdmaAddress.V4.ToString(), destination.EndPoint.Port), new ListenerOptions(), channel => channel.Dispose(), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance));
         Assert.Contains("EADDRINUSE", failed.Message, StringComparison.Ordinal);
     }
 }

@@ -48,7 +48,7 @@ internal static class DoctorText
         {
             (0, 0) => "A migration can arrive here.",
             (0, _) => $"A migration can arrive here; {Count(warnings, "warning")}.",
-            _ => $"No migration can arrive here: {Count(missing, "thing")} missing.",
+            _ => $"No migration can arrive here over RDMA: {Count(missing, "thing")} missing. tcp: and unix: need no RDMA.",
         };
     }
 

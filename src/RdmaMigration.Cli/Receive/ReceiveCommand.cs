@@ -12,14 +12,12 @@ namespace RdmaMigration.Cli.Receive;
 /// <summary><c>rdmamig receive URI --to FILE|DIR/</c>: takes running machines from QEMU into files that QEMU can start from.</summary>
 internal sealed class ReceiveCommand : Command
 {
-    private static readonly RdmaListenerOptions s_listener = new();
+    private static readonly ListenerOptions s_listener = new();
 
     private readonly Screen _screen;
-    private readonly Argument<RdmaUri> _uri = new("URI")
-    {
-        Description = "Where to listen: rdma:HOST:PORT as QEMU writes it; an IPv6 address in brackets, an empty HOST for every address",
-        CustomParser = ParseUri,
-    };
+    private readonly Argument<MigrationUri> _uri = SharedOptions.Uri(
+        "Where the machine comes from, as QEMU writes it: rdma:HOST:PORT, tcp:HOST:PORT and unix:PATH listen (an IPv6 address in brackets, an empty HOST "
+        + "for every address); exec:COMMAND, file:PATH[,offset=N] and fd:N are read, once");
 
     private readonly Option<string> _to = new("--to")
     {
@@ -44,7 +42,7 @@ internal sealed class ReceiveCommand : Command
 
     private readonly Option<IPNetwork[]> _allow = new("--allow")
     {
-        Description = "A network that may connect, such as 10.0.0.0/24; repeatable [default: everyone]",
+        Description = "A network that may connect by RDMA or TCP, such as 10.0.0.0/24; repeatable [default: everyone]",
         HelpName = "CIDR",
         CustomParser = result => [.. result.Tokens.Select(token => ParseNetwork(result, token.Value))],
     };
@@ -69,7 +67,7 @@ internal sealed class ReceiveCommand : Command
     private readonly Option<bool> _json = SharedOptions.Json("Write events as JSON, one object a line: LISTENING, MIGRATION, PROGRESS, RESULT");
 
     public ReceiveCommand(Screen screen)
-        : base("receive", "Takes running machines from QEMU's migrate rdma:HOST:PORT into files.")
+        : base("receive", "Takes running machines from QEMU's migrate URI into files.")
     {
         _screen = screen;
         Add(_uri);
@@ -88,6 +86,8 @@ internal sealed class ReceiveCommand : Command
         "rdmamig receive rdma:10.0.0.5:4444 --to /srv/captures/       # one machine after the other, until Ctrl-C",
         "rdmamig receive rdma::4444 --to vm.qemu --once --json --max-ram 16G --allow 10.0.0.0/24",
         "  on the source, in QEMU's monitor: migrate -d rdma:10.0.0.5:4444",
+        "rdmamig receive unix:/run/vm.sock --to vm.qemu               # without RDMA: also tcp:10.0.0.5:4444",
+        "rdmamig receive 'exec:gzip -dc vm.gz' --to vm.qemu           # what a command prints: also file:PATH, fd:0",
         "  to start the machine from the file: qemu-system-x86_64 ... -incoming 'exec:cat vm.qemu'",
     ];
 
@@ -116,7 +116,7 @@ internal sealed class ReceiveCommand : Command
         catch (Exception cannot) when (cannot is ConnectFailedException or VerbsException)
         {
             _screen.Error.WriteLine($"rdmamig: {cannot.Message}");
-            if (!RdmaSupport.IsSupported)
+            if (incoming.Uri is RdmaUri && !RdmaSupport.IsSupported)
             {
                 _screen.Error.WriteLine("'rdmamig doctor' says what this host lacks.");
             }
@@ -201,17 +201,5 @@ internal sealed class ReceiveCommand : Command
         return IPNetwork.TryParse(text, out var network)
             ? network
             : SharedOptions.Refuse<IPNetwork>(result, $"--allow: '{text}' is not a network: an address and a prefix length, such as 10.0.0.0/24");
-    }
-
-    private static RdmaUri? ParseUri(ArgumentResult result)
-    {
-        try
-        {
-            return RdmaUri.Parse(result.Tokens[0].Value);
-        }
-        catch (FormatException unreadable)
-        {
-            return SharedOptions.Refuse<RdmaUri>(result, unreadable.Message);
-        }
     }
 }

@@ -31,7 +31,7 @@ internal sealed class ReportThread : IReceiverObserver, IDisposable
     public void OnListening(IncomingMigration migration)
     {
         _migration = migration;
-        Add(new Report.Listening($"rdma:{migration.LocalEndPoint}"));
+        Add(new Report.Listening(migration.Uri!.ToString()));
     }
 
     public void OnStatusChanged(MigrationInfo migration) => Add(new Report.Changed(migration));

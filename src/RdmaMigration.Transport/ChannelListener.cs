@@ -1,0 +1,60 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>Where sources come in: hands out one channel at a time. The next source's is handed out when the last channel has been disposed.</summary>
+public abstract class ChannelListener : IDisposable
+{
+    /// <summary>Where it listens; the port is the one that was chosen when 0 was asked.</summary>
+    public abstract MigrationUri Uri { get; }
+
+    /// <summary>The address on the network; null when it listens on none.</summary>
+    public virtual IPEndPoint? LocalEndPoint => null;
+
+    /// <summary>It hands out one channel and no other: a file, a command or a descriptor is read once.</summary>
+    public virtual bool IsSingle => false;
+
+    /// <summary>Listens, or opens what is read once.</summary>
+    /// <param name="waiter">Watches the listener; it must outlive it.</param>
+    /// <param name="uri">Where.</param>
+    /// <param name="options">Limits.</param>
+    /// <param name="accepted">
+    /// Called with each new migration's channel, which the callee owns, on the waiter's thread or, for a single channel, before this returns. It must not block.
+    /// </param>
+    /// <param name="log">For refused and failed peers.</param>
+    /// <exception cref="ConnectFailedException">It cannot listen there, or what is to be read cannot be opened; the message says what to do.</exception>
+    public static ChannelListener Open(
+        CompletionWaiter waiter, MigrationUri uri, ListenerOptions options, Action<IncomingChannel> accepted, ILogger log) => uri switch
+    {
+        RdmaUri rdma => new RdmaListener(waiter, rdma, options, accepted, log),
+        TcpUri tcp => SocketListener.Listen(waiter, tcp, options, accepted, log),
+        UnixUri unix => SocketListener.Listen(waiter, unix, options, accepted, log),
+        FileUri or ExecUri or DescriptorUri => new SingleChannel(uri, accepted),
+        _ => throw new ArgumentException($"nobody can listen on {uri}", nameof(uri)),
+    };
+
+    /// <summary>Stops listening. Channels that were handed out stay as they are.</summary>
+    public abstract void Dispose();
+}
+
+/// <summary>A file, a command or a descriptor: the channel is there at once.</summary>
+internal sealed class SingleChannel : ChannelListener
+{
+    public SingleChannel(MigrationUri uri, Action<IncomingChannel> accepted)
+    {
+        Uri = uri;
+        accepted(DescriptorIncomingChannel.Open(uri));
+    }
+
+    /// <inheritdoc/>
+    public override MigrationUri Uri { get; }
+
+    /// <inheritdoc/>
+    public override bool IsSingle => true;
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+    }
+}

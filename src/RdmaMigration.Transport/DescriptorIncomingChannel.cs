@@ -1,0 +1,127 @@
+using Tmds.Linux;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>An incoming channel over a descriptor. RAM comes in the stream.</summary>
+/// <param name="descriptor">The source; owned.</param>
+/// <param name="scheme">What kind it is.</param>
+/// <param name="isSocket">It has a way back.</param>
+/// <param name="disposed">Called when the channel has been closed.</param>
+internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string scheme, bool isSocket, Action? disposed = null) : IncomingChannel
+{
+    private bool _disposed;
+
+    /// <inheritdoc/>
+    public sealed override string Peer => Descriptor.Peer;
+
+    /// <inheritdoc/>
+    public sealed override string DeviceName => scheme;
+
+    /// <inheritdoc/>
+    public sealed override bool CarriesRam => true;
+
+    /// <inheritdoc/>
+    public sealed override bool IsConnected => isSocket;
+
+    /// <inheritdoc/>
+    public sealed override ConnectionLostException? Lost => Descriptor.Lost;
+
+    protected PolledDescriptor Descriptor { get; } = descriptor;
+
+    /// <summary>Opens what is read once: a file, a command, a descriptor.</summary>
+    /// <exception cref="ConnectFailedException">It cannot be opened.</exception>
+    public static DescriptorIncomingChannel Open(MigrationUri uri)
+    {
+        switch (uri)
+        {
+            case FileUri file:
+                return new DescriptorIncomingChannel(OpenedFile.ForReading(file), uri.Scheme, isSocket: false);
+            case ExecUri exec:
+                return new CommandIncomingChannel(ShellCommand.Start(exec, givesInput: false), uri.Scheme);
+            case DescriptorUri inherited:
+                (PolledDescriptor descriptor, DescriptorKind kind) = InheritedDescriptor.TakeOver(inherited, forWriting: false);
+                return new DescriptorIncomingChannel(descriptor, uri.Scheme, kind is DescriptorKind.Socket);
+            default:
+                throw new ArgumentException($"{uri} is not opened for reading", nameof(uri));
+        }
+    }
+
+    /// <inheritdoc/>
+    public sealed override int Read(Span<byte> buffer, TimeSpan idle)
+    {
+        BeforeIo?.Invoke();
+        int? count = Descriptor.Read(buffer, idle);
+        if (count == 0)
+        {
+            Descriptor.FailDisconnected();
+        }
+
+        return count ?? 0;
+    }
+
+    /// <inheritdoc/>
+    public sealed override ReturnPathChannel? WaitForReturnPath(TimeSpan timeout) => isSocket && Lost is null ? new Writer(this) : null;
+
+    /// <inheritdoc/>
+    public sealed override void Shutdown(string reason) => Descriptor.Fail(ConnectionLoss.Shutdown, reason);
+
+    /// <inheritdoc/>
+    public sealed override void Dispose()
+    {
+        if (!_disposed)
+        {
+            _disposed = true;
+            Descriptor.Dispose();
+            Closed();
+            disposed?.Invoke();
+        }
+    }
+
+    /// <summary>The descriptor has been closed.</summary>
+    protected virtual void Closed()
+    {
+    }
+
+    private sealed unsafe class Writer(DescriptorIncomingChannel channel) : ReturnPathChannel
+    {
+        public override void Write(ReadOnlySpan<byte> bytes, TimeSpan timeout)
+        {
+            channel.BeforeIo?.Invoke();
+            fixed (byte* first = bytes)
+            {
+                iovec all = new() { iov_base = first, iov_len = bytes.Length };
+                channel.Descriptor.Write(new ReadOnlySpan<iovec>(in all), limit: null, timeout);
+            }
+        }
+    }
+}
+
+/// <summary>From a shell command's standard output.</summary>
+internal sealed class CommandIncomingChannel(ShellCommand command, string scheme) : DescriptorIncomingChannel(command.Descriptor, scheme, isSocket: false)
+{
+    /// <summary>How long a command may go on after the machine is complete until it is no longer waited for.</summary>
+    private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(2);
+
+    /// <summary>Reads what the command still says, and waits for its exit code. One that goes on, such as a relay that waits for more, is let be.</summary>
+    /// <exception cref="ConnectionLostException">The exit code is not 0: a decompressor that finds a wrong checksum at the end of its input, for one.</exception>
+    public override void EndOfStream()
+    {
+        BeforeIo?.Invoke();
+        Span<byte> dropped = stackalloc byte[4096];
+        int? count;
+        do
+        {
+            count = Descriptor.Read(dropped, s_lastWords);
+        }
+        while (count > 0);
+
+        if (count == 0 && command.WaitForExit(s_lastWords) && command.ExitCode != 0)
+        {
+            Descriptor.Fail(ConnectionLoss.PeerError, $"{command.Ending}; what it gave before is not to be trusted");
+            Descriptor.ThrowIfLost();
+        }
+    }
+
+    /// <summary>A command that has not ended by itself is killed, with what it started.</summary>
+    protected override void Closed() => command.Dispose();
+}

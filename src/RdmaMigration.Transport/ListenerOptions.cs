@@ -1,0 +1,23 @@
+using System.Net;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>What a listener grants and how long it waits.</summary>
+public sealed record ListenerOptions
+{
+    /// <summary>
+    /// Silence after which the peer is probed, over RDMA with a write of no bytes, over TCP by the kernel (in whole seconds); zero turns it off. Default 5 s:
+    /// with the transport's own retries of some 15 s on soft-RoCE, and three probes on TCP, a vanished host is found in about 20 s, and an idle connection
+    /// costs one packet in 5 s.
+    /// </summary>
+    public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Over RDMA, how long a peer may take from our accept to its last message of the connection set-up. Default 10 s, as QEMU waits for route and address.</summary>
+    public TimeSpan AcceptTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Networks that may connect by RDMA or TCP; empty admits everyone. There is no other access control.</summary>
+    public IReadOnlyList<IPNetwork> Allow { get; init; } = [];
+
+    /// <summary>Sources that may wait while a migration runs; over RDMA the next ones are rejected, a socket's wait to connect. Default 5, QEMU's listen backlog (protocol A.1).</summary>
+    public int Backlog { get; init; } = 5;
+}

@@ -1,0 +1,157 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Tmds.Linux;
+using static Tmds.Linux.LibC;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>A bound socket that listens, TCP or UNIX domain. The path of the latter is removed with it, as long as it is still this socket's.</summary>
+internal sealed unsafe class ListeningSocket : IDisposable
+{
+    private readonly string? _path;
+    private readonly (ulong Device, ulong Inode) _identity;
+
+    private ListeningSocket(int number, EndPoint address, string? path)
+    {
+        Number = number;
+        Address = address;
+        _path = path;
+        _identity = path is null ? default : IdentityOf(path) ?? default;
+    }
+
+    /// <summary>The descriptor; it does not block.</summary>
+    public int Number { get; }
+
+    /// <summary>Where it listens; the port is the one that was chosen when 0 was asked.</summary>
+    public EndPoint Address { get; }
+
+    /// <summary>Binds the first of the host's addresses that can be bound; without a host every address, of both families where the host has both.</summary>
+    /// <exception cref="ConnectFailedException">None can be bound.</exception>
+    public static ListeningSocket Bind(TcpUri uri, int backlog)
+    {
+        string? first = null;
+        IEnumerable<IPEndPoint> addresses = uri.Host.Length == 0
+            ? [new IPEndPoint(IPAddress.IPv6Any, uri.Port), new IPEndPoint(IPAddress.Any, uri.Port)]
+            : uri.Resolve();
+        foreach (IPEndPoint address in addresses)
+        {
+            (int number, int error) = TryListen(address, backlog, isDual: uri.Host.Length == 0);
+            if (error == 0)
+            {
+                return new ListeningSocket(number, LocalAddress(number, address), path: null);
+            }
+
+            first ??= Explain(address, error);
+        }
+
+        throw new ConnectFailedException($"cannot listen on {uri}: {first}");
+    }
+
+    /// <summary>Binds the path. A socket that nobody listens at any more is replaced.</summary>
+    /// <exception cref="ConnectFailedException">It cannot be bound.</exception>
+    public static ListeningSocket Bind(UnixUri uri, int backlog)
+    {
+        UnixDomainSocketEndPoint address = new(uri.Path);
+        (int number, int error) = TryListen(address, backlog, isDual: false);
+        if (error == EADDRINUSE && IsAbandoned(uri))
+        {
+            File.Delete(uri.Path);
+            (number, error) = TryListen(address, backlog, isDual: false);
+        }
+
+        return error == 0
+            ? new ListeningSocket(number, address, uri.Path)
+            : throw new ConnectFailedException($"cannot listen on {uri}: {Explain(uri, error)}");
+    }
+
+    public void Dispose()
+    {
+        _ = close(Number);
+        if (_path is not null && IdentityOf(_path) == _identity)
+        {
+            File.Delete(_path);
+        }
+    }
+
+    private static (int Number, int Error) TryListen(EndPoint address, int backlog, bool isDual)
+    {
+        bool isV6 = address.AddressFamily is AddressFamily.InterNetworkV6;
+        int number = socket(SocketConnector.DomainOf(address.AddressFamily), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (number < 0)
+        {
+            return (-1, errno);
+        }
+
+        int one = 1;
+        int only = isDual ? 0 : 1;
+        SocketAddress native = address.Serialize();
+        fixed (byte* first = native.Buffer.Span)
+        {
+            bool isListening = setsockopt(number, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(int)) == 0
+                && (!isV6 || setsockopt(number, SOL_IPV6, IPV6_V6ONLY, &only, sizeof(int)) == 0)
+                && bind(number, (sockaddr*)first, native.Size) == 0
+                && listen(number, backlog) == 0;
+            int error = isListening ? 0 : errno;
+            if (error != 0)
+            {
+                _ = close(number);
+            }
+
+            return (number, error);
+        }
+    }
+
+    private static IPEndPoint LocalAddress(int number, IPEndPoint asked)
+    {
+        SocketAddress native = new(asked.AddressFamily, 128);
+        socklen_t size = (uint)native.Size;
+        fixed (byte* first = native.Buffer.Span)
+        {
+            _ = getsockname(number, (sockaddr*)first, &size);
+        }
+
+        native.Size = (int)(uint)size;
+        return (IPEndPoint)asked.Create(native);
+    }
+
+    /// <summary>The path is a socket, and a connection to it is refused.</summary>
+    private static bool IsAbandoned(UnixUri uri)
+    {
+        using Socket probe = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(uri.Path));
+            return false;
+        }
+        catch (SocketException refused)
+        {
+            return refused.SocketErrorCode is SocketError.ConnectionRefused && DescriptorKinds.IsSocket(uri.Path);
+        }
+    }
+
+    private static (ulong Device, ulong Inode)? IdentityOf(string path)
+    {
+        stat status;
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            return lstat(name, &status) == 0 ? ((ulong)status.st_dev, (ulong)status.st_ino) : null;
+        }
+    }
+
+    private static string Explain(IPEndPoint address, int error) => error switch
+    {
+        _ when error == EADDRINUSE => $"another program listens at {address}; end it, or choose another port",
+        _ when error == EADDRNOTAVAIL => $"{address.Address} is no address of this host; 'ip address' lists them",
+        _ when error == EACCES => $"port {address.Port} is for privileged users; choose one above 1023",
+        _ => $"{address}: {ErrorText.Of(error)}",
+    };
+
+    private static string Explain(UnixUri uri, int error) => error switch
+    {
+        _ when error == EADDRINUSE => $"'{uri.Path}' is there already and in use; end who listens at it, or choose another path",
+        _ when error == ENOENT || error == ENOTDIR => $"there is no directory for '{uri.Path}'; make it first",
+        _ when error == EACCES || error == EROFS => $"this user can make nothing at '{uri.Path}'; choose another path",
+        _ => $"'{uri.Path}': {ErrorText.Of(error)}",
+    };
+}

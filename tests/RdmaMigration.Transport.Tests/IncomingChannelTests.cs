@@ -1,0 +1,184 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>Incoming channels over real sockets, pipes, files and commands.</summary>
+public sealed class IncomingChannelTests : IDisposable
+{
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(10);
+
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+
+    public static TheoryData<string> Live => OutgoingPair.Live;
+
+    public static TheoryData<string> Sockets => OutgoingPair.Sockets;
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    [Theory]
+    [MemberData(nameof(Live))]
+    public async Task EveryByteArrivesInOrderAndTheEndIsADisconnect(string kind)
+    {
+        using IncomingPair pair = new(kind);
+        byte[] sent = RandomNumberGenerator.GetBytes(8 << 20);
+        Task sending = Task.Run(() =>
+        {
+            pair.Source.Write(sent);
+            pair.Source.Dispose();
+        });
+
+        (byte[] received, ConnectionLostException lost) = ReadToEnd(pair.Channel);
+
+        await sending;
+        Assert.Equal(sent, received);
+        Assert.Equal(ConnectionLoss.Disconnected, lost.Loss);
+        Assert.Equal(ConnectionLoss.Disconnected, pair.Channel.Lost!.Loss);
+        Assert.True(pair.Channel.CarriesRam);
+    }
+
+    [Theory]
+    [MemberData(nameof(Live))]
+    public void ABlockedReaderReturnsWithin100MillisecondsOfAShutdown(string kind) => Soon.Assert(() =>
+    {
+        using IncomingPair pair = new(kind);
+        pair.Source.Write([1]);
+        using ManualResetEventSlim first = new();
+        byte[] buffer = new byte[16];
+        FailingCall reader = new(() =>
+        {
+            while (true)
+            {
+                pair.Channel.Read(buffer, Timeout.InfiniteTimeSpan);
+                first.Set();
+            }
+        });
+        first.Wait(TestContext.Current.CancellationToken);
+        long start = Stopwatch.GetTimestamp();
+        pair.Channel.Shutdown("enough");
+        return Soon.AssertLost(reader.Ended(start), ConnectionLoss.Shutdown, "enough");
+    });
+
+    [Theory]
+    [MemberData(nameof(Sockets))]
+    public void ABlockedWriterOfTheWayBackReturnsWithin100MillisecondsOfAShutdown(string kind) => Soon.Assert(() =>
+    {
+        using IncomingPair pair = new(kind);
+        ReturnPathChannel back = pair.Channel.WaitForReturnPath(TimeSpan.Zero)!;
+        FailingCall writer = new(() => back.Write(new byte[64 << 20], Timeout.InfiniteTimeSpan));
+        pair.Source.ReadExactly(new byte[1 << 16]);
+        long start = Stopwatch.GetTimestamp();
+        pair.Channel.Shutdown("enough");
+        return Soon.AssertLost(writer.Ended(start), ConnectionLoss.Shutdown, "enough");
+    });
+
+    [Theory]
+    [MemberData(nameof(Sockets))]
+    public void TheWayBackReachesTheSourceAndASourceThatTakesNothingIsAnError(string kind)
+    {
+        using IncomingPair pair = new(kind);
+        ReturnPathChannel back = pair.Channel.WaitForReturnPath(TimeSpan.Zero)!;
+        back.Write("pong"u8, s_soon);
+        byte[] said = new byte[4];
+        pair.Source.ReadExactly(said);
+        Assert.Equal("pong"u8, said);
+        var stuck = Assert.Throws<TransportException>(() => back.Write(new byte[64 << 20], TimeSpan.FromMilliseconds(50)));
+        Assert.Contains("took nothing within", stuck.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("exec")]
+    [InlineData("fd-pipe")]
+    public void OneDirectionHasNoWayBack(string kind)
+    {
+        using IncomingPair pair = new(kind);
+        Assert.Null(pair.Channel.WaitForReturnPath(s_soon));
+        Assert.False(pair.Channel.IsConnected);
+    }
+
+    [Theory]
+    [MemberData(nameof(Live))]
+    public void ASilentSourceIsNotAnEnd(string kind)
+    {
+        using IncomingPair pair = new(kind);
+        byte[] buffer = new byte[16];
+        Assert.Equal(0, pair.Channel.Read(buffer, TimeSpan.FromMilliseconds(1)));
+        pair.Source.Write([1, 2]);
+        Assert.Equal(2, pair.Channel.Read(buffer, s_soon));
+    }
+
+    [Fact]
+    public void AFileIsReadFromItsOffset()
+    {
+        string path = NewPath("file");
+        File.WriteAllBytes(path, "0123456789"u8);
+        using Listening listening = new(new FileUri(path, 4));
+        Assert.True(listening.Listener.IsSingle);
+        using IncomingChannel channel = listening.Accept();
+        Assert.Equal("456789"u8, ReadToEnd(channel).Received);
+    }
+
+    [Fact]
+    public void ACommandThatFailsBeforeTheMachineIsCompleteSaysItsExitCode()
+    {
+        using Listening listening = new(new ExecUri("printf abc; exit 3"));
+        using IncomingChannel channel = listening.Accept();
+        (byte[] received, ConnectionLostException lost) = ReadToEnd(channel);
+        Assert.Equal("abc"u8, received);
+        Assert.Contains("exit code 3", lost.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ACommandThatFailsAfterTheLastByteIsNotTrusted()
+    {
+        using Listening listening = new(new ExecUri("printf abc; exit 4"));
+        using IncomingChannel channel = listening.Accept();
+        channel.Read(new byte[3], s_soon);
+        var failed = Assert.Throws<ConnectionLostException>(channel.EndOfStream);
+        Assert.Equal(ConnectionLoss.PeerError, failed.Loss);
+        Assert.Contains("exit code 4", failed.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ACommandThatGoesOnAfterTheLastByteIsLetBeAndKilledByDispose()
+    {
+        using Listening listening = new(new ExecUri("echo $$; exec sleep 1000"));
+        string process;
+        using (IncomingChannel channel = listening.Accept())
+        {
+            byte[] said = new byte[16];
+            process = "/proc/" + System.Text.Encoding.ASCII.GetString(said, 0, channel.Read(said, s_soon)).Trim();
+            channel.EndOfStream();
+            Assert.True(Directory.Exists(process));
+        }
+
+        Assert.True(SpinWait.SpinUntil(() => !Directory.Exists(process), s_soon), "the command runs on");
+    }
+
+    [Theory]
+    [InlineData("file:/nonexistent", "cannot open")]
+    [InlineData("fd:987", "no descriptor 987")]
+    [InlineData("unix:/nonexistent/socket", "no directory")]
+    [InlineData("tcp:192.0.2.1:4444", "no address of this host")]
+    public void WhatCannotBeOpenedSaysWhatToDo(string uri, string expected) =>
+        Assert.Contains(expected, Assert.Throws<ConnectFailedException>(() => new Listening(MigrationUri.Parse(uri))).Message, StringComparison.Ordinal);
+
+    private static (byte[] Received, ConnectionLostException Lost) ReadToEnd(IncomingChannel channel)
+    {
+        using MemoryStream all = new();
+        byte[] buffer = new byte[100_000];
+        while (true)
+        {
+            try
+            {
+                all.Write(buffer, 0, channel.Read(buffer, Timeout.InfiniteTimeSpan));
+            }
+            catch (ConnectionLostException lost)
+            {
+                return (all.ToArray(), lost);
+            }
+        }
+    }
+
+    private string NewPath(string name) => Path.Combine(_directory.FullName, name);
+}
