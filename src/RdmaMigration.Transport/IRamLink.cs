@@ -6,7 +6,7 @@ internal interface IRamLink : IControlLink
     /// <summary>Bytes of all writes posted so far.</summary>
     long PostedBytes { get; }
 
-    /// <summary>Bytes of the writes that the peer's device has acknowledged; may lag behind until one that asked for a completion is done.</summary>
+    /// <summary>Bytes of the writes that the peer's device has acknowledged; it moves on at least every 4 MiB.</summary>
     long WrittenBytes { get; }
 
     /// <summary>Posts a write of registered memory; the memory stays registered and unchanged until <see cref="WrittenBytes"/> has passed it.</summary>

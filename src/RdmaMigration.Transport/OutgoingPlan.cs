@@ -8,13 +8,16 @@ namespace RdmaMigration.Transport;
 /// lie. One thread uses it.
 /// </summary>
 /// <param name="blocks">In the order of their indexes.</param>
-/// <param name="windowBytes">The most that a window spans, at least a chunk.</param>
+/// <param name="windowBytes">The most that a window spans, at least a chunk. The first ones are smaller.</param>
 /// <param name="scan">
 /// Also looks for chunks whose data is all zero. It stops at the first byte that is not, so dense memory costs nothing; memory that was touched and is zero is
 /// read.
 /// </param>
 internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowBytes, bool scan)
 {
+    /// <summary>Windows double from here, 4 MiB, so that the first bytes do not wait for a large registration.</summary>
+    private const ulong FirstWindow = 4 << 20;
+
     private int _block = -1;
     private RamExtents.Enumerator _extents;
     private ulong _position;
@@ -22,6 +25,7 @@ internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowB
     private RamRun? _peeked;
     private ulong _cleared;
     private ulong _finishedBlocks;
+    private ulong _windowBytes = Math.Min(FirstWindow, windowBytes);
     private ulong _data;
 
     /// <summary>Bytes that need not be sent, as far as the plan has come. Any thread may read it.</summary>
@@ -45,6 +49,7 @@ internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowB
             {
                 SetRangeToClear(block, window);
                 _data += window.DataBytes;
+                _windowBytes = Math.Min(_windowBytes * 2, windowBytes);
                 ZeroBytes = (long)(_finishedBlocks + window.End - _data);
                 return true;
             }
@@ -77,7 +82,7 @@ internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowB
         while (Peek(block) is { } run)
         {
             ulong chunk = Chunk.Start(run.Offset);
-            if (window.HasData && (chunk > window.End || run.Offset - window.Start >= windowBytes))
+            if (window.HasData && (chunk > window.End || run.Offset - window.Start >= _windowBytes))
             {
                 return;
             }

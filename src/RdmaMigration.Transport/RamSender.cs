@@ -161,32 +161,30 @@ internal sealed class RamSender(
         _granted.Enqueue(window);
     }
 
+    /// <summary>
+    /// Posts one write and goes back to the control lane: a device in software does the whole transfer inside the post, and a request must not wait for a
+    /// queue full of them.
+    /// </summary>
     private bool StepData(out TimeSpan pause)
     {
         pause = Timeout.InfiniteTimeSpan;
-        bool moved = false;
-        while (_current is not null || _granted.TryDequeue(out _current))
+        if (_current is null && !_granted.TryDequeue(out _current))
         {
-            if (link.PostedBytes - link.WrittenBytes >= MostOutstanding)
-            {
-                break;
-            }
-
-            if (limit is not null && limit.Pause is var rest && rest > TimeSpan.Zero)
-            {
-                pause = rest;
-                break;
-            }
-
-            if (!PostNext(_current))
-            {
-                break;
-            }
-
-            moved = true;
+            return false;
         }
 
-        return moved;
+        if (link.PostedBytes - link.WrittenBytes >= MostOutstanding)
+        {
+            return false;
+        }
+
+        if (limit is not null && limit.Pause is var rest && rest > TimeSpan.Zero)
+        {
+            pause = rest;
+            return false;
+        }
+
+        return PostNext(_current);
     }
 
     private unsafe bool PostNext(OutgoingWindow window)
