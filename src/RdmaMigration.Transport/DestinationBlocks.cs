@@ -28,7 +28,7 @@ internal static class DestinationBlocks
 
             if (pinAll && block.RemoteKey == 0)
             {
-                throw new ControlProtocolException($"RAM_BLOCKS_RESULT: the destination {peer} has no key for RAM block '{block}' although it agreed to pin-all");
+                throw new ControlProtocolException($"RAM_BLOCKS_RESULT: the destination {peer} has no key for RAM block '{blocks[i].Name}' although it agreed to pin-all");
             }
 
             destination[i] = pinAll ? block : block with { RemoteKey = 0 };

@@ -7,41 +7,14 @@ namespace RdmaMigration.Transport.Tests;
 [Trait("needs", "rdma")]
 public sealed class RdmaOutgoingChannelTests
 {
-    private const ulong Size = 24 << 20;
-
-    /// <summary>How the machine's memory is filled.</summary>
-    public enum Fill
-    {
-        Dense,
-        Empty,
-        OddPages,
-        OneChunkOfFour,
-        TouchedZero,
-    }
-
-    public static TheoryData<Fill, bool> Machines
-    {
-        get
-        {
-            TheoryData<Fill, bool> machines = [];
-            foreach (Fill fill in Enum.GetValues<Fill>())
-            {
-                machines.Add(fill, false);
-                machines.Add(fill, true);
-            }
-
-            return machines;
-        }
-    }
+    public static TheoryData<Fill, bool> Machines => MachineMemory.FillsAndModes;
 
     [Theory]
     [MemberData(nameof(Machines))]
     public async Task MemoryArrivesIdenticalAlsoOverOldContent(Fill fill, bool pinAll)
     {
-        using RamBlockList sent = Blocks();
-        using RamBlockList received = Blocks();
-        FillBlocks(sent, fill);
-        FillBlocks(received, Fill.Dense);
+        using RamBlockList sent = MachineMemory.Allocate(fill);
+        using RamBlockList received = MachineMemory.Allocate(Fill.Dense);
         using ListeningDestination destination = new();
         using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions { PinAll = pinAll, WindowBytes = 4 << 20 });
         Assert.Equal(pinAll, channel.PinAll);
@@ -52,20 +25,15 @@ public sealed class RdmaOutgoingChannelTests
         channel.SendRam();
         channel.Write([1]);
         Assert.Equal(1, await reader);
-        for (int i = 0; i < sent.Count; i++)
-        {
-            Assert.True(Same(sent[i], received[i]), $"block {i} differs");
-        }
-
-        Assert.Equal((long)(sent.TotalLength), channel.RamSentBytes + channel.RamZeroBytes);
+        MachineMemory.AssertSame(sent, received);
+        Assert.Equal((long)sent.TotalLength, channel.RamSentBytes + channel.RamZeroBytes);
     }
 
     [Fact]
     public async Task EmptyChunksAreNeitherSentNorTouched()
     {
-        using RamBlockList sent = Blocks();
-        using RamBlockList received = Blocks();
-        FillBlocks(sent, Fill.OneChunkOfFour);
+        using RamBlockList sent = MachineMemory.Allocate(Fill.OneChunkOfFour);
+        using RamBlockList received = MachineMemory.Allocate(Fill.Empty);
         ulong resident = sent.ResidentBytes;
         using ListeningDestination destination = new();
         using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions());
@@ -136,37 +104,11 @@ public sealed class RdmaOutgoingChannelTests
     }
 
     [Fact]
-    public void AnAddressWithoutRdma()
+    public void AnAddressThatNoRouteLeadsTo()
     {
         using CompletionWaiter waiter = new();
         ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() =>
-            RdmaOutgoingChannel.Connect(waiter, new RdmaUri("127.0.0.1", 4444), new RdmaConnectOptions(), TestContext.Current.CancellationToken));
-        Assert.Contains("rdma link", failed.Message, StringComparison.Ordinal);
+            RdmaOutgoingChannel.Connect(waiter, new RdmaUri("192.0.2.1", 4444), new RdmaConnectOptions(), TestContext.Current.CancellationToken));
+        Assert.Contains("check `ip route get ADDRESS`", failed.Message, StringComparison.Ordinal);
     }
-
-    private static RamBlockList Blocks() =>
-        RamBlockList.Allocate([new RamBlockDescription("pc.ram", Size), new RamBlockDescription("vga.vram", (3 << 20) + 4096)], ulong.MaxValue);
-
-    private static void FillBlocks(RamBlockList blocks, Fill fill)
-    {
-        Random random = new(7);
-        foreach (RamBlock block in blocks)
-        {
-            for (ulong page = 0; page < block.Length / 4096; page++)
-            {
-                Span<byte> bytes = block.Slice(page * 4096, 4096);
-                if (fill == Fill.Dense || (fill == Fill.OddPages && page % 2 == 1) || (fill == Fill.OneChunkOfFour && page / 256 % 4 == 1))
-                {
-                    random.NextBytes(bytes);
-                }
-                else if (fill == Fill.TouchedZero)
-                {
-                    bytes.Clear();
-                }
-            }
-        }
-    }
-
-    private static bool Same(RamBlock left, RamBlock right) =>
-        left.Length == right.Length && left.Slice(0, (int)left.Length).SequenceEqual(right.Slice(0, (int)right.Length));
 }

@@ -12,7 +12,9 @@ internal sealed class ScriptedLink(IEnumerable<byte[]> messages) : IControlLink
 
     public List<(ControlHeader Header, byte[] Payload)> Sent { get; } = [];
 
-    public bool TryReceive() => Receive(TimeSpan.Zero);
+    public void Add(byte[] message) => _messages.Enqueue(message);
+
+    public bool TryReceive() => _messages.Count > 0 && Receive(TimeSpan.Zero);
 
     public bool Receive(TimeSpan timeout)
     {

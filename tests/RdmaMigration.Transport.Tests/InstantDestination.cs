@@ -1,0 +1,160 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>
+/// A destination in memory behind a link whose queue completes at once. It keeps the books of the credit rule: a message without a credit, or a write under a
+/// key that was not handed out, throws.
+/// </summary>
+/// <param name="memory">One for each of the source's blocks; null when writes are only counted.</param>
+internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory) : IRamLink
+{
+    private const uint WholeBlocks = 0xffff;
+
+    private readonly Queue<(ControlHeader Header, byte[] Payload)> _arriving = new();
+    private readonly Dictionary<uint, (int Block, ulong Start, ulong End)> _keys = [];
+    private byte[] _message = [];
+    private bool _credit;
+    private bool _refused;
+
+    public string Peer => "10.0.0.9:4444";
+
+    public ReadOnlySpan<byte> Message => _message;
+
+    public long PostedBytes { get; private set; }
+
+    public long WrittenBytes { get; private set; }
+
+    /// <summary>Posts that are refused before the next one is taken: a send queue that is full.</summary>
+    public int Refuse { get; set; }
+
+    public int Parked { get; private set; }
+
+    public int LargestWrite { get; private set; }
+
+    public List<RegisterRequest> Requests { get; } = [];
+
+    public List<CompressRequest> Clears { get; } = [];
+
+    /// <summary>The blocks as RAM_BLOCKS_RESULT would name them.</summary>
+    public static DestinationBlock[] Blocks(IReadOnlyList<RamBlock> blocks, bool pinAll) =>
+        [.. blocks.Select((block, index) => new DestinationBlock(Base(index), (ulong)(index + 1) << 40, block.Length, pinAll ? WholeBlocks : 0))];
+
+    /// <summary>Gives the first credit.</summary>
+    public InstantDestination Ready()
+    {
+        GiveCredit();
+        return this;
+    }
+
+    public bool TryReceive()
+    {
+        if (!_arriving.TryDequeue(out (ControlHeader Header, byte[] Payload) next))
+        {
+            return false;
+        }
+
+        _message = new byte[ControlHeader.Size + next.Payload.Length];
+        next.Header.Write(_message);
+        next.Payload.CopyTo(_message.AsSpan(ControlHeader.Size));
+        return true;
+    }
+
+    public bool Receive(TimeSpan timeout) => TryReceive() ? true : throw new InvalidOperationException("nothing will ever arrive");
+
+    public void Send(ControlHeader header, ReadOnlySpan<byte> payload)
+    {
+        Assert.True(_credit, $"{header.Type} without a credit");
+        _credit = false;
+        switch (header.Type)
+        {
+            case ControlMessageType.RegisterRequest:
+                Register(RegisterRequest.Read(payload));
+                break;
+            case ControlMessageType.Compress:
+                Clear(CompressRequest.Read(payload));
+                break;
+            default:
+                break;
+        }
+
+        GiveCredit();
+    }
+
+    public bool TryWrite(nint address, uint length, uint localKey, ulong remoteAddress, uint remoteKey, bool last)
+    {
+        if (Refuse > 0)
+        {
+            Refuse--;
+            _refused = true;
+            return false;
+        }
+
+        if (memory is not null)
+        {
+            int block = (int)(remoteAddress >> 40) - 1;
+            ulong offset = remoteAddress - Base(block);
+            Assert.True(remoteKey == WholeBlocks || (_keys[remoteKey] is var key && key.Block == block && offset >= key.Start && offset + length <= key.End));
+            new ReadOnlySpan<byte>((void*)address, (int)length).CopyTo(memory[block].Slice(offset, (int)length));
+        }
+
+        LargestWrite = Math.Max(LargestWrite, (int)length);
+        WrittenBytes = PostedBytes += length;
+        return true;
+    }
+
+    public void Park(long writtenBytes, TimeSpan timeout)
+    {
+        Parked++;
+        Assert.True(_arriving.Count > 0 || _refused || timeout != Timeout.InfiniteTimeSpan, "the sender waits for what will never come");
+        _refused = false;
+    }
+
+    private static ulong Base(int block) => (ulong)(block + 1) << 40 | 0x1000;
+
+    private void GiveCredit()
+    {
+        _credit = true;
+        _arriving.Enqueue((new ControlHeader(0, ControlMessageType.Ready, 1), []));
+    }
+
+    private void Register(RegisterRequest request)
+    {
+        Requests.Add(request);
+        uint key = (uint)Requests.Count;
+        ulong start = request.Key - ((ulong)(request.BlockIndex + 1) << 40);
+        Assert.Equal(0UL, start % Chunk.Size);
+        _keys.Add(key, ((int)request.BlockIndex, start, start + ((request.Chunks + 1) << Chunk.Shift)));
+        byte[] result = new byte[RegisterResult.Size];
+        new RegisterResult(key, Base((int)request.BlockIndex)).Write(result);
+        _arriving.Enqueue((new ControlHeader(RegisterResult.Size, ControlMessageType.RegisterResult, 1), result));
+    }
+
+    private void Clear(CompressRequest request)
+    {
+        Clears.Add(request);
+        memory?[(int)request.BlockIndex].Zero(request.Offset - ((ulong)(request.BlockIndex + 1) << 40), request.Length);
+    }
+}
+
+/// <summary>The windows of a plan, without a device to register them with.</summary>
+internal sealed class PlannedWindows(OutgoingPlan plan) : IWindowSource
+{
+    public long ZeroBytes => plan.ZeroBytes;
+
+    public int Outstanding { get; private set; }
+
+    public OutgoingWindow? Next()
+    {
+        OutgoingWindow window = new();
+        return plan.TryNext(window) ? window : null;
+    }
+
+    public void Register(OutgoingWindow window) => Outstanding++;
+
+    public void Return(OutgoingWindow window) => Outstanding -= window.HasData ? 1 : 0;
+
+    public void Dispose()
+    {
+    }
+}

@@ -1,0 +1,104 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>The source's side of the control protocol over memory: the credit rule, and what a destination may not send.</summary>
+public sealed class OutgoingControlTests
+{
+    private static readonly byte[] s_ready = ControlMessages.Of(ControlMessageType.Ready);
+
+    [Fact]
+    public void EachMessageWaitsForItsCredit()
+    {
+        ScriptedLink link = new([s_ready, s_ready]);
+        OutgoingControl control = new(link);
+        control.Send(ControlMessageType.QemuFile, [1]);
+        control.Send(ControlMessageType.QemuFile, [2]);
+        Assert.Throws<ConnectionLostException>(() => control.Send(ControlMessageType.QemuFile, [3]));
+        Assert.Equal(2, link.Sent.Count);
+    }
+
+    [Fact]
+    public void ARequestReturnsItsResponse()
+    {
+        ScriptedLink link = new([s_ready, ControlMessages.Of(ControlMessageType.RamBlocksResult, [1, 2, 3])]);
+        bool worked = false;
+        byte[] response = new OutgoingControl(link).Request(ControlMessageType.RamBlocksRequest, ControlMessageType.RamBlocksResult, () => worked = true).ToArray();
+        Assert.Equal([1, 2, 3], response);
+        Assert.True(worked);
+    }
+
+    [Fact]
+    public void ASecondReadyBeforeOurMessageIsRefused()
+    {
+        OutgoingControl control = new(new ScriptedLink([s_ready, s_ready]));
+        ControlProtocolException broken = Assert.Throws<ControlProtocolException>(control.Pump);
+        Assert.Contains("sent Ready (2); expected nothing before our next message", broken.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AReadyInPlaceOfAResponseIsRefused()
+    {
+        OutgoingControl control = new(new ScriptedLink([s_ready, s_ready]));
+        ControlProtocolException broken = Assert.Throws<ControlProtocolException>(() =>
+            control.Request(ControlMessageType.RamBlocksRequest, ControlMessageType.RamBlocksResult, () => { }).Length);
+        Assert.Contains("expected RamBlocksResult", broken.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(ControlMessageType.QemuFile)]
+    [InlineData(ControlMessageType.RegisterResult)]
+    [InlineData(ControlMessageType.RegisterFinished)]
+    [InlineData((ControlMessageType)77)]
+    public void WhatADestinationDoesNotSendIsRefused(ControlMessageType type)
+    {
+        ControlProtocolException broken = Assert.Throws<ControlProtocolException>(
+            new OutgoingControl(new ScriptedLink([ControlMessages.Of(type, [1])])).Pump);
+        Assert.Contains("10.0.0.9:4711", broken.Message, StringComparison.Ordinal);
+        Assert.Contains("expected READY", broken.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ErrorEndsTheMigrationAndSendsPeopleToTheDestinationsLog()
+    {
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(
+            new OutgoingControl(new ScriptedLink([ControlMessages.Of(ControlMessageType.Error, [])])).Pump);
+        Assert.Equal(ConnectionLoss.PeerError, lost.Loss);
+        Assert.Contains("log", lost.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(15, 1u, "sent 15 bytes; expected 16")]
+    [InlineData(16, 0u, "key 0")]
+    public void ARegisterResultThatCannotBeUsedIsRefused(int length, uint key, string expected)
+    {
+        byte[] result = new byte[16];
+        new RegisterResult(key, 0x1000).Write(result);
+        ScriptedLink link = new([s_ready]);
+        OutgoingControl control = new(link);
+        control.Pump();
+        control.SendRegister(new RegisterRequest(0, 0, 0));
+        link.Add(ControlMessages.Of(ControlMessageType.RegisterResult, result[..length]));
+        ControlProtocolException broken = Assert.Throws<ControlProtocolException>(control.Pump);
+        Assert.Contains(expected, broken.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AnotherCountOrLengthOfBlocksIsRefusedInWords()
+    {
+        using RamBlockList blocks = RamBlockList.Allocate([new RamBlockDescription("pc.ram", 8 << 20)], ulong.MaxValue);
+        byte[] result = new byte[DestinationBlock.Size];
+        new DestinationBlock(0x1000, 0, 4 << 20, 0).Write(result);
+        Assert.Contains(
+            "'pc.ram' has 4194304 bytes at the destination here and 8388608 in the machine",
+            Assert.Throws<ControlProtocolException>(() => DestinationBlocks.Parse(result, blocks, pinAll: false, "here")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "has 2 RAM blocks; the machine has 1",
+            Assert.Throws<ControlProtocolException>(() => DestinationBlocks.Parse([.. result, .. result], blocks, pinAll: false, "here")).Message,
+            StringComparison.Ordinal);
+        new DestinationBlock(0x1000, 0, 8 << 20, 0).Write(result);
+        Assert.Contains(
+            "no key for RAM block 'pc.ram'",
+            Assert.Throws<ControlProtocolException>(() => DestinationBlocks.Parse(result, blocks, pinAll: true, "here")).Message, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,145 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>The page path and the plan under it, against a destination in memory.</summary>
+public sealed class RamSenderTests
+{
+    private const ulong LargeWindow = 64 << 20;
+
+    public static TheoryData<Fill, bool> Machines => MachineMemory.FillsAndModes;
+
+    [Theory]
+    [MemberData(nameof(Machines))]
+    public void MemoryArrivesIdenticalAlsoOverOldContent(Fill fill, bool pinAll)
+    {
+        using RamBlockList sent = MachineMemory.Allocate(fill);
+        using RamBlockList received = MachineMemory.Allocate(Fill.Dense);
+        InstantDestination destination = new(received);
+        PlannedWindows windows = Send(sent, destination, pinAll, 4 << 20);
+        MachineMemory.AssertSame(sent, received);
+        Assert.Equal((long)sent.TotalLength, destination.WrittenBytes + windows.ZeroBytes);
+    }
+
+    [Fact]
+    public void WindowsDoubleUpToTheLargestAndEachIsOneRequest()
+    {
+        using RamBlockList sent = MachineMemory.Allocate(Fill.Dense, mebibytes: 40);
+        InstantDestination destination = new(null);
+        Send(sent, destination, pinAll: false, 16 << 20);
+        Assert.Equal([4, 8, 16, 12], destination.Requests.Where(request => request.BlockIndex == 0).Select(request => (int)request.Chunks + 1));
+        Assert.Empty(destination.Clears);
+    }
+
+    [Fact]
+    public void ScatteredPagesCostOneClearForEachWindow()
+    {
+        using RamBlockList sent = MachineMemory.Allocate(Fill.OddPages, mebibytes: 40);
+        InstantDestination destination = new(null);
+        Send(sent, destination, pinAll: true, LargeWindow);
+        Assert.Equal(2, destination.Clears.Count); // one a block
+        Assert.Equal(sent.Sum(block => (long)(block.Length / 4096 / 2 * 4096)), destination.WrittenBytes);
+    }
+
+    [Fact]
+    public void ChunksWithoutDataAreNeverAskedFor()
+    {
+        using RamBlockList sent = MachineMemory.Allocate(Fill.OneChunkOfFour);
+        InstantDestination destination = new(null);
+        Send(sent, destination, pinAll: false, LargeWindow);
+        Assert.All(destination.Requests, request => Assert.Equal((0UL, 1UL), (request.Chunks, (request.Key >> Chunk.Shift) % 4)));
+    }
+
+    [Fact]
+    public void MemoryThatIsTouchedAndZeroIsNotSentWithDynamicRegistration()
+    {
+        using RamBlockList sent = MachineMemory.Allocate(Fill.TouchedZero);
+        InstantDestination destination = new(null);
+        Send(sent, destination, pinAll: false, LargeWindow);
+        Assert.Empty(destination.Requests);
+        Assert.Equal(0, destination.WrittenBytes);
+    }
+
+    [Fact]
+    public void AFullSendQueueIsWaitedFor()
+    {
+        using RamBlockList sent = MachineMemory.Allocate(Fill.Dense);
+        using RamBlockList received = MachineMemory.Allocate(Fill.Empty);
+        InstantDestination destination = new(received) { Refuse = 5 };
+        Send(sent, destination, pinAll: false, LargeWindow);
+        MachineMemory.AssertSame(sent, received);
+        Assert.True(destination.Parked > 0);
+    }
+
+    [Fact]
+    public void ALimitCutsWritesToAnEvenRate()
+    {
+        using RamBlockList sent = MachineMemory.Allocate(Fill.Dense);
+        InstantDestination destination = new(null);
+        Send(sent, destination, pinAll: true, LargeWindow, new BandwidthLimit(1L << 34));
+        Assert.Equal((int)Chunk.Size, destination.LargestWrite);
+        destination = new InstantDestination(null);
+        using RamBlockList small = MachineMemory.Allocate(Fill.OneChunkOfFour);
+        Send(small, destination, pinAll: true, LargeWindow, new BandwidthLimit(16 << 20));
+        Assert.Equal((16 << 20) / 20, destination.LargestWrite);
+    }
+
+    [Fact]
+    public void ThePagePathDoesNotAllocate()
+    {
+        using RamBlockList blocks = RamBlockList.Allocate([new RamBlockDescription("pc.ram", LargeWindow)], LargeWindow);
+        Repeat(blocks, 4);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Repeat(blocks, 4);
+        long few = GC.GetAllocatedBytesForCurrentThread() - before;
+        Repeat(blocks, 404);
+        long many = GC.GetAllocatedBytesForCurrentThread() - before - few;
+        Assert.Equal(few, many);
+    }
+
+    private static void Repeat(RamBlockList blocks, int times)
+    {
+        InstantDestination destination = new(null);
+        new RamSender(
+            destination, new OutgoingControl(destination), blocks, InstantDestination.Blocks(blocks, pinAll: true), new RepeatedWindow(times), limit: null).Run();
+    }
+
+    private static PlannedWindows Send(RamBlockList blocks, InstantDestination destination, bool pinAll, ulong windowBytes, BandwidthLimit? limit = null)
+    {
+        PlannedWindows windows = new(new OutgoingPlan(blocks, windowBytes, scan: !pinAll));
+        new RamSender(
+            destination, new OutgoingControl(destination.Ready()), blocks, InstantDestination.Blocks(blocks, pinAll), windows, limit).Run();
+        Assert.Equal(0, pinAll ? 0 : windows.Outstanding);
+        return windows;
+    }
+
+    /// <summary>One dense window of 64 MiB, again and again.</summary>
+    private sealed class RepeatedWindow : IWindowSource
+    {
+        private readonly OutgoingWindow _window = new();
+        private int _left;
+
+        public RepeatedWindow(int times)
+        {
+            _left = times;
+            _window.Reset(0);
+            _window.Add(new RamRun(0, LargeWindow), 0, LargeWindow);
+        }
+
+        public long ZeroBytes => 0;
+
+        public OutgoingWindow? Next() => _left-- > 0 ? _window : null;
+
+        public void Register(OutgoingWindow window)
+        {
+        }
+
+        public void Return(OutgoingWindow window)
+        {
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+}
