@@ -20,14 +20,14 @@ internal sealed class RdmamigProcess : IAsyncDisposable
     }
 
     /// <summary>What a source migrates to.</summary>
-    public string Uri { get; }
+    public string Uri { get; private set; }
 
     public EventLog<QmpEvent> Events => _events;
 
     public ChildProcess Process => _process;
 
     /// <summary>Starts a receiver and returns when it listens.</summary>
-    /// <param name="uri">Where to listen.</param>
+    /// <param name="uri">Where to listen; with port 0 at a free one.</param>
     /// <param name="to">A file, or a folder with a trailing slash.</param>
     /// <param name="options">Further options of `rdmamig receive`.</param>
     /// <param name="wrapper">A program and its arguments that ends in exec of what follows, such as prlimit.</param>
@@ -37,7 +37,12 @@ internal sealed class RdmamigProcess : IAsyncDisposable
         RdmamigProcess receiver = Start(uri, to, options, wrapper);
         try
         {
-            await receiver._events.FirstAsync(e => e.Name == "LISTENING", 0, Deadlines.Start, "LISTENING");
+            QmpEvent listening = await receiver._events.FirstAsync(e => e.Name == "LISTENING", 0, Deadlines.Start, "LISTENING");
+            if (uri.EndsWith(":0", StringComparison.Ordinal))
+            {
+                receiver.Uri = listening.Values.GetProperty("uri").GetString()!;
+            }
+
             return receiver;
         }
         catch
@@ -68,11 +73,13 @@ internal sealed class RdmamigProcess : IAsyncDisposable
     }
 
     /// <summary>Migrates <paramref name="source"/> here; both ends must say that it completed.</summary>
+    /// <param name="source">The machine.</param>
+    /// <param name="to">What it migrates to, when that is not <see cref="Uri"/>.</param>
     /// <exception cref="InvalidOperationException">One does not; the message has what both say.</exception>
-    public async Task<(MigrationOutcome Outcome, ReceiveResult Result)> TakeAsync(QemuMachine source)
+    public async Task<(MigrationOutcome Outcome, ReceiveResult Result)> TakeAsync(QemuMachine source, string? to = null)
     {
         int from = _events.Count;
-        MigrationOutcome outcome = await source.MigrateAsync(Uri);
+        MigrationOutcome outcome = await source.MigrateAsync(to ?? Uri);
         ReceiveResult result;
         try
         {
