@@ -21,11 +21,16 @@ public abstract record HostUri(string Host, int Port) : MigrationUri
             return [new IPEndPoint(IPAddress.Any, port)];
         }
 
+        if (IPAddress.TryParse(Host, out IPAddress? written))
+        {
+            return [new IPEndPoint(written, port)];
+        }
+
         try
         {
             return [.. Dns.GetHostAddressesAsync(Host, cancel).GetAwaiter().GetResult().Select(address => new IPEndPoint(address, port))];
         }
-        catch (SocketException unknown)
+        catch (Exception unknown) when (unknown is SocketException or ArgumentException)
         {
             throw new ConnectFailedException($"the host '{Host}' does not resolve: {unknown.Message}; check its spelling, or use an address", unknown);
         }

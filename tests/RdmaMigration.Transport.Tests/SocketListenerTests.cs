@@ -53,6 +53,17 @@ public sealed class SocketListenerTests : IDisposable
     }
 
     [Theory]
+    [InlineData("0.0.0.0", "127.0.0.1")]
+    [InlineData("::", "::1")]
+    public void EveryAddressOfOneFamilyCanBeNamed(string every, string one)
+    {
+        using Listening listening = new(new TcpUri(every, 0));
+        Assert.Equal(every, listening.EndPoint.Address.ToString());
+        using Stream source = IncomingPair.ConnectTo(new IPEndPoint(IPAddress.Parse(one), listening.EndPoint.Port));
+        listening.Accept().Dispose();
+    }
+
+    [Theory]
     [InlineData("127.0.0.1")]
     [InlineData("::1")]
     public void AnEmptyHostListensOnBothFamilies(string address)
