@@ -16,11 +16,11 @@ internal static class Crossing
         string uri = mode == Mode.Tcp ? $"tcp:127.0.0.1:{RdmaAddress.NextPort()}" : RdmaAddress.NextUri();
         await using Destination destination = route.To == Peer.Qemu
             ? await QemuDestination.ListenAsync(bench, uri)
-            : await RdmamigDestination.ListenAsync(uri);
+            : await RdmamigDestination.ListenAsync(bench, uri);
         ProcessorTime before = ProcessorTime.OfProcess(destination.Pid);
         Sent sent = route.From == Peer.Qemu
             ? await Source.SendFromQemuAsync(bench, uri, mode == Mode.PinAll)
-            : await Source.SendFromRdmamigAsync(bench, uri, mode == Mode.PinAll);
+            : await Source.SendFromRdmamigAsync(bench.SavedMachine, uri, mode == Mode.PinAll);
         await destination.ArrivedAsync();
         ProcessorTime receiver = ProcessorTime.OfProcess(destination.Pid) - before;
         if (compare && destination is QemuDestination && GuestMemory.FirstDifference(bench.SourceMemory, bench.RestoredMemory) is >= 0 and long at)
@@ -28,6 +28,6 @@ internal static class Crossing
             throw new InvalidOperationException($"{route}, {Words.Of(mode)}: the RAM that arrived differs at offset 0x{at:x}");
         }
 
-        return new Passage(route, mode, workload, sent.TotalMilliseconds, sent.SetupMilliseconds, sent.Cpu, receiver);
+        return new Passage(route, mode, workload, sent.TotalMilliseconds, sent.SetupMilliseconds, sent.RamMilliseconds, sent.Cpu, receiver);
     }
 }

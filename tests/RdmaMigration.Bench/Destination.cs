@@ -44,6 +44,9 @@ internal sealed class QemuDestination : Destination
 /// <summary>rdmamig receive URI --to DIR/, which goes on serving, so that its CPU time can still be read.</summary>
 internal sealed class RdmamigDestination : Destination
 {
+    /// <summary>Beside its RAM a machine has ROMs.</summary>
+    private const int RomMebibytes = 16;
+
     private readonly RdmamigProcess _receiver;
     private readonly WorkDirectory _captures;
 
@@ -55,11 +58,12 @@ internal sealed class RdmamigDestination : Destination
 
     public override int Pid => _receiver.Process.Id;
 
-    public static async Task<RdmamigDestination> ListenAsync(string uri, params string[] options)
+    public static async Task<RdmamigDestination> ListenAsync(Workbench bench, string uri)
     {
         var captures = new WorkDirectory();
         try
         {
+            string[] options = ["--max-ram", Report.Text($"{bench.Mebibytes + RomMebibytes}M")];
             return new RdmamigDestination(await RdmamigProcess.ListenAsync(uri, captures.FullName + "/", options), captures);
         }
         catch

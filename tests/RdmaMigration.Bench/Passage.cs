@@ -6,17 +6,28 @@ namespace RdmaMigration.Bench;
 /// <param name="Workload">The machine.</param>
 /// <param name="TotalMilliseconds">The sender's own total-time.</param>
 /// <param name="SetupMilliseconds">Of it, the sender's own setup-time.</param>
+/// <param name="RamMilliseconds">Of it, what RAM took: rdmamig's from active to device; QEMU's without setup.</param>
 /// <param name="Sender">CPU time of the sending program. QEMU's is that of the migration alone; rdmamig's is the whole program's.</param>
 /// <param name="Receiver">CPU time of the receiving program during the migration.</param>
 internal sealed record Passage(
-    Route Route, Mode Mode, Workload Workload, double TotalMilliseconds, double SetupMilliseconds, ProcessorTime Sender, ProcessorTime Receiver)
+    Route Route,
+    Mode Mode,
+    Workload Workload,
+    double TotalMilliseconds,
+    double SetupMilliseconds,
+    double RamMilliseconds,
+    ProcessorTime Sender,
+    ProcessorTime Receiver)
 {
     /// <summary>MiB/s of memory that is not zero, over the whole migration.</summary>
     public double Rate => Workload.DataMebibytes / (TotalMilliseconds / 1000);
+
+    /// <summary>The same over the time that RAM took.</summary>
+    public double RamRate => Workload.DataMebibytes / (RamMilliseconds / 1000);
 
     /// <summary>GiB of the machine's RAM, zero or not.</summary>
     public double Gibibytes => Workload.Mebibytes / 1024.0;
 }
 
 /// <summary>What the sender says of a migration that completed.</summary>
-internal sealed record Sent(double TotalMilliseconds, double SetupMilliseconds, ProcessorTime Cpu);
+internal sealed record Sent(double TotalMilliseconds, double SetupMilliseconds, double RamMilliseconds, ProcessorTime Cpu);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using RdmaMigration.Bench;
+using RdmaMigration.Bench.Bars;
 using RdmaMigration.Bench.Matrix;
 
 var pairs = new Option<int>("--pairs") { Description = "how often each is measured, interleaved", DefaultValueFactory = _ => 5 };
@@ -29,6 +30,11 @@ var root = new RootCommand("Figures of rdmamig beside a real QEMU. Runs where th
 {
     MatrixCommand.Create(), MatrixCommand.CreatePlot(), totalTime, killToError, footprint, demo,
 };
+foreach (Command bar in BarCommands.Create())
+{
+    root.Add(bar);
+}
+
 try
 {
     return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });

@@ -48,4 +48,12 @@ internal static class Words
         Mode.PinAll => "pin-all",
         _ => "tcp",
     };
+
+    /// <summary>A number of bytes in the largest binary unit that divides it.</summary>
+    public static string OfBytes(long bytes) => bytes switch
+    {
+        _ when bytes % (1L << 30) == 0 => Report.Text($"{bytes >> 30} GiB"),
+        _ when bytes % (1L << 20) == 0 => Report.Text($"{bytes >> 20} MiB"),
+        _ => Report.Text($"{bytes >> 10} KiB"),
+    };
 }

@@ -14,28 +14,35 @@ internal static class Source
         MigrationOutcome outcome = await source.MigrateAsync(uri);
         ProcessorTime cpu = ProcessorTime.OfProcess(source.Process.Id) - before;
         return outcome.Status == "completed"
-            ? new Sent(outcome.TotalTime.TotalMilliseconds, outcome.SetupTime.TotalMilliseconds, cpu)
+            ? new Sent(outcome.TotalTime.TotalMilliseconds, outcome.SetupTime.TotalMilliseconds, (outcome.TotalTime - outcome.SetupTime).TotalMilliseconds, cpu)
             : throw new InvalidOperationException($"the source QEMU says {outcome}\n{source.Process.Errors}");
     }
 
     /// <summary>rdmamig send, from the saved machine. Its CPU time is the whole program's: it starts, loads the file, sends it and ends.</summary>
-    public static async Task<Sent> SendFromRdmamigAsync(Workbench bench, string uri, bool pinAll, params string[] options)
+    public static async Task<Sent> SendFromRdmamigAsync(string file, string uri, bool pinAll)
     {
-        string[] arguments = ["send", bench.SavedMachine, uri, "--json", .. pinAll ? (string[])["--pin-all"] : [], .. options];
-        JsonElement? result = null;
+        string[] arguments = ["send", file, uri, "--json", .. pinAll ? (string[])["--pin-all"] : []];
+        var events = new EventLog<QmpEvent>();
         ProcessorTime before = ProcessorTime.OfEndedChildren();
         await using ChildProcess sender = ChildProcess.Start("rdmamig send", Executables.Rdmamig, arguments, line =>
         {
             using JsonDocument document = JsonDocument.Parse(line);
-            if (document.RootElement.GetProperty("event").GetString() == "RESULT")
-            {
-                result = document.RootElement.GetProperty("data").Clone();
-            }
+            events.Add(QmpEvent.Parse(document.RootElement));
         });
         int exitCode = await sender.WaitForExitAsync(Deadlines.Migration);
         ProcessorTime cpu = ProcessorTime.OfEndedChildren() - before;
-        return exitCode == 0 && result is { } said
-            ? new Sent(said.GetProperty("total-time").GetDouble(), said.GetProperty("setup-time").GetDouble(), cpu)
-            : throw new InvalidOperationException($"rdmamig send ended with {exitCode}: {result?.GetRawText()}\n{sender.Errors}");
+        QmpEvent[] said = events.Snapshot();
+        JsonElement? result = said.LastOrDefault(e => e.Name == "RESULT")?.Values;
+        if (exitCode != 0 || result is not { } values)
+        {
+            throw new InvalidOperationException($"rdmamig send ended with {exitCode}: {result?.GetRawText()}\n{sender.Errors}");
+        }
+
+        TimeSpan ram = Reached(said, "device") - Reached(said, "active");
+        return new Sent(values.GetProperty("total-time").GetDouble(), values.GetProperty("setup-time").GetDouble(), ram.TotalMilliseconds, cpu);
     }
+
+    private static DateTimeOffset Reached(QmpEvent[] said, string status) =>
+        said.FirstOrDefault(e => e.Name == "MIGRATION" && e.Status == status)?.Time
+            ?? throw new InvalidOperationException($"rdmamig send completed without being {status}");
 }

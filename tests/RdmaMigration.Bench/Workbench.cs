@@ -1,4 +1,3 @@
-using System.Globalization;
 using RdmaMigration.Interop.Harness;
 
 namespace RdmaMigration.Bench;
@@ -48,11 +47,24 @@ internal sealed class Workbench : IDisposable
     public Task<QemuMachine> RestoreAsync() =>
         QemuMachine.RestoreAsync(_source with { Name = "restored", MemoryFile = RestoredMemory }, CapturePath);
 
-    /// <summary>QEMU saves the machine to <see cref="SavedMachine"/>.</summary>
+    /// <summary>A machine that exists as a file alone, which <paramref name="write"/> writes.</summary>
+    public static Workbench OfSaved(string machineType, int mebibytes, Action<string> write)
+    {
+        var bench = new Workbench(machineType, mebibytes);
+        write(bench.SavedMachine);
+        return bench;
+    }
+
+    /// <summary>QEMU saves the machine to <see cref="SavedMachine"/>, unless it is there already.</summary>
     public async Task SaveAsync()
     {
+        if (File.Exists(SavedMachine))
+        {
+            return;
+        }
+
         await using QemuMachine source = await StartSourceAsync(pinAll: false);
-        MigrationOutcome outcome = await source.MigrateAsync(string.Create(CultureInfo.InvariantCulture, $"exec:cat > '{SavedMachine}'"));
+        MigrationOutcome outcome = await source.MigrateAsync($"exec:cat > '{SavedMachine}'");
         if (outcome.Status != "completed")
         {
             throw new InvalidOperationException($"QEMU could not save the machine: {outcome}");

@@ -27,20 +27,12 @@ internal static class MatrixMarkdown
             foreach (RegistrationCost cost in figures.Registrations)
             {
                 text.Append(Report.Text(
-                    $"| {Size(cost.RegionBytes)} | {cost.RegisterMilliseconds:0.0} ms/GiB | {cost.DeregisterMilliseconds:0.0} ms/GiB |\n"));
+                    $"| {Words.OfBytes(cost.RegionBytes)} | {cost.RegisterMilliseconds:0.0} ms/GiB | {cost.DeregisterMilliseconds:0.0} ms/GiB |\n"));
             }
         }
 
         return text.ToString();
     }
-
-    /// <summary>A power of two in its largest binary unit.</summary>
-    public static string Size(long bytes) => bytes switch
-    {
-        >= 1L << 30 => Report.Text($"{bytes >> 30} GiB"),
-        >= 1L << 20 => Report.Text($"{bytes >> 20} MiB"),
-        _ => Report.Text($"{bytes >> 10} KiB"),
-    };
 
     private static string References(IReadOnlyList<Reference> references) =>
         $"`ib_write_bw`, 1 MiB: {Statistic.Of(references.Select(r => r.WriteBandwidth)).ToText("0")} MiB/s. "

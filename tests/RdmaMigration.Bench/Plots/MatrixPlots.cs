@@ -17,10 +17,10 @@ internal static class MatrixPlots
     }
 
     /// <summary>What the pictures show of the zero-share axis where they show one share: the smallest.</summary>
-    public static int LeastZeroPercent(MatrixFigures figures) => figures.Workloads.Min(w => w.ZeroPercent);
+    public static double LeastZeroPercent(MatrixFigures figures) => figures.Workloads.Min(w => w.ZeroPercent);
 
     /// <summary>The largest machine with that share of zero memory.</summary>
-    public static Workload Largest(MatrixFigures figures, int zeroPercent) =>
+    public static Workload Largest(MatrixFigures figures, double zeroPercent) =>
         figures.Workloads.Where(w => w.ZeroPercent == zeroPercent).MaxBy(w => w.Mebibytes)!;
 
     /// <summary>On what, with what, and how often.</summary>

@@ -17,7 +17,7 @@ internal static class RegistrationPlot
         double[] sizes = [.. figures.Registrations.Select(c => Math.Log2(c.RegionBytes))];
         Add(plot, sizes, figures.Registrations.Select(c => c.RegisterMilliseconds), s_register);
         Add(plot, sizes, figures.Registrations.Select(c => c.DeregisterMilliseconds), s_deregister);
-        plot.Axes.Bottom.TickGenerator = new NumericManual(sizes, [.. figures.Registrations.Select(c => MatrixMarkdown.Size(c.RegionBytes))]);
+        plot.Axes.Bottom.TickGenerator = new NumericManual(sizes, [.. figures.Registrations.Select(c => Words.OfBytes(c.RegionBytes))]);
         plot.XLabel("region");
         plot.YLabel("ms per GiB");
         plot.Axes.SetLimits(

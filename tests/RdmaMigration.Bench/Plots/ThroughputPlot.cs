@@ -9,7 +9,7 @@ internal static class ThroughputPlot
 {
     public static Figure Draw(MatrixFigures figures)
     {
-        int zeroPercent = MatrixPlots.LeastZeroPercent(figures);
+        double zeroPercent = MatrixPlots.LeastZeroPercent(figures);
         Workload[] sizes = [.. figures.Workloads.Where(w => w.ZeroPercent == zeroPercent).OrderBy(w => w.Mebibytes)];
         double top = Top(figures, sizes);
         var figure = new Figure(
@@ -24,7 +24,7 @@ internal static class ThroughputPlot
 
             plot.XLabel("machine's RAM");
             plot.Axes.Bottom.TickGenerator = new NumericManual(
-                [.. sizes.Select(X)], [.. sizes.Select(size => MatrixMarkdown.Size((long)size.Mebibytes << 20))]);
+                [.. sizes.Select(X)], [.. sizes.Select(size => Words.OfBytes((long)size.Mebibytes << 20))]);
             plot.Axes.SetLimits(X(sizes[0]) - 0.4, X(sizes[^1]) + 0.4, 0, top);
             if (mode == figures.Modes[0])
             {

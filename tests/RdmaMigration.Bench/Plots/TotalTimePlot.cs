@@ -11,12 +11,12 @@ internal static class TotalTimePlot
 
     public static Figure Draw(MatrixFigures figures)
     {
-        int[] shares = [.. figures.Workloads.Select(w => w.ZeroPercent).Distinct().Order()];
+        double[] shares = [.. figures.Workloads.Select(w => w.ZeroPercent).Distinct().Order()];
         var figure = new Figure(
             "total-time", "Total time of a migration", MatrixPlots.Caption(figures), width: Math.Max(480 * shares.Length, 800), height: 440);
         int group = figures.Routes.Count + 1;
         double middle = (figures.Routes.Count - 1) / 2.0;
-        foreach (int share in shares)
+        foreach (double share in shares)
         {
             Workload workload = MatrixPlots.Largest(figures, share);
             Plot plot = figure.AddPanel(workload.ToString());

@@ -1,0 +1,29 @@
+using System.CommandLine;
+
+namespace RdmaMigration.Bench.Bars;
+
+/// <summary>The commands that measure one promise each. Exit code 0: it holds; 3: it does not; 1: it could not be measured.</summary>
+internal static class BarCommands
+{
+    private delegate Task<int> Measurement(int rounds, int mebibytes, string machineType, FileInfo? json);
+
+    public static IEnumerable<Command> Create() =>
+    [
+        Create("send-time", "rdmamig → QEMU dynamic beside QEMU → QEMU pin-all: total time at most 1.15 times", 5, SendTime.RunAsync),
+        Create("throughput", "rdmamig → rdmamig beside ib_write_bw with 1 MiB: at least 0.95 of it", 3, Throughput.RunAsync),
+        Sparse.Create(),
+        Create("cpu", "user CPU per GiB of rdmamig beside QEMU's, sending and receiving: at most as much", 3, ProcessorUse.RunAsync),
+    ];
+
+    private static Command Create(string name, string description, int standardRounds, Measurement measure)
+    {
+        var rounds = new Option<int>("--rounds") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => standardRounds };
+        var ram = new Option<int>("--ram") { Description = "The machine's RAM in MiB, all of it random", DefaultValueFactory = _ => 512 };
+        var machine = new Option<string>("--machine") { Description = "QEMU's -M", DefaultValueFactory = _ => "pc" };
+        var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file" };
+        var command = new Command(name, description + ". Exit code 3 if not.") { rounds, ram, machine, json };
+        command.SetAction((parsed, _) => measure(
+            parsed.GetValue(rounds), parsed.GetValue(ram), parsed.GetValue(machine)!, parsed.GetValue(json)));
+        return command;
+    }
+}

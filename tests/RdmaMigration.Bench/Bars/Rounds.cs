@@ -1,0 +1,76 @@
+namespace RdmaMigration.Bench.Bars;
+
+/// <summary>One thing that a bar compares.</summary>
+/// <param name="Bench">The machine.</param>
+/// <param name="Workload">What its RAM is.</param>
+/// <param name="Route">Who sends to whom.</param>
+/// <param name="Mode">How.</param>
+internal sealed record Contestant(Workbench Bench, Workload Workload, Route Route, Mode Mode)
+{
+    public override string ToString() => $"{Route}, {Words.Of(Mode)}, {Workload}";
+}
+
+/// <summary>What came of the rounds.</summary>
+/// <param name="Passages">Every migration, in the order of measuring.</param>
+/// <param name="WriteBandwidth">ib_write_bw before the first round and after each, MiB/s.</param>
+internal sealed record RoundFigures(IReadOnlyList<Passage> Passages, IReadOnlyList<double> WriteBandwidth)
+{
+    public Statistic Bandwidth => Statistic.Of(WriteBandwidth);
+
+    /// <summary>A statistic of the repeats of one contestant.</summary>
+    public Statistic Of(Contestant contestant, Func<Passage, double> figure) => Statistic.Of(Passages
+        .Where(p => p.Route == contestant.Route && p.Mode == contestant.Mode && p.Workload == contestant.Workload)
+        .Select(figure));
+}
+
+/// <summary>Measures contestants in turn, with ib_write_bw before, between and after the rounds.</summary>
+internal static class Rounds
+{
+    private static readonly Route s_qemuToQemu = new(Peer.Qemu, Peer.Qemu);
+
+    public static async Task<RoundFigures> RunAsync(IReadOnlyList<Contestant> contestants, int rounds)
+    {
+        foreach (Workbench bench in contestants.Where(c => c.Route.From == Peer.Rdmamig).Select(c => c.Bench).Distinct())
+        {
+            await bench.SaveAsync();
+        }
+
+        var progress = new Progress((rounds * (contestants.Count + 1)) + 1);
+        List<double> bandwidth = [await BandwidthAsync(progress)];
+        List<Passage> passages = [];
+        for (int round = 0; round < rounds; round++)
+        {
+            foreach (Contestant c in Interleaving.Turn(contestants, round))
+            {
+                passages.Add(await progress.StepAsync($"{c}", () => Crossing.RunAsync(c.Bench, c.Workload, c.Route, c.Mode), Report.Short));
+            }
+
+            bandwidth.Add(await BandwidthAsync(progress));
+        }
+
+        return new RoundFigures(passages, bandwidth);
+    }
+
+    /// <summary>QEMU's own way to do what <paramref name="of"/> does.</summary>
+    public static Contestant ByQemu(Contestant of) => of with { Route = s_qemuToQemu };
+
+    /// <summary>A table of the contestants' times and rates.</summary>
+    public static void Show(string title, IReadOnlyList<Contestant> contestants, RoundFigures figures)
+    {
+        Report.Table(
+            title,
+            ["", "total, ms", "RAM alone, MiB/s", "sender CPU, s/GiB", "receiver CPU, s/GiB"],
+            contestants.Select(c => new[]
+            {
+                c.ToString(),
+                figures.Of(c, p => p.TotalMilliseconds).ToText("0"),
+                figures.Of(c, p => p.RamRate).ToText("0.0"),
+                Report.Text($"{figures.Of(c, p => p.Sender.User / p.Gibibytes).Median:0.00} + {figures.Of(c, p => p.Sender.System / p.Gibibytes).Median:0.00}"),
+                Report.Text($"{figures.Of(c, p => p.Receiver.User / p.Gibibytes).Median:0.00} + {figures.Of(c, p => p.Receiver.System / p.Gibibytes).Median:0.00}"),
+            }));
+        Report.Say(Report.Text($"ib_write_bw, 1 MiB writes: {figures.Bandwidth.ToText("0")} MiB/s; CPU is user + system"));
+    }
+
+    private static Task<double> BandwidthAsync(Progress progress) =>
+        progress.StepAsync("ib_write_bw", Perftest.WriteBandwidthAsync, rate => Report.Text($"{rate:0} MiB/s"));
+}

@@ -1,0 +1,23 @@
+namespace RdmaMigration.Bench.Bars;
+
+/// <summary>rdmamig to rdmamig, beside what the device can.</summary>
+internal static class Throughput
+{
+    private const double Bound = 0.95;
+
+    public static async Task<int> RunAsync(int rounds, int mebibytes, string machineType, FileInfo? json)
+    {
+        var workload = new Workload(mebibytes, ZeroPercent: 0);
+        using var bench = new Workbench(machineType, workload);
+        Contestant[] ours =
+            [.. new[] { Mode.Dynamic, Mode.PinAll }.Select(mode => new Contestant(bench, workload, new Route(Peer.Rdmamig, Peer.Rdmamig), mode))];
+        RoundFigures figures = await Rounds.RunAsync(ours, rounds);
+        Rounds.Show(Report.Text($"payload throughput, {machineType}, {workload}, medians of {rounds}"), ours, figures);
+        return await Bar.ReportAsync(
+            "",
+            [.. ours.Select(c => new Bar(
+                $"RAM: {c.Route} {Words.Of(c.Mode)} / ib_write_bw", figures.Of(c, p => p.RamRate).Median / figures.Bandwidth.Median, Bound, IsMost: false))],
+            figures,
+            json);
+    }
+}
