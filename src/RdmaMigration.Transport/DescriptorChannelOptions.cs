@@ -7,8 +7,8 @@ public sealed record DescriptorChannelOptions
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Silence after which the kernel probes a TCP peer; the fourth probe without an answer ends the connection. In whole seconds, zero turns it off.
-    /// Default 5 s, as over RDMA: a vanished host is found in about 20 s.
+    /// Silence after which the kernel probes a TCP peer; three probes without an answer end the connection, and so does a peer that acknowledges nothing
+    /// for four times as long while bytes are under way. In whole seconds, zero turns it off. Default 5 s, as over RDMA: a vanished host is found in about 20 s.
     /// </summary>
     public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(5);
 }

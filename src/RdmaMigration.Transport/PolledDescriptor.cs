@@ -47,6 +47,9 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
     /// <summary>What happened when the other side has closed, in words; called by the thread that finds out.</summary>
     public Func<string>? Disconnection { get; init; }
 
+    /// <summary>Looks after the peer while somebody waits for it; null for what is not TCP. Set before the first read or write.</summary>
+    public TcpVigil? Vigil { get; set; }
+
     /// <summary>The descriptor's number; for calls that do not block, by the threads that read and write.</summary>
     public int Number => _descriptor;
 
@@ -122,11 +125,33 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
 
     /// <summary>Waits for some of <paramref name="events"/>, or an error, on the descriptor; false when the time is over.</summary>
     /// <exception cref="ConnectionLostException">The descriptor is errored.</exception>
-    public bool Wait(short events, TimeSpan timeout) => Poll(_descriptor, events, timeout);
+    public bool Wait(short events, TimeSpan timeout)
+    {
+        if (Vigil is not { } vigil)
+        {
+            return Poll(_descriptor, events, timeout);
+        }
 
-    /// <summary>Waits for some of <paramref name="events"/> on another descriptor; false when the time is over.</summary>
-    /// <exception cref="ConnectionLostException">This descriptor is errored.</exception>
-    public bool WaitForOther(int descriptor, short events, TimeSpan timeout) => Poll(descriptor, events, timeout);
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            TimeSpan left = timeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : timeout - Stopwatch.GetElapsedTime(start);
+            if (Poll(_descriptor, events, left < vigil.Every ? left : vigil.Every))
+            {
+                return true;
+            }
+
+            if (left <= vigil.Every)
+            {
+                return false;
+            }
+
+            if (vigil.IsPeerGone)
+            {
+                Fail(ConnectionLoss.Unreachable, $"{Peer} does not answer: it has acknowledged nothing for {vigil.Patience.TotalSeconds:0.#} s");
+            }
+        }
+    }
 
     /// <summary>Waits so long.</summary>
     /// <exception cref="ConnectionLostException">The descriptor is errored.</exception>

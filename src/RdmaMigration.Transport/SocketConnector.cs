@@ -30,7 +30,7 @@ internal static unsafe class SocketConnector
             PolledDescriptor socket = Create(address.AddressFamily, address.ToString());
             if (TryConnect(socket, address, options.ConnectTimeout - Stopwatch.GetElapsedTime(start), cancel) is not { } error)
             {
-                TcpOptions.Apply(socket.Number, options.KeepAliveInterval);
+                TcpOptions.Apply(socket, options.KeepAliveInterval);
                 return socket;
             }
 

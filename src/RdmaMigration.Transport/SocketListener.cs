@@ -103,12 +103,16 @@ internal sealed unsafe class SocketListener : ChannelListener
                 socket.Dispose();
                 return;
             }
+        }
 
-            TcpOptions.Apply(socket.DangerousGetHandle().ToInt32(), _options.KeepAliveInterval);
+        PolledDescriptor descriptor = new(socket, peer);
+        if (LocalEndPoint is not null)
+        {
+            TcpOptions.Apply(descriptor, _options.KeepAliveInterval);
         }
 
         EndTurn(last: false);
-        _accepted(new DescriptorIncomingChannel(new PolledDescriptor(socket, peer), Uri.Scheme, isSocket: true, AcceptNext));
+        _accepted(new DescriptorIncomingChannel(descriptor, Uri.Scheme, isSocket: true, AcceptNext));
     }
 
     /// <summary>A migration's channel is disposed: the next source may come in.</summary>
