@@ -12,6 +12,7 @@ internal static class BarCommands
         Create("send-time", "rdmamig → QEMU dynamic beside QEMU → QEMU pin-all: total time at most 1.15 times", 5, SendTime.RunAsync),
         Create("throughput", "rdmamig → rdmamig beside ib_write_bw with 1 MiB: at least 0.95 of it", 3, Throughput.RunAsync),
         Sparse.Create(),
+        ControlLatency.Create(),
         Create("cpu", "user CPU per GiB of rdmamig beside QEMU's, sending and receiving: at most as much", 3, ProcessorUse.RunAsync),
     ];
 

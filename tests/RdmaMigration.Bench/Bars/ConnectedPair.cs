@@ -1,0 +1,54 @@
+using System.Net;
+using RdmaMigration.Interop.Harness;
+using RdmaMigration.Transport;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Bench.Bars;
+
+/// <summary>Two connections of ours, joined over this host's device, each with a completion waiter of its own as in two programs.</summary>
+internal sealed class ConnectedPair : IDisposable
+{
+    private static readonly TimeSpan s_setup = TimeSpan.FromSeconds(10);
+    private readonly CompletionWaiter _activeWaiter = new();
+    private readonly CompletionWaiter _passiveWaiter = new();
+
+    public ConnectedPair()
+    {
+        int port = RdmaAddress.NextPort();
+        using EventChannel events = EventChannel.Create();
+        using CmId listener = CmId.Create(events);
+        listener.Bind(new IPEndPoint(RdmaAddress.Host, port));
+        listener.Listen(1);
+        Task<RdmaConnection> accepted = Task.Run(() => Accept(events));
+        var uri = new RdmaUri(RdmaAddress.Host.ToString(), port);
+        (Active, _) = RdmaConnector.Connect(_activeWaiter, uri, new RdmaConnectOptions { KeepAliveInterval = TimeSpan.Zero }, s_setup, CancellationToken.None);
+        Passive = accepted.GetAwaiter().GetResult();
+    }
+
+    public RdmaConnection Active { get; }
+
+    public RdmaConnection Passive { get; }
+
+    public void Dispose()
+    {
+        Active.Dispose();
+        Passive.Dispose();
+        _activeWaiter.Dispose();
+        _passiveWaiter.Dispose();
+    }
+
+    private RdmaConnection Accept(EventChannel events)
+    {
+        CmId id;
+        using (CmEvent request = events.GetEvent())
+        {
+            id = request.Id;
+        }
+
+        RdmaConnection connection = RdmaConnection.FromRequest(_passiveWaiter, id, new RdmaConnectionOptions(TimeSpan.Zero, s_setup, SendDepth: 64));
+        Span<byte> reply = stackalloc byte[RdmaCapabilities.Size];
+        new RdmaCapabilities(RdmaCapabilities.CurrentVersion, 0).Write(reply);
+        connection.Accept(reply);
+        return connection;
+    }
+}
