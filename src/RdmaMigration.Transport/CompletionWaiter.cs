@@ -24,7 +24,7 @@ internal interface IWaitSource
 }
 
 /// <summary>
-/// The completion-channel waiter: the thread rdma/wait, sole poller of the completion channels and connection manager channels given to it. It never
+/// The completion-channel waiter: the thread rdma/wait, sole poller of the connection manager channels and of the send queues' completion channels. It never
 /// takes the big lock and never runs anything that waits for the migration thread.
 /// </summary>
 public sealed class CompletionWaiter : IDisposable

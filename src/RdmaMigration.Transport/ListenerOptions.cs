@@ -20,4 +20,10 @@ public sealed record ListenerOptions
 
     /// <summary>Sources that may wait while a migration runs; over RDMA the next ones are rejected, a socket's wait to connect. Default 5, QEMU's listen backlog (protocol A.1).</summary>
     public int Backlog { get; init; } = 5;
+
+    /// <summary>
+    /// How long a wait for the source polls before the thread parks. Default 50 µs: a peer that answers at once is met without a wake-up, and nothing else
+    /// costs CPU time. Zero is event-driven altogether; <see cref="Timeout.InfiniteTimeSpan"/> takes a core for the shortest round trip.
+    /// </summary>
+    public TimeSpan SpinTime { get; init; } = TimeSpan.FromMicroseconds(50);
 }

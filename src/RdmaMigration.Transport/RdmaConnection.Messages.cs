@@ -12,14 +12,10 @@ internal sealed partial class RdmaConnection
     /// <summary>Every so many inline sends one asks for a completion, so that the send queue empties without waking the waiter each time.</summary>
     private const int SignalEvery = 16;
 
-    private const int LeastSpins = 16;
-    private const int MostSpins = 2048;
-
     private readonly object _sendGate = new();
-    private readonly ManualResetEventSlim _ready = new(false, 0);
+    private readonly Parking _ready = new();
     private readonly WorkCompletion[] _receiveCompletion = new WorkCompletion[1];
     private readonly WorkCompletion[] _sendCompletions = new WorkCompletion[16];
-    private int _spins = LeastSpins;
     private int _current = -1;
     private int _currentLength;
     private int _sinceSignal;
@@ -68,16 +64,14 @@ internal sealed partial class RdmaConnection
     public bool Receive(TimeSpan timeout)
     {
         long deadline = DeadlineAfter(timeout);
-        for (int i = 0; i < _spins; i++)
+        for (Spin spin = new(_options.SpinTime, deadline); spin.Goes();)
         {
             if (TryReceive())
             {
-                _spins = Math.Min(_spins * 2, MostSpins);
                 return true;
             }
         }
 
-        _spins = Math.Max(_spins / 2, LeastSpins);
         while (true)
         {
             _ready.Reset();
@@ -87,7 +81,7 @@ internal sealed partial class RdmaConnection
                 return true;
             }
 
-            if (!_ready.Wait(Left(deadline)))
+            if (!Wait(deadline))
             {
                 return false;
             }
@@ -124,12 +118,7 @@ internal sealed partial class RdmaConnection
         header.Write(_buffers.SendBuffer);
         if (TryPost(BufferRequest(ControlHeader.Size)))
         {
-            _ready.Reset();
-            ReapSends();
-            if (Volatile.Read(ref _sendBufferBusy))
-            {
-                _ready.Wait(timeout);
-            }
+            WaitForSendBuffer(timeout, evenIfLost: true);
         }
     }
 
@@ -175,7 +164,7 @@ internal sealed partial class RdmaConnection
             }
 
             ThrowLost();
-            _ready.Wait();
+            Wait(long.MaxValue);
         }
     }
 
@@ -187,7 +176,7 @@ internal sealed partial class RdmaConnection
         }
     }
 
-    private bool WaitForSendBuffer(TimeSpan timeout)
+    private bool WaitForSendBuffer(TimeSpan timeout, bool evenIfLost = false)
     {
         long deadline = DeadlineAfter(timeout);
         while (true)
@@ -199,12 +188,35 @@ internal sealed partial class RdmaConnection
                 return true;
             }
 
-            ThrowLost();
-            if (!_ready.Wait(Left(deadline)))
+            if (!evenIfLost)
+            {
+                ThrowLost();
+            }
+
+            if (!Wait(deadline))
             {
                 return false;
             }
         }
+    }
+
+    /// <summary>Parks the connection's thread until something may have happened; false when the time has passed.</summary>
+    private bool Wait(long deadline)
+    {
+        bool happened = _ready.Wait(_receiveChannel.FileDescriptor, Left(deadline), out bool readable);
+        try
+        {
+            if (readable)
+            {
+                _receiveChannel.TryGetEvent();
+            }
+        }
+        catch (VerbsException gone)
+        {
+            Fail(ConnectionLoss.DeviceRemoval, $"the device {DeviceName} under the connection with {Peer}: {gone.Message}");
+        }
+
+        return happened;
     }
 
     /// <summary>Takes what the send queue has completed. The waiter and the connection's thread both do.</summary>

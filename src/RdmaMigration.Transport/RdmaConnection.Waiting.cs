@@ -6,8 +6,7 @@ namespace RdmaMigration.Transport;
 /// <content>What runs on the completion waiter's thread.</content>
 internal sealed partial class RdmaConnection : IWaitSource
 {
-    private const int ReceiveDescriptor = 0;
-    private const int SendDescriptor = 1;
+    private const int SendDescriptor = 0;
 
     private readonly int[] _descriptors;
     private readonly RdmaConnectionOptions _options;
@@ -61,18 +60,8 @@ internal sealed partial class RdmaConnection : IWaitSource
     {
         switch (index)
         {
-            case ReceiveDescriptor:
-                while (_receiveChannel.TryGetEvent())
-                {
-                }
-
-                _ready.Set();
-                break;
             case SendDescriptor:
-                while (_sendChannel.TryGetEvent())
-                {
-                }
-
+                _sendChannel.TryGetEvent();
                 _sendQueue.RequestNotification();
                 ReapSends();
                 break;

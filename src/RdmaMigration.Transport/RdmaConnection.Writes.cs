@@ -46,21 +46,20 @@ internal sealed partial class RdmaConnection : IRamLink
     /// <inheritdoc/>
     public void Park(long writtenBytes, TimeSpan timeout)
     {
-        for (int i = 0; i < _spins; i++)
+        long deadline = DeadlineAfter(timeout);
+        for (Spin spin = new(_options.SpinTime, deadline); spin.Goes();)
         {
             if (HasNews(writtenBytes))
             {
-                _spins = Math.Min(_spins * 2, MostSpins);
                 return;
             }
         }
 
-        _spins = Math.Max(_spins / 2, LeastSpins);
         _ready.Reset();
         _receiveQueue.RequestNotification();
         if (!HasNews(writtenBytes))
         {
-            _ready.Wait(timeout);
+            Wait(deadline);
         }
     }
 

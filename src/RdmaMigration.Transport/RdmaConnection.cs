@@ -59,7 +59,7 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
                 MaxReceiveSge = 1,
                 MaxInlineData = MaxInlineMessage,
             }));
-            _descriptors = [_receiveChannel.FileDescriptor, _sendChannel.FileDescriptor, _events.FileDescriptor];
+            _descriptors = [_sendChannel.FileDescriptor, _events.FileDescriptor];
             for (int i = 0; i < ControlBuffers.ReceiveCount; i++)
             {
                 PostReceive(i);

@@ -214,7 +214,7 @@ public sealed class RdmaListener : ChannelListener
     {
         try
         {
-            return RdmaConnection.FromRequest(_waiter, request.Id, new RdmaConnectionOptions(_options.KeepAliveInterval, _options.AcceptTimeout, SendDepth));
+            return RdmaConnection.FromRequest(_waiter, request.Id, new RdmaConnectionOptions(_options.KeepAliveInterval, _options.AcceptTimeout, _options.SpinTime, SendDepth));
         }
         catch (Exception failed) when (failed is VerbsException or TransportException)
         {
