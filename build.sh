@@ -111,8 +111,9 @@ bench() {
   prepare
   if [[ ${1:-} == --micro ]]; then
     shift
+    (($#)) || set -- --filter '*'
     compile tests/RdmaMigration.Benchmarks
-    "$(program_of RdmaMigration.Benchmarks)" --artifacts .artifacts/bench/micro "${@:---filter=*}"
+    "$(program_of RdmaMigration.Benchmarks)" --artifacts .artifacts/bench/micro "$@"
     return
   fi
   compile tests/RdmaMigration.Bench
