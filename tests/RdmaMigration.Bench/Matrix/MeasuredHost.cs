@@ -33,7 +33,7 @@ internal sealed partial record MeasuredHost(
     public string Short => $"{(Rig == "host" ? Device ?? "no RDMA device" : $"soft-RoCE in a guest ({Rig})")}, QEMU {Qemu}, rdmamig {Rdmamig}";
 
     /// <summary>One line for people.</summary>
-    public override string ToString() => $"{Short}; {Device}, {Processors} × {Processor}, Linux {Kernel}";
+    public override string ToString() => $"{Short}; {(Rig == "host" ? "" : $"{Device}, ")}{Processors} × {Processor}, Linux {Kernel}";
 
     private static async Task<string> VersionAsync(string program)
     {
