@@ -8,6 +8,9 @@ public sealed record CaptureTarget
     /// <summary>The names in a directory unless told otherwise: machine type, then when it began.</summary>
     public const string DefaultPattern = "{machine}-{time}.qemu";
 
+    /// <summary>Of a token's value; several of them still fit into the 255 bytes of a name.</summary>
+    private const int MostLetters = 80;
+
     private readonly string? _pattern;
 
     private CaptureTarget(string directory, string? file, string? pattern)
@@ -62,7 +65,7 @@ public sealed record CaptureTarget
         return Path.Combine(Directory, attempt == 0 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}.{attempt}"));
     }
 
-    /// <summary>The source chooses the machine type's name, so nothing of it may lead out of the directory.</summary>
+    /// <summary>The source chooses the machine type's name, so nothing of it may lead out of the directory; a command is longer than a name may be.</summary>
     private static string Safe(string text) =>
-        string.Concat(text.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' ? c : '_')).TrimStart('.');
+        string.Concat(text.Take(MostLetters).Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' ? c : '_')).TrimStart('.');
 }

@@ -63,7 +63,7 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
     public sealed override ReturnPathChannel? WaitForReturnPath(TimeSpan timeout) => isSocket && Lost is null ? new Writer(this) : null;
 
     /// <inheritdoc/>
-    public sealed override void Shutdown(string reason) => Descriptor.Fail(ConnectionLoss.Shutdown, reason);
+    public override void Shutdown(string reason) => Descriptor.Fail(ConnectionLoss.Shutdown, reason);
 
     /// <inheritdoc/>
     public sealed override void Dispose()
@@ -120,6 +120,13 @@ internal sealed class CommandIncomingChannel(ShellCommand command, string scheme
             Descriptor.Fail(ConnectionLoss.PeerError, $"{command.Ending}; what it gave before is not to be trusted");
             Descriptor.ThrowIfLost();
         }
+    }
+
+    /// <inheritdoc/>
+    public override void Shutdown(string reason)
+    {
+        base.Shutdown(reason);
+        command.StopWaiting();
     }
 
     /// <summary>A command that has not ended by itself is killed, with what it started.</summary>

@@ -7,8 +7,6 @@ namespace RdmaMigration.Interop;
 [Trait("needs", "qemu")]
 public sealed class OtherChannelTests : ReceiverTests
 {
-    private const string Fifo = "fifo";
-
     [Theory]
     [InlineData("tcp:127.0.0.1:0", "pc", false)]
     [InlineData("tcp:127.0.0.1:0", "q35", true)]
@@ -144,13 +142,5 @@ public sealed class OtherChannelTests : ReceiverTests
         Assert.Equal(("stream", file), (result.Mode, result.File));
         using WorkDirectory work = new();
         await Restoration.IsIdenticalAsync(source, file, work);
-    }
-
-    private async Task<string> NewFifoAsync()
-    {
-        string path = Work.File(Fifo);
-        (int exitCode, string output) = await ChildProcess.RunAsync(Executables.OnPath("mkfifo", "coreutils"), path);
-        Assert.True(exitCode == 0, output);
-        return path;
     }
 }

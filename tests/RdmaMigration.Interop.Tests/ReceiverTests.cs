@@ -36,6 +36,14 @@ public abstract class ReceiverTests : IDisposable
         return machine;
     }
 
+    /// <summary>A FIFO for two programs to meet at.</summary>
+    private protected async Task<string> NewFifoAsync()
+    {
+        string path = Work.File("fifo");
+        (int exitCode, string output) = await ChildProcess.RunAsync(Executables.OnPath("mkfifo", "coreutils"), path);
+        return exitCode == 0 ? path : throw new InvalidOperationException(output);
+    }
+
     /// <summary>A folder to receive into, as the command line wants it.</summary>
     private protected string NewFolder(string name) => Directory.CreateDirectory(Work.File(name)).FullName + "/";
 

@@ -15,7 +15,11 @@ internal static class Restoration
     /// Checks that <paramref name="capture"/> holds the (stopped) <paramref name="source"/>: its device state is what the source itself saves,
     /// a QEMU that starts from it has the same RAM and saves the same device state, and it runs.
     /// </summary>
-    public static async Task IsIdenticalAsync(QemuMachine source, string capture, WorkDirectory work)
+    /// <param name="source">The machine that was captured.</param>
+    /// <param name="capture">The file.</param>
+    /// <param name="work">For memory and device state.</param>
+    /// <param name="start">How the second machine gets the capture; null: it reads the file.</param>
+    public static async Task IsIdenticalAsync(QemuMachine source, string capture, WorkDirectory work, Func<QemuOptions, Task<QemuMachine>>? start = null)
     {
         byte[] captured = DeviceStateOf(capture, source.Options.MemoryFile);
         Assert.Empty(await DifferencesAsync(source, captured, work, RunState));
@@ -23,7 +27,7 @@ internal static class Restoration
         string memory = work.File("restored.ram");
         try
         {
-            await using QemuMachine restored = await RestoreAsync(source, capture, memory, work, "restored");
+            await using QemuMachine restored = await RestoreAsync(source, capture, memory, work, "restored", start);
             AssertSame(GuestMemory.FirstDifference(source.Options.MemoryFile, memory), "the restored machine's RAM");
             Assert.Empty(await DifferencesAsync(restored, captured, work, RunState, Identified));
 
@@ -40,8 +44,28 @@ internal static class Restoration
         }
     }
 
+    /// <summary>
+    /// Checks that two captures hold the same machine: the same RAM blocks, page by page, and the same device sections. What a machine notes of its own past
+    /// is left aside.
+    /// </summary>
+    public static void AreTheSame(string first, string second)
+    {
+        using MigrationFile one = MigrationFile.Open(first);
+        using MigrationFile other = MigrationFile.Open(second);
+        Assert.Equal(one.MachineType, other.MachineType);
+        Assert.Equal(one.Blocks.Values.Select(b => (b.Name, b.Length)).Order(), other.Blocks.Values.Select(b => (b.Name, b.Length)).Order());
+        foreach (string block in one.Blocks.Keys)
+        {
+            AssertSame(one.FirstDifference(block, other), $"block '{block}' of the second file");
+        }
+
+        IReadOnlyList<string> differences = DeviceSections.Differences(DeviceSections.Split(one.DeviceState), DeviceSections.Split(other.DeviceState));
+        Assert.DoesNotContain(differences, d => !d.Contains(RunState, StringComparison.Ordinal) && !d.Contains(Identified, StringComparison.Ordinal));
+    }
+
     /// <summary>Starts a QEMU like <paramref name="source"/> from a file.</summary>
-    public static async Task<QemuMachine> RestoreAsync(QemuMachine source, string capture, string memory, WorkDirectory work, string name)
+    public static async Task<QemuMachine> RestoreAsync(
+        QemuMachine source, string capture, string memory, WorkDirectory work, string name, Func<QemuOptions, Task<QemuMachine>>? start = null)
     {
         string? boot = source.Options.BootImage;
         if (boot is not null)
@@ -50,7 +74,8 @@ internal static class Restoration
             File.Copy(source.Options.BootImage!, boot, overwrite: true);
         }
 
-        return await QemuMachine.RestoreAsync(source.Options with { Name = name, MemoryFile = memory, BootImage = boot }, capture);
+        QemuOptions options = source.Options with { Name = name, MemoryFile = memory, BootImage = boot };
+        return await (start is null ? QemuMachine.RestoreAsync(options, capture) : start(options));
     }
 
     private static byte[] DeviceStateOf(string capture, string sourceMemory)

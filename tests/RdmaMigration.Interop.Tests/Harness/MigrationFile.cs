@@ -80,19 +80,31 @@ internal sealed class MigrationFile : IDisposable
         for (int i = 0; i < pages.Pages.Length; i++)
         {
             memory.ReadExactly(want);
-            switch (pages.Pages[i])
+            int common = TryReadPage(pages, i, have) ? have.AsSpan().CommonPrefixLength(want) : 0;
+            if (common < PageSize)
             {
-                case StreamedBlock.Missing:
-                    return (long)i * PageSize;
-                case StreamedBlock.Zero:
-                    have.AsSpan().Clear();
-                    break;
-                case long at:
-                    RandomAccess.Read(_file.SafeFileHandle, have, at);
-                    break;
+                return ((long)i * PageSize) + common;
             }
+        }
 
-            int common = have.AsSpan().CommonPrefixLength(want);
+        return -1;
+    }
+
+    /// <summary>The first offset at which a block differs from that of another file, or -1.</summary>
+    public long FirstDifference(string block, MigrationFile other)
+    {
+        StreamedBlock ours = _blocks[block];
+        StreamedBlock theirs = other._blocks[block];
+        if (ours.Length != theirs.Length)
+        {
+            return Math.Min(ours.Length, theirs.Length);
+        }
+
+        byte[] have = new byte[PageSize];
+        byte[] want = new byte[PageSize];
+        for (int i = 0; i < ours.Pages.Length; i++)
+        {
+            int common = TryReadPage(ours, i, have) && other.TryReadPage(theirs, i, want) ? have.AsSpan().CommonPrefixLength(want) : 0;
             if (common < PageSize)
             {
                 return ((long)i * PageSize) + common;
@@ -103,6 +115,18 @@ internal sealed class MigrationFile : IDisposable
     }
 
     public void Dispose() => _file.Dispose();
+
+    /// <summary>Reads a page; false when the stream does not give it.</summary>
+    private bool TryReadPage(StreamedBlock block, int page, byte[] bytes)
+    {
+        bytes.AsSpan().Clear();
+        return block.Pages[page] switch
+        {
+            StreamedBlock.Missing => false,
+            StreamedBlock.Zero => true,
+            long at => RandomAccess.Read(_file.SafeFileHandle, bytes, at) == PageSize,
+        };
+    }
 
     private void Read()
     {

@@ -62,20 +62,36 @@ internal sealed class QemuMachine : IAsyncDisposable
     /// <paramref name="options"/>.MemoryFile.
     /// </summary>
     /// <exception cref="InvalidOperationException">QEMU refused the stream.</exception>
-    public static async Task<QemuMachine> RestoreAsync(QemuOptions options, string capture)
+    public static Task<QemuMachine> RestoreAsync(QemuOptions options, string capture) =>
+        TakeAsync(options, $"exec:cat '{capture}'", static _ => Task.CompletedTask);
+
+    /// <summary>
+    /// Starts a QEMU that takes a migration; it is paused when this returns, and its RAM is in <paramref name="options"/>.MemoryFile.
+    /// </summary>
+    /// <param name="options">The machine.</param>
+    /// <param name="incoming">What it listens at; with TCP port 0 at a free one.</param>
+    /// <param name="send">Sends a machine to the URI that it is given.</param>
+    /// <exception cref="InvalidOperationException">QEMU refused the stream.</exception>
+    public static async Task<QemuMachine> TakeAsync(QemuOptions options, string incoming, Func<string, Task> send)
     {
         QemuMachine machine = await StartAsync(options with { Incoming = "defer", Paused = true });
         try
         {
-            await machine.Monitor.ExecuteAsync("migrate-incoming", new { uri = $"exec:cat '{capture}'" });
+            await machine.Monitor.ExecuteAsync("migrate-incoming", new { uri = incoming });
+            await send(incoming.EndsWith(":0", StringComparison.Ordinal) ? await machine.SocketUriAsync() : incoming);
             QmpEvent end = await machine.MigrationEndAsync(0);
             return end.Status == "completed" ? machine : throw new InvalidOperationException($"{options.Name}: incoming {end.Status}");
         }
-        catch (Exception e) when (e is EndOfStreamException or InvalidOperationException)
+        catch (Exception e)
         {
             string said = machine._process.Errors;
             await machine.DisposeAsync();
-            throw new InvalidOperationException($"{options.Name} did not start from {capture}: {said}", e);
+            if (e is EndOfStreamException or InvalidOperationException)
+            {
+                throw new InvalidOperationException($"{options.Name} did not start from {incoming}: {said}", e);
+            }
+
+            throw;
         }
     }
 
@@ -147,6 +163,13 @@ internal sealed class QemuMachine : IAsyncDisposable
         }
 
         _sockets.Dispose();
+    }
+
+    private async Task<string> SocketUriAsync()
+    {
+        JsonElement address = (await Monitor.ExecuteAsync("query-migrate")).GetProperty("socket-address")[0];
+        string host = address.GetProperty("host").GetString()!;
+        return $"tcp:{(host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host)}:{address.GetProperty("port").GetString()}";
     }
 
     private static Socket Listen(string path)

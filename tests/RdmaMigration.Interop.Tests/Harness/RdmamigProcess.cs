@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace RdmaMigration.Interop.Harness;
 
-/// <summary>`rdmamig receive ... --json`: its events, its end.</summary>
+/// <summary>`rdmamig receive ... --json`, or `rdmamig send`: its events, its end.</summary>
 internal sealed class RdmamigProcess : IAsyncDisposable
 {
     private readonly ChildProcess _process;
@@ -53,9 +53,19 @@ internal sealed class RdmamigProcess : IAsyncDisposable
     }
 
     /// <summary>Starts a receiver without waiting for anything.</summary>
-    public static RdmamigProcess Start(string uri, string to, string[]? options = null, string[]? wrapper = null)
+    public static RdmamigProcess Start(string uri, string to, string[]? options = null, string[]? wrapper = null) =>
+        Start(uri, [.. wrapper ?? [], Executables.Rdmamig, "receive", uri, "--to", to, "--json", .. options ?? []]);
+
+    /// <summary>Starts a sender.</summary>
+    /// <param name="file">The capture.</param>
+    /// <param name="uri">Where to.</param>
+    /// <param name="options">Further options of `rdmamig send`.</param>
+    /// <param name="wrapper">A program and its arguments that ends in exec of what follows.</param>
+    public static RdmamigProcess Send(string file, string uri, string[]? options = null, string[]? wrapper = null) =>
+        Start(uri, [.. wrapper ?? [], Executables.Rdmamig, "send", file, uri, "--json", .. options ?? []]);
+
+    private static RdmamigProcess Start(string uri, string[] command)
     {
-        string[] command = [.. wrapper ?? [], Executables.Rdmamig, "receive", uri, "--to", to, "--json", .. options ?? []];
         var events = new EventLog<QmpEvent>();
         ChildProcess process = ChildProcess.Start("rdmamig", command[0], command[1..], line =>
         {
@@ -127,6 +137,9 @@ internal sealed record ReceiveResult(DateTimeOffset Time, string Status, JsonEle
     /// <summary>From the event that told of the loss, at the completion waiter, until the receive thread held it; null for other failures.</summary>
     public TimeSpan? ErrorLatency =>
         Values.TryGetProperty("error-latency-us", out JsonElement value) ? TimeSpan.FromMicroseconds(value.GetInt64()) : null;
+
+    /// <summary>Of `send`: whether the destination is known to have the machine.</summary>
+    public bool Confirmed => Values.TryGetProperty("confirmed", out JsonElement value) && value.GetBoolean();
 
     public bool ReturnPath => Values.TryGetProperty("return-path", out JsonElement value) && value.GetBoolean();
 

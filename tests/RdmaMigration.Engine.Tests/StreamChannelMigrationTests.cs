@@ -1,0 +1,162 @@
+using System.Net.Sockets;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>Incoming migrations over what is not RDMA, with a source that can do what QEMU never would.</summary>
+public sealed class StreamChannelMigrationTests
+{
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(20);
+
+    public static TheoryData<int> Places => [0, 1, 40, 200, 1_000_000, StreamedMachine.All().Length - 1];
+
+    [Fact]
+    public void AMachineArrivesAndItsFiguresAreRight()
+    {
+        using RunningDestination destination = OverTcp();
+        using NetworkStream source = Connect(destination);
+        source.Write(StreamedMachine.All());
+        MigrationInfo completed = destination.Ended();
+        Assert.Equal((MigrationStatus.Completed, RamMode.Stream, StreamedMachine.Machine), (completed.Status, completed.Mode, completed.Machine));
+        Assert.Equal((StreamedMachine.RamSize, StreamedMachine.RamSize), ((int)completed.RamTotal, (int)completed.RamTransferred));
+        Assert.Equal(StreamedMachine.RamSize / 2, completed.RamZero);
+        Assert.True(File.ReadAllBytes(destination.File).AsSpan().IndexOf(StreamedMachine.Ram.AsSpan(123 * 4096, 4096)) > 0);
+    }
+
+    [Fact]
+    public void ProgressCountsWhatHasCome()
+    {
+        using RunningDestination destination = OverTcp();
+        using NetworkStream source = Connect(destination);
+        source.Write(StreamedMachine.Announcement(returnPath: false));
+        byte[] ram = StreamedMachine.RamSection();
+        source.Write(ram.AsSpan(0, 1 << 20));
+        const long least = (1 << 20) * 9 / 10;
+        Assert.True(SpinWait.SpinUntil(() => destination.Migration.Query().RamTransferred > least, s_soon));
+        MigrationInfo half = destination.Migration.Query();
+        Assert.Equal((MigrationPhase.Ram, 0), (half.Phase, half.RamZero));
+        Assert.InRange(half.RamTransferred, least, 1 << 20);
+        source.Write(ram.AsSpan(1 << 20));
+        source.Write(StreamedMachine.End());
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+    }
+
+    [Fact]
+    public void PingIsAnsweredAndShutZeroComesOnlyWhenTheCaptureStandsUnderItsName()
+    {
+        using RunningDestination destination = OverTcp();
+        using NetworkStream source = Connect(destination);
+        source.Write(StreamedMachine.Announcement(returnPath: true));
+        Assert.Equal([0, 2, 0, 4, 0, 0, 0, 1], Next(source));
+        source.Write([.. StreamedMachine.RamSection(), .. StreamedMachine.End()]);
+        Assert.Equal([0, 1, 0, 4, 0, 0, 0, 0], Next(source));
+        Assert.True(File.Exists(destination.File));
+        Assert.True(destination.Ended().ReturnPath);
+        Assert.Equal(0, source.Read(new byte[1]));
+    }
+
+    [Fact]
+    public void AFailedLoadSendsShutOne()
+    {
+        using RunningDestination destination = OverTcp();
+        using NetworkStream source = Connect(destination);
+        source.Write(StreamedMachine.Announcement(returnPath: true));
+        Assert.Equal(2, Next(source)[1]);
+        source.Write([0xff, 0xff]);
+        Assert.Equal([0, 1, 0, 4, 0, 0, 0, 1], Next(source));
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Stream), (destination.Ended().Status, destination.Migration.Query().ErrorClass));
+    }
+
+    [Theory]
+    [MemberData(nameof(Places))]
+    public void ASourceThatGoesAwayAnywhereFailsTheMigrationAndTheNextOneWorks(int sent)
+    {
+        using RunningDestination destination = OverTcp();
+        using (NetworkStream source = Connect(destination))
+        {
+            source.Write(StreamedMachine.All().AsSpan(0, sent));
+        }
+
+        MigrationInfo failed = destination.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Disconnected), (failed.Status, failed.ErrorClass));
+        destination.Settle();
+        Assert.Empty(destination.LeftBehind);
+        NextOneWorks(destination);
+    }
+
+    [Theory]
+    [MemberData(nameof(Places))]
+    public void ACancelAnywhereDisconnectsTheSourceAndTheNextOneWorks(int sent)
+    {
+        using RunningDestination destination = OverTcp();
+        using (NetworkStream source = Connect(destination))
+        {
+            source.Write(StreamedMachine.All().AsSpan(0, sent));
+            Assert.Equal(MigrationStatus.Setup, destination.Next().Status);
+            destination.Migration.Cancel();
+            Assert.Equal(MigrationStatus.Cancelled, destination.Ended().Status);
+        }
+
+        NextOneWorks(destination);
+    }
+
+    [Fact]
+    public void ASilentSourceIsTimedOutButACommandMayTakeItsTime()
+    {
+        using (RunningDestination destination = new(options => options with { Uri = new TcpUri("127.0.0.1", 0), SetupTimeout = TimeSpan.FromMilliseconds(50) }))
+        {
+            using NetworkStream silent = Connect(destination);
+            Assert.Equal(MigrationErrorClass.Timeout, destination.Ended().ErrorClass);
+        }
+
+        string stream = Path.GetTempFileName();
+        File.WriteAllBytes(stream, StreamedMachine.All());
+        using RunningDestination later = new(options => options with { Uri = new ExecUri($"sleep 1; cat '{stream}'"), SetupTimeout = TimeSpan.FromMilliseconds(50) });
+        Assert.Equal(MigrationStatus.Completed, later.Ended().Status);
+        Assert.Equal(0, later.ExitCode(s_soon));
+        File.Delete(stream);
+    }
+
+    [Theory]
+    [InlineData("exec:true")]
+    [InlineData("file:/dev/null")]
+    public void WhatIsReadOnceEndsTheLoopAlsoWhenItFails(string uri)
+    {
+        using RunningDestination destination = new(options => options with { Uri = MigrationUri.Parse(uri) });
+        Assert.Equal(MigrationStatus.Failed, destination.Ended().Status);
+        Assert.Equal(1, destination.ExitCode(s_soon));
+    }
+
+    [Fact]
+    public void AReturnPathThatAPipeCannotGiveFailsWithWhatToDo()
+    {
+        string stream = Path.GetTempFileName();
+        File.WriteAllBytes(stream, StreamedMachine.All(returnPath: true));
+        using RunningDestination destination = new(options => options with { Uri = new FileUri(stream) });
+        Assert.Contains("turn return-path off", destination.Ended().ErrorDescription, StringComparison.Ordinal);
+        File.Delete(stream);
+    }
+
+    private static RunningDestination OverTcp() => new(options => options with { Uri = new TcpUri("127.0.0.1", 0) });
+
+    private static NetworkStream Connect(RunningDestination destination)
+    {
+        Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = (int)s_soon.TotalMilliseconds };
+        socket.Connect(destination.EndPoint);
+        return new NetworkStream(socket, ownsSocket: true);
+    }
+
+    private static byte[] Next(NetworkStream source)
+    {
+        byte[] message = new byte[8];
+        source.ReadExactly(message);
+        return message;
+    }
+
+    private static void NextOneWorks(RunningDestination destination)
+    {
+        using NetworkStream next = Connect(destination);
+        next.Write(StreamedMachine.All());
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+    }
+}
