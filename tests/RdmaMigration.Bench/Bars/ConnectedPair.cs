@@ -12,16 +12,18 @@ internal sealed class ConnectedPair : IDisposable
     private readonly CompletionWaiter _activeWaiter = new();
     private readonly CompletionWaiter _passiveWaiter = new();
 
-    public ConnectedPair()
+    /// <param name="spinTime">How long either side polls before it parks; zero for not at all, negative for always.</param>
+    public ConnectedPair(TimeSpan spinTime)
     {
         int port = RdmaAddress.NextPort();
         using EventChannel events = EventChannel.Create();
         using CmId listener = CmId.Create(events);
         listener.Bind(new IPEndPoint(RdmaAddress.Host, port));
         listener.Listen(1);
-        Task<RdmaConnection> accepted = Task.Run(() => Accept(events));
+        Task<RdmaConnection> accepted = Task.Run(() => Accept(events, spinTime));
         var uri = new RdmaUri(RdmaAddress.Host.ToString(), port);
-        (Active, _) = RdmaConnector.Connect(_activeWaiter, uri, new RdmaConnectOptions { KeepAliveInterval = TimeSpan.Zero }, s_setup, CancellationToken.None);
+        var options = new RdmaConnectOptions { KeepAliveInterval = TimeSpan.Zero, SpinTime = spinTime };
+        (Active, _) = RdmaConnector.Connect(_activeWaiter, uri, options, s_setup, CancellationToken.None);
         Passive = accepted.GetAwaiter().GetResult();
     }
 
@@ -37,7 +39,7 @@ internal sealed class ConnectedPair : IDisposable
         _passiveWaiter.Dispose();
     }
 
-    private RdmaConnection Accept(EventChannel events)
+    private RdmaConnection Accept(EventChannel events, TimeSpan spinTime)
     {
         CmId id;
         using (CmEvent request = events.GetEvent())
@@ -45,7 +47,7 @@ internal sealed class ConnectedPair : IDisposable
             id = request.Id;
         }
 
-        RdmaConnection connection = RdmaConnection.FromRequest(_passiveWaiter, id, new RdmaConnectionOptions(TimeSpan.Zero, s_setup, SendDepth: 64));
+        RdmaConnection connection = RdmaConnection.FromRequest(_passiveWaiter, id, new RdmaConnectionOptions(TimeSpan.Zero, s_setup, spinTime, SendDepth: 64));
         Span<byte> reply = stackalloc byte[RdmaCapabilities.Size];
         new RdmaCapabilities(RdmaCapabilities.CurrentVersion, 0).Write(reply);
         connection.Accept(reply);

@@ -6,8 +6,8 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Bench.Bars;
 
 /// <summary>
-/// Control messages of 16 bytes to and fro between two connections, each on a thread of its own: waiting as a migration's thread does, which spins a little and
-/// then sleeps until the completion waiter wakes it, and spinning throughout. Beside ib_send_lat with the same size, with events and polling.
+/// Control messages of 16 bytes to and fro between two connections, each on a thread of its own: parked until an event wakes it, spinning throughout, and by
+/// default, which spins a little and then parks. Beside ib_send_lat with the same size, with events and polling.
 /// </summary>
 internal static class ControlLatency
 {
@@ -35,9 +35,10 @@ internal static class ControlLatency
         Contestant[] contestants =
         [
             new("ib_send_lat -e", () => Perftest.SendLatencyAsync(ControlHeader.Size, events: true)),
-            new("control message, as a migration waits", () => Task.FromResult(PingPong(static link => link.Receive(Timeout.InfiniteTimeSpan)))),
+            new("control message, with events", () => Task.FromResult(PingPong(TimeSpan.Zero))),
             new("ib_send_lat", () => Perftest.SendLatencyAsync(ControlHeader.Size, events: false)),
-            new("control message, spinning", () => Task.FromResult(PingPong(Spin))),
+            new("control message, spinning", () => Task.FromResult(PingPong(Timeout.InfiniteTimeSpan))),
+            new("control message, by default", () => Task.FromResult(PingPong(new RdmaConnectOptions().SpinTime))),
         ];
         var progress = new Progress(rounds * contestants.Length);
         for (int round = 0; round < rounds; round++)
@@ -63,17 +64,17 @@ internal static class ControlLatency
     }
 
     /// <summary>The median of half a round trip, in µs, as ib_send_lat counts.</summary>
-    private static double PingPong(Func<IControlLink, bool> receive)
+    private static double PingPong(TimeSpan spinTime)
     {
-        using var pair = new ConnectedPair();
-        var echo = new Thread(() => Echo(pair.Passive, receive)) { Name = "echo" };
+        using var pair = new ConnectedPair(spinTime);
+        var echo = new Thread(() => Echo(pair.Passive)) { Name = "echo" };
         echo.Start();
         double[] microseconds = new double[RoundTrips];
         for (int i = -WarmUp; i < RoundTrips; i++)
         {
             long begin = Stopwatch.GetTimestamp();
             Send(pair.Active);
-            receive(pair.Active);
+            pair.Active.Receive(Timeout.InfiniteTimeSpan);
             if (i >= 0)
             {
                 microseconds[i] = Stopwatch.GetElapsedTime(begin).TotalMicroseconds / 2;
@@ -84,22 +85,13 @@ internal static class ControlLatency
         return Median.Of(microseconds);
     }
 
-    private static void Echo(RdmaConnection link, Func<IControlLink, bool> receive)
+    private static void Echo(RdmaConnection link)
     {
         for (int i = 0; i < WarmUp + RoundTrips; i++)
         {
-            receive(link);
+            link.Receive(Timeout.InfiniteTimeSpan);
             Send(link);
         }
-    }
-
-    private static bool Spin(IControlLink link)
-    {
-        while (!link.TryReceive())
-        {
-        }
-
-        return true;
     }
 
     private static void Send(RdmaConnection link) => link.Send(new ControlHeader(0, ControlMessageType.Ready, 1), []);
