@@ -115,10 +115,13 @@ internal sealed unsafe class ListeningSocket : IDisposable
         return (IPEndPoint)asked.Create(native);
     }
 
-    /// <summary>The path is a socket, and a connection to it is refused.</summary>
+    /// <summary>
+    /// The path is a socket that no process has any more. A datagram socket cannot connect to one of streams, so whoever listens is not disturbed: the kernel
+    /// refuses for the wrong type (EPROTOTYPE) while the other lives, and the connection (ECONNREFUSED) when it is gone.
+    /// </summary>
     private static bool IsAbandoned(UnixUri uri)
     {
-        using Socket probe = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        using Socket probe = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
         try
         {
             probe.Connect(new UnixDomainSocketEndPoint(uri.Path));

@@ -35,9 +35,10 @@ internal static unsafe class OpenedFile
         {
             // O_NONBLOCK: a FIFO without a partner is an error here, not a wait.
             int descriptor = open(name, flags | O_CLOEXEC | O_NONBLOCK, CreateMode);
+            int error = errno;
             return descriptor >= 0
                 ? new SafeFileHandle(descriptor, ownsHandle: true)
-                : throw new ConnectFailedException($"cannot open '{uri.Path}' of {uri}: {ErrorText.Of(errno)}{Advice(errno)}");
+                : throw new ConnectFailedException($"cannot open '{uri.Path}' of {uri}: {ErrorText.Of(error)}{Advice(error)}");
         }
     }
 

@@ -135,7 +135,7 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
         long start = Stopwatch.GetTimestamp();
         while (true)
         {
-            TimeSpan left = timeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : timeout - Stopwatch.GetElapsedTime(start);
+            TimeSpan left = Left(timeout, start);
             if (Poll(_descriptor, events, left < vigil.Every ? left : vigil.Every))
             {
                 return true;
@@ -151,6 +151,18 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
                 Fail(ConnectionLoss.Unreachable, $"{Peer} does not answer: it has acknowledged nothing for {vigil.Patience.TotalSeconds:0.#} s");
             }
         }
+    }
+
+    /// <summary>What is left of a time that began at a timestamp: the longest span of an infinite one, and never below zero.</summary>
+    public static TimeSpan Left(TimeSpan timeout, long start)
+    {
+        if (timeout == Timeout.InfiniteTimeSpan || timeout == TimeSpan.MaxValue)
+        {
+            return TimeSpan.MaxValue;
+        }
+
+        TimeSpan left = timeout - Stopwatch.GetElapsedTime(start);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
     /// <summary>Waits so long.</summary>
@@ -222,7 +234,7 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
             ThrowIfLost();
             polled[0] = new pollfd { fd = _wake, events = POLLIN };
             polled[1] = new pollfd { fd = descriptor, events = events };
-            int ready = poll(polled, 2, Milliseconds(timeout, start));
+            int ready = poll(polled, 2, Milliseconds(Left(timeout, start)));
             if (ready == 0)
             {
                 return false;
@@ -236,7 +248,6 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
         }
     }
 
-    private static int Milliseconds(TimeSpan timeout, long start) => timeout == Timeout.InfiniteTimeSpan
-        ? -1
-        : (int)Math.Clamp(Math.Ceiling((timeout - Stopwatch.GetElapsedTime(start)).TotalMilliseconds), 0, int.MaxValue);
+    /// <summary>poll(2)'s time-out; it waits for ever at the longest span.</summary>
+    private static int Milliseconds(TimeSpan left) => left == TimeSpan.MaxValue ? -1 : (int)Math.Min(Math.Ceiling(left.TotalMilliseconds), int.MaxValue);
 }

@@ -38,14 +38,24 @@ internal sealed class ShellCommand : IDisposable
     public static ShellCommand Start(ExecUri uri, bool givesInput)
     {
         ProcessStartInfo start = new("/bin/sh", ["-c", uri.Command]) { RedirectStandardInput = givesInput, RedirectStandardOutput = !givesInput };
+        Process process;
         try
         {
-            Process process = Process.Start(start)!;
-            return new ShellCommand(process, uri, Take(givesInput ? process.StandardInput.BaseStream : process.StandardOutput.BaseStream));
+            process = Process.Start(start)!;
         }
         catch (Win32Exception failed)
         {
             throw new ConnectFailedException($"cannot start {uri}: {failed.Message}", failed);
+        }
+
+        try
+        {
+            return new ShellCommand(process, uri, Take(givesInput ? process.StandardInput.BaseStream : process.StandardOutput.BaseStream));
+        }
+        catch (ConnectFailedException)
+        {
+            End(process);
+            throw;
         }
     }
 
@@ -69,14 +79,16 @@ internal sealed class ShellCommand : IDisposable
     public void StopWaiting() => _stopWaiting.Cancel();
 
     /// <summary>Kills the command and what it started, unless it has exited. The descriptor stays open.</summary>
-    public void Dispose()
+    public void Dispose() => End(_process);
+
+    private static void End(Process process)
     {
-        if (!_process.HasExited)
+        if (!process.HasExited)
         {
-            _process.Kill(entireProcessTree: true);
+            process.Kill(entireProcessTree: true);
         }
 
-        _process.Dispose();
+        process.Dispose();
     }
 
     /// <summary>The pipe's descriptor, out of the stream's ownership.</summary>

@@ -69,9 +69,11 @@ internal sealed unsafe class SocketListener : ChannelListener
         SocketAddress native = new(_socket.Address.AddressFamily, 128);
         socklen_t size = (uint)native.Size;
         int descriptor;
+        int error;
         fixed (byte* first = native.Buffer.Span)
         {
             descriptor = accept4(_socket.Number, (sockaddr*)first, &size, SOCK_CLOEXEC);
+            error = errno;
         }
 
         if (descriptor >= 0)
@@ -79,9 +81,9 @@ internal sealed unsafe class SocketListener : ChannelListener
             native.Size = (int)(uint)size;
             Admit(new SafeFileHandle(descriptor, ownsHandle: true), native);
         }
-        else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        else if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM)
         {
-            ListenerLog.Rejected(_log, Uri.ToString(), ErrorText.Of(errno));
+            ListenerLog.Rejected(_log, Uri.ToString(), ErrorText.Of(error));
             EndTurn(last: false);
             TakeTurn(new Turn(this, [], Stopwatch.GetTimestamp() + (long)(s_pause.TotalSeconds * Stopwatch.Frequency)));
         }

@@ -29,8 +29,7 @@ internal sealed class SocketOutgoingChannel : DescriptorOutgoingChannel
         long start = Stopwatch.GetTimestamp();
         while (true)
         {
-            TimeSpan left = timeout == Timeout.InfiniteTimeSpan ? timeout : timeout - Stopwatch.GetElapsedTime(start);
-            switch (Descriptor.Read(dropped, left))
+            switch (Descriptor.Read(dropped, PolledDescriptor.Left(timeout, start)))
             {
                 case 0:
                     return true;

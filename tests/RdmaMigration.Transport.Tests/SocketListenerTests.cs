@@ -111,11 +111,18 @@ public sealed class SocketListenerTests : IDisposable
     {
         using (Socket abandoned = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
         {
-            abandoned.Bind(new UnixDomainSocketEndPoint(SocketPath));
-            using Listening replaced = new(new UnixUri(SocketPath));
+            // Its path is removed with it, unless it has another name by then.
+            abandoned.Bind(new UnixDomainSocketEndPoint(SocketPath + ".first"));
+            File.Move(SocketPath + ".first", SocketPath);
+        }
+
+        using (Listening replaced = new(new UnixUri(SocketPath)))
+        {
             var refused = Assert.Throws<ConnectFailedException>(() => new Listening(new UnixUri(SocketPath)));
             Assert.Contains("in use", refused.Message, StringComparison.Ordinal);
+            Assert.Equal(0, replaced.Waiting);
             using Stream source = IncomingPair.ConnectTo(new UnixDomainSocketEndPoint(SocketPath));
+            replaced.Accept().Dispose();
         }
 
         File.WriteAllText(SocketPath, "a file");
