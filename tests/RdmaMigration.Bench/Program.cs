@@ -3,12 +3,12 @@ using RdmaMigration.Bench;
 using RdmaMigration.Bench.Bars;
 using RdmaMigration.Bench.Matrix;
 
-var pairs = new Option<int>("--pairs") { Description = "how often each is measured, interleaved", DefaultValueFactory = _ => 5 };
-var killPairs = new Option<int>("--pairs") { Description = "how often each is measured, interleaved", DefaultValueFactory = _ => 20 };
-var size = new Option<int>("--ram") { Description = "the machine's RAM in MiB, all of it random", DefaultValueFactory = _ => 512 };
-var demoSize = new Option<int>("--ram") { Description = "the machine's RAM in MiB, half of it random, half zero", DefaultValueFactory = _ => 256 };
+var pairs = new Option<int>("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 5 };
+var killPairs = new Option<int>("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 20 };
+var size = new Option<int>("--ram") { Description = "The machine's RAM in MiB, all of it random", DefaultValueFactory = _ => 512 };
+var demoSize = new Option<int>("--ram") { Description = "The machine's RAM in MiB, half of it random, half zero", DefaultValueFactory = _ => 256 };
 var machine = new Option<string>("--machine") { Description = "QEMU's -M", DefaultValueFactory = _ => "pc" };
-var json = new Option<FileInfo?>("--json") { Description = "also write the figures to this file" };
+var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file" };
 
 var totalTime = new Command("total-time", "total-time of QEMU → QEMU and of QEMU → rdmamig, dynamic and pin-all, beside ib_write_bw")
 {

@@ -18,7 +18,7 @@ internal static class BarCommands
 
     private static Command Create(string name, string description, int standardRounds, Measurement measure)
     {
-        var rounds = new Option<int>("--rounds") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => standardRounds };
+        var rounds = new Option<int>("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => standardRounds };
         var ram = new Option<int>("--ram") { Description = "The machine's RAM in MiB, all of it random", DefaultValueFactory = _ => 512 };
         var machine = new Option<string>("--machine") { Description = "QEMU's -M", DefaultValueFactory = _ => "pc" };
         var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file" };

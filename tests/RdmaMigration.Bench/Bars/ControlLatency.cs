@@ -18,7 +18,7 @@ internal static class ControlLatency
 
     public static Command Create()
     {
-        var rounds = new Option<int>("--rounds") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 5 };
+        var rounds = new Option<int>("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 5 };
         var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file" };
         var command = new Command(
             "control-latency",

@@ -13,7 +13,7 @@ internal static class Sparse
 
     public static Command Create()
     {
-        var rounds = new Option<int>("--rounds") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 3 };
+        var rounds = new Option<int>("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 3 };
         var ram = new Option<int>("--ram") { Description = "The full machine's RAM in MiB", DefaultValueFactory = _ => 512 };
         var huge = new Option<int>("--huge") { Description = "The sparse machine's RAM in GiB", DefaultValueFactory = _ => 64 };
         var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file" };
