@@ -26,7 +26,10 @@ internal static class SharedOptions
 
     public static Option<bool> Json(string description) => new("--json") { Description = description };
 
-    public static Option<ulong?> MaxRam(string description) => new("--max-ram")
+    public static Option<ulong?> MaxRam(string description) => Size("--max-ram", description, 1 << 20);
+
+    /// <summary>A size of at least so many bytes. Nobody means 16 bytes with --max-ram 16; QEMU's -m would have taken MiB.</summary>
+    public static Option<ulong?> Size(string name, string description, ulong least) => new(name)
     {
         Description = description,
         HelpName = "SIZE",
@@ -35,13 +38,16 @@ internal static class SharedOptions
             var text = result.Tokens[0].Value;
             if (!ByteSize.TryParse(text, out var bytes, out var error))
             {
-                return Refuse<ulong?>(result, $"--max-ram: {error}");
+                return Refuse<ulong?>(result, $"{name}: {error}");
             }
 
-            // Nobody means 16 bytes with --max-ram 16; QEMU's -m would have taken MiB.
-            return bytes < 1 << 20
-                ? Refuse<ulong?>(result, $"--max-ram: '{text}' is {bytes} bytes; the unit is missing, such as {text}M or {text}G")
-                : bytes;
+            if (bytes >= least)
+            {
+                return bytes;
+            }
+
+            var unit = text.All(char.IsAsciiDigit) ? $"; the unit is missing, such as {text}M or {text}G" : $"; the least is {ByteSize.Format(least)}";
+            return Refuse<ulong?>(result, $"{name}: '{text}' is {bytes} bytes{unit}");
         },
     };
 
@@ -67,4 +73,21 @@ internal static class SharedOptions
         result.AddError(message);
         return default;
     }
+
+    /// <summary>Where a migration comes from or goes to, in QEMU's spelling.</summary>
+    public static Argument<MigrationUri> Address(string name, string description) => new(name)
+    {
+        Description = description,
+        CustomParser = result =>
+        {
+            try
+            {
+                return MigrationUri.Parse(result.Tokens[0].Value);
+            }
+            catch (FormatException unreadable)
+            {
+                return Refuse<MigrationUri>(result, unreadable.Message);
+            }
+        },
+    };
 }

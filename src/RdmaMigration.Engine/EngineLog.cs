@@ -22,4 +22,10 @@ internal static partial class EngineLog
 
     [LoggerMessage(6, LogLevel.Critical, "a defect ended the migration")]
     public static partial void Defect(ILogger log, Exception defect);
+
+    [LoggerMessage(7, LogLevel.Error, "migration failed: {Reason}")]
+    public static partial void SendFailed(ILogger log, string? reason);
+
+    [LoggerMessage(8, LogLevel.Warning, "the destination {Peer} could not be told that it failed: {Reason}")]
+    public static partial void DestinationNotTold(ILogger log, string peer, string reason);
 }

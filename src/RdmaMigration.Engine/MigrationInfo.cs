@@ -12,8 +12,11 @@ public enum MigrationPhase
     /// <summary>Outgoing: the destination is contacted.</summary>
     Connecting,
 
-    /// <summary>RAM is under way.</summary>
+    /// <summary>Incoming: RAM arrives.</summary>
     Ram,
+
+    /// <summary>Outgoing: RAM is sent.</summary>
+    Sending,
 
     /// <summary>Device state is under way.</summary>
     Device,
@@ -68,6 +71,9 @@ public sealed record MigrationInfo
     /// <summary>When the status was reached; null before the first migration.</summary>
     public DateTimeOffset? ReachedAt { get; init; }
 
+    /// <summary>This side sends a capture that it has; else it receives.</summary>
+    public bool IsOutgoing { get; init; }
+
     /// <summary>What it is at.</summary>
     public MigrationPhase Phase { get; init; }
 
@@ -86,10 +92,13 @@ public sealed record MigrationInfo
     /// <summary>Bytes of RAM in the source's list; 0 before it came.</summary>
     public long RamTotal { get; init; }
 
-    /// <summary>Bytes of RAM that have arrived, or are known to be zero: exact per chunk with dynamic registration, sampled with pin-all.</summary>
+    /// <summary>
+    /// Bytes of RAM that have arrived, or are known to be zero: exact for what is sent, and for what comes with dynamic registration per chunk; sampled for
+    /// what comes with pin-all.
+    /// </summary>
     public long RamTransferred { get; init; }
 
-    /// <summary>Bytes of RAM that the source said are zero, without sending them.</summary>
+    /// <summary>Bytes of RAM that are zero and were not sent as pages.</summary>
     public long RamZero { get; init; }
 
     /// <summary>Bytes of RAM that stand in the capture; of <see cref="RamTotal"/>.</summary>
@@ -98,14 +107,34 @@ public sealed record MigrationInfo
     /// <summary>Bytes of the capture written so far. Zero pages take 9 bytes each.</summary>
     public long SavedBytes { get; init; }
 
-    /// <summary>From the connection to the end of the stream, or to now.</summary>
+    /// <summary>
+    /// Incoming: from the connection to the end of the stream, or to now. Outgoing: from the first attempt to connect to the destination's word, or its close.
+    /// </summary>
     public TimeSpan TotalTime { get; init; }
 
     /// <summary>What writing the capture took, or has taken so far.</summary>
     public TimeSpan SaveTime { get; init; }
 
-    /// <summary>The capture, once it stands complete under this name.</summary>
+    /// <summary>Incoming: the capture, once it stands complete under this name. Outgoing: the capture that is sent.</summary>
     public string? File { get; init; }
+
+    /// <summary>Outgoing: where to, as it was asked.</summary>
+    public string? Uri { get; init; }
+
+    /// <summary>Outgoing, completed: whether the destination has proved that it has the machine. Some protocols give no proof.</summary>
+    public bool? Confirmed { get; init; }
+
+    /// <summary>Outgoing: what reading the capture took, or has taken so far.</summary>
+    public TimeSpan LoadTime { get; init; }
+
+    /// <summary>Outgoing: from the first attempt to connect to the first of RAM.</summary>
+    public TimeSpan SetupTime { get; init; }
+
+    /// <summary>Outgoing: bytes of the capture that have been read; of <see cref="FileBytes"/>.</summary>
+    public long LoadedBytes { get; init; }
+
+    /// <summary>Outgoing: bytes in the capture's file; 0 for a pipe.</summary>
+    public long FileBytes { get; init; }
 
     /// <summary>Why it failed, as long as no new migration has begun.</summary>
     public string? ErrorDescription { get; init; }

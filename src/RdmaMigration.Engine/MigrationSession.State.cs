@@ -79,8 +79,9 @@ internal abstract partial class MigrationSession
     {
         ConnectionLostException { Loss: ConnectionLoss.Disconnected or ConnectionLoss.PeerError } => MigrationErrorClass.Disconnected,
         ConnectionLostException or ConnectFailedException => MigrationErrorClass.Unreachable,
-        StreamFormatException => MigrationErrorClass.Stream,
+        StreamFormatException or CaptureException => MigrationErrorClass.Stream,
         RamAllocationException or RegistrationException => MigrationErrorClass.Memory,
+        DestinationRefusedException => MigrationErrorClass.Refused,
         TransportException => MigrationErrorClass.Protocol,
         StorageException => MigrationErrorClass.Storage,
         _ => MigrationErrorClass.Internal,

@@ -1,24 +1,27 @@
 namespace RdmaMigration.Engine;
 
-/// <summary>QEMU's MigrationStatus, as far as an incoming capture goes through it.</summary>
+/// <summary>QEMU's MigrationStatus, as far as a migration of a captured machine goes through it.</summary>
 public enum MigrationStatus
 {
-    /// <summary>No source has come yet.</summary>
+    /// <summary>There was no migration yet.</summary>
     None,
 
-    /// <summary>A source is connected.</summary>
+    /// <summary>Incoming: a source is connected. Outgoing: the capture is read, the destination contacted.</summary>
     Setup,
 
-    /// <summary>The stream is being loaded.</summary>
+    /// <summary>The stream is being loaded, or RAM sent.</summary>
     Active,
 
-    /// <summary>Cancelled, but the receive thread is still at work.</summary>
+    /// <summary>Outgoing: RAM is there, device state is sent.</summary>
+    Device,
+
+    /// <summary>Cancelled, but the migration's thread is still at work.</summary>
     Cancelling,
 
     /// <summary>Cancelled; nothing is left of it.</summary>
     Cancelled,
 
-    /// <summary>The capture stands complete under its name.</summary>
+    /// <summary>Incoming: the capture stands complete under its name. Outgoing: the destination has the machine, as far as it can say.</summary>
     Completed,
 
     /// <summary>The migration failed, see the error description.</summary>
@@ -34,6 +37,7 @@ public static class MigrationStatuses
         MigrationStatus.None => "none",
         MigrationStatus.Setup => "setup",
         MigrationStatus.Active => "active",
+        MigrationStatus.Device => "device",
         MigrationStatus.Cancelling => "cancelling",
         MigrationStatus.Cancelled => "cancelled",
         MigrationStatus.Completed => "completed",
@@ -50,7 +54,8 @@ public static class MigrationStatuses
     {
         (MigrationStatus.None, MigrationStatus.Setup) => true,
         (MigrationStatus.Setup, MigrationStatus.Active or MigrationStatus.Cancelling or MigrationStatus.Failed) => true,
-        (MigrationStatus.Active, MigrationStatus.Completed or MigrationStatus.Cancelling or MigrationStatus.Failed) => true,
+        (MigrationStatus.Active, MigrationStatus.Device or MigrationStatus.Completed or MigrationStatus.Cancelling or MigrationStatus.Failed) => true,
+        (MigrationStatus.Device, MigrationStatus.Completed or MigrationStatus.Cancelling or MigrationStatus.Failed) => true,
         (MigrationStatus.Cancelling, MigrationStatus.Cancelled) => true,
         (MigrationStatus.Completed or MigrationStatus.Failed or MigrationStatus.Cancelled, MigrationStatus.Setup) => true,
         _ => false,

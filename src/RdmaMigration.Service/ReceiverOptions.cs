@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 using RdmaMigration.Engine;
 
 namespace RdmaMigration.Service;
@@ -18,30 +17,18 @@ public sealed class ReceiverOptions
 
     /// <summary>The least important level that is logged. Default <see cref="LogLevel.Warning"/>: transitions are reported, not logged.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Warning;
-}
 
-/// <summary>Checks the options before anything listens.</summary>
-internal sealed class ReceiverOptionsValidator : IValidateOptions<ReceiverOptions>
-{
-    public ValidateOptionsResult Validate(string? name, ReceiverOptions options)
+    /// <summary>What contradicts itself, before anything listens.</summary>
+    internal IReadOnlyList<string> Check()
     {
         List<string> failures = [];
-        IncomingOptions incoming = options.Incoming;
-        if (incoming.MaxRam == 0)
+        if (Incoming.MaxRam == 0)
         {
             failures.Add("max-ram is 0: no machine fits");
         }
 
-        if (incoming.Timeout <= TimeSpan.Zero)
-        {
-            failures.Add($"timeout is {incoming.Timeout}: it must be above 0, or absent for no limit");
-        }
-
-        if (incoming.Listener.KeepAliveInterval < TimeSpan.Zero)
-        {
-            failures.Add($"keepalive-interval is {incoming.Listener.KeepAliveInterval}: it must be above 0, or 0 to turn probes off");
-        }
-
-        return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
+        OptionChecks.AboveZero(failures, "timeout", Incoming.Timeout);
+        OptionChecks.NotNegative(failures, "keepalive-interval", Incoming.Listener.KeepAliveInterval);
+        return failures;
     }
 }

@@ -6,11 +6,11 @@ using RdmaMigration.Engine;
 namespace RdmaMigration.Service;
 
 /// <summary>
-/// Ends the receiver on SIGINT and SIGTERM: the first has the migration cancelled, its source told and everything torn down, the second has the
-/// operating system's default action. A host that is asked to stop ends the receiver too.
+/// Ends the host on SIGINT and SIGTERM: the first has the migration cancelled, the other side told and everything torn down, the second has the
+/// operating system's default action. A host that is asked to stop ends its migration too.
 /// </summary>
 internal sealed class SignalLifetime(
-    IncomingMigration migration, IReceiverObserver observer, IHostApplicationLifetime application, ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
+    Migration migration, IMigrationObserver observer, IHostApplicationLifetime application, ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
 {
     private readonly List<IDisposable> _registrations = [];
     private int _signals;
@@ -19,7 +19,7 @@ internal sealed class SignalLifetime(
     {
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle));
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle));
-        _registrations.Add(application.ApplicationStopping.Register(() => migration.Quit(ReceiverHost.Cancelled)));
+        _registrations.Add(application.ApplicationStopping.Register(() => migration.Quit(MigrationHost.Cancelled)));
         return Task.CompletedTask;
     }
 
@@ -35,7 +35,7 @@ internal sealed class SignalLifetime(
         if (isFirst)
         {
             ServiceLog.Signalled(log, context.Signal);
-            migration.Quit(ReceiverHost.Cancelled);
+            migration.Quit(MigrationHost.Cancelled);
         }
     }
 }

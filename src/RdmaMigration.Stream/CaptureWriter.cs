@@ -45,15 +45,16 @@ public static class CaptureWriter
 
         var to = new SinkBuffer(sink);
         ulong total = stream.RamBlocks.TotalLength;
+        ulong zero = 0;
         void Report(CaptureStage stage)
         {
             cancellation.ThrowIfCancellationRequested();
-            progress?.Invoke(new CaptureProgress(total, total, to.Written, stage));
+            progress?.Invoke(new CaptureProgress(total, zero, total, to.Written, stage));
         }
 
         WriteBeginning(to, stream, options.OpenReturnPath);
         WriteRamStart(to, stream, options.Carrier);
-        WriteRamEnd(to, stream, options.Carrier, progress, cancellation);
+        zero = WriteRamEnd(to, stream, options.Carrier, progress, cancellation);
         Report(CaptureStage.DeviceState);
         to.Append(stream.DeviceState);
         to.Flush();
@@ -66,7 +67,7 @@ public static class CaptureWriter
             to.Flush();
         }
 
-        progress?.Invoke(new CaptureProgress(total, total, to.Written, CaptureStage.Complete));
+        progress?.Invoke(new CaptureProgress(total, zero, total, to.Written, CaptureStage.Complete));
         return to.Written;
     }
 
@@ -104,9 +105,11 @@ public static class CaptureWriter
         }
     }
 
-    private static void WriteRamEnd(
+    /// <summary>Returns the bytes of RAM that were written as zero pages.</summary>
+    private static ulong WriteRamEnd(
         SinkBuffer to, CapturedStream stream, IRamCarrier? carrier, Action<CaptureProgress>? progress, CancellationToken cancellation)
     {
+        ulong zero = 0;
         WriteHeader(to.Bytes, stream, SectionType.End);
         if (carrier is not null)
         {
@@ -117,10 +120,11 @@ public static class CaptureWriter
         else
         {
             using var pages = new PageWriter(stream, to, progress, cancellation);
-            pages.WriteAll();
+            zero = pages.WriteAll();
         }
 
         WriteEndOfSection(to.Bytes, stream);
+        return zero;
     }
 
     private static void WriteCommand(ArrayBufferWriter<byte> to, MigrationCommand command, ushort length)

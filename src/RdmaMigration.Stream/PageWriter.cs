@@ -25,6 +25,7 @@ internal sealed unsafe class PageWriter : IDisposable
     private int _headerStart;
     private int _headerEnd;
     private ulong _ramDone;
+    private ulong _ramZero;
     private ulong _collected;
 
     public PageWriter(CapturedStream stream, SinkBuffer sink, Action<CaptureProgress>? progress, CancellationToken cancellation)
@@ -36,8 +37,8 @@ internal sealed unsafe class PageWriter : IDisposable
         _pageSize = stream.Configuration.PageSize;
     }
 
-    /// <summary>Writes all pages of all blocks.</summary>
-    public void WriteAll()
+    /// <summary>Writes all pages of all blocks; returns the bytes of RAM that were zero.</summary>
+    public ulong WriteAll()
     {
         for (int i = 0; i < _stream.RamBlocks.Count; i++)
         {
@@ -53,6 +54,7 @@ internal sealed unsafe class PageWriter : IDisposable
         }
 
         Flush();
+        return _ramZero;
     }
 
     public void Dispose() => NativeMemory.Free(_headers);
@@ -82,6 +84,7 @@ internal sealed unsafe class PageWriter : IDisposable
                 {
                     AddEntry(block.Name, offset, RamFlags.Zero);
                     _headers[_headerEnd++] = 0;
+                    _ramZero += pageSize;
                 }
 
                 _ramDone += pageSize;
@@ -127,7 +130,7 @@ internal sealed unsafe class PageWriter : IDisposable
         {
             _cancellation.ThrowIfCancellationRequested();
             _sink.WriteGather(_segments.AsSpan(0, _segmentCount), _collected);
-            _progress?.Invoke(new CaptureProgress(_ramDone, _stream.RamBlocks.TotalLength, _sink.Written, CaptureStage.Ram));
+            _progress?.Invoke(new CaptureProgress(_ramDone, _ramZero, _stream.RamBlocks.TotalLength, _sink.Written, CaptureStage.Ram));
         }
 
         _segmentCount = 0;

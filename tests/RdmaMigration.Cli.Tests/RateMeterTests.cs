@@ -1,4 +1,4 @@
-using RdmaMigration.Cli.Receive;
+using RdmaMigration.Cli.Reports;
 
 namespace RdmaMigration.Cli.Tests;
 

@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Logging;
-using RdmaMigration.Cli.Receive;
+using RdmaMigration.Cli.Reports;
 using RdmaMigration.Engine;
 
 namespace RdmaMigration.Cli.Tests;
@@ -50,7 +50,7 @@ public class ReportThreadTests
         Assert.Equal(["closed"], view.Shown);
     }
 
-    private sealed class RecordingView : ReceiveView
+    private sealed class RecordingView : MigrationView
     {
         public List<string> Shown { get; } = [];
 

@@ -93,7 +93,7 @@ public class ReceiverHostTests
     private static ReceiverHost Host(IncomingOptions incoming, Observer observer) =>
         new(new ReceiverOptions { Incoming = incoming }, observer, logging => logging.ClearProviders());
 
-    private sealed class Observer : IReceiverObserver
+    private sealed class Observer : IMigrationObserver
     {
         public Action<IncomingMigration> Listening { get; init; } = _ => { };
 
@@ -103,11 +103,11 @@ public class ReceiverHostTests
 
         public List<(PosixSignal, bool)> Signals { get; } = [];
 
-        public void OnListening(IncomingMigration migration)
+        public void OnStarted(Migration migration)
         {
-            Migration = migration;
-            Port = migration.LocalEndPoint!.Port;
-            Listening(migration);
+            Migration = (IncomingMigration)migration;
+            Port = Migration.LocalEndPoint!.Port;
+            Listening(Migration);
         }
 
         public void OnStatusChanged(MigrationInfo migration)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RdmaMigration.Engine;
 using RdmaMigration.Stream;
 
 namespace RdmaMigration.Cli.Inspect;
@@ -40,10 +41,10 @@ internal static class InspectCommand
         StreamReport report;
         try
         {
-            using var source = new FileSource(path);
+            using var source = new CaptureSource(path);
             report = StreamInspector.Inspect(source, new IncomingStreamOptions());
         }
-        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        catch (IOException failed)
         {
             screen.Error.WriteLine(failed is StreamFormatException ? $"rdmamig: {path}: {failed.Message}" : $"rdmamig: {failed.Message}");
             return ExitCode.Failed;

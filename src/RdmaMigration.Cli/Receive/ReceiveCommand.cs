@@ -1,20 +1,18 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Net;
-using Microsoft.Extensions.Logging;
+using RdmaMigration.Cli.Reports;
 using RdmaMigration.Engine;
 using RdmaMigration.Service;
 using RdmaMigration.Transport;
-using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Cli.Receive;
 
 /// <summary><c>rdmamig receive URI --to FILE|DIR/</c>: takes running machines from QEMU into files that QEMU can start from.</summary>
-internal sealed class ReceiveCommand : Command
+internal sealed class ReceiveCommand : MigrationCommand
 {
     private static readonly ListenerOptions s_listener = new();
 
-    private readonly Screen _screen;
     private readonly Argument<MigrationUri> _uri = SharedOptions.Uri(
         "Where the machine comes from, as QEMU writes it: rdma:HOST:PORT, tcp:HOST:PORT and unix:PATH listen (an IPv6 address in brackets, an empty HOST "
         + "for every address); exec:COMMAND, file:PATH[,offset=N] and fd:N are read, once");
@@ -54,30 +52,22 @@ internal sealed class ReceiveCommand : Command
         HelpName = "NAME",
     };
 
-    private readonly Option<TimeSpan?> _interval = SharedOptions.Seconds(
-        "--interval", "Between two reports of progress [default: 1 with --json, else 5; a terminal shows it live]");
-
     private readonly Option<bool> _switchoverAck = new("--switchover-ack")
     {
         Description = "Acknowledge the switchover at once, for a source with capability switchover-ack",
     };
 
-    private readonly Option<bool> _verbose = new("--verbose", "-v") { Description = "Log each step to stderr" };
-
-    private readonly Option<bool> _json = SharedOptions.Json("Write events as JSON, one object a line: LISTENING, MIGRATION, PROGRESS, RESULT");
-
     public ReceiveCommand(Screen screen)
-        : base("receive", "Takes running machines from QEMU's migrate URI into files.")
+        : base(screen, "receive", "Takes running machines from QEMU's migrate URI into files.", "LISTENING, MIGRATION, PROGRESS, RESULT")
     {
-        _screen = screen;
         Add(_uri);
-        foreach (var option in (Option[])[_to, _once, _maxRam, _timeout, _keepAlive, _allow, _pattern, _interval, _switchoverAck, _verbose, _json])
+        foreach (var option in (Option[])[_to, _once, _maxRam, _timeout, _keepAlive, _allow, _pattern, _switchoverAck])
         {
             Add(option);
         }
 
+        AddReportOptions();
         Validators.Add(CheckPattern);
-        SetAction(Run);
     }
 
     public static string[] Examples { get; } =
@@ -91,38 +81,16 @@ internal sealed class ReceiveCommand : Command
         "  to start the machine from the file: qemu-system-x86_64 ... -incoming 'exec:cat vm.qemu'",
     ];
 
-    private int Run(ParseResult parsed)
+    protected override int Run(ParseResult parsed)
     {
         var incoming = ReadOptions(parsed);
         if (ReasonNotWritable(incoming.Target.Directory) is { } reason)
         {
-            _screen.Error.WriteLine($"rdmamig: {reason}");
+            Screen.Error.WriteLine($"rdmamig: {reason}");
             return ExitCode.HostCannot;
         }
 
-        var (json, verbose, interval) = (parsed.GetValue(_json), parsed.GetValue(_verbose), parsed.GetValue(_interval));
-        ReceiveView view = json ? new JsonView(_screen, interval)
-            : _screen.ErrorIsTerminal && !verbose ? new LiveView(_screen)
-            : new LinesView(_screen, interval);
-        using var report = new ReportThread(view);
-        var host = new ReceiverHost(
-            new ReceiverOptions { Incoming = incoming, LogLevel = verbose ? LogLevel.Debug : LogLevel.Warning },
-            report,
-            json || verbose ? null : logging => logging.AddProvider(new ReportLoggerProvider(report)));
-        try
-        {
-            return host.Run();
-        }
-        catch (Exception cannot) when (cannot is ConnectFailedException or VerbsException)
-        {
-            _screen.Error.WriteLine($"rdmamig: {cannot.Message}");
-            if (incoming.Uri is RdmaUri && !RdmaSupport.IsSupported)
-            {
-                _screen.Error.WriteLine("'rdmamig doctor' says what this host lacks.");
-            }
-
-            return ExitCode.HostCannot;
-        }
+        return RunHost(parsed, (level, observer, logging) => new ReceiverHost(new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
     }
 
     private IncomingOptions ReadOptions(ParseResult parsed)

@@ -4,34 +4,37 @@ using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 using RdmaMigration.Service;
 
-namespace RdmaMigration.Cli.Receive;
+namespace RdmaMigration.Cli.Reports;
 
 /// <summary>
 /// Feeds a view from a thread of its own, so that a full pipe or a stopped terminal holds up neither the main loop nor a signal.
 /// </summary>
-internal sealed class ReportThread : IReceiverObserver, IDisposable
+internal sealed class ReportThread : IMigrationObserver, IDisposable
 {
     /// <summary>How long the end waits for output that nobody reads; quit must end the process within 5 s.</summary>
     private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(2);
 
     private readonly object _gate = new();
     private readonly Queue<Report> _reports = new();
-    private readonly ReceiveView _view;
+    private readonly MigrationView _view;
     private readonly Thread _thread;
     private bool _closed;
-    private volatile IncomingMigration? _migration;
+    private volatile Migration? _migration;
 
-    public ReportThread(ReceiveView view)
+    public ReportThread(MigrationView view)
     {
         _view = view;
         _thread = new Thread(Run) { Name = "report", IsBackground = true };
         _thread.Start();
     }
 
-    public void OnListening(IncomingMigration migration)
+    public void OnStarted(Migration migration)
     {
         _migration = migration;
-        Add(new Report.Listening(migration.Uri!.ToString()));
+        if (migration is IncomingMigration incoming)
+        {
+            Add(new Report.Listening(incoming.Uri!.ToString()));
+        }
     }
 
     public void OnStatusChanged(MigrationInfo migration) => Add(new Report.Changed(migration));
@@ -101,7 +104,7 @@ internal sealed class ReportThread : IReceiverObserver, IDisposable
         }
         catch (IOException closed)
         {
-            // Whoever read the output has gone; the machine that arrives is worth more than the report of it.
+            // Whoever read the output has gone; the machine that moves is worth more than the report of it.
             Console.Error.WriteLine($"rdmamig: reports end here: {closed.Message}");
         }
     }

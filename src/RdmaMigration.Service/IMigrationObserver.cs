@@ -3,12 +3,12 @@ using RdmaMigration.Engine;
 
 namespace RdmaMigration.Service;
 
-/// <summary>Is told what a receiver does. Every call must return at once: the main loop waits for it.</summary>
-public interface IReceiverObserver
+/// <summary>Is told what a host's migrations do. Every call must return at once: the main loop waits for it.</summary>
+public interface IMigrationObserver
 {
-    /// <summary>A source can connect now. Main thread, before the loop runs.</summary>
-    /// <param name="migration">What listens; may be queried from any thread until <see cref="ReceiverHost.Run"/> returns.</param>
-    void OnListening(IncomingMigration migration);
+    /// <summary>A source can connect now, or sending begins. Main thread, before the loop runs.</summary>
+    /// <param name="migration">What runs; may be queried from any thread until <see cref="MigrationHost.Run"/> returns.</param>
+    void OnStarted(Migration migration);
 
     /// <summary>A migration went on to another status. Main thread, with the big lock held, in order.</summary>
     void OnStatusChanged(MigrationInfo migration);

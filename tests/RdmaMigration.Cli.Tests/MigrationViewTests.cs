@@ -1,11 +1,11 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using RdmaMigration.Cli.Receive;
+using RdmaMigration.Cli.Reports;
 using RdmaMigration.Engine;
 
 namespace RdmaMigration.Cli.Tests;
 
-public sealed class ReceiveViewTests : IDisposable
+public sealed class MigrationViewTests : IDisposable
 {
     private static readonly MigrationInfo s_half = new()
     {

@@ -1,12 +1,12 @@
 using Microsoft.Extensions.Logging;
 
-namespace RdmaMigration.Cli.Receive;
+namespace RdmaMigration.Cli.Reports;
 
 /// <summary>Logs for a person who watches: the message alone, between the lines of the report.</summary>
 internal sealed class ReportLoggerProvider(ReportThread report) : ILoggerProvider
 {
-    /// <summary>The engine's event with the reason of a failure, which the result has too: a person reads it once.</summary>
-    private const string InTheResult = "LoadFailed";
+    /// <summary>The engine's events with the reason of a failure, which the result has too: a person reads it once.</summary>
+    private static readonly string[] s_inTheResult = ["LoadFailed", "SendFailed"];
 
     public ILogger CreateLogger(string categoryName) => new ReportLogger(report);
 
@@ -23,7 +23,7 @@ internal sealed class ReportLoggerProvider(ReportThread report) : ILoggerProvide
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            if (eventId.Name != InTheResult)
+            if (!s_inTheResult.Contains(eventId.Name))
             {
                 var text = formatter(state, exception);
                 report.Tell(logLevel, exception is null ? text : $"{text}: {exception}");

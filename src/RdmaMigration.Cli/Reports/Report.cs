@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 
-namespace RdmaMigration.Cli.Receive;
+namespace RdmaMigration.Cli.Reports;
 
 /// <summary>What a view is told.</summary>
 internal abstract record Report

@@ -2,12 +2,12 @@ using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 using Spectre.Console;
 
-namespace RdmaMigration.Cli.Receive;
+namespace RdmaMigration.Cli.Reports;
 
 /// <summary>
 /// A bar on the terminal while a migration runs, lines above it for what happened; the name of each capture on stdout unless that is the terminal too.
 /// </summary>
-internal sealed class LiveView(Screen screen) : ReceiveView
+internal sealed class LiveView(Screen screen) : MigrationView
 {
     private const string ShowCursor = "\x1b[?25h";
 
@@ -29,19 +29,28 @@ internal sealed class LiveView(Screen screen) : ReceiveView
 
     public override void Changed(MigrationInfo migration)
     {
-        if (migration.Status is MigrationStatus.Setup)
-        {
-            Line($"{migration.Peer} connected, {migration.Mode.ToWord()}", Tone.Plain);
-            _bar = new Bar(_console);
-        }
-        else if (migration.Status.IsFinal())
+        if (migration.Status.IsFinal())
         {
             Close();
-            Line(ProgressText.Result(migration), migration.Status is MigrationStatus.Completed ? Tone.Good : Tone.Bad);
-            if (migration.File is not null && !screen.OutputIsTerminal)
+        }
+
+        if (ProgressText.Transition(migration) is { } text)
+        {
+            Line(text, migration.Status switch
             {
-                screen.Out.WriteLine(migration.File);
-            }
+                MigrationStatus.Completed when migration.Confirmed is false => Tone.Caution,
+                MigrationStatus.Completed => Tone.Good,
+                _ => migration.Status.IsFinal() ? Tone.Bad : Tone.Plain,
+            });
+        }
+
+        if (migration.Status is MigrationStatus.Setup)
+        {
+            _bar = new Bar(_console);
+        }
+        else if (migration is { IsOutgoing: false, File: not null } && migration.Status.IsFinal() && !screen.OutputIsTerminal)
+        {
+            screen.Out.WriteLine(migration.File);
         }
     }
 
@@ -54,7 +63,7 @@ internal sealed class LiveView(Screen screen) : ReceiveView
         }
 
         var (done, total) = ProgressText.Bytes(migration);
-        var rate = _rate.Add(migration.TotalTime + migration.SaveTime, done);
+        var rate = _rate.Add(ProgressText.Elapsed(migration), done);
         _bar?.Show(ProgressText.Phase(migration), done, total, ProgressText.Figures(migration, rate));
     }
 

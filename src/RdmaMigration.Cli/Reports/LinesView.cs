@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 
-namespace RdmaMigration.Cli.Receive;
+namespace RdmaMigration.Cli.Reports;
 
 /// <summary>Plain lines on stderr every few seconds, for logs and pipes; the name of each capture on stdout.</summary>
-internal sealed class LinesView(Screen screen, TimeSpan? interval = null) : ReceiveView
+internal sealed class LinesView(Screen screen, TimeSpan? interval = null) : MigrationView
 {
     private readonly RateMeter _rate = new();
     private MigrationPhase _phase;
@@ -15,17 +15,14 @@ internal sealed class LinesView(Screen screen, TimeSpan? interval = null) : Rece
 
     public override void Changed(MigrationInfo migration)
     {
-        if (migration.Status is MigrationStatus.Setup)
+        if (ProgressText.Transition(migration) is { } text)
         {
-            screen.Error.WriteLine($"{migration.Peer} connected, {migration.Mode.ToWord()}");
+            screen.Error.WriteLine(text);
         }
-        else if (migration.Status.IsFinal())
+
+        if (migration is { IsOutgoing: false, File: not null } && migration.Status.IsFinal())
         {
-            screen.Error.WriteLine(ProgressText.Result(migration));
-            if (migration.File is not null)
-            {
-                screen.Out.WriteLine(migration.File);
-            }
+            screen.Out.WriteLine(migration.File);
         }
     }
 
@@ -37,7 +34,7 @@ internal sealed class LinesView(Screen screen, TimeSpan? interval = null) : Rece
             _rate.Restart();
         }
 
-        var rate = _rate.Add(migration.TotalTime + migration.SaveTime, ProgressText.Bytes(migration).Done);
+        var rate = _rate.Add(ProgressText.Elapsed(migration), ProgressText.Bytes(migration).Done);
         screen.Error.WriteLine($"{ProgressText.Phase(migration)}: {ProgressText.Figures(migration, rate)}");
     }
 

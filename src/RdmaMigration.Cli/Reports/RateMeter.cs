@@ -1,4 +1,4 @@
-namespace RdmaMigration.Cli.Receive;
+namespace RdmaMigration.Cli.Reports;
 
 /// <summary>Bytes a second over the last few seconds, so that a stall shows soon and a burst does not.</summary>
 internal sealed class RateMeter

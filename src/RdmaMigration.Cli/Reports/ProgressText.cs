@@ -1,7 +1,7 @@
 using System.Globalization;
 using RdmaMigration.Engine;
 
-namespace RdmaMigration.Cli.Receive;
+namespace RdmaMigration.Cli.Reports;
 
 /// <summary>Progress in words and figures, the same on a terminal and in a log.</summary>
 internal static class ProgressText
@@ -9,16 +9,35 @@ internal static class ProgressText
     /// <summary>The phase, as people see it.</summary>
     public static string Phase(MigrationInfo migration) => migration.Status is MigrationStatus.Cancelling ? "cancelling" : migration.Phase switch
     {
+        MigrationPhase.Loading => "loading",
+        MigrationPhase.Connecting => "connecting",
         MigrationPhase.Ram => "RAM",
+        MigrationPhase.Sending => "sending",
         MigrationPhase.Device => "devices",
         MigrationPhase.Saving => "saving",
+        MigrationPhase.Confirming => "confirming",
         _ => "waiting",
     };
 
     /// <summary>How much of the phase's bytes are done, and how many there are; a total of 0 is not known yet.</summary>
-    public static (long Done, long Total) Bytes(MigrationInfo migration) => migration.Phase is MigrationPhase.Saving
-        ? (migration.SavedRam, migration.RamTotal)
-        : (migration.RamTransferred, migration.RamTotal);
+    public static (long Done, long Total) Bytes(MigrationInfo migration) => migration.Phase switch
+    {
+        MigrationPhase.Loading => (migration.LoadedBytes, migration.FileBytes),
+        MigrationPhase.Saving => (migration.SavedRam, migration.RamTotal),
+        _ => (migration.RamTransferred, migration.RamTotal),
+    };
+
+    /// <summary>From the beginning to now.</summary>
+    public static TimeSpan Elapsed(MigrationInfo migration) => migration.LoadTime + migration.TotalTime + migration.SaveTime;
+
+    /// <summary>A transition in words, or null if it says nothing to people.</summary>
+    public static string? Transition(MigrationInfo migration) => (migration.Status, migration.IsOutgoing) switch
+    {
+        (MigrationStatus.Setup, true) => $"sending {migration.File} to {migration.Uri}",
+        (MigrationStatus.Setup, false) or (MigrationStatus.Active, true) => $"{migration.Peer} connected, {migration.Mode.ToWord()}",
+        _ when migration.Status.IsFinal() => Result(migration),
+        _ => null,
+    };
 
     /// <summary><c>312 MiB of 512 MiB (61 %), 54.20 MiB/s, 0:05 elapsed, 0:03 left</c>; what is not known is left out.</summary>
     public static string Figures(MigrationInfo migration, double bytesPerSecond)
@@ -35,7 +54,7 @@ internal static class ProgressText
             parts.Add(Rate(bytesPerSecond));
         }
 
-        parts.Add($"{Clock(migration.TotalTime + migration.SaveTime)} elapsed");
+        parts.Add($"{Clock(Elapsed(migration))} elapsed");
         if (total > done && bytesPerSecond >= 1 && (total - done) / bytesPerSecond < TimeSpan.FromDays(10).TotalSeconds)
         {
             parts.Add($"{Clock(TimeSpan.FromSeconds((total - done) / bytesPerSecond))} left");
@@ -49,13 +68,22 @@ internal static class ProgressText
     {
         if (migration.Status is not MigrationStatus.Completed)
         {
-            return $"{migration.Status.ToQmp()}: {migration.ErrorDescription} (after {Seconds(migration.TotalTime)}; nothing was kept)";
+            var left = migration.IsOutgoing ? $"{migration.File} is as it was" : "nothing was kept";
+            return $"{migration.Status.ToQmp()}: {migration.ErrorDescription} (after {Seconds(migration.TotalTime)}; {left})";
         }
 
         var rate = migration.TotalTime > TimeSpan.Zero ? migration.RamTransferred / migration.TotalTime.TotalSeconds : 0;
-        return $"completed: {migration.Machine ?? "machine"} from {migration.Peer}, {Size(migration.RamTotal)} of RAM in {Seconds(migration.TotalTime)} "
-            + $"({Rate(rate)}, {migration.Mode.ToWord()}), saved in {Seconds(migration.SaveTime)}: {migration.File}";
+        var moved = $"completed: {migration.Machine ?? "machine"} {(migration.IsOutgoing ? "to" : "from")} {migration.Peer}, "
+            + $"{Size(migration.RamTotal)} of RAM in {Seconds(migration.TotalTime)} ({Rate(rate)}, {migration.Mode.ToWord()})";
+        return migration.IsOutgoing
+            ? $"{moved}; {Confirmation(migration)}"
+            : $"{moved}, saved in {Seconds(migration.SaveTime)}: {migration.File}";
     }
+
+    /// <summary>What a completed sending means.</summary>
+    private static string Confirmation(MigrationInfo migration) => migration.Confirmed is true
+        ? "confirmed by the destination"
+        : "NOT confirmed: the destination took everything, but this protocol cannot prove that the machine is there; look there before you let go of it here";
 
     /// <summary><c>0:05</c>, <c>12:40</c>, <c>3:00:01</c>.</summary>
     public static string Clock(TimeSpan span)

@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 
-namespace RdmaMigration.Cli.Receive;
+namespace RdmaMigration.Cli.Reports;
 
 /// <summary>Shows what happens, in one of three forms. Used by the report thread alone, except where a member says otherwise.</summary>
-internal abstract class ReceiveView
+internal abstract class MigrationView
 {
     /// <summary>Between two calls of <see cref="Progress"/>.</summary>
     public abstract TimeSpan Interval { get; }

@@ -5,10 +5,10 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 
-namespace RdmaMigration.Cli.Receive;
+namespace RdmaMigration.Cli.Reports;
 
 /// <summary>Events for programs, in QMP's form: one JSON object a line on stdout. Messages go to stderr.</summary>
-internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimeProvider? clock = null) : ReceiveView
+internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimeProvider? clock = null) : MigrationView
 {
     private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -46,6 +46,12 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
     {
         json.WriteString("status", migration.Status.ToQmp());
         json.WriteString("peer", migration.Peer);
+        if (migration.Confirmed is { } confirmed)
+        {
+            json.WriteBoolean("confirmed", confirmed);
+        }
+
+        WriteText(json, "uri", migration.Uri);
         WriteText(json, "file", migration.File);
         WriteText(json, "error-desc", migration.ErrorDescription);
         WriteText(json, "error-class", migration.ErrorClass?.ToString());
@@ -63,6 +69,12 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
     private static void WriteTimesAndRam(Utf8JsonWriter json, MigrationInfo migration)
     {
         json.WriteNumber("total-time", (long)migration.TotalTime.TotalMilliseconds);
+        if (migration.IsOutgoing)
+        {
+            json.WriteNumber("setup-time", (long)migration.SetupTime.TotalMilliseconds);
+            json.WriteNumber("load-time", (long)migration.LoadTime.TotalMilliseconds);
+        }
+
         if (migration.SaveTime > TimeSpan.Zero)
         {
             json.WriteNumber("save-time", (long)migration.SaveTime.TotalMilliseconds);

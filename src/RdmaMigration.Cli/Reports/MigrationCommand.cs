@@ -1,0 +1,79 @@
+using System.CommandLine;
+using Microsoft.Extensions.Logging;
+using RdmaMigration.Service;
+using RdmaMigration.Transport;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Cli.Reports;
+
+/// <summary>
+/// A command that runs a host: the options that say how it reports, and the way from a host to an exit code. The host's main loop runs on the calling thread;
+/// a <see cref="ReportThread"/> feeds one of three views.
+/// </summary>
+internal abstract class MigrationCommand : Command
+{
+    private readonly Option<TimeSpan?> _interval = SharedOptions.Seconds(
+        "--interval", "Between two reports of progress [default: 1 with --json, else 5; a terminal shows it live]");
+
+    private readonly Option<bool> _verbose = new("--verbose", "-v") { Description = "Log each step to stderr" };
+
+    private readonly Option<bool> _json;
+
+    protected MigrationCommand(Screen screen, string name, string description, string events)
+        : base(name, description)
+    {
+        Screen = screen;
+        _json = SharedOptions.Json($"Write events as JSON, one object a line: {events}");
+        SetAction(Run);
+    }
+
+    /// <summary>Where it writes.</summary>
+    protected Screen Screen { get; }
+
+    /// <summary>Adds the options that all of these commands have, behind their own.</summary>
+    protected void AddReportOptions()
+    {
+        Add(_interval);
+        Add(_verbose);
+        Add(_json);
+    }
+
+    /// <summary>Does the command's work, mostly by <see cref="RunHost"/>.</summary>
+    protected abstract int Run(ParseResult parsed);
+
+    /// <summary>Runs a host and reports.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="create">Makes the host, from the least level to log, the observer, and where logs go.</param>
+    protected int RunHost(ParseResult parsed, Func<LogLevel, IMigrationObserver, Action<ILoggingBuilder>?, MigrationHost> create)
+    {
+        var (json, verbose, interval) = (parsed.GetValue(_json), parsed.GetValue(_verbose), parsed.GetValue(_interval));
+        MigrationView view = json ? new JsonView(Screen, interval)
+            : Screen.ErrorIsTerminal && !verbose ? new LiveView(Screen)
+            : new LinesView(Screen, interval);
+        using var report = new ReportThread(view);
+        var host = create(
+            verbose ? LogLevel.Debug : LogLevel.Warning,
+            report,
+            json || verbose ? null : logging => logging.AddProvider(new ReportLoggerProvider(report)));
+        try
+        {
+            return host.Run();
+        }
+        catch (Exception cannot) when (cannot is ConnectFailedException or VerbsException)
+        {
+            return HostCannot(cannot.Message);
+        }
+    }
+
+    /// <summary>Says why this host cannot do it.</summary>
+    protected int HostCannot(string reason)
+    {
+        Screen.Error.WriteLine($"rdmamig: {reason}");
+        if (!RdmaSupport.IsSupported)
+        {
+            Screen.Error.WriteLine("'rdmamig doctor' says what this host lacks.");
+        }
+
+        return ExitCode.HostCannot;
+    }
+}

@@ -1,0 +1,50 @@
+using System.CommandLine;
+using RdmaMigration.Cli.Reports;
+using RdmaMigration.Service;
+using RdmaMigration.Transport;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Cli.Send;
+
+/// <summary><c>rdmamig send FILE URI</c>: puts a captured machine into a QEMU that waits for it, or into another <c>rdmamig receive</c>.</summary>
+internal sealed class SendCommand : MigrationCommand
+{
+    private readonly Argument<string> _file = new("FILE")
+    {
+        Description = "The capture: what 'rdmamig receive' wrote, or QEMU's migrate to a file or command. It is read and nothing else",
+    };
+
+    private readonly Argument<MigrationUri> _uri = SharedOptions.Address("URI", SendOptions.UriDescription);
+
+    private readonly SendOptions _options = new();
+
+    public SendCommand(Screen screen)
+        : base(screen, "send", "Sends a captured machine to a QEMU that runs with -incoming, or to rdmamig receive.", "MIGRATION, PROGRESS, RESULT")
+    {
+        Add(_file);
+        Add(_uri);
+        _options.AddTo(this);
+        AddReportOptions();
+        Validators.Add(result => _options.Check(result, result.GetValue(_uri)));
+    }
+
+    public static string[] Examples { get; } =
+    [
+        "rdmamig send vm.qemu rdma:10.0.0.7:4444                  # to qemu-system-x86_64 ... -incoming rdma:0:4444",
+        "rdmamig send vm.qemu rdma:10.0.0.7:4444 --return-path    # to one with return-path on, or rdmamig receive: proven",
+        "rdmamig send vm.qemu tcp:10.0.0.7:4444 --max-bandwidth 100M --json",
+        "rdmamig send vm.qemu 'exec:ssh host cat \\> vm.qemu'",
+    ];
+
+    protected override int Run(ParseResult parsed)
+    {
+        var outgoing = _options.Read(parsed, parsed.GetRequiredValue(_uri));
+        if (outgoing.Uri is RdmaUri && RdmaSupport.UnsupportedReason is { } reason)
+        {
+            return HostCannot($"cannot send to {outgoing.Uri}: {reason}");
+        }
+
+        return RunHost(parsed, (level, observer, logging) => new SenderHost(
+            new SenderOptions { File = parsed.GetRequiredValue(_file), Outgoing = outgoing, LogLevel = level }, observer, logging));
+    }
+}

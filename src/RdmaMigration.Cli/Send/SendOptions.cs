@@ -1,0 +1,82 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using RdmaMigration.Engine;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Cli.Send;
+
+/// <summary>The options of everything that sends.</summary>
+internal sealed class SendOptions
+{
+    public const string UriDescription = "Where to, as QEMU writes it: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, file:PATH[,offset=N], exec:COMMAND or fd:N; "
+        + "an IPv6 address in brackets";
+
+    private static readonly RdmaConnectOptions s_rdma = new();
+    private static readonly OutgoingOptions s_defaults = new() { Uri = new RdmaUri("", 0) };
+
+    private readonly Option<bool> _pinAll = new("--pin-all") { Description = "RDMA: have the destination register all RAM at the start" };
+
+    private readonly Option<bool> _returnPath = new("--return-path")
+    {
+        Description = "RDMA: have the destination say how it ended, over a second connection that it must expect: rdmamig does, QEMU 8.0 and later with return-path "
+            + "on, 7.2 with postcopy-ram on. Sockets have their way back always",
+    };
+
+    private readonly Option<ulong?> _window = SharedOptions.Size(
+        "--window", $"RDMA: the most memory that a key is asked for at once [default: {ByteSize.Format(s_rdma.WindowBytes)}]", 1 << 20);
+
+    private readonly Option<ulong?> _maxBandwidth = SharedOptions.Size("--max-bandwidth", "The most bytes a second [default: no limit]", 1 << 10);
+
+    private readonly Option<TimeSpan?> _timeout = SharedOptions.Seconds("--timeout", "The longest that the migration may take once FILE is read [default: no limit]");
+
+    private readonly Option<TimeSpan?> _connectTimeout = SharedOptions.Seconds(
+        "--connect-timeout", $"The longest wait for the destination to take the connection [default: {s_defaults.ConnectTimeout.TotalSeconds}]");
+
+    private readonly Option<TimeSpan?> _keepAlive = SharedOptions.Seconds(
+        "--keepalive-interval",
+        $"Silence after which the destination is probed; 0 never probes [default: {s_defaults.KeepAliveInterval.TotalSeconds}]",
+        zeroIsOff: true);
+
+    private readonly Option<TimeSpan?> _confirmTimeout = SharedOptions.Seconds(
+        "--confirm-timeout",
+        "The longest wait, once everything is sent, for the destination's word, or for its close where it cannot say "
+            + $"[default: no limit, or {OutgoingOptions.DefaultCloseTimeout.TotalSeconds} where it cannot say]");
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[_pinAll, _returnPath, _window, _maxBandwidth, _timeout, _connectTimeout, _keepAlive, _confirmTimeout])
+        {
+            command.Add(option);
+        }
+    }
+
+    /// <summary>Options that only RDMA has, for another kind of channel, are a mistake.</summary>
+    public void Check(CommandResult result, MigrationUri? uri)
+    {
+        if (uri is null or RdmaUri)
+        {
+            return;
+        }
+
+        foreach (var option in (Option[])[_pinAll, _returnPath, _window])
+        {
+            if (result.GetResult(option) is { Implicit: false })
+            {
+                result.AddError($"{option.Name} is for rdma:HOST:PORT, and the destination is {uri}");
+            }
+        }
+    }
+
+    public OutgoingOptions Read(ParseResult parsed, MigrationUri uri) => new()
+    {
+        Uri = uri,
+        PinAll = parsed.GetValue(_pinAll),
+        ReturnPath = parsed.GetValue(_returnPath),
+        WindowBytes = parsed.GetValue(_window),
+        MaxBandwidth = parsed.GetValue(_maxBandwidth) is { } bandwidth ? (long)Math.Min(bandwidth, long.MaxValue) : null,
+        Timeout = parsed.GetValue(_timeout),
+        ConnectTimeout = parsed.GetValue(_connectTimeout) ?? s_defaults.ConnectTimeout,
+        KeepAliveInterval = parsed.GetValue(_keepAlive) ?? s_defaults.KeepAliveInterval,
+        ConfirmTimeout = parsed.GetValue(_confirmTimeout),
+    };
+}

@@ -1,0 +1,95 @@
+using RdmaMigration.Memory;
+using RdmaMigration.Stream;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>A capture cannot be read, or not be sent in the way that was asked. The message names the file and what to do.</summary>
+public sealed class CaptureException : IOException
+{
+    /// <summary>Creates the exception.</summary>
+    public CaptureException(string message, Exception? inner = null) : base(message, inner) { }
+}
+
+/// <summary>
+/// Reads a capture from its file into RAM blocks. Zero pages become holes that nobody touches. One thread loads; the figures are for any thread. It owns
+/// the RAM blocks.
+/// </summary>
+internal sealed class CaptureLoad : IIncomingHandler, IDisposable
+{
+    private readonly CaptureSource _source;
+    private readonly OutgoingOptions _options;
+    private RamBlockList? _blocks;
+
+    /// <param name="path">The file.</param>
+    /// <param name="options">Limits.</param>
+    /// <param name="cancel">Ends the load between two reads.</param>
+    /// <exception cref="StorageException">The file cannot be opened.</exception>
+    public CaptureLoad(string path, OutgoingOptions options, CancellationToken cancel)
+    {
+        _options = options;
+        _source = new CaptureSource(path, cancel);
+    }
+
+    /// <summary>Bytes read from the file.</summary>
+    public long BytesRead => _source.BytesRead;
+
+    /// <summary>Bytes in the file; null for a pipe.</summary>
+    public long? Length => _source.Length;
+
+    /// <summary>Reads the whole file.</summary>
+    /// <exception cref="CaptureException">It is no capture, is cut off, or uses what cannot be sent.</exception>
+    /// <exception cref="RamAllocationException">There is not enough memory for it.</exception>
+    /// <exception cref="StorageException">The file cannot be read.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public CapturedStream Load()
+    {
+        // Pages take as much memory as they take in the file, holes take none: a sparse machine may be far larger than this host's memory.
+        if (_source.Length is { } length && (ulong)length > _options.MaxRam)
+        {
+            throw new RamAllocationException(
+                null, $"{_source.Name}: its {length} bytes do not fit into {_options.MaxRam} bytes of memory: free some, or send from a larger host");
+        }
+
+        try
+        {
+            var stream = new IncomingStream(_source, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = true });
+            return stream.Load();
+        }
+        catch (StreamFormatException unreadable)
+        {
+            throw new CaptureException($"{_source.Name} cannot be read as a migration stream: {unreadable.Message}", unreadable);
+        }
+        catch (RamAllocationException refused)
+        {
+            throw new RamAllocationException(refused.BlockName, $"{_source.Name}: {refused.Message}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnConfiguration(StreamConfiguration configuration)
+    {
+    }
+
+    /// <inheritdoc/>
+    public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks) => _blocks = RamBlockList.Allocate(blocks, ulong.MaxValue);
+
+    /// <inheritdoc/>
+    public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload)
+    {
+        if (command is MigrationCommand.EnableColo)
+        {
+            throw new CaptureException($"{_source.Name} was written by a source with x-colo on (ENABLE_COLO), which a capture cannot give: turn it off there");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnHook() => throw new CaptureException(
+        $"{_source.Name} holds only the stream of an RDMA migration (HOOK); its RAM went beside it. Take the machine with 'rdmamig receive'");
+
+    /// <summary>Frees RAM and closes the file.</summary>
+    public void Dispose()
+    {
+        _blocks?.Dispose();
+        _source.Dispose();
+    }
+}

@@ -1,0 +1,49 @@
+using System.Diagnostics;
+using System.Globalization;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <content>Why it failed, in words for people. A destination rarely says: QEMU closes, and its own log has the reason.</content>
+internal sealed partial class Delivery
+{
+    /// <summary>What to throw for a failure of the channel: what the destination said, where it said something, else what can be known and guessed.</summary>
+    private Exception Explain(OutgoingChannel channel, Exception failed)
+    {
+        Exception? said = _returnPath?.Failure;
+        return (said, failed) switch
+        {
+            (DestinationRefusedException refused, _) => new DestinationRefusedException(
+                $"the destination {Peer} says that it failed {Where()} ({refused.Message}); {Advice()}", refused),
+            (ReturnPathException, _) => said,
+            (_, ConnectionLostException { Loss: not ConnectionLoss.Shutdown } lost) => OfLoss(lost),
+            (ConnectionLostException { Loss: not ConnectionLoss.Shutdown } lost, _) => OfLoss(lost),
+            (ReturnPathClosedException, _) => Closed(channel.Lost?.DetectedAt ?? Stopwatch.GetTimestamp()),
+            _ => failed,
+        };
+
+        // A command tells by its exit code, and the channel has put that into words.
+        Exception OfLoss(ConnectionLostException lost) =>
+            lost.Loss is ConnectionLoss.Disconnected or ConnectionLoss.PeerError && !channel.FinishConfirms ? Closed(lost.DetectedAt) : lost;
+    }
+
+    private ConnectionLostException Closed(long detectedAt) => new(
+        ConnectionLoss.Disconnected, $"the destination {Peer} closed the connection {Where()} without saying why; {Advice()}", detectedAt);
+
+    private string Where() => Step switch
+    {
+        DeliveryStep.Setup => "before it took any RAM",
+        DeliveryStep.Ram => string.Create(CultureInfo.InvariantCulture, $"after {_ramSent + _ramZero} of {_machine!.RamBlocks.TotalLength} bytes of RAM"),
+        DeliveryStep.Device => "while device state was sent",
+        _ => "after everything was sent",
+    };
+
+    private string Advice()
+    {
+        string machine = _machine?.Configuration.MachineType is { } type ? $"a machine type other than '{type}'" : "another machine type";
+        string main = _machine?.RamBlocks.MaxBy(block => block.Length) is { } block
+            ? string.Create(CultureInfo.InvariantCulture, $"a RAM size other than {block.Length >> 20} MiB ('{block.Name}')")
+            : "another RAM size";
+        return $"its own log has the reason. Usual ones: {machine}, {main}, other devices, or a QEMU too old for that machine";
+    }
+}

@@ -1,0 +1,126 @@
+using System.Diagnostics;
+using RdmaMigration.Stream;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <content>The figures, under a small lock that nobody keeps.</content>
+internal sealed partial class Delivery
+{
+    private readonly object _gate = new();
+    private long _connectBegan;
+    private TimeSpan? _setupTime;
+    private TimeSpan? _totalTime;
+    private long _ramTotal;
+    private long _ramSent;
+    private long _ramZero;
+
+    /// <summary>What it is at.</summary>
+    public DeliveryStep Step { get; private set; }
+
+    /// <summary>The destination has said, or shown, that it has the machine.</summary>
+    public bool IsConfirmed { get; private set; }
+
+    /// <summary>Whether the destination can say so, on a return path or by its exit code; null before the connection.</summary>
+    public bool? IsProvable => _channel is { } channel ? channel.ReturnPath is not null || channel.FinishConfirms : null;
+
+    /// <summary>The destination, for messages.</summary>
+    public string Peer => _channel?.Peer ?? options.Uri.ToString();
+
+    /// <summary>Adds what it knows. Any thread.</summary>
+    public MigrationInfo Describe(MigrationInfo info)
+    {
+        OutgoingChannel? channel = _channel;
+        lock (_gate)
+        {
+            if (channel is RdmaOutgoingChannel rdma && _totalTime is null)
+            {
+                (_ramSent, _ramZero) = (rdma.RamSentBytes, rdma.RamZeroBytes);
+            }
+
+            return info with
+            {
+                Peer = Peer,
+                Mode = channel switch
+                {
+                    RdmaOutgoingChannel { PinAll: true } => RamMode.PinAll,
+                    RdmaOutgoingChannel => RamMode.Dynamic,
+                    null when options.Uri is RdmaUri => options.PinAll ? RamMode.PinAll : RamMode.Dynamic,
+                    _ => RamMode.Stream,
+                },
+                ReturnPath = channel?.ReturnPath is not null,
+                RamTotal = Math.Max(info.RamTotal, _ramTotal),
+                RamTransferred = _ramSent + _ramZero,
+                RamZero = _ramZero,
+                TotalTime = _totalTime ?? Elapsed(),
+                SetupTime = _setupTime ?? Elapsed(),
+                Confirmed = info.Status is MigrationStatus.Completed ? IsConfirmed : null,
+            };
+        }
+    }
+
+    private void BeginSetup()
+    {
+        lock (_gate)
+        {
+            _connectBegan = Stopwatch.GetTimestamp();
+        }
+
+        if (options.Timeout is { } timeout)
+        {
+            session.StopAfter(timeout, $"the migration to {options.Uri} did not end within {timeout.TotalSeconds:0.#} s");
+        }
+
+        session.OnStep(DeliveryStep.Setup);
+    }
+
+    private void Reach(DeliveryStep step)
+    {
+        lock (_gate)
+        {
+            if (step <= Step)
+            {
+                return;
+            }
+
+            Step = step;
+            _setupTime ??= Elapsed();
+        }
+
+        if (step is DeliveryStep.Done)
+        {
+            EndFigures();
+        }
+
+        session.OnStep(step);
+    }
+
+    private void Count(CaptureProgress progress)
+    {
+        lock (_gate)
+        {
+            _ramTotal = (long)progress.RamTotal;
+            if (_channel is not RdmaOutgoingChannel)
+            {
+                _ramZero = (long)progress.RamZero;
+                _ramSent = (long)(progress.RamDone - progress.RamZero);
+            }
+        }
+    }
+
+    /// <summary>Takes what the channel knows while it is there.</summary>
+    private void EndFigures()
+    {
+        lock (_gate)
+        {
+            if (_totalTime is null && _channel is RdmaOutgoingChannel rdma)
+            {
+                (_ramSent, _ramZero) = (rdma.RamSentBytes, rdma.RamZeroBytes);
+            }
+
+            _totalTime ??= Elapsed();
+        }
+    }
+
+    private TimeSpan Elapsed() => _connectBegan == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_connectBegan);
+}

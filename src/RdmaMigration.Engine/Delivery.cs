@@ -1,0 +1,185 @@
+using RdmaMigration.Stream;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>What a delivery is at.</summary>
+internal enum DeliveryStep
+{
+    /// <summary>The destination is contacted, and its RAM blocks are learned.</summary>
+    Setup,
+
+    /// <summary>RAM is sent.</summary>
+    Ram,
+
+    /// <summary>Device state is sent.</summary>
+    Device,
+
+    /// <summary>The destination has all that it loads; its end is awaited.</summary>
+    Confirming,
+
+    /// <summary>It has succeeded.</summary>
+    Done,
+}
+
+/// <summary>The session that a delivery belongs to.</summary>
+internal interface IDeliverySession
+{
+    /// <summary>Asserts that the big lock is not held.</summary>
+    void AssertMayBlock();
+
+    /// <summary>Told each step, on the sending thread.</summary>
+    void OnStep(DeliveryStep step);
+
+    /// <summary>Ends the session with a timeout, unless it has ended before.</summary>
+    void StopAfter(TimeSpan time, string description);
+}
+
+/// <summary>
+/// One machine to one destination: connects, sends, and waits until the destination has it. The caller's thread does it, mig/src/return reads the way back.
+/// <see cref="Shutdown"/> and the figures are for any thread.
+/// </summary>
+/// <param name="options">Where to, and how.</param>
+/// <param name="open">Connects. Blocks.</param>
+/// <param name="session">Whose migration it is.</param>
+/// <param name="cancel">Ends it, together with <see cref="Shutdown"/>.</param>
+internal sealed partial class Delivery(
+    OutgoingOptions options, Func<CancellationToken, OutgoingChannel> open, IDeliverySession session, CancellationToken cancel) : IDisposable
+{
+    private volatile OutgoingChannel? _channel;
+    private SourceReturnPath? _returnPath;
+    private CapturedStream? _machine;
+    private CaptureStage _stage;
+
+    /// <summary>Connects to the destination. Nothing is sent.</summary>
+    /// <exception cref="ConnectFailedException">It cannot be reached, or does not take the connection.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public void Connect()
+    {
+        session.AssertMayBlock();
+        BeginSetup();
+        OutgoingChannel channel = open(cancel);
+        channel.BeforeIo = session.AssertMayBlock;
+        channel.Limit = options.MaxBandwidth is { } bandwidth ? new BandwidthLimit(bandwidth) : null;
+        _channel = channel;
+        cancel.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>Sends the machine and waits for its arrival. After <see cref="Connect"/>, once.</summary>
+    /// <param name="machine">The machine; its RAM blocks must live until this is disposed.</param>
+    /// <exception cref="TransportException">It did not arrive; the message says why and what to do.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public void Send(CapturedStream machine)
+    {
+        _machine = machine;
+        OutgoingChannel channel = _channel!;
+        try
+        {
+            if (channel.ReturnPath is { } reader)
+            {
+                _returnPath = new SourceReturnPath(reader, channel.Peer, () => Step >= DeliveryStep.Device, channel.Shutdown);
+                _returnPath.Start();
+            }
+
+            Write(channel, machine);
+            Confirm(channel);
+            Reach(DeliveryStep.Done);
+        }
+        catch (Exception failed)
+        {
+            channel.Shutdown(failed.Message);
+            _returnPath?.Join();
+            if (failed is TransportException and not DestinationRefusedException)
+            {
+                throw Explain(channel, failed);
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Tells the destination that this side gives up, as far as the channel can. After <see cref="Send"/> has thrown.</summary>
+    /// <exception cref="TransportException">It could not be told.</exception>
+    public void TellDestination() => _channel?.SendError();
+
+    /// <summary>Makes the sending thread's channel calls return. Any thread; the token is cancelled before.</summary>
+    public void Shutdown(string reason) => _channel?.Shutdown(reason);
+
+    /// <summary>Closes the channel. The sending thread must have returned.</summary>
+    public void Dispose()
+    {
+        EndFigures();
+        _channel?.Dispose();
+    }
+
+    /// <summary>Sends all bytes. A destination whose machine has no vmdescription may leave that unread and go (protocol E.5).</summary>
+    private void Write(OutgoingChannel channel, CapturedStream machine)
+    {
+        var carrier = channel is RdmaOutgoingChannel rdma ? new RdmaCarrier(rdma, () => Reach(DeliveryStep.Ram)) : null;
+        if (carrier is null)
+        {
+            Reach(DeliveryStep.Ram);
+        }
+
+        var form = new CaptureWriterOptions { Carrier = carrier, OpenReturnPath = _returnPath is not null };
+        try
+        {
+            CaptureWriter.Write(machine, new ChannelSink(channel), form, OnProgress, cancel);
+            channel.Finish();
+        }
+        catch (ConnectionLostException gone) when (gone.Loss is ConnectionLoss.Disconnected && _stage >= CaptureStage.VmDescription && !channel.FinishConfirms)
+        {
+            // What it thinks of the machine is for Confirm to find out.
+        }
+    }
+
+    private void OnProgress(CaptureProgress progress)
+    {
+        _stage = progress.Stage;
+        Count(progress);
+        switch (progress.Stage)
+        {
+            case CaptureStage.DeviceState:
+                Reach(DeliveryStep.Device);
+                break;
+            case CaptureStage.VmDescription:
+            case CaptureStage.Complete:
+                BeginConfirming();
+                break;
+            default:
+                break;
+        }
+    }
+
+    /// <summary>From here on the destination has what it loads, so it can be held to a time.</summary>
+    private void BeginConfirming()
+    {
+        TimeSpan? time = options.ConfirmTimeout ?? (IsProvable is true ? null : OutgoingOptions.DefaultCloseTimeout);
+        if (Step < DeliveryStep.Confirming && time is { } limit)
+        {
+            session.StopAfter(limit, $"the destination {Peer} was sent everything and has not ended within {limit.TotalSeconds:0.#} s: whether the machine "
+                + "is there only it can tell. --confirm-timeout gives it longer" + (IsProvable is true ? "" : ", and --return-path lets one that can say so"));
+        }
+
+        Reach(DeliveryStep.Confirming);
+    }
+
+    private void Confirm(OutgoingChannel channel)
+    {
+        if (_returnPath is not null)
+        {
+            _returnPath.Join();
+            if (_returnPath.Failure is { } failure)
+            {
+                throw failure;
+            }
+        }
+        else if (!channel.FinishConfirms && channel is RdmaOutgoingChannel)
+        {
+            // Whether it has failed or succeeded, it closes then; only that it is over shows.
+            channel.WaitForClose(Timeout.InfiniteTimeSpan);
+        }
+
+        IsConfirmed = _returnPath is not null || channel.FinishConfirms;
+    }
+}

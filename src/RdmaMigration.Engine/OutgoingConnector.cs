@@ -1,0 +1,36 @@
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>Opens channels of every kind. RDMA's share one completion waiter, which begins with the first of them.</summary>
+internal sealed class OutgoingConnector : IDisposable
+{
+    private CompletionWaiter? _waiter;
+
+    /// <summary>Connects to the destination. Blocks; one thread at a time.</summary>
+    /// <exception cref="ConnectFailedException">It cannot be reached, or does not take the connection.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public OutgoingChannel Open(OutgoingOptions options, CancellationToken cancel)
+    {
+        if (options.Uri is not RdmaUri rdma)
+        {
+            return DescriptorOutgoingChannel.Open(
+                options.Uri,
+                new DescriptorChannelOptions { ConnectTimeout = options.ConnectTimeout, KeepAliveInterval = options.KeepAliveInterval },
+                cancel);
+        }
+
+        RdmaConnectOptions connect = new()
+        {
+            PinAll = options.PinAll,
+            ReturnPath = options.ReturnPath,
+            ConnectTimeout = options.ConnectTimeout,
+            KeepAliveInterval = options.KeepAliveInterval,
+        };
+        return RdmaOutgoingChannel.Connect(
+            _waiter ??= new CompletionWaiter(), rdma, options.WindowBytes is { } window ? connect with { WindowBytes = window } : connect, cancel);
+    }
+
+    /// <summary>Ends the completion waiter. Its channels are disposed.</summary>
+    public void Dispose() => _waiter?.Dispose();
+}

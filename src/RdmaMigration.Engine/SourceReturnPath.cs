@@ -1,0 +1,117 @@
+using System.Buffers.Binary;
+using RdmaMigration.Stream;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>
+/// The source's end of the way back: the thread mig/src/return reads what the destination says, up to its SHUT. The members are for the sending thread.
+/// </summary>
+internal sealed class SourceReturnPath
+{
+    /// <summary>The longest payload (protocol D.2).</summary>
+    private const int MostPayload = 512;
+
+    private readonly ReturnPathReader _reader;
+    private readonly string _peer;
+    private readonly Func<bool> _mayHaveAll;
+    private readonly Action<string> _broken;
+    private readonly Thread _thread;
+
+    /// <param name="reader">The channel's way back; stays the channel's.</param>
+    /// <param name="peer">The destination, for messages.</param>
+    /// <param name="mayHaveAll">Whether the destination can have everything that it loads. Asked on the thread.</param>
+    /// <param name="broken">Called on the thread when the destination cannot succeed any more; it makes the sending thread's channel calls return.</param>
+    public SourceReturnPath(ReturnPathReader reader, string peer, Func<bool> mayHaveAll, Action<string> broken)
+    {
+        _reader = reader;
+        _peer = peer;
+        _mayHaveAll = mayHaveAll;
+        _broken = broken;
+        _thread = new Thread(Run) { Name = "mig/src/return", IsBackground = true };
+    }
+
+    /// <summary>What was wrong; null after a SHUT that says success. After <see cref="Join"/>.</summary>
+    public Exception? Failure { get; private set; }
+
+    public void Start() => _thread.Start();
+
+    /// <summary>Waits until the destination has said its last word, or the channel is shut down.</summary>
+    public void Join() => _thread.Join();
+
+    private void Run()
+    {
+        try
+        {
+            while (Next())
+            {
+            }
+        }
+        catch (Exception failed)
+        {
+            Failure = failed;
+            _broken(failed.Message);
+        }
+    }
+
+    /// <summary>Reads one message; false after SHUT 0.</summary>
+    private bool Next()
+    {
+        Span<byte> header = stackalloc byte[2 * sizeof(ushort)];
+        ReadExactly(header, "a SHUT");
+        var type = (ReturnPathMessage)BinaryPrimitives.ReadUInt16BigEndian(header);
+        int length = BinaryPrimitives.ReadUInt16BigEndian(header[sizeof(ushort)..]);
+        int expected = type switch
+        {
+            ReturnPathMessage.Shut or ReturnPathMessage.Pong => sizeof(uint),
+            ReturnPathMessage.SwitchoverAcknowledged => 0,
+            ReturnPathMessage.RequestPagesOfBlock or ReturnPathMessage.RequestPages or ReturnPathMessage.ReceivedBitmap or ReturnPathMessage.ResumeAcknowledged =>
+                throw new ReturnPathException($"return path: the destination {_peer} sent {type}, which belongs to postcopy, and this migration has none"),
+            _ => throw new ReturnPathException($"return path: the destination {_peer} sent the unknown message {(ushort)type} of {length} bytes"),
+        };
+        if (length != expected)
+        {
+            throw new ReturnPathException(
+                $"return path: the destination {_peer} sent {type} with {length} bytes; it has {expected}, and no message more than {MostPayload}");
+        }
+
+        Span<byte> payload = stackalloc byte[sizeof(uint)];
+        payload = payload[..length];
+        ReadExactly(payload, $"the rest of {type}");
+        return type switch
+        {
+            ReturnPathMessage.Shut => !EndsWith(BinaryPrimitives.ReadUInt32BigEndian(payload)),
+            ReturnPathMessage.Pong when BinaryPrimitives.ReadUInt32BigEndian(payload) != CaptureWriter.PingValue =>
+                throw new ReturnPathException(
+                    $"return path: the destination {_peer} answered PING {CaptureWriter.PingValue} with PONG {BinaryPrimitives.ReadUInt32BigEndian(payload)}"),
+            _ => true,
+        };
+    }
+
+    private bool EndsWith(uint shut)
+    {
+        if (shut != 0)
+        {
+            throw new DestinationRefusedException($"SHUT {shut}");
+        }
+
+        return _mayHaveAll()
+            ? true
+            : throw new ReturnPathException($"return path: the destination {_peer} said that it has succeeded (SHUT 0) before it was sent all of RAM");
+    }
+
+    private void ReadExactly(Span<byte> bytes, string what)
+    {
+        while (!bytes.IsEmpty)
+        {
+            int read = _reader.Read(bytes);
+            bytes = read > 0 ? bytes[read..] : throw new ReturnPathClosedException($"return path: the destination {_peer} closed it before {what}");
+        }
+    }
+}
+
+/// <summary>The destination said on the return path what it must not.</summary>
+internal sealed class ReturnPathException(string message) : TransportException(message);
+
+/// <summary>The destination closed the return path without a word.</summary>
+internal sealed class ReturnPathClosedException(string message) : TransportException(message);

@@ -1,0 +1,53 @@
+using Microsoft.Extensions.Logging;
+using RdmaMigration.Engine;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Service;
+
+/// <summary>What a sender does. The limits of a migration, with their defaults, are in <see cref="OutgoingOptions"/>.</summary>
+public sealed class SenderOptions
+{
+    /// <summary>The capture. It is read and nothing else.</summary>
+    public required string File { get; init; }
+
+    /// <summary>The destination, and the limits.</summary>
+    public required OutgoingOptions Outgoing { get; init; }
+
+    /// <summary>The least important level that is logged. Default <see cref="LogLevel.Warning"/>: transitions are reported, not logged.</summary>
+    public LogLevel LogLevel { get; init; } = LogLevel.Warning;
+
+    /// <summary>What contradicts itself, before anything is read.</summary>
+    internal IReadOnlyList<string> Check()
+    {
+        List<string> failures = [];
+        Check(Outgoing, failures);
+        return failures;
+    }
+
+    /// <summary>What contradicts itself in the options of an outgoing migration.</summary>
+    internal static void Check(OutgoingOptions outgoing, List<string> failures)
+    {
+        if (outgoing.MaxBandwidth <= 0)
+        {
+            failures.Add($"max-bandwidth is {outgoing.MaxBandwidth}: it must be above 0, or absent for no limit");
+        }
+
+        if (outgoing.WindowBytes < SmallestWindow)
+        {
+            failures.Add($"window is {outgoing.WindowBytes} bytes: the smallest is {SmallestWindow}, one chunk");
+        }
+
+        if (outgoing.Uri is not RdmaUri && (outgoing.PinAll || outgoing.ReturnPath || outgoing.WindowBytes is not null))
+        {
+            failures.Add($"pin-all, return-path and window are for rdma:, and the destination is {outgoing.Uri}");
+        }
+
+        OptionChecks.AboveZero(failures, "timeout", outgoing.Timeout);
+        OptionChecks.AboveZero(failures, "confirm-timeout", outgoing.ConfirmTimeout);
+        OptionChecks.AboveZero(failures, "connect-timeout", outgoing.ConnectTimeout);
+        OptionChecks.NotNegative(failures, "keepalive-interval", outgoing.KeepAliveInterval);
+    }
+
+    /// <summary>A chunk (protocol A.1).</summary>
+    private const ulong SmallestWindow = 1 << 20;
+}
