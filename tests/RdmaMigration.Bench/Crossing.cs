@@ -28,6 +28,7 @@ internal static class Crossing
             throw new InvalidOperationException($"{route}, {Words.Of(mode)}: the RAM that arrived differs at offset 0x{at:x}");
         }
 
-        return new Passage(route, mode, workload, sent.TotalMilliseconds, sent.SetupMilliseconds, sent.RamMilliseconds, sent.Cpu, receiver);
+        return new Passage(
+            route, mode, workload, sent.TotalMilliseconds, sent.SetupMilliseconds, sent.RamMilliseconds, sent.Cpu, sent.CpuBefore, receiver);
     }
 }

@@ -7,7 +7,8 @@ namespace RdmaMigration.Bench;
 /// <param name="TotalMilliseconds">The sender's own total-time.</param>
 /// <param name="SetupMilliseconds">Of it, the sender's own setup-time.</param>
 /// <param name="RamMilliseconds">Of it, what RAM took: rdmamig's from active to device; QEMU's without setup.</param>
-/// <param name="Sender">CPU time of the sending program. QEMU's is that of the migration alone; rdmamig's is the whole program's.</param>
+/// <param name="Sender">CPU time of the sending program during the migration.</param>
+/// <param name="SenderBefore">What rdmamig used before that: to start, load the file and connect.</param>
 /// <param name="Receiver">CPU time of the receiving program during the migration.</param>
 internal sealed record Passage(
     Route Route,
@@ -17,6 +18,7 @@ internal sealed record Passage(
     double SetupMilliseconds,
     double RamMilliseconds,
     ProcessorTime Sender,
+    ProcessorTime SenderBefore,
     ProcessorTime Receiver)
 {
     /// <summary>MiB/s of memory that is not zero, over the whole migration.</summary>
@@ -30,4 +32,4 @@ internal sealed record Passage(
 }
 
 /// <summary>What the sender says of a migration that completed.</summary>
-internal sealed record Sent(double TotalMilliseconds, double SetupMilliseconds, double RamMilliseconds, ProcessorTime Cpu);
+internal sealed record Sent(double TotalMilliseconds, double SetupMilliseconds, double RamMilliseconds, ProcessorTime Cpu, ProcessorTime CpuBefore);

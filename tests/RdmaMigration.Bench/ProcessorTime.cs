@@ -21,6 +21,19 @@ internal readonly partial record struct ProcessorTime(double User, double System
         return new ProcessorTime(Ticks(fields[11]), Ticks(fields[12]));
     }
 
+    /// <summary>The same; nothing for a process that has just ended, so that all it used counts elsewhere.</summary>
+    public static ProcessorTime OfProcessOrNone(int pid)
+    {
+        try
+        {
+            return OfProcess(pid);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return default;
+        }
+    }
+
     /// <summary>What all children of this program that have ended have used.</summary>
     public static ProcessorTime OfEndedChildren() => GetUsage(EndedChildren, out Usage usage) == 0
         ? new ProcessorTime(usage.UserSeconds + (usage.UserMicroseconds / 1e6), usage.SystemSeconds + (usage.SystemMicroseconds / 1e6))

@@ -52,7 +52,7 @@ internal static class Report
     private static IAnsiConsole Wide()
     {
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Detect });
-        console.Profile.Width = Math.Max(console.Profile.Width, 120);
+        console.Profile.Width = Math.Max(console.Profile.Width, 150);
         return console;
     }
 }

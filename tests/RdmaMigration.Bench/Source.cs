@@ -14,11 +14,14 @@ internal static class Source
         MigrationOutcome outcome = await source.MigrateAsync(uri);
         ProcessorTime cpu = ProcessorTime.OfProcess(source.Process.Id) - before;
         return outcome.Status == "completed"
-            ? new Sent(outcome.TotalTime.TotalMilliseconds, outcome.SetupTime.TotalMilliseconds, (outcome.TotalTime - outcome.SetupTime).TotalMilliseconds, cpu)
+            ? new Sent(outcome.TotalTime.TotalMilliseconds, outcome.SetupTime.TotalMilliseconds, (outcome.TotalTime - outcome.SetupTime).TotalMilliseconds, cpu, default)
             : throw new InvalidOperationException($"the source QEMU says {outcome}\n{source.Process.Errors}");
     }
 
-    /// <summary>rdmamig send, from the saved machine. Its CPU time is the whole program's: it starts, loads the file, sends it and ends.</summary>
+    /// <summary>
+    /// rdmamig send, from the saved machine. Its CPU time is that from its word that RAM begins to its end; what it used before, to start, load the file and
+    /// connect, is told apart.
+    /// </summary>
     public static async Task<Sent> SendFromRdmamigAsync(string file, string uri, bool pinAll)
     {
         string[] arguments = ["send", file, uri, "--json", .. pinAll ? (string[])["--pin-all"] : []];
@@ -29,8 +32,12 @@ internal static class Source
             using JsonDocument document = JsonDocument.Parse(line);
             events.Add(QmpEvent.Parse(document.RootElement));
         });
-        int exitCode = await sender.WaitForExitAsync(Deadlines.Migration);
-        ProcessorTime cpu = ProcessorTime.OfEndedChildren() - before;
+        Task<QmpEvent> active = events.FirstAsync(e => IsStatus(e, "active"), 0, Deadlines.Migration, "active");
+        Task<int> ended = sender.WaitForExitAsync(Deadlines.Migration);
+        ProcessorTime beforeRam = await Task.WhenAny(active, ended) == active ? ProcessorTime.OfProcessOrNone(sender.Id) : default;
+        int exitCode = await ended;
+        events.End("rdmamig send has ended");
+        ProcessorTime whole = ProcessorTime.OfEndedChildren() - before;
         QmpEvent[] said = events.Snapshot();
         JsonElement? result = said.LastOrDefault(e => e.Name == "RESULT")?.Values;
         if (exitCode != 0 || result is not { } values)
@@ -39,10 +46,12 @@ internal static class Source
         }
 
         TimeSpan ram = Reached(said, "device") - Reached(said, "active");
-        return new Sent(values.GetProperty("total-time").GetDouble(), values.GetProperty("setup-time").GetDouble(), ram.TotalMilliseconds, cpu);
+        return new Sent(
+            values.GetProperty("total-time").GetDouble(), values.GetProperty("setup-time").GetDouble(), ram.TotalMilliseconds, whole - beforeRam, beforeRam);
     }
 
     private static DateTimeOffset Reached(QmpEvent[] said, string status) =>
-        said.FirstOrDefault(e => e.Name == "MIGRATION" && e.Status == status)?.Time
-            ?? throw new InvalidOperationException($"rdmamig send completed without being {status}");
+        said.FirstOrDefault(e => IsStatus(e, status))?.Time ?? throw new InvalidOperationException($"rdmamig send completed without being {status}");
+
+    private static bool IsStatus(QmpEvent said, string status) => said.Name == "MIGRATION" && said.Status == status;
 }
