@@ -8,22 +8,6 @@ namespace RdmaMigration.Cli;
 /// <summary>Options that several commands have, so that they read the same everywhere.</summary>
 internal static class SharedOptions
 {
-    public static Argument<MigrationUri> Uri(string description) => new("URI")
-    {
-        Description = description,
-        CustomParser = result =>
-        {
-            try
-            {
-                return MigrationUri.Parse(result.Tokens[0].Value);
-            }
-            catch (FormatException unreadable)
-            {
-                return Refuse<MigrationUri>(result, unreadable.Message);
-            }
-        },
-    };
-
     public static Option<bool> Json(string description) => new("--json") { Description = description };
 
     public static Option<ulong?> MaxRam(string description) => Size("--max-ram", description, 1 << 20);

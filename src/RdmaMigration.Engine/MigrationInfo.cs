@@ -94,7 +94,7 @@ public sealed record MigrationInfo
 
     /// <summary>
     /// Bytes of RAM that have arrived, or are known to be zero: exact for what is sent, and for what comes with dynamic registration per chunk; sampled for
-    /// what comes with pin-all.
+    /// what comes with pin-all; where RAM comes in the stream, each page counts as often as it came, up to the total.
     /// </summary>
     public long RamTransferred { get; init; }
 

@@ -13,7 +13,8 @@ internal sealed class ReceiveCommand : MigrationCommand
 {
     private static readonly ListenerOptions s_listener = new();
 
-    private readonly Argument<MigrationUri> _uri = SharedOptions.Uri(
+    private readonly Argument<MigrationUri> _uri = SharedOptions.Address(
+        "URI",
         "Where the machine comes from, as QEMU writes it: rdma:HOST:PORT, tcp:HOST:PORT and unix:PATH listen (an IPv6 address in brackets, an empty HOST "
         + "for every address); exec:COMMAND, file:PATH[,offset=N] and fd:N are read, once");
 
