@@ -17,10 +17,21 @@ internal sealed record RoundFigures(IReadOnlyList<Passage> Passages, IReadOnlyLi
 {
     public Statistic Bandwidth => Statistic.Of(WriteBandwidth);
 
+    /// <summary>MiB/s of RAM as a share of ib_write_bw just before and after the same round: the device drifts from one to the next.</summary>
+    public double ShareOfBandwidth(Contestant contestant)
+    {
+        int inRound = Passages.Count / (WriteBandwidth.Count - 1);
+        return Statistic.Of(Passages
+            .Index()
+            .Where(p => IsOf(p.Item, contestant))
+            .Select(p => p.Item.RamRate / ((WriteBandwidth[p.Index / inRound] + WriteBandwidth[(p.Index / inRound) + 1]) / 2))).Median;
+    }
+
     /// <summary>A statistic of the repeats of one contestant.</summary>
-    public Statistic Of(Contestant contestant, Func<Passage, double> figure) => Statistic.Of(Passages
-        .Where(p => p.Route == contestant.Route && p.Mode == contestant.Mode && p.Workload == contestant.Workload)
-        .Select(figure));
+    public Statistic Of(Contestant contestant, Func<Passage, double> figure) => Statistic.Of(Passages.Where(p => IsOf(p, contestant)).Select(figure));
+
+    private static bool IsOf(Passage passage, Contestant contestant) =>
+        passage.Route == contestant.Route && passage.Mode == contestant.Mode && passage.Workload == contestant.Workload;
 }
 
 /// <summary>Measures contestants in turn, with ib_write_bw before, between and after the rounds.</summary>

@@ -16,7 +16,7 @@ internal static class Throughput
         return await Bar.ReportAsync(
             "",
             [.. ours.Select(c => new Bar(
-                $"RAM: {c.Route} {Words.Of(c.Mode)} / ib_write_bw", figures.Of(c, p => p.RamRate).Median / figures.Bandwidth.Median, Bound, IsMost: false))],
+                $"RAM: {c.Route} {Words.Of(c.Mode)} / ib_write_bw, by round", figures.ShareOfBandwidth(c), Bound, IsMost: false))],
             figures,
             json);
     }
