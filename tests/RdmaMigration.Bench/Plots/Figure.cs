@@ -84,8 +84,8 @@ internal sealed class Figure
         // The panels' renderer clears the canvas around them, which an SVG shows as black.
         using (var white = new SKPaint { Color = SKColors.White })
         {
-            canvas.DrawRect(0, 0, _size.Width, Top, white);
-            canvas.DrawRect(0, _size.Height - Bottom, _size.Width, Bottom, white);
+            canvas.DrawRect(0, 0, _size.Width, Top + 1, white);
+            canvas.DrawRect(0, _size.Height - Bottom - 1, _size.Width, Bottom + 1, white);
         }
 
         using var paint = Paint.NewDisposablePaint();
@@ -97,6 +97,7 @@ internal sealed class Figure
             ManualItems = _legend,
             DisplayPlottableLegendItems = false,
             Orientation = Orientation.Horizontal,
+            TightHorizontalWrapping = true,
             SymbolWidth = 26,
             OutlineWidth = 0,
             ShadowColor = Colors.Transparent,
