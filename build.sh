@@ -117,12 +117,13 @@ bench() {
     return
   fi
   compile tests/RdmaMigration.Bench
-  publish
   (($#)) || set -- matrix --sizes 32,128 --zero 0,90 --repeats 1
   # Plots are drawn where their font is: the guest has the host's files. Help and plots need no guest.
   case " $* " in
     *' --help '* | *' -h '* | ' plot '*) "$bench_program" "$@" ;;
-    *) in_guest -- "$bench_program" "$@" ;;
+    *)
+      publish
+      in_guest -- "$bench_program" "$@" ;;
   esac
 }
 
