@@ -30,21 +30,27 @@ internal sealed class RamSender(
     /// </summary>
     private const long MostOutstanding = 16 << 20;
 
-    /// <summary>Windows that have a key and wait for the data lane, while one more key is asked for.</summary>
-    private const int WindowsAhead = 1;
+    /// <summary>
+    /// No further key is asked for while so many bytes have theirs and wait for the data lane: one large window, or many where memory is scattered.
+    /// </summary>
+    private const ulong MostAhead = 64 << 20;
 
     /// <summary>The most that one message asks the destination to clear: it looks at all of it before it answers.</summary>
     private const ulong LargestClear = 1UL << 30;
 
-    private readonly Queue<OutgoingWindow> _granted = new(WindowsAhead + 1);
+    private readonly Queue<OutgoingWindow> _granted = new(16);
     private readonly Queue<OutgoingWindow> _posted = new(16);
     private OutgoingWindow? _next;
     private OutgoingWindow? _asked;
     private OutgoingWindow? _current;
+    private ulong _grantedBytes;
     private bool _exhausted;
     private bool _clearing;
+    private bool _creditIsNear;
     private int _run;
     private ulong _runDone;
+
+    private bool MayLookAhead => !_exhausted && _grantedBytes < MostAhead;
 
     private bool IsDone => _exhausted && _next is null && _asked is null && _current is null && _granted.Count == 0 && _posted.Count == 0 && !_clearing;
 
@@ -71,30 +77,32 @@ internal sealed class RamSender(
 
     private bool StepControl()
     {
+        bool moved = false;
         if (_asked is { } answered && control.TryTakeRegistered(out RegisterResult result))
         {
             _asked = null;
+            _creditIsNear = true;
             Grant(answered, result.RemoteKey, result.BlockAddress);
-            return true;
+            moved = true;
         }
 
-        if (_clearing && control.HasCredit)
+        if (control.HasCredit)
         {
             // The destination asks for more only when it has carried out what came before.
-            _clearing = false;
+            _clearing = _creditIsNear = false;
         }
 
-        if (_next is null && !_exhausted && _granted.Count < WindowsAhead)
+        if (_next is null && MayLookAhead)
         {
             _next = windows.Next();
             _exhausted = _next is null;
         }
 
-        if (_next is not { } window || _asked is not null)
-        {
-            return false;
-        }
+        return _next is { } window && _asked is null ? moved | Advance(window) : moved;
+    }
 
+    private bool Advance(OutgoingWindow window)
+    {
         if (window.ClearStart < window.ClearEnd)
         {
             return Clear(window);
@@ -158,6 +166,7 @@ internal sealed class RamSender(
     {
         window.RemoteKey = key;
         window.RemoteBase = blockAddress;
+        _grantedBytes += window.DataBytes;
         _granted.Enqueue(window);
     }
 
@@ -168,7 +177,8 @@ internal sealed class RamSender(
     private bool StepData(out TimeSpan pause)
     {
         pause = Timeout.InfiniteTimeSpan;
-        if (_current is null && !_granted.TryDequeue(out _current))
+        _current ??= TakeGranted();
+        if (_current is null)
         {
             return false;
         }
@@ -185,6 +195,22 @@ internal sealed class RamSender(
         }
 
         return PostNext(_current);
+    }
+
+    /// <summary>
+    /// Takes the next window, unless the credit for the next request is just coming: it follows the last answer at once, and the request then travels while
+    /// the window is written.
+    /// </summary>
+    private OutgoingWindow? TakeGranted()
+    {
+        bool requestFollows = _creditIsNear && (_next is not null || MayLookAhead);
+        if (requestFollows || !_granted.TryDequeue(out OutgoingWindow? window))
+        {
+            return null;
+        }
+
+        _grantedBytes -= window.DataBytes;
+        return window;
     }
 
     private unsafe bool PostNext(OutgoingWindow window)
