@@ -57,6 +57,19 @@ public abstract class ReceiverTests : IDisposable
         File.Delete(source.Options.MemoryFile);
     }
 
+    /// <summary>Sends a capture, which must succeed in just this way and leave the file as it is.</summary>
+    private protected static async Task SendAsync(
+        string file, string uri, string mode, bool confirmed, bool returnPath, string[]? options = null, string[]? wrapper = null)
+    {
+        byte[] before = await File.ReadAllBytesAsync(file);
+        await using RdmamigProcess sender = RdmamigProcess.Send(file, uri, options, wrapper);
+        ReceiveResult result = await sender.ResultAsync();
+        Assert.True(result.Completed, $"{result}\n{sender.Process.Errors}");
+        Assert.Equal(0, await sender.Process.WaitForExitAsync(Deadlines.Answer));
+        Assert.Equal((mode, confirmed, returnPath), (result.Mode, result.Confirmed, result.ReturnPath));
+        Assert.Equal(before, await File.ReadAllBytesAsync(file));
+    }
+
     /// <summary>Prints a line beside the test's result.</summary>
     private protected static void Measured(string line) => TestContext.Current.TestOutputHelper?.WriteLine(line);
 
