@@ -89,7 +89,7 @@ internal sealed partial class Delivery(
         {
             channel.Shutdown(failed.Message);
             _returnPath?.Join();
-            if (failed is TransportException and not DestinationRefusedException)
+            if (failed is TransportException)
             {
                 throw Explain(channel, failed);
             }

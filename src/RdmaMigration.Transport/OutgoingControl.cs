@@ -97,10 +97,10 @@ internal sealed class OutgoingControl(IControlLink link)
         try
         {
             TimeSpan left = timeout;
-            while (left > TimeSpan.Zero && link.Receive(left))
+            while ((left > TimeSpan.Zero || timeout == Timeout.InfiniteTimeSpan) && link.Receive(left))
             {
                 Take();
-                left = timeout - Stopwatch.GetElapsedTime(start);
+                left = timeout == Timeout.InfiniteTimeSpan ? timeout : timeout - Stopwatch.GetElapsedTime(start);
             }
 
             return false;

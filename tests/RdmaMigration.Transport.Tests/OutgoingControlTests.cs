@@ -84,6 +84,14 @@ public sealed class OutgoingControlTests
     }
 
     [Fact]
+    public void AWaitForTheCloseWithoutALimitLastsUntilTheDestinationIsGone()
+    {
+        ScriptedLink link = new([s_ready]);
+        Assert.True(new OutgoingControl(link).WaitForClose(Timeout.InfiniteTimeSpan));
+        Assert.False(link.TryReceive());
+    }
+
+    [Fact]
     public void AnotherCountOrLengthOfBlocksIsRefusedInWords()
     {
         using RamBlockList blocks = RamBlockList.Allocate([new RamBlockDescription("pc.ram", 8 << 20)], ulong.MaxValue);

@@ -1,0 +1,78 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>What a sender says when the destination takes the whole machine and then has something against it.</summary>
+public sealed class RefusingDestinationTests : IDisposable
+{
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    [Fact]
+    public void ShutZeroCompletesConfirmed()
+    {
+        MigrationInfo info = Send([0, 1, 0, 4, 0, 0, 0, 0]);
+        Assert.Equal((MigrationStatus.Completed, true), (info.Status, info.Confirmed));
+    }
+
+    [Fact]
+    public void ShutOneIsAFailureThatNamesTheMachineAndTheDestinationsLog() =>
+        Refused([0, 1, 0, 4, 0, 0, 0, 1], MigrationErrorClass.Refused, "SHUT 1", $"'{StreamedMachine.Machine}'", "4 MiB ('pc.ram')", "its own log");
+
+    [Fact]
+    public void ACloseWithoutAShutIsAFailureThatNamesTheMachineAndTheDestinationsLog() =>
+        Refused([], MigrationErrorClass.Disconnected, "after everything was sent", $"'{StreamedMachine.Machine}'", "its own log");
+
+    [Theory]
+    [InlineData(new byte[] { 0, 99, 0, 4, 0, 0, 0, 0 }, "unknown message 99")]
+    [InlineData(new byte[] { 0, 1, 0xff, 0xff }, "Shut with 65535 bytes")]
+    [InlineData(new byte[] { 0, 2, 0, 4, 0, 0, 0, 9 }, "PONG 9")]
+    [InlineData(new byte[] { 0, 4, 0, 12 }, "postcopy")]
+    public void WhatADestinationMustNotSayIsAProtocolErrorThatNamesIt(byte[] said, string expected) => Refused(said, MigrationErrorClass.Protocol, expected);
+
+    private void Refused(byte[] said, MigrationErrorClass expected, params string[] words)
+    {
+        MigrationInfo info = Send(said);
+        Assert.Equal((MigrationStatus.Failed, expected), (info.Status, info.ErrorClass));
+        Assert.Null(info.Confirmed);
+        Assert.All(words, word => Assert.Contains(word, info.ErrorDescription, StringComparison.Ordinal));
+    }
+
+    /// <summary>Sends a machine to a destination that reads all of it, says something, and closes.</summary>
+    private MigrationInfo Send(byte[] said)
+    {
+        string file = Path.Combine(_directory.FullName, "vm.qemu");
+        File.WriteAllBytes(file, StreamedMachine.All());
+        using TcpListener listener = new(IPAddress.Loopback, 0);
+        listener.Start();
+        Thread destination = new(() =>
+        {
+            using Socket source = listener.AcceptSocket();
+            byte[] taken = new byte[1 << 16];
+            while (source.Receive(taken) > 0)
+            {
+            }
+
+            source.Send(said);
+        });
+        destination.Start();
+
+        MainLoop loop = new();
+        using OutgoingMigration migration = new(loop, NullLogger<OutgoingMigration>.Instance);
+        migration.StatusChanged += info =>
+        {
+            if (info.Status.IsFinal())
+            {
+                migration.Quit(0);
+            }
+        };
+        migration.Start(file, new OutgoingOptions { Uri = new TcpUri("127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port), Timeout = TimeSpan.FromSeconds(30) });
+        loop.Run();
+        destination.Join();
+        return migration.Query();
+    }
+}
