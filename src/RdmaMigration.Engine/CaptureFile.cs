@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using RdmaMigration.Stream;
+using RdmaMigration.Transport;
 using Tmds.Linux;
 
 namespace RdmaMigration.Engine;
@@ -17,10 +18,8 @@ public sealed class StorageException : IOException
 /// One capture on its way to disk: written aside in the target's directory, then synchronised and renamed, so that nothing half stands under its name.
 /// Disposed before that, it leaves nothing. One thread uses it.
 /// </summary>
-internal sealed unsafe partial class CaptureFile : IStreamSink, IDisposable
+internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
 {
-    private const int MostSegments = 1024; // IOV_MAX
-
     private readonly SafeFileHandle _file;
     private readonly CancellationToken _cancel;
     private string? _partial;
@@ -74,7 +73,7 @@ internal sealed unsafe partial class CaptureFile : IStreamSink, IDisposable
     {
         while (segments.Length > 0)
         {
-            nuint written = WriteSome(segments[..Math.Min(segments.Length, MostSegments)]);
+            nuint written = WriteSome(segments[..Math.Min(segments.Length, GatheredWrite.MostSegments)]);
             while (segments.Length > 0 && written >= segments[0].Length)
             {
                 written -= segments[0].Length;
@@ -146,14 +145,15 @@ internal sealed unsafe partial class CaptureFile : IStreamSink, IDisposable
             while (true)
             {
                 _cancel.ThrowIfCancellationRequested();
-                nint written = writev(_file.DangerousGetHandle().ToInt32(), first, segments.Length);
+                // An IoSegment is laid out as struct iovec.
+                nint written = GatheredWrite.writev(_file.DangerousGetHandle().ToInt32(), (iovec*)first, segments.Length);
                 if (written >= 0)
                 {
                     Written += written;
                     return (nuint)written;
                 }
 
-                int error = Marshal.GetLastPInvokeError();
+                int error = LibC.errno;
                 if (error != LibC.EINTR)
                 {
                     throw new StorageException(
@@ -162,10 +162,6 @@ internal sealed unsafe partial class CaptureFile : IStreamSink, IDisposable
             }
         }
     }
-
-    /// <summary>An <see cref="IoSegment"/> is laid out as struct iovec. Tmds.LibC has no writev.</summary>
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial nint writev(int descriptor, IoSegment* segments, int count);
 
     private static SafeFileHandle OpenDirectory(string path)
     {

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Tmds.Linux;
 using static Tmds.Linux.LibC;
 
@@ -7,9 +6,6 @@ namespace RdmaMigration.Transport;
 /// <content>Writing: straight from the caller's memory, and within a rate.</content>
 internal sealed unsafe partial class PolledDescriptor
 {
-    /// <summary>IOV_MAX.</summary>
-    private const int MostSegments = 1024;
-
     /// <summary>The most bytes of one system call: a file's write is not interruptible, and 4 MiB are written within 100 ms by what can store a machine at all.</summary>
     private const int MostBytes = 4 << 20;
 
@@ -29,7 +25,7 @@ internal sealed unsafe partial class PolledDescriptor
     /// <exception cref="TransportException">The other side took nothing for so long.</exception>
     public void Write(ReadOnlySpan<iovec> segments, BandwidthLimit? limit, TimeSpan patience)
     {
-        segments.CopyTo(new Span<iovec>(_segments, MostSegments));
+        segments.CopyTo(new Span<iovec>(_segments, GatheredWrite.MostSegments));
         iovec* next = _segments;
         iovec* end = next + segments.Length;
         while (next < end)
@@ -81,7 +77,7 @@ internal sealed unsafe partial class PolledDescriptor
             bytes += (ulong)next[count++].iov_len;
         }
 
-        return count == 0 ? (nint)write(_descriptor, next->iov_base, most) : writev(_descriptor, next, count);
+        return count == 0 ? (nint)write(_descriptor, next->iov_base, most) : GatheredWrite.writev(_descriptor, next, count);
     }
 
     private void OnWriteError(int error, TimeSpan patience)
@@ -106,8 +102,4 @@ internal sealed unsafe partial class PolledDescriptor
             Pause(pause);
         }
     }
-
-    /// <summary>Tmds.LibC has no writev.</summary>
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial nint writev(int descriptor, iovec* segments, int count);
 }

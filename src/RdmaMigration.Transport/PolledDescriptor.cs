@@ -38,7 +38,7 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
             throw new ConnectFailedException($"{peer}: the descriptor cannot be set up: {reason}");
         }
 
-        _segments = (iovec*)NativeMemory.Alloc(MostSegments, (nuint)sizeof(iovec));
+        _segments = (iovec*)NativeMemory.Alloc(GatheredWrite.MostSegments, (nuint)sizeof(iovec));
     }
 
     /// <summary>The other side, for messages.</summary>

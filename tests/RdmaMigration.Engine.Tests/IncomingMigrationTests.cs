@@ -17,14 +17,13 @@ public sealed class IncomingMigrationTests
     {
         using RunningDestination destination = new();
         using RdmaSource source = destination.Connect(pinAll);
-        SmallMachine machine = new(source, pinAll);
-        machine.RunTo(SmallMachine.Step.Complete);
+        new SmallMachine(source, pinAll).RunTo(SmallMachine.Step.Complete);
         source.Disconnect();
         Assert.Equal([MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Completed], [destination.Next().Status, destination.Next().Status, destination.Next().Status]);
         MigrationInfo info = destination.Migration.Query();
-        Assert.Equal((SmallMachine.Machine, pinAll ? RamMode.PinAll : RamMode.Dynamic, SmallMachine.RamSize), (info.Machine, info.Mode, (int)info.RamTotal));
+        Assert.Equal((StreamedMachine.Machine, pinAll ? RamMode.PinAll : RamMode.Dynamic, StreamedMachine.RamSize), (info.Machine, info.Mode, (int)info.RamTotal));
         Assert.Equal(destination.File, info.File);
-        Assert.True(File.ReadAllBytes(destination.File).AsSpan().IndexOf(machine.Ram.AsSpan(123 * 4096, 4096)) > 0);
+        Assert.True(File.ReadAllBytes(destination.File).AsSpan().IndexOf(StreamedMachine.Ram.AsSpan(123 * 4096, 4096)) > 0);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
+using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine.Tests;

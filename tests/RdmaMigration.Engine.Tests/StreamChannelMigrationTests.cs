@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine.Tests;

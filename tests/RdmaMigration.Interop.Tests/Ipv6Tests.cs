@@ -25,9 +25,9 @@ public sealed class Ipv6Tests : ReceiverTests
 
         Assert.True(result.Completed, $"{result}");
         string memory = Work.File("sent.ram");
-        await File.WriteAllBytesAsync(memory, machine.Ram, TestContext.Current.CancellationToken);
+        await File.WriteAllBytesAsync(memory, StreamedMachine.Ram, TestContext.Current.CancellationToken);
         using MigrationFile file = MigrationFile.Open(result.File);
-        Assert.Equal(SmallMachine.Machine, file.MachineType);
+        Assert.Equal(StreamedMachine.Machine, file.MachineType);
         Assert.Equal(-1, file.FirstDifference("pc.ram", memory));
     }
 }

@@ -1,18 +1,13 @@
 using System.Buffers.Binary;
-using System.Text;
+using static RdmaMigration.Testing.StreamedMachine;
 
 namespace RdmaMigration.Testing;
 
-/// <summary>The migration of a machine with one RAM block and one device, step by step, so that a test can break it off anywhere.</summary>
+/// <summary>The migration of the <see cref="StreamedMachine"/> over RDMA, step by step, so that a test can break it off anywhere.</summary>
 public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath = false)
 {
-    /// <summary>Bytes of RAM: 4 MiB.</summary>
-    public const int RamSize = 4 << 20;
-
-    /// <summary>The machine type that the stream names.</summary>
-    public const string Machine = "test-1.0";
-
     private const uint QemuFile = 3;
+    private const ulong Hook = 0x80;
     private ulong _address;
     private uint _key;
     private Step _reached = Step.Connected;
@@ -42,9 +37,6 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
         Complete,
     }
 
-    /// <summary>RAM as it is sent.</summary>
-    public byte[] Ram { get; } = Pattern();
-
     /// <summary>Migrates on, up to a step.</summary>
     public void RunTo(Step step)
     {
@@ -59,7 +51,7 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
         switch (step)
         {
             case Step.Announced:
-                source.Send(QemuFile, Announcement());
+                source.Send(QemuFile, [.. Opening(returnPath), .. Be64(Hook)]);
                 break;
             case Step.Exchanged:
                 source.Send(4, []);
@@ -67,8 +59,8 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
                 _address = BinaryPrimitives.ReadUInt64BigEndian(block);
                 _key = BinaryPrimitives.ReadUInt32BigEndian(block.AsSpan(24));
                 source.Send(9, []);
-                source.Send(QemuFile, [.. Be64(0x10), 0x7e, .. Be32(1)]);
-                source.Send(QemuFile, [0x03, .. Be32(1), .. Be64(0x80)]);
+                source.Send(QemuFile, EndOfRam());
+                source.Send(QemuFile, [0x03, .. Be32(1), .. Be64(Hook)]);
                 break;
             case Step.HalfWritten:
                 WriteChunk(0);
@@ -78,13 +70,13 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
                 WriteChunk(2);
                 WriteChunk(3);
                 source.Send(9, []);
-                source.Send(QemuFile, [.. Be64(0x10), 0x7e, .. Be32(1)]);
+                source.Send(QemuFile, EndOfRam());
                 break;
             case Step.HalfDevice:
                 source.Send(QemuFile, Device().AsSpan(0, 20));
                 break;
             case Step.Complete:
-                source.Send(QemuFile, [.. Device()[20..], .. End()]);
+                source.Send(QemuFile, [.. Device()[20..], .. Ending()]);
                 break;
             default:
                 break;
@@ -105,43 +97,5 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
         {
             source.Write(Ram.AsSpan(offset, half), _address + (ulong)offset, key);
         }
-    }
-
-    private byte[] Announcement() =>
-    [
-        .. "QEVM"u8, .. Be32(3), 0x07, .. Be32((uint)Machine.Length), .. Encoding.ASCII.GetBytes(Machine),
-        .. returnPath ? (byte[])[0x08, 0, 1, 0, 0, 0x08, 0, 2, 0, 4, .. Be32(1)] : [],
-        0x01, .. Be32(1), 3, .. "ram"u8, .. Be32(0), .. Be32(4),
-        .. Be64(RamSize | 0x04), 6, .. "pc.ram"u8, .. Be64(RamSize), .. Be64(0x80),
-    ];
-
-    private static byte[] Device() => [0x04, .. Be32(2), 5, .. "timer"u8, .. Be32(0), .. Be32(2), .. Be64(0x1122334455667788), 0x7e, .. Be32(2)];
-
-    private static byte[] End()
-    {
-        byte[] json = Encoding.ASCII.GetBytes(
-            """{"page_size": 4096, "devices": [{"name": "timer", "instance_id": 0, "vmsd_name": "timer", "version": 2, "fields": [{"name": "ticks", "type": "int64", "size": 8}]}]}""");
-        return [0x00, 0x06, .. Be32((uint)json.Length), .. json];
-    }
-
-    private static byte[] Pattern()
-    {
-        byte[] ram = new byte[RamSize];
-        new Random(1).NextBytes(ram.AsSpan(0, RamSize / 2));
-        return ram;
-    }
-
-    private static byte[] Be32(uint value)
-    {
-        byte[] bytes = new byte[4];
-        BinaryPrimitives.WriteUInt32BigEndian(bytes, value);
-        return bytes;
-    }
-
-    private static byte[] Be64(ulong value)
-    {
-        byte[] bytes = new byte[8];
-        BinaryPrimitives.WriteUInt64BigEndian(bytes, value);
-        return bytes;
     }
 }

@@ -38,6 +38,31 @@ internal static class Soon
         Xunit.Assert.True(times[2] < TimeSpan.FromMilliseconds(100), $"took {times[2].TotalMilliseconds:0.#} ms");
     }
 
+    /// <summary>Has a reader take what is there already and then block, and shuts the channel down.</summary>
+    /// <returns>How long after the shutdown the reader returned, which it must with that reason.</returns>
+    public static TimeSpan ShutDownReader(Func<int> read, Action<string> shutdown)
+    {
+        using ManualResetEventSlim first = new();
+        FailingCall reader = new(() =>
+        {
+            while (read() > 0)
+            {
+                first.Set();
+            }
+        });
+        first.Wait(TestContext.Current.CancellationToken);
+        return ShutDown(reader, shutdown);
+    }
+
+    /// <summary>Shuts the channel down under a blocked call.</summary>
+    /// <returns>How long after it the call returned, which it must with that reason.</returns>
+    public static TimeSpan ShutDown(FailingCall blocked, Action<string> shutdown)
+    {
+        long start = Stopwatch.GetTimestamp();
+        shutdown("enough");
+        return AssertLost(blocked.Ended(start), ConnectionLoss.Shutdown, "enough");
+    }
+
     public static TimeSpan AssertLost((Exception? Failure, TimeSpan After) ended, ConnectionLoss loss, string message)
     {
         ConnectionLostException lost = Xunit.Assert.IsType<ConnectionLostException>(ended.Failure);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Security.Cryptography;
 
 namespace RdmaMigration.Transport.Tests;
@@ -43,20 +42,8 @@ public sealed class IncomingChannelTests : IDisposable
     {
         using IncomingPair pair = new(kind);
         pair.Source.Write([1]);
-        using ManualResetEventSlim first = new();
         byte[] buffer = new byte[16];
-        FailingCall reader = new(() =>
-        {
-            while (true)
-            {
-                pair.Channel.Read(buffer, Timeout.InfiniteTimeSpan);
-                first.Set();
-            }
-        });
-        first.Wait(TestContext.Current.CancellationToken);
-        long start = Stopwatch.GetTimestamp();
-        pair.Channel.Shutdown("enough");
-        return Soon.AssertLost(reader.Ended(start), ConnectionLoss.Shutdown, "enough");
+        return Soon.ShutDownReader(() => pair.Channel.Read(buffer, Timeout.InfiniteTimeSpan), pair.Channel.Shutdown);
     });
 
     [Theory]
@@ -67,9 +54,7 @@ public sealed class IncomingChannelTests : IDisposable
         ReturnPathChannel back = pair.Channel.WaitForReturnPath(TimeSpan.Zero)!;
         FailingCall writer = new(() => back.Write(new byte[64 << 20], Timeout.InfiniteTimeSpan));
         pair.Source.ReadExactly(new byte[1 << 16]);
-        long start = Stopwatch.GetTimestamp();
-        pair.Channel.Shutdown("enough");
-        return Soon.AssertLost(writer.Ended(start), ConnectionLoss.Shutdown, "enough");
+        return Soon.ShutDown(writer, pair.Channel.Shutdown);
     });
 
     [Theory]

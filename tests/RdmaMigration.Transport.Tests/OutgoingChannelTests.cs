@@ -35,9 +35,7 @@ public sealed class OutgoingChannelTests
         using OutgoingPair pair = new(kind);
         FailingCall writer = new(() => pair.Channel.Write(new byte[64 * Megabyte]));
         AwaitStandstill(() => pair.Channel.SentBytes);
-        long start = Stopwatch.GetTimestamp();
-        pair.Channel.Shutdown("enough");
-        return Soon.AssertLost(writer.Ended(start), ConnectionLoss.Shutdown, "enough");
+        return Soon.ShutDown(writer, pair.Channel.Shutdown);
     });
 
     [Theory]
@@ -47,18 +45,7 @@ public sealed class OutgoingChannelTests
         using OutgoingPair pair = new(kind);
         byte[] buffer = new byte[16];
         pair.Destination.Write([1, 2, 3]);
-        using ManualResetEventSlim first = new();
-        FailingCall reader = new(() =>
-        {
-            while (pair.Channel.ReturnPath!.Read(buffer) > 0)
-            {
-                first.Set();
-            }
-        });
-        first.Wait(TestContext.Current.CancellationToken);
-        long start = Stopwatch.GetTimestamp();
-        pair.Channel.Shutdown("enough");
-        return Soon.AssertLost(reader.Ended(start), ConnectionLoss.Shutdown, "enough");
+        return Soon.ShutDownReader(() => pair.Channel.ReturnPath!.Read(buffer), pair.Channel.Shutdown);
     });
 
     [Theory]
@@ -142,9 +129,7 @@ public sealed class OutgoingChannelTests
         {
             FailingCall finish = new(channel.Finish);
             Assert.True(SpinWait.SpinUntil(() => File.ReadAllText(note).EndsWith('\n'), TimeSpan.FromSeconds(20)));
-            long start = Stopwatch.GetTimestamp();
-            channel.Shutdown("enough");
-            after = Soon.AssertLost(finish.Ended(start), ConnectionLoss.Shutdown, "enough");
+            after = Soon.ShutDown(finish, channel.Shutdown);
         }
 
         string process = "/proc/" + File.ReadAllText(note).Trim();
@@ -177,9 +162,7 @@ public sealed class OutgoingChannelTests
         pair.Channel.Limit = new BandwidthLimit(1024);
         FailingCall writer = new(() => pair.Channel.Write(new byte[Megabyte]));
         AwaitStandstill(() => pair.Channel.SentBytes);
-        long start = Stopwatch.GetTimestamp();
-        pair.Channel.Shutdown("enough");
-        return Soon.AssertLost(writer.Ended(start), ConnectionLoss.Shutdown, "enough");
+        return Soon.ShutDown(writer, pair.Channel.Shutdown);
     });
 
     [Fact]
