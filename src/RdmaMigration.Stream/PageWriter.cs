@@ -66,13 +66,14 @@ internal sealed unsafe class PageWriter : IDisposable
     {
         ulong pageSize = (ulong)_pageSize;
         ulong offset = 0;
+        byte* memory = block.Pointer;
         foreach (RamExtent extent in block.Extents)
         {
             ulong end = extent.IsData ? extent.End + pageSize - 1 : extent.End;
             end -= end % pageSize;
             for (; offset < end; offset += pageSize)
             {
-                byte* page = block.Pointer + offset;
+                byte* page = memory + offset;
                 if (extent.IsData && !ZeroScan.IsZero(new ReadOnlySpan<byte>(page, _pageSize)))
                 {
                     AddEntry(block.Name, offset, RamFlags.Page);
