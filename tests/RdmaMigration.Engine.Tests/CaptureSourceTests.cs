@@ -1,0 +1,37 @@
+namespace RdmaMigration.Engine.Tests;
+
+public sealed class CaptureSourceTests
+{
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ACancelEndsTheWaitForAPipesBytesAlsoBeforeItsWriterCame(bool writerCame)
+    {
+        using Fifo fifo = new();
+        using CancellationTokenSource cancel = new();
+        using CaptureSource source = new(fifo.Path, cancel.Token);
+        byte[] buffer = new byte[16];
+        if (writerCame)
+        {
+            fifo.Write([1, 2, 3]);
+            Assert.Equal(3, source.Read(buffer));
+        }
+
+        Task<int> read = Task.Run(() => source.Read(buffer), TestContext.Current.CancellationToken);
+        cancel.CancelAfter(TimeSpan.FromMilliseconds(50));
+
+        await Assert.ThrowsAsync<OperationCanceledException>(() => read.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public void APipeEndsWhenItsWriterHasClosedIt()
+    {
+        using Fifo fifo = new();
+        using CaptureSource source = new(fifo.Path);
+        fifo.Write([1, 2, 3]);
+        fifo.End();
+        byte[] buffer = new byte[16];
+        Assert.Equal((3, 0), (source.Read(buffer), source.Read(buffer)));
+        Assert.Equal((3, (long?)null), (source.BytesRead, source.Length));
+    }
+}
