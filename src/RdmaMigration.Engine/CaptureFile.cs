@@ -90,13 +90,19 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
     }
 
     /// <summary>Makes the capture durable and gives it its name.</summary>
+    /// <param name="target">Where it will stand.</param>
+    /// <param name="machine">The machine type, for the name.</param>
+    /// <param name="start">When the migration began, for the name.</param>
+    /// <param name="peer">The source, for the name.</param>
+    /// <param name="decide">Called between the two: the last moment to throw, and leave nothing. Synchronising may take long.</param>
     /// <returns>The name.</returns>
     /// <exception cref="StorageException">It cannot be synchronised or renamed.</exception>
-    public string Commit(CaptureTarget target, string? machine, DateTimeOffset start, string peer)
+    public string Commit(CaptureTarget target, string? machine, DateTimeOffset start, string peer, Action decide)
     {
         try
         {
             RandomAccess.FlushToDisk(_file);
+            decide();
             string name = Rename(target, machine, start, peer);
             using SafeFileHandle directory = OpenDirectory(target.Directory);
             if (LibC.fsync(directory.DangerousGetHandle().ToInt32()) != 0)

@@ -7,6 +7,11 @@ namespace RdmaMigration.Engine;
 /// <content>Why it failed, in words for people. A destination rarely says: QEMU closes, and its own log has the reason.</content>
 internal sealed partial class Delivery
 {
+    /// <summary>What is not known when it ends at this moment, to be said behind why it ended; null when nothing is open. Any thread.</summary>
+    public string? OpenQuestion => Step >= DeliveryStep.Confirming
+        ? $"; the destination {Peer} was sent everything: whether the machine is there only it can tell"
+        : null;
+
     /// <summary>What to throw for a failure of the channel: what the destination said, where it said something, else what can be known and guessed.</summary>
     private Exception Explain(OutgoingChannel channel, Exception failed)
     {

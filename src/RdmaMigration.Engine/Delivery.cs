@@ -157,8 +157,8 @@ internal sealed partial class Delivery(
         TimeSpan? time = options.ConfirmTimeout ?? (IsProvable is true ? null : OutgoingOptions.DefaultCloseTimeout);
         if (Step < DeliveryStep.Confirming && time is { } limit)
         {
-            session.StopAfter(limit, $"the destination {Peer} was sent everything and has not ended within {limit.TotalSeconds:0.#} s: whether the machine "
-                + "is there only it can tell. --confirm-timeout gives it longer" + (IsProvable is true ? "" : ", and --return-path lets one that can say so"));
+            session.StopAfter(limit, $"the destination has not ended within {limit.TotalSeconds:0.#} s of the last byte: --confirm-timeout gives it longer"
+                + (IsProvable is true ? "" : ", and --return-path lets one that can say how it ended"));
         }
 
         Reach(DeliveryStep.Confirming);

@@ -86,7 +86,6 @@ internal sealed partial class IncomingSession
         {
             _saveTime = Stopwatch.GetElapsedTime(_saveBegan);
             _savedAs = name;
-            Decide();
         }
     }
 

@@ -95,7 +95,7 @@ internal sealed partial class IncomingSession : MigrationSession
     {
         SaveBegins();
         CaptureWriter.Write(stream, _file!, SaveProgress, Cancellation);
-        Saved(_file!.Commit(_options.Target, stream.Configuration.MachineType, _start, _channel.Peer));
+        Saved(_file!.Commit(_options.Target, stream.Configuration.MachineType, _start, _channel.Peer, Decide));
     }
 
     /// <summary>What the protocol lets us say to a source (protocol B.9, D.3): SHUT on a return path, else ERROR if it can receive one.</summary>

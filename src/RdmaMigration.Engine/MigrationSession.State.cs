@@ -71,8 +71,18 @@ internal abstract partial class MigrationSession
         _loop.Schedule(() => _changed(info));
     }
 
-    /// <summary>It has succeeded: from now on nothing stops it. Under <see cref="Gate"/>.</summary>
-    protected void Decide() => _isDecided = true;
+    /// <summary>It succeeds: from now on nothing stops it. On the migration's thread.</summary>
+    /// <exception cref="OperationCanceledException">It was stopped before.</exception>
+    protected void Decide()
+    {
+        lock (Gate)
+        {
+            _isDecided = _stopped is null ? true : throw new OperationCanceledException("stopped before it was decided");
+        }
+    }
+
+    /// <summary>What a stop at this moment leaves open, to be said behind its reason; null for nothing. Under <see cref="Gate"/>.</summary>
+    protected virtual string? OpenQuestion => null;
 
     /// <summary>What kind of failure an exception is.</summary>
     protected static MigrationErrorClass Classify(Exception failed) => failed switch
@@ -111,7 +121,7 @@ internal abstract partial class MigrationSession
     {
         lock (Gate)
         {
-            (_errorClass, _error) = _stopped is { } stopped ? (stopped.Class, stopped.Description) : (Classify(failed), failed.Message);
+            (_errorClass, _error) = _stopped is { } stopped ? (stopped.Class, stopped.Description + OpenQuestion) : (Classify(failed), failed.Message);
             _errorLatency = failed is ConnectionLostException lost ? Stopwatch.GetElapsedTime(lost.DetectedAt, heldAt) : null;
             OnFailed();
         }

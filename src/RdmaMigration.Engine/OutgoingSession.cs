@@ -54,10 +54,6 @@ internal sealed class OutgoingSession : MigrationSession, IDeliverySession
                 DeliveryStep.Device => MigrationPhase.Device,
                 _ => MigrationPhase.Confirming,
             };
-            if (step is DeliveryStep.Done)
-            {
-                Decide();
-            }
         }
 
         switch (step)
@@ -67,6 +63,9 @@ internal sealed class OutgoingSession : MigrationSession, IDeliverySession
                 break;
             case DeliveryStep.Device:
                 SetStatus(MigrationStatus.Device);
+                break;
+            case DeliveryStep.Done:
+                Decide();
                 break;
             default:
                 break;
@@ -122,6 +121,8 @@ internal sealed class OutgoingSession : MigrationSession, IDeliverySession
         LoadedBytes = _load?.BytesRead ?? 0,
         FileBytes = _load?.Length ?? 0,
     });
+
+    protected override string? OpenQuestion => _delivery.OpenQuestion;
 
     protected override void OnFailed() => _loadTime ??= Stopwatch.GetElapsedTime(_loadBegan);
 

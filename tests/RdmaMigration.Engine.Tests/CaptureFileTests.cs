@@ -4,6 +4,8 @@ namespace RdmaMigration.Engine.Tests;
 
 public sealed class CaptureFileTests : IDisposable
 {
+    private static readonly Action s_go = () => { };
+
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
 
     public void Dispose() => _directory.Delete(recursive: true);
@@ -18,7 +20,7 @@ public sealed class CaptureFileTests : IDisposable
         {
             file.Write([1, 2, 3]);
             Assert.DoesNotContain("vm.qemu", Names);
-            Assert.Equal(target.File, file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer"));
+            Assert.Equal(target.File, file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer", s_go));
         }
 
         Assert.Equal(["vm.qemu"], Names);
@@ -40,6 +42,19 @@ public sealed class CaptureFileTests : IDisposable
     }
 
     [Fact]
+    public void ACaptureThatIsNotWantedAnyMoreOnceItIsSynchronisedGetsNoName()
+    {
+        CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
+        using (CaptureFile file = new(target, CancellationToken.None))
+        {
+            file.Write([1, 2, 3]);
+            Assert.Throws<OperationCanceledException>(() => file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer", () => throw new OperationCanceledException()));
+        }
+
+        Assert.Empty(Names);
+    }
+
+    [Fact]
     public unsafe void GatheredSegmentsAreWrittenInOrderBeyondTheKernelsLimitForOneCall()
     {
         CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
@@ -55,7 +70,7 @@ public sealed class CaptureFileTests : IDisposable
             using CaptureFile file = new(target, CancellationToken.None);
             file.WriteGather(segments);
             Assert.Equal(9000, file.Written);
-            file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer");
+            file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer", s_go);
         }
 
         Assert.Equal(bytes, File.ReadAllBytes(target.File!));
@@ -85,7 +100,7 @@ public sealed class CaptureFileTests : IDisposable
         for (int i = 0; i < 3; i++)
         {
             using CaptureFile file = new(target, CancellationToken.None);
-            file.Commit(target, "../pc", DateTimeOffset.UnixEpoch, "peer");
+            file.Commit(target, "../pc", DateTimeOffset.UnixEpoch, "peer", s_go);
         }
 
         Assert.Equal(["_pc-19700101T000000Z.qemu", "_pc-19700101T000000Z.qemu.1", "_pc-19700101T000000Z.qemu.2"], Names);
