@@ -1,18 +1,13 @@
 using System.Net;
 using System.Net.Sockets;
-using Microsoft.Extensions.Logging.Abstractions;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine.Tests;
 
 /// <summary>What a sender says when the destination takes the whole machine and then has something against it.</summary>
-public sealed class RefusingDestinationTests : IDisposable
+public sealed class RefusingDestinationTests
 {
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
-
-    public void Dispose() => _directory.Delete(recursive: true);
-
     [Fact]
     public void ShutZeroCompletesConfirmed()
     {
@@ -35,7 +30,7 @@ public sealed class RefusingDestinationTests : IDisposable
     [InlineData(new byte[] { 0, 4, 0, 12 }, "postcopy")]
     public void WhatADestinationMustNotSayIsAProtocolErrorThatNamesIt(byte[] said, string expected) => Refused(said, MigrationErrorClass.Protocol, expected);
 
-    private void Refused(byte[] said, MigrationErrorClass expected, params string[] words)
+    private static void Refused(byte[] said, MigrationErrorClass expected, params string[] words)
     {
         MigrationInfo info = Send(said);
         Assert.Equal((MigrationStatus.Failed, expected), (info.Status, info.ErrorClass));
@@ -44,10 +39,8 @@ public sealed class RefusingDestinationTests : IDisposable
     }
 
     /// <summary>Sends a machine to a destination that reads all of it, says something, and closes.</summary>
-    private MigrationInfo Send(byte[] said)
+    private static MigrationInfo Send(byte[] said)
     {
-        string file = Path.Combine(_directory.FullName, "vm.qemu");
-        File.WriteAllBytes(file, StreamedMachine.All());
         using TcpListener listener = new(IPAddress.Loopback, 0);
         listener.Start();
         Thread destination = new(() =>
@@ -61,19 +54,10 @@ public sealed class RefusingDestinationTests : IDisposable
             source.Send(said);
         });
         destination.Start();
-
-        MainLoop loop = new();
-        using OutgoingMigration migration = new(loop, NullLogger<OutgoingMigration>.Instance);
-        migration.StatusChanged += info =>
-        {
-            if (info.Status.IsFinal())
-            {
-                migration.Quit(0);
-            }
-        };
-        migration.Start(file, new OutgoingOptions { Uri = new TcpUri("127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port), Timeout = TimeSpan.FromSeconds(30) });
-        loop.Run();
+        using RunningSource source = new();
+        TcpUri uri = new("127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port);
+        MigrationInfo info = source.SendToEnd(options => options with { Uri = uri, Timeout = TimeSpan.FromSeconds(30) });
         destination.Join();
-        return migration.Query();
+        return info;
     }
 }

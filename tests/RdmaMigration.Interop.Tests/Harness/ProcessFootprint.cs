@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 
 namespace RdmaMigration.Interop.Harness;
 
@@ -9,7 +8,7 @@ internal sealed record ProcessFootprint(int Threads, int Files, int Mappings, in
     public static ProcessFootprint Of(int pid)
     {
         string[] mappings = File.ReadAllLines($"/proc/{pid}/maps");
-        string[] threads = [.. Directory.EnumerateDirectories($"/proc/{pid}/task").Select(t => File.ReadAllText($"{t}/comm").Trim())];
+        string[] threads = ThreadsOf(pid);
         return new ProcessFootprint(
             threads.Length,
             Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd").Count(),
@@ -18,37 +17,26 @@ internal sealed record ProcessFootprint(int Threads, int Files, int Mappings, in
             mappings.Count(m => m.Contains("rdmamig:", StringComparison.Ordinal)));
     }
 
+    /// <summary>The names of a process's threads.</summary>
+    public static string[] ThreadsOf(int pid) => [.. Directory.EnumerateDirectories($"/proc/{pid}/task").Select(NameOf).OfType<string>()];
+
     /// <summary>A member of /proc/PID/status in kB, such as VmHWM, as bytes.</summary>
     public static long Bytes(int pid, string member)
     {
         string line = File.ReadLines($"/proc/{pid}/status").First(l => l.StartsWith(member + ":", StringComparison.Ordinal));
         return long.Parse(line.AsSpan(member.Length + 1).Trim().ToString().Split(' ')[0], CultureInfo.InvariantCulture) * 1024;
     }
-}
 
-/// <summary>How many verbs objects the RDMA stack holds, by `rdma resource`.</summary>
-internal sealed record VerbsObjects(int ProtectionDomains, int CompletionQueues, int QueuePairs, int Ids, int MemoryRegions)
-{
-    /// <summary>Those of one process, over all devices.</summary>
-    public static async Task<VerbsObjects> OfAsync(int pid) => new(
-        await CountAsync("pd", pid), await CountAsync("cq", pid), await CountAsync("qp", pid), await CountAsync("cm_id", pid),
-        await CountAsync("mr", pid));
-
-    private static async Task<int> CountAsync(string kind, int pid)
+    /// <summary>Null for a thread that has ended meanwhile.</summary>
+    private static string? NameOf(string task)
     {
-        (int exitCode, string output) = await ChildProcess.RunAsync(
-            Executables.OnPath("rdma", "iproute2"), "-j", "resource", "show", kind, "pid", pid.ToString(CultureInfo.InvariantCulture));
-        if (exitCode != 0)
+        try
         {
-            throw new InvalidOperationException($"rdma resource show {kind}: {output}");
+            return File.ReadAllText($"{task}/comm").Trim();
         }
-
-        if (string.IsNullOrWhiteSpace(output))
+        catch (IOException) when (!Directory.Exists(task))
         {
-            return 0;
+            return null;
         }
-
-        using JsonDocument document = JsonDocument.Parse(output);
-        return document.RootElement.GetArrayLength();
     }
 }

@@ -1,0 +1,120 @@
+using RdmaMigration.Testing;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>The file that is to be sent, and what is wrong with it: found before anything is connected to.</summary>
+public sealed class CaptureLoadTests : IDisposable
+{
+    private const int Seed = 7;
+
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    [Fact]
+    public void AFileThatIsNotThereIsAnErrorOfStorageThatNamesIt()
+    {
+        string path = Path.Combine(_directory.FullName, "absent");
+        Refused(path, MigrationErrorClass.Storage, $"cannot read '{path}': No such file or directory");
+    }
+
+    [Fact]
+    public void ADirectoryIsAnErrorOfStorageThatNamesIt() =>
+        Refused(_directory.FullName, MigrationErrorClass.Storage, $"cannot read '{_directory.FullName}': Is a directory");
+
+    [Fact]
+    public void AnEmptyFileIsNoStream() => Refused([], MigrationErrorClass.Stream, "cannot be read as a migration stream");
+
+    [Fact]
+    public void WhatIsNoCaptureIsNoStream() =>
+        Refused([.. "#!/bin/sh\nexit 0\n"u8], MigrationErrorClass.Stream, "cannot be read as a migration stream", "magic");
+
+    [Fact]
+    public void TheStreamOfAnRdmaMigrationSaysWhereItsRamWent() =>
+        Refused([.. StreamedMachine.Opening(returnPath: false), 0, 0, 0, 0, 0, 0, 0, 0x80], MigrationErrorClass.Stream, "HOOK", "'rdmamig receive'");
+
+    [Fact]
+    public void ColoIsRefusedInWords()
+    {
+        byte[] all = StreamedMachine.All(returnPath: true);
+        all[8 + 5 + StreamedMachine.Machine.Length + 2] = 8;
+        Refused(all, MigrationErrorClass.Stream, "x-colo");
+    }
+
+    [Fact]
+    public void AFileCutOffAnywhereIsBrokenAndTheErrorSaysWhere()
+    {
+        byte[] all = StreamedMachine.All();
+        Random random = new(Seed);
+        for (int i = 0; i < 50; i++)
+        {
+            // The last part is the vmdescription, which ends with the file.
+            int length = i % 2 == 0 ? random.Next(1, all.Length) : i % 4 == 1 ? random.Next(1, 200) : all.Length - random.Next(1, 200);
+            Refused(all[..length], MigrationErrorClass.Stream, "cannot be read as a migration stream", "offset");
+        }
+    }
+
+    [Fact]
+    public void APageOutsideOfItsBlockIsBrokenAndTheErrorSaysWhere()
+    {
+        byte[] all = StreamedMachine.All();
+        all[StreamedMachine.Announcement(returnPath: false).Length + 5] = 0x7f;
+        Refused(all, MigrationErrorClass.Stream, "cannot be read as a migration stream", "pc.ram", "offset");
+    }
+
+    [Fact]
+    public void MoreThanThisHostCanGiveIsAnErrorOfMemoryWithTheBound()
+    {
+        ScriptedDestination destination = new();
+        using RunningSource source = new(destination);
+        MigrationInfo failed = source.SendToEnd(options => options with { MaxRam = 1 << 20 });
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Memory), (failed.Status, failed.ErrorClass));
+        Assert.Contains(source.File, failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Contains("1048576 bytes", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Equal((0, 0), ((int)destination.SentBytes, destination.ErrorsTold));
+    }
+
+    [Fact]
+    public void ACaptureThatComesThroughAPipeIsSent()
+    {
+        using Fifo fifo = new();
+        using RunningSource source = new(new ScriptedDestination());
+        source.Send(path: fifo.Path);
+        fifo.Write(StreamedMachine.All());
+        fifo.End();
+        MigrationInfo completed = source.Ended();
+        Assert.Equal((MigrationStatus.Completed, StreamedMachine.All().Length, 0), (completed.Status, (int)completed.LoadedBytes, (int)completed.FileBytes));
+    }
+
+    [Fact]
+    public void ZeroPagesOfTheFileTakeNoMemory()
+    {
+        using CaptureLoad load = new(Write(StreamedMachine.All()), new OutgoingOptions { Uri = new UnixUri("x") }, CancellationToken.None);
+        Assert.Equal((ulong)StreamedMachine.RamSize / 2, load.Load().RamBlocks.Single().ResidentBytes);
+    }
+
+    private void Refused(byte[] content, MigrationErrorClass expected, params string[] words)
+    {
+        string path = Write(content);
+        Refused(path, expected, [path, .. words]);
+        Assert.Equal(content, File.ReadAllBytes(path));
+    }
+
+    /// <summary>Sending it fails in these words, and connects to nothing.</summary>
+    private static void Refused(string path, MigrationErrorClass expected, params string[] words)
+    {
+        using RunningSource source = new(_ => throw new InvalidOperationException("a broken file was sent"));
+        MigrationInfo failed = source.SendToEnd(path: path);
+        Assert.True((failed.Status, failed.ErrorClass) == (MigrationStatus.Failed, expected), $"{failed}");
+        Assert.All(words, word => Assert.Contains(word, failed.ErrorDescription, StringComparison.Ordinal));
+        Assert.Equal((TimeSpan.Zero, path), (failed.SetupTime, failed.File));
+    }
+
+    private string Write(byte[] content)
+    {
+        string path = Path.Combine(_directory.FullName, "capture");
+        File.WriteAllBytes(path, content);
+        return path;
+    }
+}

@@ -1,0 +1,216 @@
+using System.Diagnostics;
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>Sending that is ended from this side, wherever it is.</summary>
+public sealed class OutgoingEndingTests
+{
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(5);
+
+    /// <summary>The places where a sender can be held.</summary>
+    public enum Place
+    {
+        /// <summary>FILE is a pipe, and whoever writes it has stopped amid RAM.</summary>
+        Loading,
+
+        /// <summary>FILE is a FIFO that nobody has opened.</summary>
+        Opening,
+
+        /// <summary>The destination does not take the connection.</summary>
+        Connecting,
+
+        /// <summary>The destination takes no more of RAM.</summary>
+        Ram,
+
+        /// <summary>The destination takes no more of the device state.</summary>
+        Device,
+
+        /// <summary>The destination has everything and says nothing.</summary>
+        ReturnPath,
+
+        /// <summary>The destination is a command that does not exit.</summary>
+        Finish,
+    }
+
+    public static TheoryData<Place> Places => [.. Enum.GetValues<Place>()];
+
+    public static TheoryData<Place> TimedPlaces => [.. Enum.GetValues<Place>().Where(place => place >= Place.Connecting)];
+
+    [Theory]
+    [MemberData(nameof(Places))]
+    public void ACancelAnywhereEndsCancelledAndTornDownAndTheNextSendWorks(Place place)
+    {
+        using HeldSource held = new(place);
+        long start = Stopwatch.GetTimestamp();
+        held.Source.Migration.Cancel();
+
+        MigrationInfo cancelling = held.Source.Next();
+        MigrationInfo cancelled = held.Source.Next();
+
+        Assert.Equal((MigrationStatus.Cancelling, MigrationStatus.Cancelled), (cancelling.Status, cancelled.Status));
+        Assert.Equal((MigrationErrorClass.Cancelled, (bool?)null), (cancelled.ErrorClass, cancelled.Confirmed));
+        Assert.Equal(place >= Place.ReturnPath, cancelled.ErrorDescription!.Contains("the machine is there", StringComparison.Ordinal));
+        held.Source.Settle();
+        Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, s_soon);
+        held.AssertClosed();
+        Assert.Equal(MigrationStatus.Completed, held.Source.SendToEnd().Status);
+    }
+
+    [Theory]
+    [MemberData(nameof(Places))]
+    public void QuitAnywhereEndsTheMainLoopWithinFiveSeconds(Place place)
+    {
+        using HeldSource held = new(place);
+        held.Source.Migration.Quit(3);
+        Assert.Equal(3, held.Source.ExitCode(s_soon));
+        held.AssertClosed();
+        Assert.Equal("the source quits", held.Source.Migration.Query().ErrorDescription?[..16]);
+    }
+
+    [Theory]
+    [MemberData(nameof(TimedPlaces))]
+    public void TheTimeoutEndsItAnywhereAfterTheLoadWithTheBoundInTheError(Place place)
+    {
+        using HeldSource held = new(place, options => options with { Timeout = TimeSpan.FromMilliseconds(300) });
+        MigrationInfo failed = held.Source.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Timeout), (failed.Status, failed.ErrorClass));
+        Assert.StartsWith("the migration to unix:scripted did not end within 0.3 s", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.InRange(failed.TotalTime, TimeSpan.FromMilliseconds(290), s_soon);
+        held.Source.Settle();
+        held.AssertClosed();
+    }
+
+    [Theory]
+    [InlineData(Place.ReturnPath)]
+    [InlineData(Place.Finish)]
+    public void ADestinationThatDoesNotSayHowItEndedIsTimedOutWithWhatThatMeans(Place place)
+    {
+        using HeldSource held = new(place, options => options with { ConfirmTimeout = TimeSpan.FromMilliseconds(100) });
+        MigrationInfo failed = held.Source.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Timeout), (failed.Status, failed.ErrorClass));
+        Assert.Equal(
+            "the destination has not ended within 0.1 s of the last byte: --confirm-timeout gives it longer; the destination the script was sent everything: "
+                + "whether the machine is there only it can tell",
+            failed.ErrorDescription);
+    }
+
+    [Fact]
+    public void TheConfirmTimeoutDoesNotCountBeforeEverythingIsSent()
+    {
+        using HeldSource held = new(Place.Device, options => options with { ConfirmTimeout = TimeSpan.FromMilliseconds(1), Timeout = TimeSpan.FromMilliseconds(300) });
+        Assert.StartsWith("the migration to", held.Source.Ended().ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ACancelThatMeetsTheDestinationsWordDoesNotHideThatTheMachineIsThere()
+    {
+        ScriptedDestination? destination = null;
+        destination = new(returnPath: true) { OnShutdown = () => destination!.Say(0, 1, 0, 4, 0, 0, 0, 0) };
+        using RunningSource source = new(destination);
+        source.Send();
+        destination.AwaitStandstill();
+        source.Migration.Cancel();
+        MigrationInfo cancelled = source.Ended();
+        Assert.Equal((MigrationStatus.Cancelled, MigrationErrorClass.Cancelled), (cancelled.Status, cancelled.ErrorClass));
+        Assert.Contains("whether the machine is there", cancelled.ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TwoThreadsSendAndReadTheWayBackAndNoneIsLeft()
+    {
+        using HeldSource held = new(Place.ReturnPath);
+        Assert.Equal(["mig/src/main", "mig/src/return"], RunningSource.MigrationThreads);
+        held.Source.Migration.Cancel();
+        held.Source.Ended();
+        held.Source.Settle();
+        Assert.True(SpinWait.SpinUntil(() => RunningSource.MigrationThreads.Count == 0, s_soon));
+    }
+
+    /// <summary>A source that is held at a place when this is made, in its first migration alone.</summary>
+    private sealed class HeldSource : IDisposable
+    {
+        private readonly ScriptedDestination _destination;
+        private readonly Fifo _fifo = new();
+        private int _opened;
+
+        public HeldSource(Place place, Func<OutgoingOptions, OutgoingOptions>? configure = null)
+        {
+            using ManualResetEventSlim connecting = new();
+            _destination = new ScriptedDestination(returnPath: place is Place.ReturnPath)
+            {
+                StopsAfter = place switch
+                {
+                    Place.Ram => 1_000_000,
+                    Place.Device => WithoutEnding,
+                    _ => long.MaxValue,
+                },
+                StopsAtFinish = place is Place.Finish,
+                Confirms = place is Place.Finish,
+            };
+            Source = new RunningSource(cancel =>
+            {
+                if (Interlocked.Increment(ref _opened) > 1)
+                {
+                    return new ScriptedDestination();
+                }
+
+                if (place is Place.Connecting)
+                {
+                    connecting.Set();
+                    cancel.WaitHandle.WaitOne();
+                    cancel.ThrowIfCancellationRequested();
+                }
+
+                return _destination;
+            });
+            Source.Send(configure, place is Place.Loading or Place.Opening ? _fifo.Path : null);
+            switch (place)
+            {
+                case Place.Loading:
+                    _fifo.Write(StreamedMachine.All().AsSpan(0, 1_000_000));
+                    Assert.True(SpinWait.SpinUntil(() => Source.Migration.Query().LoadedBytes == 1_000_000, s_soon));
+                    break;
+                case Place.Opening:
+                    Source.AwaitPhase(MigrationPhase.Loading);
+                    break;
+                case Place.Connecting:
+                    Assert.True(connecting.Wait(s_soon));
+                    break;
+                default:
+                    _destination.AwaitStandstill();
+                    break;
+            }
+
+            MigrationStatus reached = place switch
+            {
+                Place.Loading or Place.Opening or Place.Connecting => MigrationStatus.Setup,
+                Place.Ram => MigrationStatus.Active,
+                _ => MigrationStatus.Device,
+            };
+            Source.Until(info => info.Status == reached);
+        }
+
+        public RunningSource Source { get; }
+
+        /// <summary>What a destination is sent up to the middle of the device state.</summary>
+        private static long WithoutEnding { get; } = MeasureWithoutEnding();
+
+        /// <summary>The channel was closed once, if there was one.</summary>
+        public void AssertClosed() => Assert.Equal(_opened == 0 || _destination.SentBytes == 0 ? 0 : 1, _destination.Disposals);
+
+        public void Dispose()
+        {
+            Source.Dispose();
+            _fifo.Dispose();
+        }
+
+        private static long MeasureWithoutEnding()
+        {
+            ScriptedDestination all = new();
+            using RunningSource source = new(all);
+            source.SendToEnd();
+            return all.SentBytes - StreamedMachine.Ending().Length - 8;
+        }
+    }
+}

@@ -1,0 +1,161 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using RdmaMigration.Testing;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>The outgoing side when all goes well, and what it claims then.</summary>
+public sealed class OutgoingMigrationTests
+{
+    private static readonly byte[] s_success = [0, 1, 0, 4, 0, 0, 0, 0];
+
+    [Fact]
+    public void ShutZeroOnTheReturnPathIsASuccessThatIsConfirmed()
+    {
+        ScriptedDestination destination = new(returnPath: true) { LastWords = [0, 2, 0, 4, 0, 0, 0, 1, .. s_success] };
+        using RunningSource source = new(destination);
+        source.Send();
+
+        MigrationStatus[] passed = [source.Next().Status, source.Next().Status, source.Next().Status];
+        MigrationInfo completed = source.Next();
+
+        Assert.Equal([MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Device], passed);
+        Assert.Equal((MigrationStatus.Completed, true, true), (completed.Status, completed.Confirmed, completed.ReturnPath));
+        Assert.Null(completed.ErrorDescription);
+        Assert.True(destination.Taken.AsSpan().StartsWith(StreamedMachine.Opening(returnPath: true)));
+        Assert.Equal((1, 0), (destination.Disposals, destination.ErrorsTold));
+    }
+
+    [Fact]
+    public void WithoutAReturnPathItIsCompletedAndNotConfirmed()
+    {
+        ScriptedDestination destination = new();
+        using RunningSource source = new(destination);
+
+        MigrationInfo completed = source.SendToEnd();
+
+        Assert.Equal((MigrationStatus.Completed, false, false), (completed.Status, completed.Confirmed, completed.ReturnPath));
+        Assert.True(destination.Taken.AsSpan().StartsWith(StreamedMachine.Opening(returnPath: false)));
+    }
+
+    [Fact]
+    public void AnExitCodeOrADiskConfirms()
+    {
+        using RunningSource source = new(new ScriptedDestination { Confirms = true });
+        MigrationInfo completed = source.SendToEnd();
+        Assert.Equal((MigrationStatus.Completed, true, false), (completed.Status, completed.Confirmed, completed.ReturnPath));
+    }
+
+    [Fact]
+    public void TheFiguresAreThoseOfTheMachine()
+    {
+        using RunningSource source = new(new ScriptedDestination());
+        MigrationInfo completed = source.SendToEnd();
+        Assert.Equal((true, StreamedMachine.Machine, RamMode.Stream), (completed.IsOutgoing, completed.Machine, completed.Mode));
+        Assert.Equal((StreamedMachine.RamSize, StreamedMachine.RamSize), ((int)completed.RamTotal, (int)completed.RamTransferred));
+        Assert.Equal(StreamedMachine.RamSize / 2, completed.RamZero);
+        Assert.Equal((new FileInfo(source.File).Length, completed.FileBytes), (completed.LoadedBytes, completed.FileBytes));
+        Assert.Equal((source.File, "unix:scripted", "the script"), (completed.File, completed.Uri, completed.Peer));
+        Assert.InRange(completed.SetupTime, TimeSpan.FromTicks(1), completed.TotalTime);
+    }
+
+    [Fact]
+    public void WhatWasSentToAFileCanBeSentOnAndIsTheSame()
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+        string first = Path.Combine(directory.FullName, "first");
+        string second = Path.Combine(directory.FullName, "second");
+        using RunningSource source = new();
+        Assert.True(source.SendToEnd(options => options with { Uri = new FileUri(first) }).Confirmed);
+        source.Settle();
+        Assert.True(source.SendToEnd(options => options with { Uri = new FileUri(second) }, path: first).Confirmed);
+        Assert.Equal(File.ReadAllBytes(first), File.ReadAllBytes(second));
+        directory.Delete(recursive: true);
+    }
+
+    [Fact]
+    public void ShutZeroBeforeTheLastOfRamIsAProtocolError()
+    {
+        ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1000 };
+        using RunningSource source = new(destination);
+        source.Send();
+        destination.AwaitStandstill();
+        destination.Say(s_success);
+        MigrationInfo failed = source.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Protocol), (failed.Status, failed.ErrorClass));
+        Assert.Contains("before it was sent all of RAM", failed.ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ShutOneAmidRamEndsABlockedSenderWithWhatTheDestinationSaid()
+    {
+        ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
+        using RunningSource source = new(destination);
+        source.Send();
+        destination.AwaitStandstill();
+        destination.Say(0, 1, 0, 4, 0, 0, 0, 1);
+        MigrationInfo failed = source.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Refused), (failed.Status, failed.ErrorClass));
+        Assert.Matches($"^the destination the script says that it failed after [0-9]+ of {StreamedMachine.RamSize} bytes of RAM \\(SHUT 1\\); its own log", failed.ErrorDescription);
+    }
+
+    [Fact]
+    public void AFailureIsToldToTheDestinationOnceAndTheErrorStays()
+    {
+        ScriptedDestination destination = new() { StopsAfter = 1_000_000 };
+        using RunningSource source = new(destination);
+        MigrationInfo failed = source.SendToEnd(options => options with { Timeout = TimeSpan.FromMilliseconds(50) });
+        source.Settle();
+        Assert.Equal((1, 1), (destination.Disposals, destination.ErrorsTold));
+        Assert.Equal((MigrationStatus.Failed, failed.ErrorDescription), (source.Migration.Query().Status, source.Migration.Query().ErrorDescription));
+    }
+
+    [Fact]
+    public void ASecondStartWhileOneRunsIsRefusedOnTheMainThreadAndTheFirstGoesOn()
+    {
+        string file = Path.GetTempFileName();
+        File.WriteAllBytes(file, StreamedMachine.All());
+        MainLoop loop = new();
+        List<MigrationStatus> passed = [];
+        ScriptedDestination destination = new(returnPath: true) { LastWords = s_success };
+        using OutgoingMigration migration = new(loop, (_, _) => destination, NullLogger.Instance);
+        migration.StatusChanged += info =>
+        {
+            passed.Add(info.Status);
+            if (info.Status.IsFinal())
+            {
+                loop.Quit(0);
+            }
+        };
+        OutgoingOptions options = new() { Uri = new UnixUri("scripted") };
+        migration.Start(file, options);
+        migration.Start(file, options);
+        Assert.Contains("runs already", Assert.Throws<InvalidOperationException>(() => loop.Run()).Message, StringComparison.Ordinal);
+        Assert.Equal(0, loop.Run());
+        Assert.Equal([MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Device, MigrationStatus.Completed], passed);
+        File.Delete(file);
+    }
+
+    [Fact]
+    public async Task QueriesWhileMachinesAreSentAndTornDownAlwaysAnswer()
+    {
+        using RunningSource source = new(_ => new ScriptedDestination(returnPath: true) { LastWords = s_success });
+        using CancellationTokenSource done = new();
+        Task queries = Task.Run(() =>
+        {
+            while (!done.IsCancellationRequested)
+            {
+                MigrationInfo info = source.Migration.Query();
+                Assert.InRange(info.RamTransferred, 0, info.RamTotal);
+            }
+        });
+        for (int i = 0; i < 20; i++)
+        {
+            Assert.Equal(MigrationStatus.Completed, source.SendToEnd().Status);
+            source.Settle();
+        }
+
+        await done.CancelAsync();
+        await queries;
+    }
+}

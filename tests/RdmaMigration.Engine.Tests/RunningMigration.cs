@@ -1,0 +1,71 @@
+using System.Collections.Concurrent;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>Either direction's engine, with its main loop on a thread of its own and a directory for files.</summary>
+internal abstract class RunningMigration<TMigration> : IDisposable
+    where TMigration : Migration
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
+    private readonly BlockingCollection<MigrationInfo> _changes = [];
+    private readonly Thread _main;
+    private int _exitCode;
+
+    protected RunningMigration() => _main = new Thread(() => _exitCode = Loop.Run()) { Name = "main" };
+
+    public MainLoop Loop { get; } = new();
+
+    public abstract TMigration Migration { get; }
+
+    /// <summary>The capture.</summary>
+    public string File => Path.Combine(Directory.FullName, "vm.qemu");
+
+    protected DirectoryInfo Directory { get; } = System.IO.Directory.CreateTempSubdirectory("rdmamig-test-");
+
+    /// <summary>The next transition.</summary>
+    public MigrationInfo Next() =>
+        _changes.TryTake(out MigrationInfo? info, s_patience) ? info : throw new TimeoutException($"no transition; at {Migration.Query()}");
+
+    /// <summary>The next transition that ends a migration.</summary>
+    public MigrationInfo Ended() => Until(info => info.Status.IsFinal());
+
+    /// <summary>The next transition of a kind.</summary>
+    public MigrationInfo Until(Func<MigrationInfo, bool> isIt)
+    {
+        MigrationInfo info;
+        do
+        {
+            info = Next();
+        }
+        while (!isIt(info));
+        return info;
+    }
+
+    /// <summary>Waits for the teardown after a final status.</summary>
+    public void Settle() => Assert.True(SpinWait.SpinUntil(() => !Migration.IsBusy, s_patience), "the migration is not torn down");
+
+    /// <summary>Waits for the main loop's end.</summary>
+    public int ExitCode(TimeSpan within) => _main.Join(within) ? _exitCode : throw new TimeoutException($"the main loop runs on after {within}");
+
+    public virtual void Dispose()
+    {
+        Migration.Quit(0);
+        Assert.True(_main.Join(s_patience), "the main loop did not end");
+        Migration.Dispose();
+        _changes.Dispose();
+        Directory.Delete(recursive: true);
+    }
+
+    /// <summary>Runs the loop, once the migration is there.</summary>
+    protected void Run()
+    {
+        Migration.StatusChanged += info =>
+        {
+            Loop.Lock.AssertHeld();
+            Assert.True(Loop.IsMainThread);
+            _changes.Add(info);
+        };
+        _main.Start();
+    }
+}

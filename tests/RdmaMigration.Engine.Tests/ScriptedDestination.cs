@@ -1,0 +1,170 @@
+using System.Diagnostics;
+using RdmaMigration.Transport;
+using Tmds.Linux;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>An outgoing channel in memory, whose other side does what a test says, at the byte that it says.</summary>
+internal sealed unsafe class ScriptedDestination : OutgoingChannel
+{
+    private readonly object _gate = new();
+    private readonly MemoryStream _taken = new();
+    private readonly ManualResetEventSlim _standsStill = new();
+    private readonly Reader? _reader;
+    private ConnectionLostException? _lost;
+
+    /// <param name="returnPath">It has a way back.</param>
+    public ScriptedDestination(bool returnPath = false) => _reader = returnPath ? new Reader(this) : null;
+
+    /// <summary>So many bytes are taken, and then no more until the channel is shut down.</summary>
+    public long StopsAfter { get; init; } = long.MaxValue;
+
+    /// <summary><see cref="Finish"/> returns only when the channel is shut down.</summary>
+    public bool StopsAtFinish { get; init; }
+
+    /// <summary>A command or a file.</summary>
+    public bool Confirms { get; init; }
+
+    /// <summary>It says this on the way back once it has been sent everything.</summary>
+    public byte[]? LastWords { get; init; }
+
+    /// <summary>What the sender calls when it is told to give up; for what comes at the same moment.</summary>
+    public Action OnShutdown { get; init; } = () => { };
+
+    public override string Peer => "the script";
+
+    public override ConnectionLostException? Lost => Volatile.Read(ref _lost);
+
+    public override long SentBytes => _taken.Length;
+
+    public override ReturnPathReader? ReturnPath => _reader;
+
+    public override bool FinishConfirms => Confirms;
+
+    /// <summary>What was sent. When nobody sends any more.</summary>
+    public byte[] Taken => _taken.ToArray();
+
+    /// <summary>How often it was closed.</summary>
+    public int Disposals { get; private set; }
+
+    /// <summary>How often it was told that the sender gives up.</summary>
+    public int ErrorsTold { get; private set; }
+
+    /// <summary>Waits until the sender is blocked by <see cref="StopsAfter"/> or <see cref="StopsAtFinish"/>, or has sent everything to a silent destination.</summary>
+    public void AwaitStandstill() => Assert.True(_standsStill.Wait(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken), "the sender does not come so far");
+
+    /// <summary>Says something on the way back.</summary>
+    public void Say(params byte[] bytes) => _reader!.Add(bytes);
+
+    public override void Write(ReadOnlySpan<byte> bytes)
+    {
+        BeforeIo?.Invoke();
+        ThrowIfLost();
+        long room = StopsAfter - _taken.Length;
+        _taken.Write(bytes[..(int)Math.Min(bytes.Length, room)]);
+        if (bytes.Length > room)
+        {
+            StandStill();
+        }
+    }
+
+    public override void WriteGather(ReadOnlySpan<iovec> segments)
+    {
+        foreach (iovec segment in segments)
+        {
+            Write(new ReadOnlySpan<byte>(segment.iov_base, (int)segment.iov_len));
+        }
+    }
+
+    public override void Finish()
+    {
+        BeforeIo?.Invoke();
+        ThrowIfLost();
+        if (StopsAtFinish)
+        {
+            StandStill();
+        }
+
+        if (LastWords is not null)
+        {
+            Say(LastWords);
+        }
+        else
+        {
+            _standsStill.Set();
+        }
+    }
+
+    public override bool WaitForClose(TimeSpan timeout) => throw new InvalidOperationException("only RDMA's channel is asked for this");
+
+    public override void Shutdown(string reason)
+    {
+        OnShutdown();
+        lock (_gate)
+        {
+            _lost ??= new ConnectionLostException(ConnectionLoss.Shutdown, reason, Stopwatch.GetTimestamp());
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    public override void SendError() => ErrorsTold++;
+
+    public override void Dispose() => Disposals++;
+
+    private void StandStill()
+    {
+        _standsStill.Set();
+        lock (_gate)
+        {
+            while (_lost is null)
+            {
+                Monitor.Wait(_gate);
+            }
+        }
+
+        ThrowIfLost();
+    }
+
+    private void ThrowIfLost()
+    {
+        if (Lost is { } lost)
+        {
+            throw new ConnectionLostException(lost.Loss, lost.Message, lost.DetectedAt);
+        }
+    }
+
+    private sealed class Reader(ScriptedDestination destination) : ReturnPathReader
+    {
+        private readonly Queue<byte> _said = new();
+
+        public void Add(ReadOnlySpan<byte> bytes)
+        {
+            lock (destination._gate)
+            {
+                foreach (byte one in bytes)
+                {
+                    _said.Enqueue(one);
+                }
+
+                Monitor.PulseAll(destination._gate);
+            }
+        }
+
+        /// <summary>What was said before the shutdown is read before it, as RDMA has it.</summary>
+        public override int Read(Span<byte> buffer)
+        {
+            destination.BeforeIo?.Invoke();
+            lock (destination._gate)
+            {
+                while (_said.Count == 0)
+                {
+                    destination.ThrowIfLost();
+                    Monitor.Wait(destination._gate);
+                }
+
+                buffer[0] = _said.Dequeue();
+                return 1;
+            }
+        }
+    }
+}
