@@ -65,6 +65,7 @@ public sealed class IncomingMigrationTests
         using (RdmaSource source = destination.Connect())
         {
             new SmallMachine(source, pinAll: false).RunTo(step);
+            Assert.Equal(MigrationStatus.Setup, destination.Next().Status);
             destination.Migration.Cancel();
             source.AwaitDisconnect();
         }
