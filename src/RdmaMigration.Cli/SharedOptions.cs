@@ -74,4 +74,18 @@ internal static class SharedOptions
             }
         },
     };
+
+    /// <summary>For a command's validator, which runs although an argument is wrong: the address, or null for one that is missing or cannot be read.</summary>
+    public static MigrationUri? AddressOf(Argument<MigrationUri> argument, CommandResult result)
+    {
+        try
+        {
+            return result.GetValue(argument);
+        }
+        catch (InvalidOperationException)
+        {
+            // The library's word for a value that its parser has refused; it reports that itself.
+            return null;
+        }
+    }
 }

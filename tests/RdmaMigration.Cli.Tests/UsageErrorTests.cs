@@ -22,6 +22,21 @@ public class UsageErrorTests
     [InlineData("--pattern names captures in a directory", "receive", "rdma::4444", "--to", "vm.qemu", "--pattern", "{time}")]
     [InlineData("--pattern: the pattern '{date}' is not", "receive", "rdma::4444", "--to", "captures/", "--pattern", "{date}")]
     [InlineData("Required argument missing", "inspect")]
+    [InlineData("Required argument missing", "send", "vm.qemu")]
+    [InlineData("names no kind of channel", "send", "vm.qemu", "10.0.0.7")]
+    [InlineData("expected tcp:HOST:PORT", "send", "vm.qemu", "tcp:4444")]
+    [InlineData("--pin-all is for rdma:HOST:PORT, and the destination is tcp:10.0.0.7:4444", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--pin-all")]
+    [InlineData("--return-path is for rdma:HOST:PORT", "send", "vm.qemu", "unix:/run/vm.sock", "--return-path")]
+    [InlineData("--window is for rdma:HOST:PORT", "send", "vm.qemu", "file:vm2", "--window", "4M")]
+    [InlineData("--window: '64K' is 65536 bytes; the least is 1 MiB", "send", "vm.qemu", "rdma:10.0.0.7:4444", "--window", "64K")]
+    [InlineData("--window: '64' is 64 bytes; the unit is missing", "send", "vm.qemu", "rdma:10.0.0.7:4444", "--window", "64")]
+    [InlineData("--max-bandwidth: '100' is 100 bytes; the unit is missing", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--max-bandwidth", "100")]
+    [InlineData("--max-bandwidth: 'fast' is not a size", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--max-bandwidth", "fast")]
+    [InlineData("--max-bandwidth: '20000P' is larger than 16 EiB", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--max-bandwidth", "20000P")]
+    [InlineData("--timeout: '0' is not a number of seconds, 0.001 to 86400", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--timeout", "0")]
+    [InlineData("--connect-timeout: '86401' is not a number of seconds", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--connect-timeout", "86401")]
+    [InlineData("--keepalive-interval: '-1' is not a number of seconds, 0 or 0.001", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--keepalive-interval=-1")]
+    [InlineData("--confirm-timeout: '0' is not a number of seconds", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--confirm-timeout", "0")]
     public void A_wrong_command_line_ends_with_2_and_says_what_is_wrong(string message, params string[] arguments)
     {
         var wrong = CommandLine.Run(arguments);

@@ -25,7 +25,7 @@ internal sealed class SendCommand : MigrationCommand
         Add(_uri);
         _options.AddTo(this);
         AddReportOptions();
-        Validators.Add(result => _options.Check(result, result.GetValue(_uri)));
+        Validators.Add(result => _options.Check(result, SharedOptions.AddressOf(_uri, result)));
     }
 
     public static string[] Examples { get; } =
