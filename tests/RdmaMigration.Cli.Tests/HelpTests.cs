@@ -8,7 +8,7 @@ public class HelpTests
         var help = CommandLine.Run("--help");
 
         Assert.Equal(0, help.ExitCode);
-        foreach (var command in (string[])["receive", "inspect", "doctor"])
+        foreach (var command in (string[])["receive", "send", "inspect", "doctor"])
         {
             Assert.Contains($"  rdmamig {command} ", help.Out, StringComparison.Ordinal);
         }
@@ -28,6 +28,7 @@ public class HelpTests
 
     [Theory]
     [InlineData("receive")]
+    [InlineData("send")]
     [InlineData("inspect")]
     [InlineData("doctor")]
     public void Command_help_has_its_own_examples_and_no_others(string command)
@@ -40,15 +41,41 @@ public class HelpTests
         Assert.Equal([command], commands);
     }
 
-    [Fact]
-    public void Help_of_receive_names_every_default()
+    [Theory]
+    [InlineData("receive", "--max-ram", "--timeout", "--keepalive-interval", "--allow", "--pattern", "--interval")]
+    [InlineData("send", "--window", "--max-bandwidth", "--timeout", "--connect-timeout", "--keepalive-interval", "--confirm-timeout", "--interval")]
+    public void Help_names_every_default(string command, params string[] options)
     {
-        var help = CommandLine.Run("receive", "--help").Out;
+        var help = CommandLine.Run(command, "--help").Out;
 
-        foreach (var option in (string[])["--max-ram", "--timeout", "--keepalive-interval", "--allow", "--pattern", "--interval"])
+        foreach (var option in options)
         {
             var line = help.Split('\n').Single(text => text.TrimStart().StartsWith(option + " ", StringComparison.Ordinal));
             Assert.Contains("[default: ", line, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Help_of_send_says_what_is_asked_for_and_which_values_hold_without_it()
+    {
+        var help = string.Join(' ', CommandLine.Run("send", "--help").Out.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+
+        foreach (var text in (string[])
+            [
+                "<FILE> The capture: what 'rdmamig receive' wrote",
+                "<URI> Where to, as QEMU writes it: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, file:PATH[,offset=N], exec:COMMAND or fd:N",
+                "--pin-all RDMA: have the destination register all RAM at the start",
+                "--return-path RDMA: have the destination say how it ended",
+                "--window <SIZE> RDMA: the most memory that a key is asked for at once [default: 64 MiB]",
+                "--max-bandwidth <SIZE> The most bytes a second [default: no limit]",
+                "--timeout <SECONDS> The longest that the migration may take once FILE is read [default: no limit]",
+                "--connect-timeout <SECONDS> The longest wait for the destination to take the connection [default: 10]",
+                "--keepalive-interval <SECONDS> Silence after which the destination is probed; 0 never probes [default: 5]",
+                "[default: no limit, or 60 where it cannot say]",
+                "--json Write events as JSON, one object a line: MIGRATION, PROGRESS, RESULT",
+            ])
+        {
+            Assert.Contains(text, help, StringComparison.Ordinal);
         }
     }
 

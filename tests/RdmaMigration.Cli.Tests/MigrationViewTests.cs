@@ -130,6 +130,36 @@ public sealed class MigrationViewTests : IDisposable
     }
 
     [Fact]
+    public void Lines_of_sending_say_what_is_proven_and_never_print_the_file_to_stdout()
+    {
+        var sending = s_half with { IsOutgoing = true, File = "vm.qemu", Uri = "rdma:10.0.0.7:4444", Peer = "10.0.0.7:4444", LoadTime = TimeSpan.FromSeconds(1) };
+        var completed = sending with { Status = MigrationStatus.Completed, Phase = MigrationPhase.Idle, Machine = "pc-i440fx-7.2", Mode = RamMode.PinAll };
+        var view = new LinesView(Screen);
+
+        view.Changed(sending with { Status = MigrationStatus.Setup });
+        view.Progress(sending with { Phase = MigrationPhase.Loading, LoadedBytes = 0, FileBytes = 300 << 20, TotalTime = TimeSpan.Zero });
+        view.Changed(sending);
+        view.Progress(sending with { Phase = MigrationPhase.Sending });
+        view.Changed(sending with { Status = MigrationStatus.Device });
+        view.Changed(completed with { Confirmed = true });
+        view.Changed(completed with { Confirmed = false });
+        view.Changed(sending with { Status = MigrationStatus.Failed, ErrorDescription = "the destination is gone" });
+
+        Assert.Empty(_out.ToString());
+        Assert.Equal(
+            """
+            sending vm.qemu to rdma:10.0.0.7:4444
+            loading: 0 B of 300 MiB (0 %), 0:01 elapsed
+            10.0.0.7:4444 connected, dynamic
+            sending: 256 MiB of 512 MiB (50 %), 0:05 elapsed
+            completed: pc-i440fx-7.2 to 10.0.0.7:4444, 512 MiB of RAM in 4.00 s (64 MiB/s, pin-all); confirmed by the destination
+            completed: pc-i440fx-7.2 to 10.0.0.7:4444, 512 MiB of RAM in 4.00 s (64 MiB/s, pin-all); NOT confirmed: the destination took everything, but this protocol cannot prove that the machine is there; look there before you let go of it here
+            failed: the destination is gone (after 4.00 s; vm.qemu is as it was)
+
+            """, _error.ToString());
+    }
+
+    [Fact]
     public void The_rate_starts_anew_with_the_phase()
     {
         var view = new LinesView(Screen);

@@ -43,11 +43,19 @@ public class ReceiverHostTests
     [Trait("needs", "rdma")]
     public void Quit_ends_Run_with_its_code_after_the_observer_has_been_told_where_it_listens()
     {
-        var observer = new Observer { Listening = migration => migration.Quit(7) };
+        var port = 0;
+        var observer = new Observer
+        {
+            Started = migration =>
+            {
+                port = ((IncomingMigration)migration).LocalEndPoint!.Port;
+                migration.Quit(7);
+            },
+        };
 
         Assert.Equal(7, Host(Anywhere, observer).Run());
 
-        Assert.NotEqual(0, observer.Port);
+        Assert.NotEqual(0, port);
     }
 
     // SIGINT goes the same way, but the test runner takes it for itself.
@@ -55,7 +63,7 @@ public class ReceiverHostTests
     [Trait("needs", "rdma")]
     public void SIGTERM_ends_Run_with_130()
     {
-        var observer = new Observer { Listening = _ => Assert.Equal(0, LibC.kill(LibC.getpid(), LibC.SIGTERM)) };
+        var observer = new Observer { Started = _ => Assert.Equal(0, LibC.kill(LibC.getpid(), LibC.SIGTERM)) };
 
         Assert.Equal(ReceiverHost.Cancelled, Host(Anywhere, observer).Run());
 
@@ -70,9 +78,9 @@ public class ReceiverHostTests
         IncomingOptions taken = Anywhere;
         var first = new Observer
         {
-            Listening = migration =>
+            Started = migration =>
             {
-                taken = Anywhere with { Uri = migration.Uri! };
+                taken = Anywhere with { Uri = ((IncomingMigration)migration).Uri! };
                 inUse = Assert.Throws<ConnectFailedException>(() => Host(taken, new Observer()).Run());
                 migration.Quit(0);
             },
@@ -81,7 +89,7 @@ public class ReceiverHostTests
         Assert.Equal(0, Host(Anywhere, first).Run());
 
         Assert.NotNull(inUse);
-        Assert.Equal(3, Host(taken, new Observer { Listening = migration => migration.Quit(3) }).Run());
+        Assert.Equal(3, Host(taken, new Observer { Started = migration => migration.Quit(3) }).Run());
     }
 
     private static IncomingOptions Anywhere => new()
@@ -92,34 +100,4 @@ public class ReceiverHostTests
 
     private static ReceiverHost Host(IncomingOptions incoming, Observer observer) =>
         new(new ReceiverOptions { Incoming = incoming }, observer, logging => logging.ClearProviders());
-
-    private sealed class Observer : IMigrationObserver
-    {
-        public Action<IncomingMigration> Listening { get; init; } = _ => { };
-
-        public IncomingMigration? Migration { get; private set; }
-
-        public int Port { get; private set; }
-
-        public List<(PosixSignal, bool)> Signals { get; } = [];
-
-        public void OnStarted(Migration migration)
-        {
-            Migration = (IncomingMigration)migration;
-            Port = Migration.LocalEndPoint!.Port;
-            Listening(Migration);
-        }
-
-        public void OnStatusChanged(MigrationInfo migration)
-        {
-        }
-
-        public void OnSignal(PosixSignal signal, bool endsAtOnce)
-        {
-            lock (Signals)
-            {
-                Signals.Add((signal, endsAtOnce));
-            }
-        }
-    }
 }

@@ -1,0 +1,38 @@
+using System.Runtime.InteropServices;
+using RdmaMigration.Engine;
+
+namespace RdmaMigration.Service.Tests;
+
+/// <summary>Keeps what a host tells, and does what a test wants at that moment.</summary>
+internal sealed class Observer : IMigrationObserver
+{
+    public Action<Migration> Started { get; init; } = _ => { };
+
+    public Action<MigrationInfo> Changed { get; init; } = _ => { };
+
+    public Migration? Migration { get; private set; }
+
+    public List<MigrationInfo> Changes { get; } = [];
+
+    public List<(PosixSignal, bool)> Signals { get; } = [];
+
+    public void OnStarted(Migration migration)
+    {
+        Migration = migration;
+        Started(migration);
+    }
+
+    public void OnStatusChanged(MigrationInfo migration)
+    {
+        Changes.Add(migration);
+        Changed(migration);
+    }
+
+    public void OnSignal(PosixSignal signal, bool endsAtOnce)
+    {
+        lock (Signals)
+        {
+            Signals.Add((signal, endsAtOnce));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using RdmaMigration.Engine;
+using RdmaMigration.Stream.Tests;
+using RdmaMigration.Transport;
+using Tmds.Linux;
+
+namespace RdmaMigration.Service.Tests;
+
+public sealed class SenderHostTests : IDisposable
+{
+    private static readonly OutgoingOptions s_rdma = new() { Uri = new RdmaUri("192.0.2.1", 4444) };
+    private static readonly OutgoingOptions s_unix = new() { Uri = new UnixUri("/nowhere") };
+
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+
+    private string Capture => Path.Combine(_directory.FullName, "vm.qemu");
+
+    private UnixUri Destination => new(Path.Combine(_directory.FullName, "socket"));
+
+    public SenderHostTests() => File.WriteAllBytes(Capture, StreamBuilder.SmallMachine());
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    [Theory]
+    [MemberData(nameof(Contradictions))]
+    public void Options_that_contradict_themselves_are_refused_before_anything_is_read(OutgoingOptions outgoing, string[] named)
+    {
+        var observer = new Observer();
+
+        var refused = Assert.Throws<OptionsValidationException>(() => Host("/nowhere", outgoing, observer).Run());
+
+        Assert.Equal(named.Length, refused.Failures.Count());
+        Assert.All(named, name => Assert.Contains(refused.Failures, failure => failure.StartsWith(name, StringComparison.Ordinal)));
+        Assert.Null(observer.Migration);
+    }
+
+    public static TheoryData<OutgoingOptions, string[]> Contradictions() => new()
+    {
+        { s_rdma with { MaxBandwidth = 0 }, ["max-bandwidth is 0"] },
+        { s_rdma with { WindowBytes = (1 << 20) - 1 }, ["window is 1048575 bytes"] },
+        { s_rdma with { Timeout = TimeSpan.Zero }, ["timeout"] },
+        { s_rdma with { ConfirmTimeout = TimeSpan.FromSeconds(-1) }, ["confirm-timeout"] },
+        { s_rdma with { ConnectTimeout = TimeSpan.Zero }, ["connect-timeout"] },
+        { s_rdma with { KeepAliveInterval = TimeSpan.FromSeconds(-1) }, ["keepalive-interval"] },
+        { s_unix with { PinAll = true }, ["pin-all, return-path and window are for rdma:"] },
+        { s_unix with { ReturnPath = true }, ["pin-all, return-path and window are for rdma:"] },
+        { s_unix with { WindowBytes = 1 << 20 }, ["pin-all, return-path and window are for rdma:"] },
+        { s_unix with { PinAll = true, MaxBandwidth = -1, Timeout = TimeSpan.Zero }, ["pin-all", "max-bandwidth", "timeout"] },
+    };
+
+    [Fact]
+    public void A_machine_that_arrives_ends_Run_with_0_after_every_status_in_order()
+    {
+        var observer = new Observer();
+
+        Assert.Equal(0, Host(Capture, s_unix with { Uri = new FileUri(Path.Combine(_directory.FullName, "sent")) }, observer).Run());
+
+        Assert.Equal(
+            [MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Device, MigrationStatus.Completed], observer.Changes.Select(info => info.Status));
+        Assert.True(observer.Changes[^1].Confirmed);
+    }
+
+    [Fact]
+    public void A_machine_that_does_not_arrive_ends_Run_with_1_and_the_reason()
+    {
+        var observer = new Observer();
+
+        Assert.Equal(1, Host(Capture, s_unix, observer).Run());
+
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Unreachable), (observer.Changes[^1].Status, observer.Changes[^1].ErrorClass));
+        Assert.Contains("there is no socket '/nowhere'", observer.Changes[^1].ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_capture_that_is_not_there_ends_Run_with_1_and_the_reason()
+    {
+        var observer = new Observer();
+
+        Assert.Equal(1, Host("/nowhere", s_unix, observer).Run());
+
+        Assert.Equal(MigrationErrorClass.Storage, observer.Changes[^1].ErrorClass);
+    }
+
+    // SIGINT goes the same way, but the test runner takes it for itself.
+    [Fact]
+    public void SIGTERM_while_it_sends_cancels_and_ends_Run_with_130()
+    {
+        using var destination = Listen();
+        var observer = new Observer { Changed = When(MigrationStatus.Device, () => Assert.Equal(0, LibC.kill(LibC.getpid(), LibC.SIGTERM))) };
+
+        Assert.Equal(MigrationHost.Cancelled, Host(Capture, s_unix with { Uri = Destination }, observer).Run());
+
+        Assert.Equal([(PosixSignal.SIGTERM, false)], observer.Signals);
+        Assert.Equal([MigrationStatus.Cancelling, MigrationStatus.Cancelled], observer.Changes[^2..].Select(info => info.Status));
+    }
+
+    [Fact]
+    public void A_cancel_ends_Run_with_130_and_Quit_with_its_own_code()
+    {
+        using var destination = Listen();
+        Migration? migration = null;
+        var cancelled = new Observer { Started = started => migration = started, Changed = When(MigrationStatus.Device, () => migration!.Cancel()) };
+        Assert.Equal(MigrationHost.Cancelled, Host(Capture, s_unix with { Uri = Destination }, cancelled).Run());
+
+        var quit = new Observer { Started = started => migration = started, Changed = When(MigrationStatus.Device, () => migration!.Quit(7)) };
+        Assert.Equal(7, Host(Capture, s_unix with { Uri = Destination }, quit).Run());
+        Assert.Equal(MigrationStatus.Cancelled, quit.Changes[^1].Status);
+    }
+
+    /// <summary>A destination that takes what fits into its socket and says nothing.</summary>
+    private Socket Listen()
+    {
+        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(Destination.Path));
+        listener.Listen(4);
+        return listener;
+    }
+
+    private static Action<MigrationInfo> When(MigrationStatus status, Action act) => info =>
+    {
+        if (info.Status == status)
+        {
+            act();
+        }
+    };
+
+    private static SenderHost Host(string file, OutgoingOptions outgoing, Observer observer) =>
+        new(new SenderOptions { File = file, Outgoing = outgoing }, observer, logging => logging.ClearProviders());
+}
