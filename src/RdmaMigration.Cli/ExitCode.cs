@@ -24,7 +24,7 @@ internal static class ExitCode
     public static IReadOnlyList<(int Code, string Meaning)> Meanings { get; } =
     [
         (Done, "done"),
-        (Failed, "the migration failed (of receive: with --once), or the file cannot be read as a migration stream"),
+        (Failed, "the migration failed (of receive and relay: with --once), or the file cannot be read as a migration stream"),
         (Usage, "usage: the command line is wrong"),
         (HostCannot, "this host cannot: no RDMA library or device, port in use, target not writable"),
         (Cancelled, "cancelled by SIGINT or SIGTERM"),

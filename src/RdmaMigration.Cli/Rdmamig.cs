@@ -5,6 +5,7 @@ using System.Reflection;
 using RdmaMigration.Cli.Doctor;
 using RdmaMigration.Cli.Inspect;
 using RdmaMigration.Cli.Receive;
+using RdmaMigration.Cli.Relay;
 using RdmaMigration.Cli.Send;
 
 namespace RdmaMigration.Cli;
@@ -55,13 +56,15 @@ internal static class Rdmamig
     {
         var receive = new ReceiveCommand(screen);
         var send = new SendCommand(screen);
+        var relay = new RelayCommand(screen);
         var doctor = DoctorCommand.Create(screen);
         var inspect = InspectCommand.Create(screen);
-        var root = new RootCommand("Takes a running QEMU machine over RDMA, sends it on, and looks into what it took.") { receive, send, inspect, doctor };
+        var root = new RootCommand("Takes a running QEMU machine over RDMA, sends it on, and looks into what it took.") { receive, send, relay, inspect, doctor };
         var examples = new Dictionary<Command, string[]>
         {
             [receive] = ReceiveCommand.Examples,
             [send] = SendCommand.Examples,
+            [relay] = RelayCommand.Examples,
             [inspect] = InspectCommand.Examples,
             [doctor] = DoctorCommand.Examples,
         };

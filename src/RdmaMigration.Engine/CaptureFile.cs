@@ -47,19 +47,6 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
     /// <summary>Bytes written so far. Any thread may read it.</summary>
     public long Written { get; private set; }
 
-    /// <summary>States that so many bytes can still be written.</summary>
-    /// <exception cref="StorageException">The file system has less room.</exception>
-    public void CheckRoom(ulong bytes)
-    {
-        DriveInfo drive = new(Path.GetDirectoryName(_partial)!);
-        ulong free = (ulong)drive.AvailableFreeSpace;
-        if (bytes > free)
-        {
-            throw new StorageException(
-                $"the file system of '{Path.GetDirectoryName(_partial)}' has {free} bytes free, and the capture may need {bytes}: free some, or choose another target");
-        }
-    }
-
     public void Write(ReadOnlySpan<byte> bytes)
     {
         fixed (byte* first = bytes)

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace RdmaMigration.Engine;
 
 /// <summary>Where a capture goes: one file, or a directory in which each gets a name of its own.</summary>
-public sealed record CaptureTarget
+public sealed record CaptureTarget : MachineTarget
 {
     /// <summary>The names in a directory unless told otherwise: machine type, then when it began.</summary>
     public const string DefaultPattern = "{machine}-{time}.qemu";
@@ -49,6 +49,18 @@ public sealed record CaptureTarget
         }
 
         return new CaptureTarget(Path.GetFullPath(path), null, pattern);
+    }
+
+    /// <summary>States that so many bytes can still be written.</summary>
+    /// <exception cref="StorageException">The file system has less room.</exception>
+    internal void CheckRoom(ulong bytes)
+    {
+        ulong free = (ulong)new DriveInfo(Directory).AvailableFreeSpace;
+        if (bytes > free)
+        {
+            throw new StorageException(
+                $"the file system of '{Directory}' has {free} bytes free, and the capture may need {bytes}: free some, or choose another target");
+        }
     }
 
     /// <summary>The name to try for a capture; <paramref name="attempt"/> counts from 0.</summary>

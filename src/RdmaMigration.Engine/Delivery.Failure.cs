@@ -45,7 +45,7 @@ internal sealed partial class Delivery
 
     private string Advice()
     {
-        string machine = _machine?.Configuration.MachineType is { } type ? $"a machine type other than '{type}'" : "another machine type";
+        string machine = _configuration?.MachineType is { } type ? $"a machine type other than '{type}'" : "another machine type";
         string main = _machine?.RamBlocks.MaxBy(block => block.Length) is { } block
             ? string.Create(CultureInfo.InvariantCulture, $"a RAM size other than {block.Length >> 20} MiB ('{block.Name}')")
             : "another RAM size";

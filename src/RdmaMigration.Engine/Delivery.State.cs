@@ -9,6 +9,8 @@ internal sealed partial class Delivery
 {
     private readonly object _gate = new();
     private long _connectBegan;
+    private TimeSpan? _connectTime;
+    private long _sendBegan;
     private TimeSpan? _setupTime;
     private TimeSpan? _totalTime;
     private long _ramTotal;
@@ -74,6 +76,22 @@ internal sealed partial class Delivery
         session.OnStep(DeliveryStep.Setup);
     }
 
+    private void EndConnect()
+    {
+        lock (_gate)
+        {
+            _connectTime = Since(_connectBegan);
+        }
+    }
+
+    private void BeginSend()
+    {
+        lock (_gate)
+        {
+            _sendBegan = Stopwatch.GetTimestamp();
+        }
+    }
+
     private void Reach(DeliveryStep step)
     {
         lock (_gate)
@@ -122,5 +140,8 @@ internal sealed partial class Delivery
         }
     }
 
-    private TimeSpan Elapsed() => _connectBegan == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_connectBegan);
+    /// <summary>Connecting and sending; the time between, in which a machine to be sent on arrives, is not this side's.</summary>
+    private TimeSpan Elapsed() => (_connectTime ?? Since(_connectBegan)) + Since(_sendBegan);
+
+    private static TimeSpan Since(long began) => began == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(began);
 }

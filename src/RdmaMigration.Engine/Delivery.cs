@@ -33,6 +33,9 @@ internal interface IDeliverySession
 
     /// <summary>Ends the session with a timeout, unless it has ended before.</summary>
     void StopAfter(TimeSpan time, string description);
+
+    /// <summary>The destination could not be told that this side gives up.</summary>
+    void OnDestinationNotTold(string reason);
 }
 
 /// <summary>
@@ -48,7 +51,9 @@ internal sealed partial class Delivery(
 {
     private volatile OutgoingChannel? _channel;
     private SourceReturnPath? _returnPath;
+    private StreamConfiguration? _configuration;
     private CapturedStream? _machine;
+    private bool _isOpened;
     private CaptureStage _stage;
 
     /// <summary>Connects to the destination. Nothing is sent.</summary>
@@ -62,28 +67,97 @@ internal sealed partial class Delivery(
         channel.BeforeIo = session.AssertMayBlock;
         channel.Limit = options.MaxBandwidth is { } bandwidth ? new BandwidthLimit(bandwidth) : null;
         _channel = channel;
+        EndConnect();
         cancel.ThrowIfCancellationRequested();
+        if (channel.ReturnPath is { } reader)
+        {
+            _returnPath = new SourceReturnPath(reader, channel.Peer, () => Step >= DeliveryStep.Device, channel.Shutdown);
+            _returnPath.Start();
+        }
+    }
+
+    /// <summary>
+    /// Sends what is known before the machine is: the destination can refuse its type, and sees that a migration has begun. Between <see cref="Connect"/> and
+    /// <see cref="Send"/>, which sends it else.
+    /// </summary>
+    /// <exception cref="TransportException">The destination is lost.</exception>
+    public void Open(StreamConfiguration configuration)
+    {
+        _configuration = configuration;
+        Guard(channel => CaptureWriter.WriteOpening(configuration, new ChannelSink(channel)));
+        _isOpened = true;
+    }
+
+    /// <summary>Refuses a machine that the channel cannot carry.</summary>
+    /// <exception cref="CaptureException">The message says which of its blocks, and what to do.</exception>
+    public void Check(CapturedStream machine)
+    {
+        if (options.Uri is RdmaUri && Enumerable.Range(0, machine.Blocks.Count).FirstOrDefault(machine.IsLeftOut, -1) is >= 0 and int leftOut)
+        {
+            throw new CaptureException(
+                $"RAM block '{machine.Blocks[leftOut].Name}' is left out of the stream (x-ignore-shared), which RDMA cannot say: send it to tcp: or unix:");
+        }
     }
 
     /// <summary>Sends the machine and waits for its arrival. After <see cref="Connect"/>, once.</summary>
     /// <param name="machine">The machine; its RAM blocks must live until this is disposed.</param>
+    /// <exception cref="CaptureException">The channel cannot carry it.</exception>
     /// <exception cref="TransportException">It did not arrive; the message says why and what to do.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public void Send(CapturedStream machine)
     {
+        Check(machine);
+        _configuration = machine.Configuration;
         _machine = machine;
-        OutgoingChannel channel = _channel!;
-        try
+        BeginSend();
+        Guard(channel =>
         {
-            if (channel.ReturnPath is { } reader)
-            {
-                _returnPath = new SourceReturnPath(reader, channel.Peer, () => Step >= DeliveryStep.Device, channel.Shutdown);
-                _returnPath.Start();
-            }
-
             Write(channel, machine);
             Confirm(channel);
             Reach(DeliveryStep.Done);
+        });
+    }
+
+    /// <summary>Why the destination is lost, in words; null as long as it is not known to be. Any thread.</summary>
+    public Exception? Loss => _channel is { Lost: { } lost } channel ? Explain(channel, lost) : null;
+
+    /// <summary>Tells the destination that this side gives up, as far as the channel can. On the sending thread, its last call.</summary>
+    public void TellDestination()
+    {
+        if (_channel is not { } channel)
+        {
+            return;
+        }
+
+        channel.Shutdown("this side gives up");
+        _returnPath?.Join();
+        try
+        {
+            channel.SendError();
+        }
+        catch (TransportException unheard)
+        {
+            session.OnDestinationNotTold(unheard.Message);
+        }
+    }
+
+    /// <summary>Makes the sending thread's channel calls return. Any thread; the token is cancelled before.</summary>
+    public void Shutdown(string reason) => _channel?.Shutdown(reason);
+
+    /// <summary>Closes the channel. The sending thread must have returned.</summary>
+    public void Dispose()
+    {
+        EndFigures();
+        _channel?.Dispose();
+    }
+
+    /// <summary>Does what uses the channel. A failure ends the return path too, which may know the reason.</summary>
+    private void Guard(Action<OutgoingChannel> use)
+    {
+        OutgoingChannel channel = _channel!;
+        try
+        {
+            use(channel);
         }
         catch (Exception failed)
         {
@@ -98,20 +172,6 @@ internal sealed partial class Delivery(
         }
     }
 
-    /// <summary>Tells the destination that this side gives up, as far as the channel can. After <see cref="Send"/> has thrown.</summary>
-    /// <exception cref="TransportException">It could not be told.</exception>
-    public void TellDestination() => _channel?.SendError();
-
-    /// <summary>Makes the sending thread's channel calls return. Any thread; the token is cancelled before.</summary>
-    public void Shutdown(string reason) => _channel?.Shutdown(reason);
-
-    /// <summary>Closes the channel. The sending thread must have returned.</summary>
-    public void Dispose()
-    {
-        EndFigures();
-        _channel?.Dispose();
-    }
-
     /// <summary>Sends all bytes. A destination whose machine has no vmdescription may leave that unread and go (protocol E.5).</summary>
     private void Write(OutgoingChannel channel, CapturedStream machine)
     {
@@ -121,7 +181,7 @@ internal sealed partial class Delivery(
             Reach(DeliveryStep.Ram);
         }
 
-        var form = new CaptureWriterOptions { Carrier = carrier, OpenReturnPath = _returnPath is not null };
+        var form = new CaptureWriterOptions { Carrier = carrier, IsOpened = _isOpened, OpenReturnPath = _returnPath is not null };
         try
         {
             CaptureWriter.Write(machine, new ChannelSink(channel), form, OnProgress, cancel);

@@ -26,6 +26,6 @@ internal static partial class EngineLog
     [LoggerMessage(7, LogLevel.Error, "migration failed: {Reason}")]
     public static partial void SendFailed(ILogger log, string? reason);
 
-    [LoggerMessage(8, LogLevel.Warning, "the destination {Peer} could not be told that it failed: {Reason}")]
-    public static partial void DestinationNotTold(ILogger log, string peer, string reason);
+    [LoggerMessage(8, LogLevel.Warning, "the destination could not be told that this side gives up: {Reason}")]
+    public static partial void DestinationNotTold(ILogger log, string reason);
 }

@@ -5,18 +5,29 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// The incoming side: listens, takes one migration after the other, captures each. Created and started on the main thread; what may be called from
-/// elsewhere says so.
+/// The incoming side: listens, takes one migration after the other, captures each machine or sends it on. Created and started on the main thread; what may
+/// be called from elsewhere says so.
 /// </summary>
 public sealed class IncomingMigration : Migration
 {
     private readonly IncomingOptions _options;
+    private readonly Func<OutgoingOptions, CancellationToken, OutgoingChannel> _connect;
+    private readonly OutgoingConnector _connector = new();
     private readonly CompletionWaiter _waiter = new();
     private ChannelListener? _listener;
 
     /// <summary>Prepares; <see cref="Start"/> listens.</summary>
     public IncomingMigration(MainLoop loop, IncomingOptions options, ILogger<IncomingMigration> log)
-        : base(loop, log) => _options = options;
+        : base(loop, log)
+    {
+        _options = options;
+        _connect = _connector.Open;
+    }
+
+    /// <summary>For tests: with outgoing channels of their own.</summary>
+    internal IncomingMigration(
+        MainLoop loop, IncomingOptions options, Func<OutgoingOptions, CancellationToken, OutgoingChannel> connect, ILogger<IncomingMigration> log)
+        : this(loop, options, log) => _connect = connect;
 
     /// <summary>Where it listens, once started, with the port that was chosen when 0 was asked.</summary>
     public MigrationUri? Uri => _listener?.Uri;
@@ -35,6 +46,7 @@ public sealed class IncomingMigration : Migration
     public override void Dispose()
     {
         _listener?.Dispose();
+        _connector.Dispose();
         _waiter.Dispose();
     }
 
@@ -56,6 +68,13 @@ public sealed class IncomingMigration : Migration
         }
 
         EngineLog.Connected(Log, channel.Peer, channel.DeviceName, RamModes.Of(channel).ToWord());
-        Run(new IncomingSession(Loop, _options, channel, Log, Changed, Ended));
+        Run(new IncomingSession(Loop, _options, channel, OpenSink, Log, Changed, Ended));
     }
+
+    private IMachineSink OpenSink(IMachineSession session) => _options.Target switch
+    {
+        CaptureTarget capture => new CaptureSaver(capture, session),
+        RelayTarget relay => new MachineRelay(relay, cancel => _connect(relay.Outgoing, cancel), session),
+        _ => throw new InvalidOperationException($"no machine goes to {_options.Target}"),
+    };
 }

@@ -9,8 +9,8 @@ public sealed record IncomingOptions
     /// <summary>Where to listen, or what to read: a file, a command's output, a descriptor.</summary>
     public required MigrationUri Uri { get; init; }
 
-    /// <summary>Where captures go.</summary>
-    public required CaptureTarget Target { get; init; }
+    /// <summary>Where machines go.</summary>
+    public required MachineTarget Target { get; init; }
 
     /// <summary>Ends the main loop after the first migration: with 0 when it completed, with 1 and the reason on stderr when not, as QEMU's exit-on-error.</summary>
     public bool Once { get; init; }

@@ -16,11 +16,13 @@ internal sealed partial class IncomingSession : IIncomingHandler
 
     private volatile bool _streamBegun;
     private long _sinceRoomCheck;
+    private StreamConfiguration? _configuration;
 
     /// <inheritdoc/>
     public void OnConfiguration(StreamConfiguration configuration)
     {
         _streamBegun = true;
+        _configuration = configuration;
         lock (Gate)
         {
             _machine = configuration.MachineType;
@@ -30,6 +32,7 @@ internal sealed partial class IncomingSession : IIncomingHandler
     /// <inheritdoc/>
     public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks)
     {
+        _sink.Announce(_configuration!);
         RamBlockList allocated = RamBlockList.Allocate(blocks, _options.MaxRam);
         lock (Gate)
         {
@@ -95,6 +98,6 @@ internal sealed partial class IncomingSession : IIncomingHandler
             resident += block.ResidentBytes;
         }
 
-        _file!.CheckRoom(resident);
+        _sink.CheckRoom(resident);
     }
 }

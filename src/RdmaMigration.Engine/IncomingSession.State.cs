@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using RdmaMigration.Memory;
-using RdmaMigration.Stream;
 
 namespace RdmaMigration.Engine;
 
@@ -10,11 +9,7 @@ internal sealed partial class IncomingSession
     private readonly long _connectedAt = Stopwatch.GetTimestamp();
     private RamArrival? _arrival;
     private string? _machine;
-    private string? _savedAs;
     private TimeSpan? _totalTime;
-    private TimeSpan? _saveTime;
-    private long _saveBegan;
-    private long _savedRam;
     private long _ramTotal;
     private long _ramTransferred;
 
@@ -25,7 +20,7 @@ internal sealed partial class IncomingSession
             _ramTransferred = Math.Min(_ramTotal, _arrival?.Estimate() ?? (_channel.RegisteredBytes + _channel.ZeroBytes + (_stream?.RamBytes ?? 0)));
         }
 
-        return info with
+        return _sink.Describe(info with
         {
             Peer = _channel.Peer,
             Mode = RamModes.Of(_channel),
@@ -34,12 +29,8 @@ internal sealed partial class IncomingSession
             RamTotal = _ramTotal,
             RamTransferred = _ramTransferred,
             RamZero = Math.Min(_ramTotal, _channel.ZeroBytes + (_stream?.RamZeroBytes ?? 0)),
-            SavedBytes = _file?.Written ?? 0,
-            SavedRam = _savedRam,
             TotalTime = _totalTime ?? Stopwatch.GetElapsedTime(_connectedAt),
-            SaveTime = _saveTime ?? (_saveBegan == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_saveBegan)),
-            File = info.Status is MigrationStatus.Completed ? _savedAs : null,
-        };
+        });
     }
 
     protected override void OnFailed() => _totalTime ??= Stopwatch.GetElapsedTime(_connectedAt);
@@ -60,32 +51,6 @@ internal sealed partial class IncomingSession
         {
             _totalTime = Stopwatch.GetElapsedTime(_connectedAt);
             _ramTransferred = _ramTotal;
-            Phase = MigrationPhase.Saving;
-        }
-    }
-
-    private void SaveBegins()
-    {
-        lock (Gate)
-        {
-            _saveBegan = Stopwatch.GetTimestamp();
-        }
-    }
-
-    private void SaveProgress(CaptureProgress progress)
-    {
-        lock (Gate)
-        {
-            _savedRam = (long)progress.RamDone;
-        }
-    }
-
-    private void Saved(string name)
-    {
-        lock (Gate)
-        {
-            _saveTime = Stopwatch.GetElapsedTime(_saveBegan);
-            _savedAs = name;
         }
     }
 

@@ -6,68 +6,94 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>One incoming migration: the thread mig/dst/main and what it loads. A captured machine's state is stored, not applied, so it needs no lock.</summary>
-internal sealed partial class IncomingSession : MigrationSession
+internal sealed partial class IncomingSession : MigrationSession, IMachineSession
 {
     private readonly IncomingOptions _options;
     private readonly IncomingChannel _channel;
-    private readonly DateTimeOffset _start = DateTimeOffset.UtcNow;
-    private CaptureFile? _file;
+    private readonly IMachineSink _sink;
     private RamBlockList? _blocks;
     private ReturnPath? _returnPath;
     private IncomingStream? _stream;
 
     /// <param name="loop">Where the end is scheduled.</param>
-    /// <param name="options">Limits and target.</param>
+    /// <param name="options">Limits.</param>
     /// <param name="channel">The source. Owned by the session.</param>
+    /// <param name="open">Makes what takes the machine. Owned by the session.</param>
     /// <param name="log">For what happens.</param>
     /// <param name="changed">Called on the main thread after each transition.</param>
     /// <param name="ended">Called on the main thread when nothing is left of the session.</param>
     public IncomingSession(
-        MainLoop loop, IncomingOptions options, IncomingChannel channel, ILogger log, Action<MigrationInfo> changed, Action<MigrationSession> ended)
+        MainLoop loop,
+        IncomingOptions options,
+        IncomingChannel channel,
+        Func<IMachineSession, IMachineSink> open,
+        ILogger log,
+        Action<MigrationInfo> changed,
+        Action<MigrationSession> ended)
         : base("mig/dst/main", loop, log, changed, ended)
     {
         _options = options;
         _channel = channel;
         channel.BeforeIo = AssertMayBlock;
+        _sink = open(this);
     }
+
+    public string Source => _channel.Peer;
+
+    public bool TellsSource => _returnPath is not null;
 
     protected override void Begin()
     {
         if (_channel.IsConnected)
         {
-            StopAfter(
-                _options.SetupTimeout,
-                () => !_streamBegun,
-                $"the source {_channel.Peer} sent no stream within {_options.SetupTimeout.TotalSeconds:0.#} s of its connection");
+            After(_options.SetupTimeout, () =>
+            {
+                if (!_streamBegun)
+                {
+                    Stop(
+                        MigrationErrorClass.Timeout,
+                        $"the source {_channel.Peer} sent no stream within {_options.SetupTimeout.TotalSeconds:0.#} s of its connection");
+                }
+            });
         }
 
         if (_options.Timeout is { } timeout)
         {
-            StopAfter(timeout, () => true, $"the migration from {_channel.Peer} did not end within {timeout.TotalSeconds:0.#} s");
+            StopAfter(timeout, $"the migration from {_channel.Peer} did not end within {timeout.TotalSeconds:0.#} s");
         }
     }
 
     protected override void Work()
     {
-        _file = new CaptureFile(_options.Target, Cancellation);
+        _sink.Begin();
         BeginStream();
-        CapturedStream stream = Load();
+        CapturedStream machine = Load();
         EngineLog.LoadCompleted(Log, _channel.Peer);
-        Save(stream);
+        _sink.Take(machine);
         TellSource(failed: false);
     }
 
-    protected override void AfterFailure() => TellSource(failed: true);
+    protected override void AfterFailure()
+    {
+        _sink.AfterFailure();
+        TellSource(failed: true);
+    }
 
-    protected override void Interrupt(string reason) => _channel.Shutdown(reason);
+    protected override void Interrupt(string reason)
+    {
+        _channel.Shutdown(reason);
+        _sink.Interrupt(reason);
+    }
+
+    protected override string? Remark(bool isStopped) => _sink.Remark(isStopped);
 
     protected override void LogFailure(string reason) => EngineLog.LoadFailed(Log, reason);
 
     protected override void Release()
     {
         _channel.Dispose();
+        _sink.Dispose();
         TakeBlocks()?.Dispose();
-        _file?.Dispose();
     }
 
     private CapturedStream Load()
@@ -89,13 +115,6 @@ internal sealed partial class IncomingSession : MigrationSession
             throw new ConnectionLostException(
                 lost.Loss, $"the source {lost.Message} before the machine was complete: {truncated.Message}", lost.DetectedAt);
         }
-    }
-
-    private void Save(CapturedStream stream)
-    {
-        SaveBegins();
-        CaptureWriter.Write(stream, _file!, SaveProgress, Cancellation);
-        Saved(_file!.Commit(_options.Target, stream.Configuration.MachineType, _start, _channel.Peer, Decide));
     }
 
     /// <summary>What the protocol lets us say to a source (protocol B.9, D.3): SHUT on a return path, else ERROR if it can receive one.</summary>

@@ -115,13 +115,13 @@ public sealed record MigrationInfo
     /// <summary>What writing the capture took, or has taken so far.</summary>
     public TimeSpan SaveTime { get; init; }
 
-    /// <summary>Incoming: the capture, once it stands complete under this name. Outgoing: the capture that is sent.</summary>
+    /// <summary>Incoming: the capture, once it stands complete under this name; also one that was rescued. Outgoing: the capture that is sent.</summary>
     public string? File { get; init; }
 
     /// <summary>Outgoing: where to, as it was asked.</summary>
     public string? Uri { get; init; }
 
-    /// <summary>Outgoing, completed: whether the destination has proved that it has the machine. Some protocols give no proof.</summary>
+    /// <summary>Outgoing or sent on, completed: whether the destination has proved that it has the machine. Some protocols give no proof.</summary>
     public bool? Confirmed { get; init; }
 
     /// <summary>Outgoing: what reading the capture took, or has taken so far.</summary>
@@ -135,6 +135,12 @@ public sealed record MigrationInfo
 
     /// <summary>Outgoing: bytes in the capture's file; 0 for a pipe.</summary>
     public long FileBytes { get; init; }
+
+    /// <summary>
+    /// Incoming, for a machine that is sent on: the way to its destination. Its <see cref="TotalTime"/> is that of connecting and sending, without the time
+    /// between, in which the machine arrives.
+    /// </summary>
+    public MigrationInfo? Destination { get; init; }
 
     /// <summary>Why it failed, as long as no new migration has begun.</summary>
     public string? ErrorDescription { get; init; }

@@ -71,9 +71,46 @@ internal abstract partial class MigrationSession
         _loop.Schedule(() => _changed(info));
     }
 
+    /// <summary>Follows a delivery, on the migration's thread.</summary>
+    /// <exception cref="OperationCanceledException">It was stopped before it was done.</exception>
+    public void OnStep(DeliveryStep step)
+    {
+        switch (step)
+        {
+            case DeliveryStep.Setup:
+                Enter(MigrationPhase.Connecting);
+                break;
+            case DeliveryStep.Ram:
+                Enter(MigrationPhase.Sending);
+                SetStatus(MigrationStatus.Active);
+                break;
+            case DeliveryStep.Device:
+                Enter(MigrationPhase.Device);
+                SetStatus(MigrationStatus.Device);
+                break;
+            case DeliveryStep.Confirming:
+                Enter(MigrationPhase.Confirming);
+                break;
+            case DeliveryStep.Done:
+                Decide();
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(step), step, "no such step");
+        }
+    }
+
+    /// <summary>Goes on to a phase. Any thread.</summary>
+    public void Enter(MigrationPhase phase)
+    {
+        lock (Gate)
+        {
+            Phase = phase;
+        }
+    }
+
     /// <summary>It succeeds: from now on nothing stops it. On the migration's thread.</summary>
     /// <exception cref="OperationCanceledException">It was stopped before.</exception>
-    protected void Decide()
+    public void Decide()
     {
         lock (Gate)
         {
@@ -81,11 +118,12 @@ internal abstract partial class MigrationSession
         }
     }
 
-    /// <summary>What a stop at this moment leaves open, to be said behind its reason; null for nothing. Under <see cref="Gate"/>.</summary>
-    protected virtual string? OpenQuestion => null;
+    /// <summary>What is to be said behind why it failed; null for nothing. Under <see cref="Gate"/>.</summary>
+    /// <param name="isStopped">It was stopped from here, so what the migration itself met is not said.</param>
+    protected abstract string? Remark(bool isStopped);
 
     /// <summary>What kind of failure an exception is.</summary>
-    protected static MigrationErrorClass Classify(Exception failed) => failed switch
+    internal static MigrationErrorClass Classify(Exception failed) => failed switch
     {
         ConnectionLostException { Loss: ConnectionLoss.Disconnected or ConnectionLoss.PeerError } => MigrationErrorClass.Disconnected,
         ConnectionLostException or ConnectFailedException => MigrationErrorClass.Unreachable,
@@ -121,7 +159,8 @@ internal abstract partial class MigrationSession
     {
         lock (Gate)
         {
-            (_errorClass, _error) = _stopped is { } stopped ? (stopped.Class, stopped.Description + OpenQuestion) : (Classify(failed), failed.Message);
+            (_errorClass, string reason) = _stopped is { } stopped ? stopped : (Classify(failed), failed.Message);
+            _error = reason + Remark(_stopped is not null);
             _errorLatency = failed is ConnectionLostException lost ? Stopwatch.GetElapsedTime(lost.DetectedAt, heldAt) : null;
             OnFailed();
         }

@@ -7,7 +7,7 @@ namespace RdmaMigration.Engine;
 /// One migration, in either direction: its thread, its end, and where it stands. The thread never holds the big lock. Its last act is to schedule
 /// <see cref="End"/> on the main thread, which joins it and frees what it used; whatever ends a migration makes the thread return and so goes that way.
 /// </summary>
-internal abstract partial class MigrationSession : IDisposable
+internal abstract partial class MigrationSession : IDeliverySession, IDisposable
 {
     private readonly MainLoop _loop;
     private readonly Action<MigrationInfo> _changed;
@@ -34,7 +34,7 @@ internal abstract partial class MigrationSession : IDisposable
     protected ILogger Log { get; }
 
     /// <summary>Signalled when the session is to end soon.</summary>
-    protected CancellationToken Cancellation => _cancel.Token;
+    public CancellationToken Cancellation => _cancel.Token;
 
     /// <summary>Starts the thread. Main thread.</summary>
     public void Start()
@@ -82,23 +82,31 @@ internal abstract partial class MigrationSession : IDisposable
     protected abstract void LogFailure(string reason);
 
     /// <summary>Stops the migration when the time is up. Any thread; the timer ends with the session.</summary>
-    protected void StopAfter(TimeSpan time, Func<bool> applies, string description)
+    public void StopAfter(TimeSpan time, string description) => After(time, () => Stop(MigrationErrorClass.Timeout, description));
+
+    /// <summary>Calls on the main thread when the time is up, unless the session has ended. Any thread.</summary>
+    public void After(TimeSpan time, Action expired)
     {
-        IDisposable timer = _loop.StartTimer(time, () =>
-        {
-            if (applies())
-            {
-                Stop(MigrationErrorClass.Timeout, description);
-            }
-        });
         lock (Gate)
         {
+            IDisposable? timer = null;
+            timer = _loop.StartTimer(time, () =>
+            {
+                lock (Gate)
+                {
+                    _timers.Remove(timer!);
+                }
+
+                expired();
+            });
             _timers.Add(timer);
         }
     }
 
+    void IDeliverySession.OnDestinationNotTold(string reason) => EngineLog.DestinationNotTold(Log, reason);
+
     /// <summary>Asserts that the big lock is not held: for channels, before each read and write.</summary>
-    protected void AssertMayBlock() => _loop.Lock.AssertNotHeld("channel IO");
+    public void AssertMayBlock() => _loop.Lock.AssertNotHeld("channel IO");
 
     private void Run()
     {

@@ -6,7 +6,7 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>One outgoing migration of a capture in a file: the thread mig/src/main, which loads and sends it.</summary>
-internal sealed class OutgoingSession : MigrationSession, IDeliverySession
+internal sealed class OutgoingSession : MigrationSession
 {
     private readonly string _path;
     private readonly OutgoingOptions _options;
@@ -39,39 +39,6 @@ internal sealed class OutgoingSession : MigrationSession, IDeliverySession
         _delivery = new Delivery(options, open, this, Cancellation);
     }
 
-    void IDeliverySession.AssertMayBlock() => AssertMayBlock();
-
-    void IDeliverySession.StopAfter(TimeSpan time, string description) => StopAfter(time, () => true, description);
-
-    void IDeliverySession.OnStep(DeliveryStep step)
-    {
-        lock (Gate)
-        {
-            Phase = step switch
-            {
-                DeliveryStep.Setup => MigrationPhase.Connecting,
-                DeliveryStep.Ram => MigrationPhase.Sending,
-                DeliveryStep.Device => MigrationPhase.Device,
-                _ => MigrationPhase.Confirming,
-            };
-        }
-
-        switch (step)
-        {
-            case DeliveryStep.Ram:
-                SetStatus(MigrationStatus.Active);
-                break;
-            case DeliveryStep.Device:
-                SetStatus(MigrationStatus.Device);
-                break;
-            case DeliveryStep.Done:
-                Decide();
-                break;
-            default:
-                break;
-        }
-    }
-
     protected override void Begin()
     {
         lock (Gate)
@@ -88,17 +55,7 @@ internal sealed class OutgoingSession : MigrationSession, IDeliverySession
         _delivery.Send(machine);
     }
 
-    protected override void AfterFailure()
-    {
-        try
-        {
-            _delivery.TellDestination();
-        }
-        catch (TransportException unheard)
-        {
-            EngineLog.DestinationNotTold(Log, _delivery.Peer, unheard.Message);
-        }
-    }
+    protected override void AfterFailure() => _delivery.TellDestination();
 
     protected override void Interrupt(string reason) => _delivery.Shutdown(reason);
 
@@ -122,7 +79,7 @@ internal sealed class OutgoingSession : MigrationSession, IDeliverySession
         FileBytes = _load?.Length ?? 0,
     });
 
-    protected override string? OpenQuestion => _delivery.OpenQuestion;
+    protected override string? Remark(bool isStopped) => isStopped ? _delivery.OpenQuestion : null;
 
     protected override void OnFailed() => _loadTime ??= Stopwatch.GetElapsedTime(_loadBegan);
 
@@ -135,12 +92,7 @@ internal sealed class OutgoingSession : MigrationSession, IDeliverySession
         }
 
         CapturedStream machine = load.Load();
-        if (_options.Uri is RdmaUri && Enumerable.Range(0, machine.Blocks.Count).FirstOrDefault(machine.IsLeftOut, -1) is >= 0 and int leftOut)
-        {
-            throw new CaptureException(
-                $"{_path} leaves RAM block '{machine.Blocks[leftOut].Name}' out (x-ignore-shared), which RDMA cannot say: send it to tcp: or unix:");
-        }
-
+        _delivery.Check(machine);
         lock (Gate)
         {
             _loadTime = Stopwatch.GetElapsedTime(_loadBegan);

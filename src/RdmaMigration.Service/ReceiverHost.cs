@@ -18,7 +18,7 @@ public sealed class ReceiverHost : MigrationHost
         : base(options.LogLevel, observer, logging)
     {
         _options = options;
-        _untilCompleted = options.UntilCompleted ?? options.Incoming.Target.File is not null;
+        _untilCompleted = options.UntilCompleted ?? options.Incoming.Target is not CaptureTarget { File: null };
     }
 
     private protected override IReadOnlyList<string> CheckOptions() => _options.Check();

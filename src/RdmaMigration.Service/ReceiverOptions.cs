@@ -6,12 +6,12 @@ namespace RdmaMigration.Service;
 /// <summary>What a receiver does. The limits of a migration, with their defaults, are in <see cref="IncomingOptions"/>.</summary>
 public sealed class ReceiverOptions
 {
-    /// <summary>Where it listens, where captures go, and the limits.</summary>
+    /// <summary>Where it listens, where machines go, and the limits.</summary>
     public required IncomingOptions Incoming { get; init; }
 
     /// <summary>
-    /// Ends with 0 after the first capture that is complete; failed migrations before it do not count. Default: true for a
-    /// target of one file, which the next capture would replace, false for a directory.
+    /// Ends with 0 after the first migration that completes; failed ones before it do not count. Default: true for a target of one file, which the next
+    /// capture would replace, and for another host, which waits for one machine; false for a directory.
     /// </summary>
     public bool? UntilCompleted { get; init; }
 
@@ -25,6 +25,11 @@ public sealed class ReceiverOptions
         if (Incoming.MaxRam == 0)
         {
             failures.Add("max-ram is 0: no machine fits");
+        }
+
+        if (Incoming.Target is RelayTarget relay)
+        {
+            SenderOptions.Check(relay.Outgoing, failures);
         }
 
         OptionChecks.AboveZero(failures, "timeout", Incoming.Timeout);

@@ -52,7 +52,12 @@ public static class CaptureWriter
             progress?.Invoke(new CaptureProgress(total, zero, total, to.Written, stage));
         }
 
-        WriteBeginning(to, stream, options.OpenReturnPath);
+        if (!options.IsOpened)
+        {
+            WriteOpening(to, stream.Configuration);
+        }
+
+        WriteBeforeRam(to, stream, options.OpenReturnPath);
         WriteRamStart(to, stream, options.Carrier);
         zero = WriteRamEnd(to, stream, options.Carrier, progress, cancellation);
         Report(CaptureStage.DeviceState);
@@ -71,11 +76,26 @@ public static class CaptureWriter
         return to.Written;
     }
 
-    private static void WriteBeginning(SinkBuffer to, CapturedStream stream, bool openReturnPath)
+    /// <summary>Writes the beginning of a stream, which needs no more than the configuration; <see cref="CaptureWriterOptions.IsOpened"/> goes on from there.</summary>
+    /// <exception cref="IOException">The sink failed.</exception>
+    public static void WriteOpening(StreamConfiguration configuration, IStreamSink sink)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        ArgumentNullException.ThrowIfNull(sink);
+        var to = new SinkBuffer(sink);
+        WriteOpening(to, configuration);
+        to.Flush();
+    }
+
+    private static void WriteOpening(SinkBuffer to, StreamConfiguration configuration)
     {
         to.Bytes.WriteUInt32(Wire.Magic);
         to.Bytes.WriteUInt32(Wire.Version);
-        to.Append(stream.Configuration.Encoded.Span);
+        to.Append(configuration.Encoded.Span);
+    }
+
+    private static void WriteBeforeRam(SinkBuffer to, CapturedStream stream, bool openReturnPath)
+    {
         if (openReturnPath)
         {
             WriteCommand(to.Bytes, MigrationCommand.OpenReturnPath, 0);

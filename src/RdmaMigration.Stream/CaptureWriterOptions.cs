@@ -6,6 +6,9 @@ public sealed record CaptureWriterOptions
     /// <summary>Moves RAM beside the stream; null for pages in the stream.</summary>
     public IRamCarrier? Carrier { get; init; }
 
+    /// <summary><see cref="CaptureWriter.WriteOpening(StreamConfiguration, IStreamSink)"/> has written the beginning already.</summary>
+    public bool IsOpened { get; init; }
+
     /// <summary>
     /// Sends OPEN_RETURN_PATH and PING right after the configuration, so that the destination answers on the way back. For channels that have one: on others
     /// the load fails (protocol D.1).

@@ -38,6 +38,7 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         json.WriteString("phase", JsonNamingPolicy.KebabCaseLower.ConvertName(migration.Phase.ToString()));
         json.WriteString("peer", migration.Peer);
         WriteTimesAndRam(json, migration);
+        WriteDestination(json, migration);
     });
 
     public override void Message(LogLevel level, string text) => screen.Error.WriteLine($"rdmamig: {text}");
@@ -64,6 +65,24 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         json.WriteString("mode", migration.Mode.ToWord());
         json.WriteBoolean("return-path", migration.ReturnPath);
         WriteTimesAndRam(json, migration);
+        WriteDestination(json, migration);
+    }
+
+    /// <summary>Of a machine that is sent on: the other half of its way, with the names of the first.</summary>
+    private static void WriteDestination(Utf8JsonWriter json, MigrationInfo migration)
+    {
+        if (migration.Destination is not { } destination)
+        {
+            return;
+        }
+
+        json.WriteStartObject("destination");
+        json.WriteString("peer", destination.Peer);
+        WriteText(json, "uri", destination.Uri);
+        json.WriteString("mode", destination.Mode.ToWord());
+        json.WriteBoolean("return-path", destination.ReturnPath);
+        WriteTimesAndRam(json, destination);
+        json.WriteEndObject();
     }
 
     private static void WriteTimesAndRam(Utf8JsonWriter json, MigrationInfo migration)
@@ -72,7 +91,10 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         if (migration.IsOutgoing)
         {
             json.WriteNumber("setup-time", (long)migration.SetupTime.TotalMilliseconds);
-            json.WriteNumber("load-time", (long)migration.LoadTime.TotalMilliseconds);
+            if (migration.File is not null)
+            {
+                json.WriteNumber("load-time", (long)migration.LoadTime.TotalMilliseconds);
+            }
         }
 
         if (migration.SaveTime > TimeSpan.Zero)

@@ -24,11 +24,14 @@ internal static class ProgressText
     {
         MigrationPhase.Loading => (migration.LoadedBytes, migration.FileBytes),
         MigrationPhase.Saving => (migration.SavedRam, migration.RamTotal),
+        MigrationPhase.Ram => (migration.RamTransferred, migration.RamTotal),
+        _ when migration.Destination is { } destination => (destination.RamTransferred, destination.RamTotal),
         _ => (migration.RamTransferred, migration.RamTotal),
     };
 
     /// <summary>From the beginning to now.</summary>
-    public static TimeSpan Elapsed(MigrationInfo migration) => migration.LoadTime + migration.TotalTime + migration.SaveTime;
+    public static TimeSpan Elapsed(MigrationInfo migration) =>
+        migration.LoadTime + migration.TotalTime + migration.SaveTime + (migration.Destination?.TotalTime ?? TimeSpan.Zero);
 
     /// <summary>A transition in words, or null if it says nothing to people.</summary>
     public static string? Transition(MigrationInfo migration) => (migration.Status, migration.IsOutgoing) switch
@@ -68,16 +71,24 @@ internal static class ProgressText
     {
         if (migration.Status is not MigrationStatus.Completed)
         {
-            var left = migration.IsOutgoing ? $"{migration.File} is as it was" : "nothing was kept";
-            return $"{migration.Status.ToQmp()}: {migration.ErrorDescription} (after {Seconds(migration.TotalTime)}; {left})";
+            var left = migration.IsOutgoing ? $"; {migration.File} is as it was" : migration.Destination is null ? "; nothing was kept" : "";
+            return $"{migration.Status.ToQmp()}: {migration.ErrorDescription} (after {Seconds(migration.TotalTime)}{left})";
         }
 
-        var rate = migration.TotalTime > TimeSpan.Zero ? migration.RamTransferred / migration.TotalTime.TotalSeconds : 0;
         var moved = $"completed: {migration.Machine ?? "machine"} {(migration.IsOutgoing ? "to" : "from")} {migration.Peer}, "
-            + $"{Size(migration.RamTotal)} of RAM in {Seconds(migration.TotalTime)} ({Rate(rate)}, {migration.Mode.ToWord()})";
-        return migration.IsOutgoing
-            ? $"{moved}; {Confirmation(migration)}"
-            : $"{moved}, saved in {Seconds(migration.SaveTime)}: {migration.File}";
+            + $"{Size(migration.RamTotal)} of RAM {Speed(migration)}";
+        return (migration.IsOutgoing, migration.Destination) switch
+        {
+            (true, _) => $"{moved}; {Confirmation(migration)}",
+            (false, { } destination) => $"{moved}, to {destination.Peer} {Speed(destination)}; {Confirmation(migration)}",
+            _ => $"{moved}, saved in {Seconds(migration.SaveTime)}: {migration.File}",
+        };
+    }
+
+    private static string Speed(MigrationInfo migration)
+    {
+        var rate = migration.TotalTime > TimeSpan.Zero ? migration.RamTransferred / migration.TotalTime.TotalSeconds : 0;
+        return $"in {Seconds(migration.TotalTime)} ({Rate(rate)}, {migration.Mode.ToWord()})";
     }
 
     /// <summary>What a completed sending means.</summary>

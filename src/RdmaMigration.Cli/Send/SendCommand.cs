@@ -2,7 +2,6 @@ using System.CommandLine;
 using RdmaMigration.Cli.Reports;
 using RdmaMigration.Service;
 using RdmaMigration.Transport;
-using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Cli.Send;
 
@@ -39,9 +38,9 @@ internal sealed class SendCommand : MigrationCommand
     protected override int Run(ParseResult parsed)
     {
         var outgoing = _options.Read(parsed, parsed.GetRequiredValue(_uri));
-        if (outgoing.Uri is RdmaUri && RdmaSupport.UnsupportedReason is { } reason)
+        if (SendOptions.ReasonCannotSend(outgoing.Uri) is { } reason)
         {
-            return HostCannot($"cannot send to {outgoing.Uri}: {reason}");
+            return HostCannot(reason);
         }
 
         return RunHost(parsed, (level, observer, logging) => new SenderHost(

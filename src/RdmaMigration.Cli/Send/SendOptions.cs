@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using RdmaMigration.Engine;
 using RdmaMigration.Transport;
+using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Cli.Send;
 
@@ -44,7 +45,15 @@ internal sealed class SendOptions
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_pinAll, _returnPath, _window, _maxBandwidth, _timeout, _connectTimeout, _keepAlive, _confirmTimeout])
+        AddChannelTo(command);
+        command.Add(_timeout);
+        command.Add(_keepAlive);
+    }
+
+    /// <summary>For a command that has a timeout and probes of its own.</summary>
+    public void AddChannelTo(Command command)
+    {
+        foreach (var option in (Option[])[_pinAll, _returnPath, _window, _maxBandwidth, _connectTimeout, _confirmTimeout])
         {
             command.Add(option);
         }
@@ -66,6 +75,10 @@ internal sealed class SendOptions
             }
         }
     }
+
+    /// <summary>Why this host cannot send there; null if it can.</summary>
+    public static string? ReasonCannotSend(MigrationUri to) =>
+        to is RdmaUri && RdmaSupport.UnsupportedReason is { } reason ? $"cannot send to {to}: {reason}" : null;
 
     public OutgoingOptions Read(ParseResult parsed, MigrationUri uri) => new()
     {

@@ -1,0 +1,36 @@
+using RdmaMigration.Engine;
+
+namespace RdmaMigration.Cli.Receive;
+
+/// <summary>Where a person says that captures go: a file, or a directory.</summary>
+internal static class CapturePath
+{
+    public const string HelpName = "FILE|DIR/";
+
+    /// <summary>A trailing slash says so, or a directory that is there.</summary>
+    public static bool IsDirectory(string path) => Path.EndsInDirectorySeparator(path) || Directory.Exists(path);
+
+    public static CaptureTarget Read(string path, string? pattern = null) =>
+        IsDirectory(path) ? CaptureTarget.ToDirectory(path, pattern ?? CaptureTarget.DefaultPattern) : CaptureTarget.ToFile(path);
+
+    /// <summary>Tries: permissions, read-only mounts and file systems without files all show, better now than when the machine is here.</summary>
+    public static string? ReasonNotWritable(CaptureTarget target)
+    {
+        var directory = target.Directory;
+        if (!Directory.Exists(directory))
+        {
+            return $"there is no directory '{directory}': mkdir -p '{directory}'";
+        }
+
+        try
+        {
+            var probe = Path.Combine(directory, $".rdmamig-{Guid.NewGuid():N}.probe");
+            File.OpenHandle(probe, FileMode.CreateNew, FileAccess.Write, options: FileOptions.DeleteOnClose).Dispose();
+            return null;
+        }
+        catch (Exception cannot) when (cannot is IOException or UnauthorizedAccessException)
+        {
+            return $"no file can be made in '{directory}': {cannot.Message}";
+        }
+    }
+}

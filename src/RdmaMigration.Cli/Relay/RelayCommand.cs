@@ -1,0 +1,67 @@
+using System.CommandLine;
+using RdmaMigration.Cli.Receive;
+using RdmaMigration.Cli.Reports;
+using RdmaMigration.Cli.Send;
+using RdmaMigration.Engine;
+using RdmaMigration.Service;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Cli.Relay;
+
+/// <summary><c>rdmamig relay FROM TO</c>: takes a running machine in by one channel and sends it on by another, without a disk between.</summary>
+internal sealed class RelayCommand : MigrationCommand
+{
+    private readonly Argument<MigrationUri> _from = SharedOptions.Address("FROM", $"Where the machine comes from, {ReceiveOptions.UriDescription}");
+
+    private readonly Argument<MigrationUri> _to = SharedOptions.Address("TO", SendOptions.UriDescription);
+
+    private readonly ReceiveOptions _receive = new();
+
+    private readonly SendOptions _send = new();
+
+    private readonly Option<string?> _rescue = new("--rescue")
+    {
+        Description = "Where a machine is saved that has arrived and that the destination did not take, when its source has no return path and so may have let it go",
+        HelpName = CapturePath.HelpName,
+    };
+
+    public RelayCommand(Screen screen)
+        : base(screen, "relay", "Takes a running machine in and sends it on as it is, from RDMA to TCP or the other way.", "LISTENING, MIGRATION, PROGRESS, RESULT")
+    {
+        Add(_from);
+        Add(_to);
+        Add(_rescue);
+        _receive.AddTo(this);
+        _send.AddChannelTo(this);
+        AddReportOptions();
+        Validators.Add(result => _send.Check(result, result.GetValue(_to)));
+    }
+
+    public static string[] Examples { get; } =
+    [
+        "rdmamig relay rdma:10.0.0.5:4444 tcp:192.168.7.2:4444        # one machine, then exit",
+        "rdmamig relay tcp::4444 rdma:10.0.0.7:4444 --return-path     # to rdmamig receive: proven",
+        "rdmamig relay rdma::4444 'exec:ssh host rdmamig receive fd:0 --to vm.qemu' --rescue /srv/rescued/",
+        "  on the source, in QEMU's monitor: migrate -d rdma:10.0.0.5:4444",
+    ];
+
+    protected override int Run(ParseResult parsed)
+    {
+        var rescue = parsed.GetValue(_rescue) is { } path ? CapturePath.Read(path) : null;
+        if (rescue is not null && CapturePath.ReasonNotWritable(rescue) is { } notWritable)
+        {
+            Screen.Error.WriteLine($"rdmamig: {notWritable}");
+            return ExitCode.HostCannot;
+        }
+
+        var to = parsed.GetRequiredValue(_to);
+        if (SendOptions.ReasonCannotSend(to) is { } reason)
+        {
+            return HostCannot(reason);
+        }
+
+        var outgoing = _send.Read(parsed, to) with { KeepAliveInterval = _receive.KeepAlive(parsed) };
+        var incoming = _receive.Read(parsed, parsed.GetRequiredValue(_from), new RelayTarget(outgoing, rescue));
+        return RunHost(parsed, (level, observer, logging) => new ReceiverHost(new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
+    }
+}

@@ -1,0 +1,75 @@
+using System.Diagnostics;
+using RdmaMigration.Stream;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>Saves a machine that arrives as a capture.</summary>
+internal sealed class CaptureSaver(CaptureTarget target, IMachineSession session) : IMachineSink
+{
+    private readonly object _gate = new();
+    private readonly DateTimeOffset _start = DateTimeOffset.UtcNow;
+    private CaptureFile? _file;
+    private long _began;
+    private TimeSpan? _time;
+    private long _savedRam;
+    private string? _savedAs;
+
+    public void Begin() => _file = new CaptureFile(target, session.Cancellation);
+
+    public void Announce(StreamConfiguration configuration)
+    {
+    }
+
+    public void CheckRoom(ulong ramBytes) => target.CheckRoom(ramBytes);
+
+    public void Take(CapturedStream machine)
+    {
+        session.Enter(MigrationPhase.Saving);
+        lock (_gate)
+        {
+            _began = Stopwatch.GetTimestamp();
+        }
+
+        CaptureWriter.Write(machine, _file!, OnProgress, session.Cancellation);
+        string name = _file!.Commit(target, machine.Configuration.MachineType, _start, session.Source, session.Decide);
+        lock (_gate)
+        {
+            _time = Stopwatch.GetElapsedTime(_began);
+            _savedAs = name;
+        }
+    }
+
+    public void AfterFailure()
+    {
+    }
+
+    public void Interrupt(string reason)
+    {
+    }
+
+    public string? Remark(bool isStopped) => null;
+
+    public MigrationInfo Describe(MigrationInfo info)
+    {
+        lock (_gate)
+        {
+            return info with
+            {
+                SavedBytes = _file?.Written ?? 0,
+                SavedRam = _savedRam,
+                SaveTime = _time ?? (_began == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_began)),
+                File = info.Status is MigrationStatus.Completed ? _savedAs : null,
+            };
+        }
+    }
+
+    public void Dispose() => _file?.Dispose();
+
+    private void OnProgress(CaptureProgress progress)
+    {
+        lock (_gate)
+        {
+            _savedRam = (long)progress.RamDone;
+        }
+    }
+}
