@@ -1,4 +1,3 @@
-using RdmaMigration.Bench.Bars;
 using RdmaMigration.Interop.Harness;
 
 namespace RdmaMigration.Bench.Tests;

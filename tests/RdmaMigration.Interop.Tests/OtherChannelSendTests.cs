@@ -108,14 +108,8 @@ public sealed class OtherChannelSendTests : ReceiverTests
     }
 
     /// <summary>A stopped machine and its capture, which rdmamig received by a UNIX domain socket.</summary>
-    private async Task<(QemuMachine Source, string Capture)> CaptureAsync(string machineType, int mebibytes)
-    {
-        QemuMachine source = await StartSourceAsync(machineType, mebibytes);
-        string file = Work.File("captured");
-        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync($"unix:{Work.File("captured.sock")}", file, ["--once"]);
-        await receiver.TakeAsync(source);
-        return (source, file);
-    }
+    private Task<(QemuMachine Source, string Capture)> CaptureAsync(string machineType, int mebibytes) =>
+        CaptureAsync($"unix:{Work.File("captured.sock")}", machineType, mebibytes);
 
     private static Task SendAsync(string file, string uri, bool confirmed, bool returnPath, string[]? wrapper = null) =>
         SendAsync(file, uri, "stream", confirmed, returnPath, wrapper: wrapper);

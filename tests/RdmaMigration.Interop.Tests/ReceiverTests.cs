@@ -36,6 +36,16 @@ public abstract class ReceiverTests : IDisposable
         return machine;
     }
 
+    /// <summary>A paused machine and its capture, which rdmamig received at the URI.</summary>
+    private protected async Task<(QemuMachine Source, string Capture)> CaptureAsync(string uri, string machineType, int mebibytes, bool halfZero = true)
+    {
+        QemuMachine source = await StartSourceAsync(machineType, mebibytes, halfZero);
+        string file = Work.File("captured");
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(uri, file, ["--once"]);
+        await receiver.TakeAsync(source);
+        return (source, file);
+    }
+
     /// <summary>A FIFO for two programs to meet at.</summary>
     private protected async Task<string> NewFifoAsync()
     {

@@ -22,6 +22,22 @@ public sealed class SendTests : ReceiverTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task QEMU_with_postcopy_ram_on_says_on_the_return_path_that_it_has_the_machine(bool pinAll)
+    {
+        (QemuMachine source, string capture) = await CaptureAsync("pc", 64);
+        await using (source)
+        {
+            await Restoration.IsIdenticalAsync(source, capture, Work, options => QemuMachine.TakeAsync(
+                options,
+                RdmaAddress.NextUri(),
+                uri => SendAsync(capture, uri, Mode(pinAll), confirmed: true, returnPath: true, ["--return-path", .. Options(pinAll)]),
+                ("postcopy-ram", true)));
+        }
+    }
+
     [Fact]
     public async Task A_machine_that_goes_from_file_to_QEMU_to_file_is_still_the_same()
     {
@@ -124,12 +140,6 @@ public sealed class SendTests : ReceiverTests
     private static string[] Options(bool pinAll) => pinAll ? ["--pin-all"] : [];
 
     /// <summary>A stopped machine and its capture, which rdmamig received by RDMA.</summary>
-    private async Task<(QemuMachine Source, string Capture)> CaptureAsync(string machineType, int mebibytes)
-    {
-        QemuMachine source = await StartSourceAsync(machineType, mebibytes);
-        string file = Work.File("captured");
-        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), file, ["--once"]);
-        await receiver.TakeAsync(source);
-        return (source, file);
-    }
+    private Task<(QemuMachine Source, string Capture)> CaptureAsync(string machineType, int mebibytes) =>
+        CaptureAsync(RdmaAddress.NextUri(), machineType, mebibytes);
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RdmaMigration.Interop.Harness;
 
 namespace RdmaMigration.Bench.Bars;
 

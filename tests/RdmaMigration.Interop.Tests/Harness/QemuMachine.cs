@@ -71,12 +71,15 @@ internal sealed class QemuMachine : IAsyncDisposable
     /// <param name="options">The machine.</param>
     /// <param name="incoming">What it listens at; with TCP port 0 at a free one.</param>
     /// <param name="send">Sends a machine to the URI that it is given.</param>
+    /// <param name="capabilities">Capabilities of the migration, set before it listens.</param>
     /// <exception cref="InvalidOperationException">QEMU refused the stream.</exception>
-    public static async Task<QemuMachine> TakeAsync(QemuOptions options, string incoming, Func<string, Task> send)
+    public static async Task<QemuMachine> TakeAsync(
+        QemuOptions options, string incoming, Func<string, Task> send, params (string Name, bool On)[] capabilities)
     {
         QemuMachine machine = await StartAsync(options with { Incoming = "defer", Paused = true });
         try
         {
+            await machine.SetCapabilitiesAsync(capabilities);
             await machine.Monitor.ExecuteAsync("migrate-incoming", new { uri = incoming });
             await send(incoming.EndsWith(":0", StringComparison.Ordinal) ? await machine.SocketUriAsync() : incoming);
             QmpEvent end = await machine.MigrationEndAsync(0);

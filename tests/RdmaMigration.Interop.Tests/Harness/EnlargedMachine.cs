@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
-using RdmaMigration.Interop.Harness;
 
-namespace RdmaMigration.Bench.Bars;
+namespace RdmaMigration.Interop.Harness;
 
 /// <summary>
 /// Gives a saved machine a larger RAM block. What is added was never written: a stream has no entries for such pages, so only two numbers change. A QEMU
