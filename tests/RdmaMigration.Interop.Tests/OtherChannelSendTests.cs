@@ -82,8 +82,8 @@ public sealed class OtherChannelSendTests : ReceiverTests
         string second = Work.File("second");
         await using (source)
         {
-            await using QemuMachine between = await Restoration.RestoreAsync(
-                source, first, Work.File("between.ram"), Work, "between",
+            await using QemuMachine between = await Restoration.StartLikeAsync(
+                source, Work.File("between.ram"), Work, "between",
                 options => QemuMachine.TakeAsync(options, "tcp:127.0.0.1:0", uri => SendAsync(first, uri, confirmed: true, returnPath: true)));
             await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync($"unix:{Work.File("socket")}", second, ["--once"]);
             await between.SetLimitsAsync(RdmaAddress.Unlimited);

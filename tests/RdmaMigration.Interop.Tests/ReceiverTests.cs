@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using RdmaMigration.Interop.Harness;
 
 namespace RdmaMigration.Interop;
@@ -78,6 +79,30 @@ public abstract class ReceiverTests : IDisposable
         Assert.Equal(0, await sender.Process.WaitForExitAsync(Deadlines.Answer));
         Assert.Equal((mode, confirmed, returnPath), (result.Mode, result.Confirmed, result.ReturnPath));
         Assert.Equal(before, await File.ReadAllBytesAsync(file));
+    }
+
+    /// <summary>Sends a machine through a relay into a second QEMU, which must then have it.</summary>
+    /// <param name="source">The machine.</param>
+    /// <param name="from">Where the relay takes it.</param>
+    /// <param name="to">Where the second QEMU takes it.</param>
+    /// <param name="modes">How RAM travels, on the way in and out.</param>
+    /// <param name="confirmed">Whether the second QEMU can say that it has it.</param>
+    /// <param name="options">Further options of `rdmamig relay`.</param>
+    private protected async Task PassesAsync(
+        QemuMachine source, string from, string to, (string In, string Out) modes, bool confirmed, params string[] options)
+    {
+        await using QemuMachine arrived = await Restoration.StartLikeAsync(source, Work.File("arrived.ram"), Work, "arrived", machine =>
+            QemuMachine.TakeAsync(machine, to, async uri =>
+            {
+                await using RdmamigProcess relay = await RdmamigProcess.RelayAsync(from, uri, options);
+                (_, ReceiveResult result) = await relay.TakeAsync(source);
+                Assert.Equal(0, await relay.Process.WaitForExitAsync(Deadlines.Answer));
+                JsonElement destination = result.Values.GetProperty("destination");
+                Assert.Equal(
+                    (modes.In, modes.Out, confirmed), (result.Mode, destination.GetProperty("mode").GetString()!, result.Confirmed));
+                Assert.Equal(uri, destination.GetProperty("uri").GetString());
+            }));
+        await Restoration.HasArrivedAsync(source, arrived, Work);
     }
 
     /// <summary>Prints a line beside the test's result.</summary>

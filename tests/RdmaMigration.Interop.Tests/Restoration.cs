@@ -27,7 +27,8 @@ internal static class Restoration
         string memory = work.File("restored.ram");
         try
         {
-            await using QemuMachine restored = await RestoreAsync(source, capture, memory, work, "restored", start);
+            await using QemuMachine restored = await StartLikeAsync(
+                source, memory, work, "restored", start ?? (options => QemuMachine.RestoreAsync(options, capture)));
             AssertSame(GuestMemory.FirstDifference(source.Options.MemoryFile, memory), "the restored machine's RAM");
             Assert.Empty(await DifferencesAsync(restored, captured, work, RunState, Identified));
 
@@ -42,6 +43,20 @@ internal static class Restoration
         {
             File.Delete(memory);
         }
+    }
+
+    /// <summary>
+    /// Checks that a second machine is the (stopped) first, without a file of ours to compare with: the same RAM, the device state that the second one's QEMU
+    /// writes out is what the first one's saves, and it runs.
+    /// </summary>
+    public static async Task HasArrivedAsync(QemuMachine source, QemuMachine arrived, WorkDirectory work)
+    {
+        AssertSame(GuestMemory.FirstDifference(source.Options.MemoryFile, arrived.Options.MemoryFile), "the RAM that arrived");
+        string onward = work.File("onward");
+        Assert.Equal("completed", (await arrived.MigrateAsync($"exec:cat > '{onward}'")).Status);
+        Assert.Empty(await DifferencesAsync(source, DeviceStateOf(onward, arrived.Options.MemoryFile), work, RunState, Identified));
+        await arrived.ContinueAsync();
+        Assert.Equal("running", await arrived.RunStateAsync());
     }
 
     /// <summary>
@@ -64,8 +79,12 @@ internal static class Restoration
     }
 
     /// <summary>Starts a QEMU like <paramref name="source"/> from a file.</summary>
-    public static async Task<QemuMachine> RestoreAsync(
-        QemuMachine source, string capture, string memory, WorkDirectory work, string name, Func<QemuOptions, Task<QemuMachine>>? start = null)
+    public static Task<QemuMachine> RestoreAsync(QemuMachine source, string capture, string memory, WorkDirectory work, string name) =>
+        StartLikeAsync(source, memory, work, name, options => QemuMachine.RestoreAsync(options, capture));
+
+    /// <summary>Starts a QEMU like <paramref name="source"/>, with its own memory and disk.</summary>
+    public static async Task<QemuMachine> StartLikeAsync(
+        QemuMachine source, string memory, WorkDirectory work, string name, Func<QemuOptions, Task<QemuMachine>> start)
     {
         string? boot = source.Options.BootImage;
         if (boot is not null)
@@ -74,8 +93,7 @@ internal static class Restoration
             File.Copy(source.Options.BootImage!, boot, overwrite: true);
         }
 
-        QemuOptions options = source.Options with { Name = name, MemoryFile = memory, BootImage = boot };
-        return await (start is null ? QemuMachine.RestoreAsync(options, capture) : start(options));
+        return await start(source.Options with { Name = name, MemoryFile = memory, BootImage = boot });
     }
 
     private static byte[] DeviceStateOf(string capture, string sourceMemory)

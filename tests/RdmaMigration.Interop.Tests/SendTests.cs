@@ -45,7 +45,7 @@ public sealed class SendTests : ReceiverTests
         string second = Work.File("second");
         await using (source)
         {
-            await using QemuMachine between = await Restoration.RestoreAsync(source, first, Work.File("between.ram"), Work, "between", options =>
+            await using QemuMachine between = await Restoration.StartLikeAsync(source, Work.File("between.ram"), Work, "between", options =>
                 QemuMachine.TakeAsync(options, RdmaAddress.NextUri(), uri => SendAsync(first, uri, "dynamic", confirmed: false, returnPath: false)));
             await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), second, ["--once"]);
             await between.SetLimitsAsync(RdmaAddress.Unlimited);

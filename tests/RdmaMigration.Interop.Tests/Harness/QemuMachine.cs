@@ -80,8 +80,7 @@ internal sealed class QemuMachine : IAsyncDisposable
         try
         {
             await machine.SetCapabilitiesAsync(capabilities);
-            await machine.Monitor.ExecuteAsync("migrate-incoming", new { uri = incoming });
-            await send(incoming.EndsWith(":0", StringComparison.Ordinal) ? await machine.SocketUriAsync() : incoming);
+            await send(await machine.ListenAsync(incoming));
             QmpEvent end = await machine.MigrationEndAsync(0);
             return end.Status == "completed" ? machine : throw new InvalidOperationException($"{options.Name}: incoming {end.Status}");
         }
@@ -96,6 +95,14 @@ internal sealed class QemuMachine : IAsyncDisposable
 
             throw;
         }
+    }
+
+    /// <summary>Begins to listen, for a machine with -incoming defer; with TCP port 0 at a free one.</summary>
+    /// <returns>What a source migrates to.</returns>
+    public async Task<string> ListenAsync(string uri)
+    {
+        await Monitor.ExecuteAsync("migrate-incoming", new { uri });
+        return uri.EndsWith(":0", StringComparison.Ordinal) ? await SocketUriAsync() : uri;
     }
 
     public async Task SetCapabilitiesAsync(params (string Name, bool On)[] capabilities) =>

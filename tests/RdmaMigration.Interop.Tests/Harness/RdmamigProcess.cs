@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace RdmaMigration.Interop.Harness;
 
-/// <summary>`rdmamig receive ... --json`, or `rdmamig send`: its events, its end.</summary>
+/// <summary>`rdmamig receive ... --json`, `rdmamig relay` or `rdmamig send`: its events, its end.</summary>
 internal sealed class RdmamigProcess : IAsyncDisposable
 {
     private readonly ChildProcess _process;
@@ -32,25 +32,15 @@ internal sealed class RdmamigProcess : IAsyncDisposable
     /// <param name="options">Further options of `rdmamig receive`.</param>
     /// <param name="wrapper">A program and its arguments that ends in exec of what follows, such as prlimit.</param>
     /// <exception cref="EndOfStreamException">It ended before it listened; the message has its last words.</exception>
-    public static async Task<RdmamigProcess> ListenAsync(string uri, string to, string[]? options = null, string[]? wrapper = null)
-    {
-        RdmamigProcess receiver = Start(uri, to, options, wrapper);
-        try
-        {
-            QmpEvent listening = await receiver._events.FirstAsync(e => e.Name == "LISTENING", 0, Deadlines.Start, "LISTENING");
-            if (uri.EndsWith(":0", StringComparison.Ordinal))
-            {
-                receiver.Uri = listening.Values.GetProperty("uri").GetString()!;
-            }
+    public static Task<RdmamigProcess> ListenAsync(string uri, string to, string[]? options = null, string[]? wrapper = null) =>
+        ListenAsync(Start(uri, to, options, wrapper));
 
-            return receiver;
-        }
-        catch
-        {
-            await receiver.DisposeAsync();
-            throw;
-        }
-    }
+    /// <summary>Starts a relay and returns when it listens.</summary>
+    /// <param name="from">Where to listen; with port 0 at a free one.</param>
+    /// <param name="to">Where machines go.</param>
+    /// <param name="options">Further options of `rdmamig relay`.</param>
+    public static Task<RdmamigProcess> RelayAsync(string from, string to, params string[] options) =>
+        ListenAsync(Start(from, [Executables.Rdmamig, "relay", from, to, "--json", .. options]));
 
     /// <summary>Starts a receiver without waiting for anything.</summary>
     public static RdmamigProcess Start(string uri, string to, string[]? options = null, string[]? wrapper = null) =>
@@ -63,6 +53,25 @@ internal sealed class RdmamigProcess : IAsyncDisposable
     /// <param name="wrapper">A program and its arguments that ends in exec of what follows.</param>
     public static RdmamigProcess Send(string file, string uri, string[]? options = null, string[]? wrapper = null) =>
         Start(uri, [.. wrapper ?? [], Executables.Rdmamig, "send", file, uri, "--json", .. options ?? []]);
+
+    private static async Task<RdmamigProcess> ListenAsync(RdmamigProcess receiver)
+    {
+        try
+        {
+            QmpEvent listening = await receiver._events.FirstAsync(e => e.Name == "LISTENING", 0, Deadlines.Start, "LISTENING");
+            if (receiver.Uri.EndsWith(":0", StringComparison.Ordinal))
+            {
+                receiver.Uri = listening.Values.GetProperty("uri").GetString()!;
+            }
+
+            return receiver;
+        }
+        catch
+        {
+            await receiver.DisposeAsync();
+            throw;
+        }
+    }
 
     private static RdmamigProcess Start(string uri, string[] command)
     {
