@@ -50,13 +50,13 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
     public sealed override int Read(Span<byte> buffer, TimeSpan idle)
     {
         BeforeIo?.Invoke();
-        int? count = Descriptor.Read(buffer, idle);
-        if (count == 0)
+        return Descriptor.Read(buffer, idle) switch
         {
-            Descriptor.FailDisconnected();
-        }
-
-        return count ?? 0;
+            // A source that has sent everything closes its direction alone, and waits for what it is told on the other.
+            0 => throw Descriptor.Disconnected(),
+            { } count => count,
+            null => 0,
+        };
     }
 
     /// <inheritdoc/>

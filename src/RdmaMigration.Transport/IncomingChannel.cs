@@ -36,7 +36,9 @@ public abstract class IncomingChannel : IDisposable
     public virtual long ZeroBytes => 0;
 
     /// <summary>Blocks for stream bytes: at least 1 for a buffer that is not empty, or 0 when the source said nothing for <paramref name="idle"/>.</summary>
-    /// <exception cref="ConnectionLostException">The channel is lost; <see cref="ConnectionLoss.Disconnected"/> is also how a source ends its stream.</exception>
+    /// <exception cref="ConnectionLostException">
+    /// The channel is lost. <see cref="ConnectionLoss.Disconnected"/> is also how a source ends its stream; over a socket the way back may be open still.
+    /// </exception>
     /// <exception cref="TransportException">The source broke the protocol, or memory cannot be registered.</exception>
     public abstract int Read(Span<byte> buffer, TimeSpan idle);
 

@@ -199,12 +199,8 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
         NativeMemory.Free(_segments);
     }
 
-    /// <summary>Marks the descriptor errored because the other side has closed, and throws that.</summary>
-    public void FailDisconnected()
-    {
-        Fail(ConnectionLoss.Disconnected, SayDisconnected());
-        ThrowIfLost();
-    }
+    /// <summary>What to throw when the other side has closed.</summary>
+    public ConnectionLostException Disconnected() => new(ConnectionLoss.Disconnected, SayDisconnected(), Stopwatch.GetTimestamp());
 
     private string SayDisconnected() => Disconnection?.Invoke() ?? $"{Peer} disconnected";
 

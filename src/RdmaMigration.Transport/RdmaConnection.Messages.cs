@@ -298,7 +298,7 @@ internal sealed partial class RdmaConnection
     {
         ConnectionLoss loss = completion.Status is WorkCompletionStatus.TransportRetryExceeded ? ConnectionLoss.Unreachable : ConnectionLoss.TransportError;
         Fail(loss, loss is ConnectionLoss.Unreachable
-            ? $"{Peer} does not answer: the transport's retries are used up ({completion.Status})"
+            ? $"{Peer} does not answer, it is cut off or its program was killed: the transport's retries are used up ({completion.Status})"
             : $"the connection with {Peer}: a {what} ended with {completion.Status}");
     }
 

@@ -57,6 +57,18 @@ public sealed class StreamChannelMigrationTests
     }
 
     [Fact]
+    public void ASourceWithoutAVmDescriptionThatClosesItsDirectionIsToldThatTheMachineIsThere()
+    {
+        using RunningDestination destination = OverTcp();
+        using NetworkStream source = Connect(destination);
+        source.Write([.. StreamedMachine.Announcement(returnPath: true), .. StreamedMachine.RamSection(), .. StreamedMachine.Device(), 0]);
+        source.Socket.Shutdown(SocketShutdown.Send);
+        Assert.Equal(2, Next(source)[1]);
+        Assert.Equal([0, 1, 0, 4, 0, 0, 0, 0], Next(source));
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+    }
+
+    [Fact]
     public void AFailedLoadSendsShutOne()
     {
         using RunningDestination destination = OverTcp();
