@@ -6,7 +6,7 @@ namespace RdmaMigration.Transport;
 /// <summary>
 /// The memory regions of a destination's RAM. QEMU asks for one 1 MiB chunk at a time; registering costs far more than answering, so sequential
 /// requests are met from windows that double, as read-ahead does: a dense machine needs a dozen registrations, and a lone chunk pins no more than itself.
-/// One thread uses it until it is disposed.
+/// A source that asks for several chunks knows what it will write, and gets just those. One thread uses it until it is disposed.
 /// </summary>
 internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWindow) : IRamRegistration, IDisposable
 {
@@ -22,12 +22,12 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     public uint RegisterBlock(RamBlock block)
     {
         ulong last = (block.Length - 1) >> Chunk.Shift;
-        return (Find(block, 0, last) ?? Add(block, 0, last)).HandOut(0, last);
+        return (Find(block, 0, last) ?? Add(block, 0, last, readAhead: false)).HandOut(0, last);
     }
 
     public uint RegisterChunks(RamBlock block, ulong first, ulong last)
     {
-        RegistrationWindow? window = Find(block, first, last) ?? Add(block, first, Math.Max(last, ReadAhead(block, first)));
+        RegistrationWindow? window = Find(block, first, last) ?? Add(block, first, last == first ? ReadAhead(block, first) : last, readAhead: last == first);
         return window.HandOut(first, last);
     }
 
@@ -61,19 +61,19 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     private RegistrationWindow? Find(RamBlock block, ulong first, ulong last) =>
         _windows.GetValueOrDefault(block)?.FindLast(window => window.Covers(first, last));
 
-    /// <summary>The last chunk of a window at <paramref name="first"/>: twice the window that ends where this one starts, if there is one.</summary>
+    /// <summary>The last chunk of a window at <paramref name="first"/>: twice the read-ahead that ends where this one starts, if there is one.</summary>
     private ulong ReadAhead(RamBlock block, ulong first)
     {
-        RegistrationWindow? before = _windows.GetValueOrDefault(block)?.FindLast(window => window.Last + 1 == first);
+        RegistrationWindow? before = _windows.GetValueOrDefault(block)?.FindLast(window => window.IsReadAhead && window.Last + 1 == first);
         ulong chunks = before is null ? 1 : Math.Min(2 * (before.Last - before.First + 1), largestWindow >> Chunk.Shift);
         return Math.Min(first + Math.Max(chunks, 1) - 1, (block.Length - 1) >> Chunk.Shift);
     }
 
-    private RegistrationWindow Add(RamBlock block, ulong first, ulong last)
+    private RegistrationWindow Add(RamBlock block, ulong first, ulong last, bool readAhead)
     {
         ulong start = first << Chunk.Shift;
         ulong length = Math.Min((last + 1) << Chunk.Shift, block.Length) - start;
-        RegistrationWindow window = new(Register(block, start, length), first, last);
+        RegistrationWindow window = new(Register(block, start, length), first, last, readAhead);
         if (!_windows.TryGetValue(block, out List<RegistrationWindow>? windows))
         {
             _windows.Add(block, windows = []);
@@ -106,13 +106,16 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
 }
 
 /// <summary>A memory region over a run of chunks, and which of them the source holds a key for.</summary>
-internal sealed class RegistrationWindow(MemoryRegion region, ulong first, ulong last) : IDisposable
+internal sealed class RegistrationWindow(MemoryRegion region, ulong first, ulong last, bool readAhead) : IDisposable
 {
     private readonly HashSet<ulong> _handedOut = [];
 
     public ulong First => first;
 
     public ulong Last => last;
+
+    /// <summary>The source asks for one chunk after the other.</summary>
+    public bool IsReadAhead => readAhead;
 
     public bool Covers(ulong from, ulong to) => from >= first && to <= last;
 
