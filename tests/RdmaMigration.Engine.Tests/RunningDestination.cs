@@ -8,7 +8,11 @@ namespace RdmaMigration.Engine.Tests;
 /// <summary>An incoming side that listens, on the real device unless told otherwise.</summary>
 internal sealed class RunningDestination : RunningMigration<IncomingMigration>
 {
-    public RunningDestination(Func<IncomingOptions, IncomingOptions>? configure = null, IPAddress? address = null)
+    /// <param name="configure">What differs from a capture of at most 64 MiB.</param>
+    /// <param name="address">Of the device.</param>
+    /// <param name="connect">Opens the way on of a relay; null: to the target's URI.</param>
+    public RunningDestination(
+        Func<IncomingOptions, IncomingOptions>? configure = null, IPAddress? address = null, Func<CancellationToken, OutgoingChannel>? connect = null)
     {
         IncomingOptions options = new()
         {
@@ -17,7 +21,9 @@ internal sealed class RunningDestination : RunningMigration<IncomingMigration>
             MaxRam = 64 << 20,
             ReturnPathTimeout = TimeSpan.FromSeconds(20),
         };
-        Migration = new IncomingMigration(Loop, configure?.Invoke(options) ?? options, NullLogger<IncomingMigration>.Instance);
+        options = configure?.Invoke(options) ?? options;
+        NullLogger<IncomingMigration> log = NullLogger<IncomingMigration>.Instance;
+        Migration = connect is null ? new IncomingMigration(Loop, options, log) : new IncomingMigration(Loop, options, (_, cancel) => connect(cancel), log);
         Migration.Start();
         Run();
     }
@@ -27,6 +33,9 @@ internal sealed class RunningDestination : RunningMigration<IncomingMigration>
     public IReadOnlyList<string> LeftBehind => [.. Directory.EnumerateFiles().Select(file => file.Name).Where(name => name != "vm.qemu")];
 
     public IPEndPoint EndPoint => Migration.LocalEndPoint!;
+
+    /// <summary>The directory for files.</summary>
+    public string DirectoryName => Directory.FullName;
 
     public RdmaSource Connect(bool pinAll = false) => RdmaSource.Connect(EndPoint, pinAll ? RdmaSource.PinAll : RdmaSource.Dynamic);
 }

@@ -53,6 +53,9 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
     /// <summary>Waits until the sender is blocked by <see cref="StopsAfter"/> or <see cref="StopsAtFinish"/>, or has sent everything to a silent destination.</summary>
     public void AwaitStandstill() => Assert.True(_standsStill.Wait(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken), "the sender does not come so far");
 
+    /// <summary>It is killed.</summary>
+    public void Die() => End(ConnectionLoss.Disconnected, $"{Peer} disconnected");
+
     /// <summary>Says something on the way back.</summary>
     public void Say(params byte[] bytes) => _reader!.Add(bytes);
 
@@ -100,16 +103,21 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
     public override void Shutdown(string reason)
     {
         OnShutdown();
-        lock (_gate)
-        {
-            _lost ??= new ConnectionLostException(ConnectionLoss.Shutdown, reason, Stopwatch.GetTimestamp());
-            Monitor.PulseAll(_gate);
-        }
+        End(ConnectionLoss.Shutdown, reason);
     }
 
     public override void SendError() => ErrorsTold++;
 
     public override void Dispose() => Disposals++;
+
+    private void End(ConnectionLoss loss, string reason)
+    {
+        lock (_gate)
+        {
+            _lost ??= new ConnectionLostException(loss, reason, Stopwatch.GetTimestamp());
+            Monitor.PulseAll(_gate);
+        }
+    }
 
     private void StandStill()
     {

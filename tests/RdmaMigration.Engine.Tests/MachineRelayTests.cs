@@ -1,0 +1,243 @@
+using RdmaMigration.Testing;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>A machine that is sent on: what the destination gets and when, what the source is told, and that nobody loses it.</summary>
+public sealed class MachineRelayTests
+{
+    private static readonly byte[] s_success = [0, 1, 0, 4, 0, 0, 0, 0];
+    private static readonly byte[] s_failure = [0, 1, 0, 4, 0, 0, 0, 1];
+
+    /// <summary>Where a relay can be held.</summary>
+    public enum Place
+    {
+        /// <summary>The destination does not take the connection.</summary>
+        Connecting,
+
+        /// <summary>The source has stopped amid RAM.</summary>
+        Arriving,
+
+        /// <summary>The destination takes no more of RAM.</summary>
+        Sending,
+
+        /// <summary>The destination has everything and says nothing.</summary>
+        Confirming,
+    }
+
+    public static TheoryData<Place> Places => [.. Enum.GetValues<Place>()];
+
+    [Fact]
+    public void TheDestinationGetsByteForByteWhatSendWouldSendIt()
+    {
+        byte[] sent = WhatIsSent();
+        ScriptedDestination relayed = new(returnPath: true) { LastWords = s_success };
+        using RelayedMachine machine = new(relayed);
+        machine.SendAll();
+
+        MigrationInfo completed = machine.Relay.Ended();
+
+        Assert.Equal((MigrationStatus.Completed, true, false), (completed.Status, completed.Confirmed, completed.IsOutgoing));
+        Assert.Equal(sent, relayed.Taken);
+        Assert.Equal((1, 0), (relayed.Disposals, relayed.ErrorsTold));
+        Assert.Empty(machine.Relay.LeftBehind);
+    }
+
+    [Fact]
+    public void TheFiguresAreThoseOfBothWays()
+    {
+        using RelayedMachine machine = new(new ScriptedDestination());
+        machine.SendAll();
+        MigrationInfo completed = machine.Relay.Ended();
+        MigrationInfo way = completed.Destination!;
+        Assert.Equal((StreamedMachine.Machine, StreamedMachine.RamSize), (completed.Machine, (int)completed.RamTransferred));
+        Assert.Equal((StreamedMachine.RamSize, StreamedMachine.RamSize / 2), ((int)way.RamTransferred, (int)way.RamZero));
+        Assert.Equal(("unix:scripted", "the script", RamMode.Stream, true), (way.Uri, way.Peer, way.Mode, way.IsOutgoing));
+        Assert.Equal((false, false, null), (completed.Confirmed, way.ReturnPath, completed.File));
+        Assert.True(way.TotalTime > TimeSpan.Zero);
+    }
+
+    [Fact]
+    public void TheDestinationKnowsTheMachineTypeBeforeTheSourceHasSentAnyRam()
+    {
+        byte[] announcement = StreamedMachine.Announcement(returnPath: false);
+        int ram = announcement.AsSpan().IndexOf("\u0003ram"u8);
+        ScriptedDestination destination = new();
+        using RelayedMachine machine = new(destination);
+        machine.Send(announcement);
+        RelayedMachine.Await(() => machine.Relay.Migration.Query().RamTotal > 0, "no RAM was announced");
+        machine.Relay.Migration.Cancel();
+        machine.Relay.Ended();
+        Assert.Equal(announcement[..(ram - 5)], destination.Taken);
+    }
+
+    [Fact]
+    public void ADestinationThatIsNotThereFailsItBeforeRamAndTheSourceIsTold()
+    {
+        using RelayedMachine machine = new(_ => throw new ConnectFailedException("nobody listens there"));
+        machine.Send(StreamedMachine.Announcement(returnPath: true));
+        Assert.Equal(2, machine.Told()![1]);
+        Assert.Equal(s_failure, machine.Told());
+        MigrationInfo failed = machine.Relay.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Unreachable, 0L), (failed.Status, failed.ErrorClass, failed.RamTotal));
+        Assert.Equal("nobody listens there", failed.ErrorDescription);
+    }
+
+    [Fact]
+    public void ADestinationThatDiesWhileTheMachineStillArrivesEndsItAndTheSourceIsDisconnected()
+    {
+        ScriptedDestination destination = new();
+        using RelayedMachine machine = new(destination);
+        machine.Send(StreamedMachine.Announcement(returnPath: true));
+        Assert.Equal(2, machine.Told()![1]);
+        RelayedMachine.Await(() => machine.Relay.Migration.Query().RamTotal > 0, "no RAM was announced");
+        destination.Die();
+        Assert.Null(machine.Told());
+        MigrationInfo failed = machine.Relay.Ended();
+        Assert.Equal(MigrationErrorClass.Disconnected, failed.ErrorClass);
+        Assert.StartsWith("the destination the script closed the connection before it took any RAM", failed.ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TheSourceHearsOfSuccessWhenTheDestinationHasSaidIt()
+    {
+        ScriptedDestination destination = new(returnPath: true);
+        using RelayedMachine machine = new(destination);
+        machine.SendAll(returnPath: true);
+        Assert.Equal(2, machine.Told()![1]);
+        destination.AwaitStandstill();
+        Assert.False(machine.SourceHasHeardSomething);
+        destination.Say(s_success);
+        Assert.Equal(s_success, machine.Told());
+        Assert.True(machine.Relay.Ended().Confirmed);
+    }
+
+    [Fact]
+    public void ADestinationThatRefusesLeavesTheMachineToASourceThatCanBeTold()
+    {
+        ScriptedDestination destination = new(returnPath: true) { LastWords = s_failure };
+        using RelayedMachine machine = new(destination, rescue: true);
+        machine.SendAll(returnPath: true);
+        Assert.Equal(2, machine.Told()![1]);
+        Assert.Equal(s_failure, machine.Told());
+        MigrationInfo failed = machine.Relay.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Refused, null), (failed.Status, failed.ErrorClass, failed.File));
+        Assert.EndsWith("is told, and goes on with its machine", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.False(File.Exists(machine.Relay.File));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void AMachineThatTheSourceMayHaveLetGoIsRescuedAlsoWhenItIsCancelledAndCanBeSentAgain(bool cancel)
+    {
+        string rescued = Path.GetTempFileName();
+        ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
+        using (RelayedMachine machine = new(destination, rescue: true))
+        {
+            machine.SendAll();
+            destination.AwaitStandstill();
+            if (cancel)
+            {
+                machine.Relay.Migration.Cancel();
+            }
+            else
+            {
+                destination.Die();
+            }
+
+            MigrationInfo ended = machine.Relay.Ended();
+
+            Assert.Equal(cancel ? MigrationStatus.Cancelled : MigrationStatus.Failed, ended.Status);
+            Assert.Equal(machine.Relay.File, ended.File);
+            Assert.EndsWith($"the machine is safe in {ended.File}, from where 'rdmamig send' can send it", ended.ErrorDescription, StringComparison.Ordinal);
+            File.Copy(ended.File!, rescued, overwrite: true);
+        }
+
+        Assert.Equal(WhatIsSent(), WhatIsSent(rescued));
+        File.Delete(rescued);
+    }
+
+    [Fact]
+    public void WithoutARescueTheErrorSaysThatTheMachineMayBeGone()
+    {
+        using RelayedMachine machine = new(new ScriptedDestination(returnPath: true) { LastWords = s_failure });
+        machine.SendAll();
+        Assert.EndsWith(
+            "has no return path, so it cannot be told and may have let the machine go: --rescue would have saved it",
+            machine.Relay.Ended().ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ARescueThatFailsIsSaid()
+    {
+        ScriptedDestination destination = new(returnPath: true);
+        using RelayedMachine machine = new(destination, rescue: true);
+        machine.SendAll();
+        destination.AwaitStandstill();
+        Directory.Delete(machine.Relay.DirectoryName);
+        destination.Say(s_failure);
+        MigrationInfo failed = machine.Relay.Ended();
+        Directory.CreateDirectory(machine.Relay.DirectoryName);
+        Assert.Equal(MigrationErrorClass.Refused, failed.ErrorClass);
+        Assert.Contains("the machine could not be rescued: ", failed.ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Places))]
+    public void ACancelAnywhereClosesBothSidesAndTheNextOneWorks(Place place)
+    {
+        using ManualResetEventSlim connecting = new();
+        ScriptedDestination destination = new(returnPath: place is Place.Confirming) { StopsAfter = place is Place.Sending ? 1_000_000 : long.MaxValue };
+        int opened = 0;
+        using RelayedMachine machine = new(cancel =>
+        {
+            if (Interlocked.Increment(ref opened) > 1)
+            {
+                return new ScriptedDestination();
+            }
+
+            if (place is Place.Connecting)
+            {
+                connecting.Set();
+                cancel.WaitHandle.WaitOne();
+                cancel.ThrowIfCancellationRequested();
+            }
+
+            return destination;
+        });
+        machine.Send(StreamedMachine.Announcement(returnPath: false));
+        switch (place)
+        {
+            case Place.Connecting:
+                Assert.True(connecting.Wait(TimeSpan.FromSeconds(20)));
+                break;
+            case Place.Arriving:
+                machine.Send(StreamedMachine.RamSection()[..1_000_000]);
+                RelayedMachine.Await(() => machine.Relay.Migration.Query().RamTransferred > 900_000, "RAM does not arrive");
+                break;
+            default:
+                machine.Send([.. StreamedMachine.RamSection(), .. StreamedMachine.End()]);
+                destination.AwaitStandstill();
+                break;
+        }
+
+        machine.Relay.Migration.Cancel();
+
+        MigrationInfo cancelled = machine.Relay.Ended();
+        Assert.Equal((MigrationStatus.Cancelled, MigrationErrorClass.Cancelled), (cancelled.Status, cancelled.ErrorClass));
+        Assert.Equal(place is Place.Confirming, cancelled.ErrorDescription!.Contains("whether the machine is there", StringComparison.Ordinal));
+        Assert.Null(machine.Told());
+        Assert.Equal(place is Place.Connecting ? (0, 0) : (1, 1), (destination.Disposals, destination.ErrorsTold));
+        machine.NextOneWorks();
+    }
+
+    /// <summary>What a destination gets of a capture; null: of the same machine as the relay's.</summary>
+    private static byte[] WhatIsSent(string? path = null)
+    {
+        ScriptedDestination destination = new(returnPath: true) { LastWords = s_success };
+        using RunningSource source = new(destination);
+        Assert.Equal(MigrationStatus.Completed, source.SendToEnd(path: path).Status);
+        return destination.Taken;
+    }
+}
