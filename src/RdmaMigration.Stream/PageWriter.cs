@@ -14,6 +14,9 @@ internal sealed unsafe class PageWriter : IDisposable
     private const int HeaderBytes = 64 * 1024;
     private const int MaxEntryHeader = sizeof(ulong) + 1 + byte.MaxValue + 1;
 
+    /// <summary>An entry without the block's id, and the byte that the page is full of.</summary>
+    private const int ZeroEntry = sizeof(ulong) + 1;
+
     private readonly CapturedStream _stream;
     private readonly SinkBuffer _sink;
     private readonly Action<CaptureProgress>? _progress;
@@ -66,41 +69,85 @@ internal sealed unsafe class PageWriter : IDisposable
     {
         ulong pageSize = (ulong)_pageSize;
         ulong offset = 0;
-        byte* memory = block.Pointer;
         foreach (RamExtent extent in block.Extents)
         {
             ulong end = extent.IsData ? extent.End + pageSize - 1 : extent.End;
             end -= end % pageSize;
-            for (; offset < end; offset += pageSize)
+            if (extent.IsData)
             {
-                byte* page = memory + offset;
-                if (extent.IsData && !ZeroScan.IsZero(new ReadOnlySpan<byte>(page, _pageSize)))
-                {
-                    AddEntry(block.Name, offset, RamFlags.Page);
-                    CloseHeaders();
-                    _segments[_segmentCount++] = new IoSegment(page, (nuint)pageSize);
-                    _collected += pageSize;
-                }
-                else
-                {
-                    AddEntry(block.Name, offset, RamFlags.Zero);
-                    _headers[_headerEnd++] = 0;
-                    _ramZero += pageSize;
-                }
-
-                _ramDone += pageSize;
+                WriteData(block, offset, end);
             }
+            else
+            {
+                WriteHole(block, offset, end);
+            }
+
+            offset = Math.Max(offset, end);
         }
+    }
+
+    private void WriteData(RamBlock block, ulong offset, ulong end)
+    {
+        byte* memory = block.Pointer;
+        ulong pageSize = (ulong)_pageSize;
+        for (; offset < end; offset += pageSize)
+        {
+            byte* page = memory + offset;
+            if (ZeroScan.IsZero(new ReadOnlySpan<byte>(page, _pageSize)))
+            {
+                AddZero(block, offset);
+            }
+            else
+            {
+                AddEntry(block.Name, offset, RamFlags.Page);
+                CloseHeaders();
+                _segments[_segmentCount++] = new IoSegment(page, (nuint)pageSize);
+                _collected += pageSize;
+            }
+
+            _ramDone += pageSize;
+        }
+    }
+
+    /// <summary>A hole may be most of a machine: entries that differ in their offset alone.</summary>
+    private void WriteHole(RamBlock block, ulong offset, ulong end)
+    {
+        ulong pageSize = (ulong)_pageSize;
+        if (offset == 0 && offset < end)
+        {
+            AddZero(block, offset);
+            _ramDone += pageSize;
+            offset += pageSize;
+        }
+
+        while (offset < end)
+        {
+            FlushIfFull();
+            ulong pages = Math.Min((end - offset) / pageSize, (ulong)(HeaderBytes - _headerEnd) / ZeroEntry);
+            byte* entry = _headers + _headerEnd;
+            for (ulong i = 0; i < pages; i++, entry += ZeroEntry, offset += pageSize)
+            {
+                BinaryPrimitives.WriteUInt64BigEndian(new Span<byte>(entry, sizeof(ulong)), offset | RamFlags.Zero | RamFlags.Continue);
+                entry[sizeof(ulong)] = 0;
+            }
+
+            _headerEnd += (int)(pages * ZeroEntry);
+            _ramDone += pages * pageSize;
+            _ramZero += pages * pageSize;
+        }
+    }
+
+    private void AddZero(RamBlock block, ulong offset)
+    {
+        AddEntry(block.Name, offset, RamFlags.Zero);
+        _headers[_headerEnd++] = 0;
+        _ramZero += (ulong)_pageSize;
     }
 
     /// <summary>Puts an entry's be64 and, for the first of a block, the block id into the header buffer.</summary>
     private void AddEntry(string blockName, ulong offset, ulong flag)
     {
-        if (_segmentCount + 2 > _segments.Length || _headerEnd + MaxEntryHeader > HeaderBytes)
-        {
-            Flush();
-        }
-
+        FlushIfFull();
         bool isFirst = offset == 0;
         var entry = new Span<byte>(_headers + _headerEnd, MaxEntryHeader);
         BinaryPrimitives.WriteUInt64BigEndian(entry, offset | flag | (isFirst ? 0 : RamFlags.Continue));
@@ -121,6 +168,15 @@ internal sealed unsafe class PageWriter : IDisposable
             _segments[_segmentCount++] = new IoSegment(_headers + _headerStart, (nuint)length);
             _collected += (ulong)length;
             _headerStart = _headerEnd;
+        }
+    }
+
+    /// <summary>Makes room for an entry and its page.</summary>
+    private void FlushIfFull()
+    {
+        if (_segmentCount + 2 > _segments.Length || _headerEnd + MaxEntryHeader > HeaderBytes)
+        {
+            Flush();
         }
     }
 
