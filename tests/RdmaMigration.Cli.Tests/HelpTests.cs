@@ -8,7 +8,7 @@ public class HelpTests
         var help = CommandLine.Run("--help");
 
         Assert.Equal(0, help.ExitCode);
-        foreach (var command in (string[])["receive", "send", "inspect", "doctor"])
+        foreach (var command in (string[])["receive", "send", "relay", "inspect", "doctor"])
         {
             Assert.Contains($"  rdmamig {command} ", help.Out, StringComparison.Ordinal);
         }
@@ -29,6 +29,7 @@ public class HelpTests
     [Theory]
     [InlineData("receive")]
     [InlineData("send")]
+    [InlineData("relay")]
     [InlineData("inspect")]
     [InlineData("doctor")]
     public void Command_help_has_its_own_examples_and_no_others(string command)
@@ -44,6 +45,7 @@ public class HelpTests
     [Theory]
     [InlineData("receive", "--max-ram", "--timeout", "--keepalive-interval", "--allow", "--pattern", "--interval")]
     [InlineData("send", "--window", "--max-bandwidth", "--timeout", "--connect-timeout", "--keepalive-interval", "--confirm-timeout", "--interval")]
+    [InlineData("relay", "--max-ram", "--window", "--max-bandwidth", "--timeout", "--connect-timeout", "--keepalive-interval", "--confirm-timeout", "--interval")]
     public void Help_names_every_default(string command, params string[] options)
     {
         var help = CommandLine.Run(command, "--help").Out;

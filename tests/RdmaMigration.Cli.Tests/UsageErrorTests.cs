@@ -37,6 +37,10 @@ public class UsageErrorTests
     [InlineData("--connect-timeout: '86401' is not a number of seconds", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--connect-timeout", "86401")]
     [InlineData("--keepalive-interval: '-1' is not a number of seconds, 0 or 0.001", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--keepalive-interval=-1")]
     [InlineData("--confirm-timeout: '0' is not a number of seconds", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--confirm-timeout", "0")]
+    [InlineData("Required argument missing", "relay", "rdma::4444")]
+    [InlineData("names no kind of channel", "relay", "rdma::4444", "10.0.0.7")]
+    [InlineData("--pin-all is for rdma:HOST:PORT, and the destination is tcp:10.0.0.7:4444", "relay", "rdma::4444", "tcp:10.0.0.7:4444", "--pin-all")]
+    [InlineData("--timeout: '0' is not a number of seconds", "relay", "rdma::4444", "tcp:10.0.0.7:4444", "--timeout", "0")]
     public void A_wrong_command_line_ends_with_2_and_says_what_is_wrong(string message, params string[] arguments)
     {
         var wrong = CommandLine.Run(arguments);

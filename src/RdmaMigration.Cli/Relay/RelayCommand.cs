@@ -34,7 +34,7 @@ internal sealed class RelayCommand : MigrationCommand
         _receive.AddTo(this);
         _send.AddChannelTo(this);
         AddReportOptions();
-        Validators.Add(result => _send.Check(result, result.GetValue(_to)));
+        Validators.Add(result => _send.Check(result, SharedOptions.AddressOf(_to, result)));
     }
 
     public static string[] Examples { get; } =

@@ -1,0 +1,89 @@
+using System.Text.Json;
+using RdmaMigration.Stream.Tests;
+
+namespace RdmaMigration.Cli.Tests;
+
+/// <summary><c>rdmamig relay</c> from its command line to its exit code, over what needs no RDMA.</summary>
+public sealed class RelayCommandTests : IDisposable
+{
+    private const int RamSize = 5 * StreamBuilder.Page;
+
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+
+    public RelayCommandTests() => File.WriteAllBytes(Capture, StreamBuilder.SmallMachine());
+
+    private string Capture => Path.Combine(_directory.FullName, "vm.qemu");
+
+    private string Arrived => Path.Combine(_directory.FullName, "arrived");
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    [Fact]
+    public void A_machine_that_passes_ends_with_0_and_a_RESULT_of_both_ways()
+    {
+        var relayed = CommandLine.Run("relay", $"file:{Capture}", $"file:{Arrived}", "--json");
+
+        Assert.Equal((ExitCode.Done, ""), (relayed.ExitCode, relayed.Error));
+        var result = Result(relayed.Out);
+        Assert.Equal(
+            ["status", "peer", "confirmed", "machine", "mode", "return-path", "total-time", "ram", "destination"],
+            result.EnumerateObject().Select(member => member.Name));
+        Assert.Equal(("completed", true), (result.GetProperty("status").GetString(), result.GetProperty("confirmed").GetBoolean()));
+        var destination = result.GetProperty("destination");
+        Assert.Equal(
+            ["peer", "uri", "mode", "return-path", "total-time", "setup-time", "ram"], destination.EnumerateObject().Select(member => member.Name));
+        Assert.Equal($"file:{Arrived}", destination.GetProperty("uri").GetString());
+        Assert.Equal(RamSize, destination.GetProperty("ram").GetProperty("transferred").GetInt32());
+        Assert.Equal(0, CommandLine.Run("inspect", Arrived).ExitCode);
+    }
+
+    [Fact]
+    public void People_are_told_both_ways_in_a_line()
+    {
+        var relayed = CommandLine.Run("relay", $"file:{Capture}", $"file:{Arrived}");
+
+        Assert.Equal((ExitCode.Done, ""), (relayed.ExitCode, relayed.Out));
+        Assert.Matches(
+            @"completed: test from \S+vm\.qemu, 20 KiB of RAM in [\d.]+ s \(.*stream\), to \S+arrived in [\d.]+ s \(.*stream\); ", relayed.Error);
+    }
+
+    [Fact]
+    public void A_destination_that_fails_ends_with_1_and_says_what_became_of_the_machine()
+    {
+        var lost = CommandLine.Run("relay", $"file:{Capture}", "exec:cat > /dev/null; exit 7", "--json");
+
+        Assert.Equal(ExitCode.Failed, lost.ExitCode);
+        var result = Result(lost.Out);
+        Assert.Equal("failed", result.GetProperty("status").GetString());
+        Assert.Contains("--rescue would have saved it", result.GetProperty("error-desc").GetString(), StringComparison.Ordinal);
+        Assert.False(result.TryGetProperty("file", out _));
+    }
+
+    [Fact]
+    public void A_rescued_machine_is_named_and_can_be_read()
+    {
+        var rescued = CommandLine.Run("relay", $"file:{Capture}", "exec:cat > /dev/null; exit 7", "--json", "--rescue", $"{_directory.FullName}/");
+
+        Assert.Equal(ExitCode.Failed, rescued.ExitCode);
+        var file = Result(rescued.Out).GetProperty("file").GetString()!;
+        Assert.StartsWith(Path.Combine(_directory.FullName, "test-"), file, StringComparison.Ordinal);
+        Assert.Equal(0, CommandLine.Run("inspect", file).ExitCode);
+    }
+
+    [Fact]
+    public void A_rescue_where_no_file_can_be_ends_with_3_before_a_machine_comes()
+    {
+        var absent = CommandLine.Run("relay", $"file:{Capture}", $"file:{Arrived}", "--rescue", $"{_directory.FullName}/absent/vm.qemu");
+
+        Assert.Equal(ExitCode.HostCannot, absent.ExitCode);
+        Assert.Contains("mkdir -p", absent.Error, StringComparison.Ordinal);
+        Assert.False(File.Exists(Arrived));
+    }
+
+    private static JsonElement Result(string output)
+    {
+        var last = JsonDocument.Parse(output.TrimEnd().Split('\n')[^1]).RootElement;
+        Assert.Equal("RESULT", last.GetProperty("event").GetString());
+        return last.GetProperty("data");
+    }
+}
