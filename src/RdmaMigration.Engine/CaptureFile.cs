@@ -61,12 +61,13 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
         while (segments.Length > 0)
         {
             nuint written = WriteSome(segments[..Math.Min(segments.Length, GatheredWrite.MostSegments)]);
-            while (segments.Length > 0 && written >= segments[0].Length)
+            int done = 0;
+            while (done < segments.Length && written >= segments[done].Length)
             {
-                written -= segments[0].Length;
-                segments = segments[1..];
+                written -= segments[done++].Length;
             }
 
+            segments = segments[done..];
             if (written > 0)
             {
                 IoSegment rest = new(segments[0].Address + written, segments[0].Length - written);

@@ -4,13 +4,16 @@ namespace RdmaMigration.Engine;
 
 /// <summary>
 /// How much of a pin-all migration's RAM has arrived. The source's writes are invisible to this side's program, but they come block by block in ascending
-/// order, and every page is zero until one comes: the furthest page of a sample that is not zero tells how far the first pass is. An estimate from below.
-/// The memory is registered whole, so looking at a page allocates nothing. Any thread.
+/// order, and every page is zero until one comes: the furthest page of a sample that does not begin with zeros tells how far the first pass is. An estimate
+/// from below. The memory is registered whole, so looking at a page allocates nothing. Any thread.
 /// </summary>
 internal sealed class RamArrival(RamBlockList blocks)
 {
     private const int Samples = 1024;
     private const int PageSize = 4096;
+
+    /// <summary>Few pages that are in use begin with more zeros.</summary>
+    private const int LookedAt = 256;
 
     private readonly ulong _step = Math.Max(blocks.TotalLength / Samples, PageSize);
     private ulong _furthest;
@@ -24,7 +27,7 @@ internal sealed class RamArrival(RamBlockList blocks)
             ulong first = _furthest > start ? (_furthest - start) / _step * _step : 0;
             for (ulong offset = first; offset + PageSize <= block.Length; offset += _step)
             {
-                if (!ZeroScan.IsZero(block.Slice(offset & ~(ulong)(PageSize - 1), PageSize)))
+                if (!ZeroScan.IsZero(block.Slice(offset & ~(ulong)(PageSize - 1), LookedAt)))
                 {
                     _furthest = Math.Max(_furthest, start + offset);
                 }

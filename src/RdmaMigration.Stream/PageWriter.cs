@@ -73,53 +73,67 @@ internal sealed unsafe class PageWriter : IDisposable
         {
             ulong end = extent.IsData ? extent.End + pageSize - 1 : extent.End;
             end -= end % pageSize;
+            if (offset == 0 && offset < end)
+            {
+                WriteFirst(block, extent.IsData);
+                offset = pageSize;
+            }
+
             if (extent.IsData)
             {
                 WriteData(block, offset, end);
             }
             else
             {
-                WriteHole(block, offset, end);
+                WriteHole(offset, end);
             }
 
             offset = Math.Max(offset, end);
         }
     }
 
+    /// <summary>The first page alone has the block's id.</summary>
+    private void WriteFirst(RamBlock block, bool isData)
+    {
+        FlushIfFull();
+        bool isZero = !isData || ZeroScan.IsZero(new ReadOnlySpan<byte>(block.Pointer, _pageSize));
+        WriteHeader(isZero ? RamFlags.Zero : RamFlags.Page);
+        _headers[_headerEnd++] = (byte)block.Name.Length;
+        _headerEnd += Encoding.ASCII.GetBytes(block.Name, new Span<byte>(_headers + _headerEnd, byte.MaxValue));
+        if (isZero)
+        {
+            EndZero();
+        }
+        else
+        {
+            EndPage(block.Pointer);
+        }
+    }
+
     private void WriteData(RamBlock block, ulong offset, ulong end)
     {
         byte* memory = block.Pointer;
-        ulong pageSize = (ulong)_pageSize;
-        for (; offset < end; offset += pageSize)
+        for (; offset < end; offset += (ulong)_pageSize)
         {
             byte* page = memory + offset;
+            FlushIfFull();
             if (ZeroScan.IsZero(new ReadOnlySpan<byte>(page, _pageSize)))
             {
-                AddZero(block, offset);
+                WriteHeader(offset | RamFlags.Zero | RamFlags.Continue);
+                EndZero();
             }
             else
             {
-                AddEntry(block.Name, offset, RamFlags.Page);
-                CloseHeaders();
-                _segments[_segmentCount++] = new IoSegment(page, (nuint)pageSize);
-                _collected += pageSize;
+                WriteHeader(offset | RamFlags.Page | RamFlags.Continue);
+                EndPage(page);
             }
-
-            _ramDone += pageSize;
         }
     }
 
     /// <summary>A hole may be most of a machine: entries that differ in their offset alone.</summary>
-    private void WriteHole(RamBlock block, ulong offset, ulong end)
+    private void WriteHole(ulong offset, ulong end)
     {
         ulong pageSize = (ulong)_pageSize;
-        if (offset == 0 && offset < end)
-        {
-            AddZero(block, offset);
-            _ramDone += pageSize;
-            offset += pageSize;
-        }
-
         while (offset < end)
         {
             FlushIfFull();
@@ -127,7 +141,7 @@ internal sealed unsafe class PageWriter : IDisposable
             byte* entry = _headers + _headerEnd;
             for (ulong i = 0; i < pages; i++, entry += ZeroEntry, offset += pageSize)
             {
-                BinaryPrimitives.WriteUInt64BigEndian(new Span<byte>(entry, sizeof(ulong)), offset | RamFlags.Zero | RamFlags.Continue);
+                *(ulong*)entry = BinaryPrimitives.ReverseEndianness(offset | RamFlags.Zero | RamFlags.Continue);
                 entry[sizeof(ulong)] = 0;
             }
 
@@ -137,26 +151,27 @@ internal sealed unsafe class PageWriter : IDisposable
         }
     }
 
-    private void AddZero(RamBlock block, ulong offset)
+    /// <summary>Offset and flags of an entry, big-endian.</summary>
+    private void WriteHeader(ulong offsetAndFlags)
     {
-        AddEntry(block.Name, offset, RamFlags.Zero);
+        *(ulong*)(_headers + _headerEnd) = BinaryPrimitives.ReverseEndianness(offsetAndFlags);
+        _headerEnd += sizeof(ulong);
+    }
+
+    /// <summary>The byte that a page is full of.</summary>
+    private void EndZero()
+    {
         _headers[_headerEnd++] = 0;
+        _ramDone += (ulong)_pageSize;
         _ramZero += (ulong)_pageSize;
     }
 
-    /// <summary>Puts an entry's be64 and, for the first of a block, the block id into the header buffer.</summary>
-    private void AddEntry(string blockName, ulong offset, ulong flag)
+    private void EndPage(byte* page)
     {
-        FlushIfFull();
-        bool isFirst = offset == 0;
-        var entry = new Span<byte>(_headers + _headerEnd, MaxEntryHeader);
-        BinaryPrimitives.WriteUInt64BigEndian(entry, offset | flag | (isFirst ? 0 : RamFlags.Continue));
-        _headerEnd += sizeof(ulong);
-        if (isFirst)
-        {
-            entry[sizeof(ulong)] = (byte)blockName.Length;
-            _headerEnd += 1 + Encoding.ASCII.GetBytes(blockName, entry[(sizeof(ulong) + 1)..]);
-        }
+        CloseHeaders();
+        _segments[_segmentCount++] = new IoSegment(page, (nuint)_pageSize);
+        _collected += (ulong)_pageSize;
+        _ramDone += (ulong)_pageSize;
     }
 
     /// <summary>Makes a segment of the headers since the last page.</summary>
