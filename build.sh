@@ -14,7 +14,7 @@ guest_seconds=2000
 usage() {
   cat << 'HELP'
 usage: ./build.sh build                        everything, and the program: .artifacts/publish/rdmamig
-       ./build.sh demo                         a real QEMU's machine arrives over RDMA in a file; a second QEMU starts from it
+       ./build.sh demo                         a real QEMU's machine arrives over RDMA in a file, and is sent from it into a second QEMU
        ./build.sh test [SUITE]... [-- OPTION]  all tests, or those of the named suites (Verbs, Interop, ...);
                                                options go to each test program: -- -class '*RPing*'
        ./build.sh bench [COMMAND [OPTION]...]  figures beside a real QEMU and perftest; without a command a short matrix with plots

@@ -8,53 +8,79 @@ internal static class Demo
     public static async Task<int> RunAsync(int mebibytes, string machineType)
     {
         Report.Say($"A paused {machineType} machine with {mebibytes} MiB of RAM, half random, half zero:");
-        Report.Say("QEMU → RDMA → rdmamig receive → file → QEMU");
+        Report.Say("QEMU → RDMA → rdmamig receive → file → rdmamig send → RDMA → QEMU");
         using var bench = new Workbench(machineType, mebibytes, halfZero: true);
         List<Passage> passages = [];
-        foreach (bool pinAll in (bool[])[false, true])
+        foreach (Mode mode in (Mode[])[Mode.Dynamic, Mode.PinAll])
         {
-            passages.Add(await PassAsync(bench, pinAll));
+            passages.Add(await PassAsync(bench, mode));
         }
 
         Report.Table(
             "",
-            ["mode", "moved", "time", "rate", "file", "restored", "identical"],
+            ["mode", "received", "file", "sent", "at the end", "identical"],
             passages.Select(p => new[]
             {
-                p.Mode,
-                FormattableString.Invariant($"{p.MovedMebibytes:0.0} MiB"),
-                FormattableString.Invariant($"{p.Seconds:0.00} s"),
-                FormattableString.Invariant($"{p.MovedMebibytes / p.Seconds:0.0} MiB/s"),
+                Words.Of(p.Mode),
+                $"{p.Received}",
                 FormattableString.Invariant($"{p.FileMebibytes:0.0} MiB"),
+                $"{p.Sent}",
                 p.RunState,
                 p.FirstDifference < 0 ? "yes" : FormattableString.Invariant($"NO, at 0x{p.FirstDifference:x}"),
             }));
         return passages.TrueForAll(p => p is { FirstDifference: < 0, RunState: "running" }) ? 0 : 1;
     }
 
-    private static async Task<Passage> PassAsync(Workbench bench, bool pinAll)
+    private static async Task<Passage> PassAsync(Workbench bench, Mode mode)
     {
-        string mode = pinAll ? "pin-all" : "dynamic";
-        MigrationOutcome outcome;
-        await using (RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), bench.CapturePath, ["--once"]))
+        Way received = await ReceiveAsync(bench, mode);
+        double fileSize = new FileInfo(bench.CapturePath).Length / 1048576.0;
+        string uri = RdmaAddress.NextUri();
+        await using QemuMachine restored = await bench.StartDestinationAsync(uri);
+        Way sent = await SendAsync(bench.CapturePath, uri, mode);
+        QmpEvent end = await restored.MigrationEndAsync(0);
+        if (end.Status != "completed")
         {
-            await using QemuMachine source = await bench.StartSourceAsync(pinAll);
-            (outcome, ReceiveResult result) = await receiver.TakeAsync(source);
-            if (result.Mode != mode)
-            {
-                throw new InvalidOperationException($"asked for {mode}, got {result}");
-            }
+            throw new InvalidOperationException($"the destination QEMU says {end}\n{restored.Process.Errors}");
         }
 
-        double fileSize = new FileInfo(bench.CapturePath).Length / 1048576.0;
-        await using QemuMachine restored = await bench.RestoreAsync();
         long difference = GuestMemory.FirstDifference(bench.SourceMemory, bench.RestoredMemory);
         await restored.ContinueAsync();
         string state = await restored.RunStateAsync();
         File.Delete(bench.CapturePath);
-        return new Passage(mode, outcome.RamTransferred / 1048576.0, outcome.TotalTime.TotalSeconds, fileSize, difference, state);
+        return new Passage(mode, received, fileSize, sent, difference, state);
     }
 
-    private sealed record Passage(
-        string Mode, double MovedMebibytes, double Seconds, double FileMebibytes, long FirstDifference, string RunState);
+    private static async Task<Way> ReceiveAsync(Workbench bench, Mode mode)
+    {
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), bench.CapturePath, ["--once"]);
+        await using QemuMachine source = await bench.StartSourceAsync(mode is Mode.PinAll);
+        (MigrationOutcome outcome, ReceiveResult result) = await receiver.TakeAsync(source);
+        Expect(result, mode);
+        return new Way(outcome.RamTransferred / 1048576.0, outcome.TotalTime.TotalSeconds);
+    }
+
+    private static async Task<Way> SendAsync(string capture, string uri, Mode mode)
+    {
+        await using RdmamigProcess sender = RdmamigProcess.Send(capture, uri, mode is Mode.PinAll ? ["--pin-all"] : []);
+        ReceiveResult result = await sender.ResultAsync();
+        Expect(result, mode);
+        double moved = (result.RamTransferred - result.Values.GetProperty("ram").GetProperty("zero").GetInt64()) / 1048576.0;
+        return new Way(moved, result.TotalMilliseconds / 1000.0);
+    }
+
+    private static void Expect(ReceiveResult result, Mode mode)
+    {
+        if (!result.Completed || result.Mode != Words.Of(mode))
+        {
+            throw new InvalidOperationException($"asked for {Words.Of(mode)}, got {result}");
+        }
+    }
+
+    private sealed record Way(double Mebibytes, double Seconds)
+    {
+        public override string ToString() => FormattableString.Invariant($"{Mebibytes:0.0} MiB in {Seconds:0.00} s");
+    }
+
+    private sealed record Passage(Mode Mode, Way Received, double FileMebibytes, Way Sent, long FirstDifference, string RunState);
 }

@@ -23,7 +23,7 @@ killToError.SetAction((parsed, _) => KillTimes.RunAsync(parsed.GetValue(killPair
 var footprint = new Command("footprint", "rdmamig's size, the time of --help, and its memory beyond the guest's RAM") { size, json };
 footprint.SetAction((parsed, _) => Footprint.RunAsync(parsed.GetValue(size), parsed.GetValue(json)));
 
-var demo = new Command("demo", "a machine of known memory: QEMU → rdmamig → file → QEMU, compared byte for byte") { demoSize, machine };
+var demo = new Command("demo", "a machine of known memory: QEMU → rdmamig receive → file → rdmamig send → QEMU, compared byte for byte") { demoSize, machine };
 demo.SetAction((parsed, _) => Demo.RunAsync(parsed.GetValue(demoSize), parsed.GetValue(machine)!));
 
 var root = new RootCommand("Figures of rdmamig beside a real QEMU. Runs where there is an RDMA device: docker/softroce/softroce run.")

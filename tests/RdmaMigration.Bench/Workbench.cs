@@ -43,10 +43,6 @@ internal sealed class Workbench : IDisposable
     public Task<QemuMachine> StartDestinationAsync(string uri) =>
         QemuMachine.StartAsync(_source with { Name = "destination", MemoryFile = RestoredMemory, Incoming = uri });
 
-    /// <summary>A QEMU that started from the capture.</summary>
-    public Task<QemuMachine> RestoreAsync() =>
-        QemuMachine.RestoreAsync(_source with { Name = "restored", MemoryFile = RestoredMemory }, CapturePath);
-
     /// <summary>A machine that exists as a file alone, which <paramref name="write"/> writes.</summary>
     public static Workbench OfSaved(string machineType, int mebibytes, Action<string> write)
     {
