@@ -28,8 +28,12 @@ internal sealed partial class Delivery
         };
 
         // A command tells by its exit code, and the channel has put that into words.
-        Exception OfLoss(ConnectionLostException lost) =>
-            lost.Loss is ConnectionLoss.Disconnected or ConnectionLoss.PeerError && !channel.FinishConfirms ? Closed(lost.DetectedAt) : lost;
+        Exception OfLoss(ConnectionLostException lost) => lost.Loss switch
+        {
+            _ when channel.FinishConfirms => lost,
+            ConnectionLoss.Disconnected or ConnectionLoss.PeerError => Closed(lost.DetectedAt),
+            _ => new ConnectionLostException(lost.Loss, $"{lost.Message}; {Where()}", lost.DetectedAt),
+        };
     }
 
     private ConnectionLostException Closed(long detectedAt) => new(
@@ -38,7 +42,7 @@ internal sealed partial class Delivery
     private string Where() => Step switch
     {
         DeliveryStep.Setup => "before it took any RAM",
-        DeliveryStep.Ram => string.Create(CultureInfo.InvariantCulture, $"after {_ramSent + _ramZero} of {_machine!.RamBlocks.TotalLength} bytes of RAM"),
+        DeliveryStep.Ram => string.Create(CultureInfo.InvariantCulture, $"after {RamDone()} of {_machine!.RamBlocks.TotalLength} bytes of RAM"),
         DeliveryStep.Device => "while device state was sent",
         _ => "after everything was sent",
     };

@@ -35,11 +35,7 @@ internal sealed partial class Delivery
         OutgoingChannel? channel = _channel;
         lock (_gate)
         {
-            if (channel is RdmaOutgoingChannel rdma && _totalTime is null)
-            {
-                (_ramSent, _ramZero) = (rdma.RamSentBytes, rdma.RamZeroBytes);
-            }
-
+            CountRam();
             return info with
             {
                 Peer = Peer,
@@ -131,12 +127,27 @@ internal sealed partial class Delivery
     {
         lock (_gate)
         {
-            if (_totalTime is null && _channel is RdmaOutgoingChannel rdma)
-            {
-                (_ramSent, _ramZero) = (rdma.RamSentBytes, rdma.RamZeroBytes);
-            }
-
+            CountRam();
             _totalTime ??= Elapsed();
+        }
+    }
+
+    /// <summary>How many bytes of RAM the destination has, zero ones included.</summary>
+    private long RamDone()
+    {
+        lock (_gate)
+        {
+            CountRam();
+            return _ramSent + _ramZero;
+        }
+    }
+
+    /// <summary>Asks an RDMA channel, as long as it is there. Under <see cref="_gate"/>.</summary>
+    private void CountRam()
+    {
+        if (_totalTime is null && _channel is RdmaOutgoingChannel rdma)
+        {
+            (_ramSent, _ramZero) = (rdma.RamSentBytes, rdma.RamZeroBytes);
         }
     }
 

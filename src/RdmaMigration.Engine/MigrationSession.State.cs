@@ -125,7 +125,8 @@ internal abstract partial class MigrationSession
     /// <summary>What kind of failure an exception is.</summary>
     internal static MigrationErrorClass Classify(Exception failed) => failed switch
     {
-        ConnectionLostException { Loss: ConnectionLoss.Disconnected or ConnectionLoss.PeerError } => MigrationErrorClass.Disconnected,
+        ConnectionLostException { Loss: ConnectionLoss.Disconnected or ConnectionLoss.MemoryWithdrawn or ConnectionLoss.PeerError } =>
+            MigrationErrorClass.Disconnected,
         ConnectionLostException or ConnectFailedException => MigrationErrorClass.Unreachable,
         StreamFormatException or CaptureException => MigrationErrorClass.Stream,
         RamAllocationException or RegistrationException => MigrationErrorClass.Memory,

@@ -296,10 +296,17 @@ internal sealed partial class RdmaConnection
 
     private void OnBadCompletion(in WorkCompletion completion, string what)
     {
-        ConnectionLoss loss = completion.Status is WorkCompletionStatus.TransportRetryExceeded ? ConnectionLoss.Unreachable : ConnectionLoss.TransportError;
-        Fail(loss, loss is ConnectionLoss.Unreachable
-            ? $"{Peer} does not answer, it is cut off or its program was killed: the transport's retries are used up ({completion.Status})"
-            : $"the connection with {Peer}: a {what} ended with {completion.Status}");
+        (ConnectionLoss loss, string message) = completion.Status switch
+        {
+            WorkCompletionStatus.TransportRetryExceeded => (
+                ConnectionLoss.Unreachable,
+                $"{Peer} does not answer, it is cut off or its program was killed: the transport's retries are used up ({completion.Status})"),
+            WorkCompletionStatus.RemoteAccessError => (
+                ConnectionLoss.MemoryWithdrawn,
+                $"the device of {Peer} refuses memory that the program there had registered: that has most likely ended ({completion.Status})"),
+            _ => (ConnectionLoss.TransportError, $"the connection with {Peer}: a {what} ended with {completion.Status}"),
+        };
+        Fail(loss, message);
     }
 
     private void PostReceive(int index) =>

@@ -34,6 +34,12 @@ public enum ConnectionLoss
     /// <summary>The connection manager said DISCONNECTED: the peer closed, or its process ended.</summary>
     Disconnected,
 
+    /// <summary>
+    /// The peer's device refuses access to memory that the peer had registered for us: its process has ended. The kernel takes a process's memory regions
+    /// from the device before it says DISCONNECTED, so writes under way meet this first.
+    /// </summary>
+    MemoryWithdrawn,
+
     /// <summary>The peer sent an ERROR control message.</summary>
     PeerError,
 
