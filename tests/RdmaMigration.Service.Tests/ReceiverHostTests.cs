@@ -1,7 +1,9 @@
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RdmaMigration.Engine;
+using RdmaMigration.Stream.Tests;
 using RdmaMigration.Transport;
 using Tmds.Linux;
 
@@ -26,7 +28,54 @@ public class ReceiverHostTests
         { Anywhere with { MaxRam = 0 }, "max-ram" },
         { Anywhere with { Timeout = TimeSpan.Zero }, "timeout" },
         { Anywhere with { Listener = new ListenerOptions { KeepAliveInterval = TimeSpan.FromSeconds(-1) } }, "keepalive-interval" },
+        { Anywhere with { Target = new RelayTarget(new OutgoingOptions { Uri = new UnixUri("/nowhere"), PinAll = true }) }, "pin-all, return-path and window are for rdma:" },
+        { Anywhere with { Target = new RelayTarget(new OutgoingOptions { Uri = new UnixUri("/nowhere"), MaxBandwidth = 0 }) }, "max-bandwidth" },
     };
+
+    [Theory]
+    [InlineData("file", null, true)]
+    [InlineData("folder", null, false)]
+    [InlineData("host", null, true)]
+    [InlineData("file", false, false)]
+    [InlineData("folder", true, true)]
+    public async Task A_target_for_one_machine_ends_Run_after_it_and_a_folder_takes_more_unless_told_otherwise(string target, bool? untilCompleted, bool ends)
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+        string socket = Path.Combine(directory.FullName, "socket");
+        IncomingOptions incoming = Anywhere with
+        {
+            Uri = new UnixUri(socket),
+            Target = target switch
+            {
+                "file" => CaptureTarget.ToFile(Path.Combine(directory.FullName, "vm.qemu")),
+                "folder" => CaptureTarget.ToDirectory(directory.FullName),
+                _ => new RelayTarget(new OutgoingOptions { Uri = new FileUri(Path.Combine(directory.FullName, "sent")) }),
+            },
+        };
+        Migration? receiver = null;
+        Task? source = null;
+        var observer = new Observer
+        {
+            Started = migration =>
+            {
+                receiver = migration;
+                source = Task.Run(() => Send(socket));
+            },
+            Changed = info =>
+            {
+                if (!ends && info.Status is MigrationStatus.Completed)
+                {
+                    receiver!.Quit(7);
+                }
+            },
+        };
+
+        Assert.Equal(ends ? 0 : 7, Host(incoming, observer, untilCompleted).Run());
+
+        await source!;
+        Assert.Equal(MigrationStatus.Completed, observer.Changes[^1].Status);
+        directory.Delete(recursive: true);
+    }
 
     // 192.0.2.0/24 is for documentation: no host has it, with RDMA or without.
     [Fact]
@@ -98,6 +147,18 @@ public class ReceiverHostTests
         Target = CaptureTarget.ToFile(Path.Combine(Path.GetTempPath(), "receiver-host-tests.qemu")),
     };
 
-    private static ReceiverHost Host(IncomingOptions incoming, Observer observer) =>
-        new(new ReceiverOptions { Incoming = incoming }, observer, logging => logging.ClearProviders());
+    /// <summary>Sends a machine, and waits until the receiver closes.</summary>
+    private static void Send(string path)
+    {
+        using var source = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        source.Connect(new UnixDomainSocketEndPoint(path));
+        source.Send(StreamBuilder.SmallMachine());
+        source.Shutdown(SocketShutdown.Send);
+        while (source.Receive(new byte[16]) > 0)
+        {
+        }
+    }
+
+    private static ReceiverHost Host(IncomingOptions incoming, Observer observer, bool? untilCompleted = null) =>
+        new(new ReceiverOptions { Incoming = incoming, UntilCompleted = untilCompleted }, observer, logging => logging.ClearProviders());
 }
