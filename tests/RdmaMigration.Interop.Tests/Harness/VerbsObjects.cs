@@ -7,14 +7,18 @@ namespace RdmaMigration.Interop.Harness;
 internal sealed record VerbsObjects(int ProtectionDomains, int CompletionQueues, int QueuePairs, int Ids, int MemoryRegions)
 {
     /// <summary>Those of one process, over all devices.</summary>
-    public static async Task<VerbsObjects> OfAsync(int pid) => new(
-        await CountAsync("pd", pid), await CountAsync("cq", pid), await CountAsync("qp", pid), await CountAsync("cm_id", pid),
-        await CountAsync("mr", pid));
+    public static Task<VerbsObjects> OfAsync(int pid) => OfAsync("pid", pid.ToString(CultureInfo.InvariantCulture));
 
-    private static async Task<int> CountAsync(string kind, int pid)
+    /// <summary>Those of all processes and of the kernel, over all devices.</summary>
+    public static Task<VerbsObjects> OfAllAsync() => OfAsync([]);
+
+    private static async Task<VerbsObjects> OfAsync(params string[] filter) => new(
+        await CountAsync("pd", filter), await CountAsync("cq", filter), await CountAsync("qp", filter), await CountAsync("cm_id", filter),
+        await CountAsync("mr", filter));
+
+    private static async Task<int> CountAsync(string kind, string[] filter)
     {
-        (int exitCode, string output) = await ChildProcess.RunAsync(
-            Executables.OnPath("rdma", "iproute2"), "-j", "resource", "show", kind, "pid", pid.ToString(CultureInfo.InvariantCulture));
+        (int exitCode, string output) = await ChildProcess.RunAsync(Executables.OnPath("rdma", "iproute2"), ["-j", "resource", "show", kind, .. filter]);
         if (exitCode != 0)
         {
             throw new InvalidOperationException($"rdma resource show {kind}: {output}");

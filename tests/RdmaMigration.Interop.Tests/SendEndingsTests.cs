@@ -1,0 +1,229 @@
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+using RdmaMigration.Interop.Harness;
+
+namespace RdmaMigration.Interop;
+
+/// <summary>
+/// `rdmamig send` over RDMA that does not succeed, fifty times: the destination is killed at a random moment, refuses the machine, or the user interrupts. The
+/// sender ends soon, says what happened, holds up nothing, and the next one succeeds.
+/// </summary>
+[Trait("needs", "rdma")]
+public sealed partial class SendEndingsTests : ReceiverTests
+{
+    private const int Seed = 20261124;
+    private const int Mebibytes = 32;
+
+    /// <summary>RAM takes more than two and a half seconds; the moments lie in the first two.</summary>
+    private const string Bandwidth = "12M";
+
+    private const int LatestMilliseconds = 2000;
+
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(5);
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_destination_that_is_killed_at_any_of_ten_moments_ends_the_sender_within_5_seconds(bool pinAll)
+    {
+        string capture = await CaptureAsync();
+        VerbsObjects before = await VerbsObjects.OfAllAsync();
+        var random = new Random(Seed);
+        for (int i = 0; i < 10; i++)
+        {
+            await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), Work.File("killed"), ["--once"]);
+            await using RdmamigProcess sender = await StartAsync(capture, receiver.Uri, pinAll, returnPath: i % 2 == 0);
+            await MomentAsync(random);
+
+            receiver.Process.KillNow();
+
+            await EndsAsLostAsync(sender, Stopwatch.GetTimestamp());
+        }
+
+        await NothingIsHeldAsync(before);
+        await NextSendWorksAsync(capture, pinAll);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_destination_QEMU_that_is_killed_at_any_of_two_moments_ends_the_sender_within_5_seconds(bool pinAll)
+    {
+        string capture = await CaptureAsync();
+        var random = new Random(Seed);
+        for (int i = 0; i < 2; i++)
+        {
+            await using QemuMachine destination = await StartDestinationAsync("pc", Mebibytes);
+            await using RdmamigProcess sender = await StartAsync(capture, await destination.ListenAsync(RdmaAddress.NextUri()), pinAll);
+            await MomentAsync(random);
+
+            destination.Process.KillNow();
+
+            await EndsAsLostAsync(sender, Stopwatch.GetTimestamp());
+        }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_sender_that_is_interrupted_at_any_of_ten_moments_ends_with_130_and_the_destination_takes_the_next(bool pinAll)
+    {
+        string capture = await CaptureAsync();
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"));
+        await NextSendWorksAsync(capture, pinAll, receiver);
+        Holdings before = await Holdings.OfAsync(receiver.Process.Id);
+        int from = receiver.Events.Count;
+        var random = new Random(Seed);
+        for (int i = 0; i < 10; i++)
+        {
+            await using RdmamigProcess sender = await StartAsync(capture, receiver.Uri, pinAll, returnPath: i % 2 == 0);
+            await MomentAsync(random);
+
+            await sender.SignalAsync("INT");
+
+            ReceiveResult result = await EndsAsync(sender, Stopwatch.GetTimestamp(), exitCode: 130);
+            Assert.Equal(("cancelled", "Cancelled"), (result.Status, result.ErrorClass));
+        }
+
+        Holdings after = await Holdings.SettledAsync(receiver.Process.Id, before);
+        Assert.Equal(before.Verbs, after.Verbs);
+        Assert.Equal((before.Process.MigrationThreads, 0), (after.Process.MigrationThreads, after.Process.RamMappings));
+        // The runtime opens one or two of its own as it goes; a leak of one a send is ten.
+        Assert.InRange(after.Process.Files, 0, before.Process.Files + 3);
+        Assert.All(receiver.Events.Snapshot().Skip(from).Where(e => e.Name == "RESULT"), e => Assert.Equal("failed", e.Status));
+        await NextSendWorksAsync(capture, pinAll, receiver);
+    }
+
+    [Theory]
+    [InlineData("pc", 2 * Mebibytes, "a RAM size other than 32 MiB ('ram0')", "Size mismatch: ram0")]
+    [InlineData("q35", Mebibytes, "a machine type other than 'pc-i440fx-", "Machine type received is 'pc-i440fx-")]
+    public async Task QEMU_that_is_another_machine_ends_the_sender_with_what_to_look_for(string machineType, int mebibytes, string said, string reason)
+    {
+        string capture = await CaptureAsync();
+        foreach (bool pinAll in (bool[])[false, true])
+        {
+            await using QemuMachine destination = await StartDestinationAsync(machineType, mebibytes);
+            await using RdmamigProcess sender = await StartAsync(capture, await destination.ListenAsync(RdmaAddress.NextUri()), pinAll, isLimited: false);
+            await EndsAsRefusedAsync(sender, said, destination, reason);
+        }
+    }
+
+    [Fact]
+    public async Task QEMU_that_knows_no_such_version_of_a_device_is_told_by_the_return_path_and_nothing_is_claimed_without()
+    {
+        const string Reason = "unsupported version 99 for 'cpu_common'";
+        string capture = await CaptureAsync();
+        SetVersion(capture, "cpu_common", 99);
+        await using (QemuMachine destination = await StartDestinationAsync("pc", Mebibytes))
+        {
+            await SendAsync(capture, await destination.ListenAsync(RdmaAddress.NextUri()), "dynamic", confirmed: false, returnPath: false);
+            await SaysAsync(destination, Reason);
+        }
+
+        await using (QemuMachine destination = await StartDestinationAsync("pc", Mebibytes))
+        {
+            await destination.SetCapabilitiesAsync(("postcopy-ram", true));
+            await using RdmamigProcess sender = await StartAsync(
+                capture, await destination.ListenAsync(RdmaAddress.NextUri()), pinAll: false, returnPath: true, isLimited: false);
+            await EndsAsRefusedAsync(sender, "or a QEMU too old for that machine", destination, Reason);
+        }
+    }
+
+    /// <summary>A connection that was there ended.</summary>
+    [GeneratedRegex("^(the destination \\S+ closed the connection|the device of \\S+ refuses memory).*(bytes of RAM|before it took any RAM)")]
+    private static partial Regex Lost();
+
+    /// <summary>The destination was gone before there was one, or there was one of two.</summary>
+    [GeneratedRegex("^(the destination took no second connection for the return path: .*)?cannot connect to rdma:")]
+    private static partial Regex NotReached();
+
+    private static string[] Options(bool pinAll) => pinAll ? ["--pin-all"] : [];
+
+    private static async Task MomentAsync(Random random) => await Task.Delay(random.Next(LatestMilliseconds));
+
+    /// <summary>Starts to send; when this returns, the sender is at work.</summary>
+    private static async Task<RdmamigProcess> StartAsync(string capture, string uri, bool pinAll, bool returnPath = false, bool isLimited = true)
+    {
+        RdmamigProcess sender = RdmamigProcess.Send(
+            capture, uri, [.. Options(pinAll), .. returnPath ? ["--return-path"] : Array.Empty<string>(), .. isLimited ? ["--max-bandwidth", Bandwidth] : Array.Empty<string>()]);
+        await sender.Events.FirstAsync(_ => true, 0, Deadlines.Start, "an event");
+        return sender;
+    }
+
+    private static async Task<ReceiveResult> EndsAsync(RdmamigProcess sender, long since, int exitCode)
+    {
+        int code = await sender.Process.WaitForExitAsync(Deadlines.Answer);
+        TimeSpan after = Stopwatch.GetElapsedTime(since);
+        ReceiveResult result = await sender.ResultAsync();
+        Measured($"{after.TotalMilliseconds:0} ms: {result.ErrorClass}: {result.Error}");
+        Assert.Equal(exitCode, code);
+        Assert.InRange(after, TimeSpan.Zero, s_soon);
+        return result;
+    }
+
+    private static async Task EndsAsLostAsync(RdmamigProcess sender, long killed)
+    {
+        ReceiveResult result = await EndsAsync(sender, killed, exitCode: 1);
+        Assert.Equal("failed", result.Status);
+        Assert.Matches(result.ErrorClass == "Unreachable" ? NotReached() : Lost(), result.Error);
+        Assert.Contains(result.ErrorClass, (string[])["Unreachable", "Disconnected"]);
+        Assert.Contains(RdmaAddress.Host.ToString(), result.Error, StringComparison.Ordinal);
+    }
+
+    private static async Task EndsAsRefusedAsync(RdmamigProcess sender, string said, QemuMachine destination, string reason)
+    {
+        ReceiveResult result = await sender.ResultAsync();
+        Measured(result.Error);
+        Assert.Equal(1, await sender.Process.WaitForExitAsync(Deadlines.Answer));
+        Assert.Equal("failed", result.Status);
+        Assert.Contains(said, result.Error, StringComparison.Ordinal);
+        await SaysAsync(destination, reason);
+    }
+
+    /// <summary>QEMU has ended for the very reason that the test is about.</summary>
+    private static async Task SaysAsync(QemuMachine destination, string reason)
+    {
+        await destination.Process.WaitForExitAsync(Deadlines.Answer);
+        Assert.Contains(reason, destination.Process.Errors, StringComparison.Ordinal);
+    }
+
+    /// <summary>What the stack of RDMA holds for all processes together.</summary>
+    private static async Task NothingIsHeldAsync(VerbsObjects before)
+    {
+        using var deadline = new CancellationTokenSource(Deadlines.Answer);
+        VerbsObjects after;
+        do
+        {
+            after = await VerbsObjects.OfAllAsync();
+        }
+        while (after != before && !deadline.IsCancellationRequested);
+        Assert.Equal(before, after);
+    }
+
+    /// <summary>Writes another version_id into the header of a device's section, behind the section's name and its instance_id.</summary>
+    private static void SetVersion(string capture, string device, byte version)
+    {
+        byte[] bytes = File.ReadAllBytes(capture);
+        byte[] name = [(byte)device.Length, .. System.Text.Encoding.ASCII.GetBytes(device)];
+        int at = bytes.AsSpan().LastIndexOf(name) + name.Length + 7;
+        bytes[at] = version;
+        File.WriteAllBytes(capture, bytes);
+    }
+
+    private async Task NextSendWorksAsync(string capture, bool pinAll, RdmamigProcess? receiver = null)
+    {
+        await using RdmamigProcess? own = receiver is null ? await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), Work.File("next"), ["--once"]) : null;
+        string uri = (receiver ?? own!).Uri;
+        await SendAsync(capture, uri, pinAll ? "pin-all" : "dynamic", confirmed: true, returnPath: true, ["--return-path", .. Options(pinAll)]);
+    }
+
+    private Task<QemuMachine> StartDestinationAsync(string machineType, int mebibytes) => QemuMachine.StartAsync(
+        new QemuOptions("destination", machineType, mebibytes) { MemoryFile = Work.File("destination.ram"), Incoming = "defer" });
+
+    private async Task<string> CaptureAsync()
+    {
+        (QemuMachine source, string capture) = await CaptureAsync($"unix:{Work.File("socket")}", "pc", Mebibytes, halfZero: false);
+        await source.DisposeAsync();
+        return capture;
+    }
+}
