@@ -18,9 +18,18 @@ internal static class Crossing
             ? await QemuDestination.ListenAsync(bench, uri)
             : await RdmamigDestination.ListenAsync(bench, uri);
         ProcessorTime before = ProcessorTime.OfProcess(destination.Pid);
-        Sent sent = route.From == Peer.Qemu
-            ? await Source.SendFromQemuAsync(bench, uri, mode == Mode.PinAll)
-            : await Source.SendFromRdmamigAsync(bench.SavedMachine, uri, mode == Mode.PinAll);
+        Sent sent;
+        try
+        {
+            sent = route.From == Peer.Qemu
+                ? await Source.SendFromQemuAsync(bench, uri, mode == Mode.PinAll)
+                : await Source.SendFromRdmamigAsync(bench.SavedMachine, uri, mode == Mode.PinAll);
+        }
+        catch (InvalidOperationException failed)
+        {
+            throw new InvalidOperationException($"{failed.Message}\nthe destination: {destination.Errors}", failed);
+        }
+
         await destination.ArrivedAsync();
         ProcessorTime receiver = ProcessorTime.OfProcess(destination.Pid) - before;
         if (compare && destination is QemuDestination && GuestMemory.FirstDifference(bench.SourceMemory, bench.RestoredMemory) is >= 0 and long at)

@@ -7,6 +7,9 @@ internal abstract class Destination : IAsyncDisposable
 {
     public abstract int Pid { get; }
 
+    /// <summary>What it has said on its error stream.</summary>
+    public abstract string Errors { get; }
+
     /// <summary>Returns when it says that the migration completed.</summary>
     /// <exception cref="InvalidOperationException">It says that it failed.</exception>
     public abstract Task ArrivedAsync();
@@ -22,6 +25,8 @@ internal sealed class QemuDestination : Destination
     private QemuDestination(QemuMachine machine) => _machine = machine;
 
     public override int Pid => _machine.Process.Id;
+
+    public override string Errors => _machine.Process.Errors;
 
     public static async Task<QemuDestination> ListenAsync(Workbench bench, string uri) => new(await bench.StartDestinationAsync(uri));
 
@@ -57,6 +62,8 @@ internal sealed class RdmamigDestination : Destination
     }
 
     public override int Pid => _receiver.Process.Id;
+
+    public override string Errors => _receiver.Process.Errors;
 
     public static async Task<RdmamigDestination> ListenAsync(Workbench bench, string uri)
     {

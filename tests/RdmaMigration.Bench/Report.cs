@@ -43,6 +43,7 @@ internal static class Report
     {
         if (file is not null)
         {
+            file.Directory!.Create();
             await File.WriteAllBytesAsync(file.FullName, JsonSerializer.SerializeToUtf8Bytes(figures, Layout));
             Console.WriteLine($"figures: {file.FullName}");
         }

@@ -67,5 +67,12 @@ internal sealed class Workbench : IDisposable
         }
     }
 
+    /// <summary>As <see cref="SaveAsync"/>, and then keeps the file alone: for a machine that no QEMU sends.</summary>
+    public async Task SaveAloneAsync()
+    {
+        await SaveAsync();
+        File.Delete(SourceMemory);
+    }
+
     public void Dispose() => _work.Dispose();
 }

@@ -34,7 +34,11 @@ internal static class Sparse
         using var full = new Workbench("pc", new Workload(mebibytes, 0));
         using var mostlyZero = new Workbench("pc", new Workload(mebibytes, MostlyZero));
         using var dense = new Workbench("pc", new Workload(DenseMebibytes, 0));
-        await dense.SaveAsync();
+        foreach (Workbench bench in (Workbench[])[full, mostlyZero, dense])
+        {
+            await bench.SaveAloneAsync();
+        }
+
         int hugeMebibytes = hugeGibibytes << 10;
         using Workbench huge = Workbench.OfSaved("pc", hugeMebibytes, path => EnlargedMachine.Write(dense.SavedMachine, path, DenseMebibytes, hugeMebibytes));
         Contestant[] contestants =
