@@ -86,6 +86,11 @@ internal sealed class CaptureLoad : IIncomingHandler, IDisposable
     public void OnHook() => throw new CaptureException(
         $"{_source.Name} holds only the stream of an RDMA migration (HOOK); its RAM went beside it. Take the machine with 'rdmamig receive'");
 
+    /// <inheritdoc/>
+    public void OnRamComplete()
+    {
+    }
+
     /// <summary>Frees RAM and closes the file.</summary>
     public void Dispose()
     {

@@ -75,6 +75,9 @@ internal sealed partial class IncomingSession : IIncomingHandler
     /// <inheritdoc/>
     public void OnHook() => CheckRoom();
 
+    /// <inheritdoc/>
+    public void OnRamComplete() => CheckRoom();
+
     private string WhyNoReturnPath => _channel.CarriesRam
         ? $"{_channel.Peer} has no way back to the source; turn return-path off there, or migrate over a socket"
         : $"the source {_channel.Peer} has opened no second connection";

@@ -52,6 +52,10 @@ internal sealed class HandlerTarget(IIncomingHandler handler, bool ramIsFresh) :
 
     public void OnSection(in SectionRecord section)
     {
+        if (section.Header is { Type: SectionType.End, Name: Wire.RamSection })
+        {
+            handler.OnRamComplete();
+        }
     }
 
     public Span<byte> Page(int block, ulong offset, int length, PageEncoding encoding)

@@ -20,4 +20,7 @@ public interface IIncomingHandler
 
     /// <summary>A control phase follows: returns when the source has sent REGISTER_FINISHED. A source without RDMA refuses by throwing.</summary>
     void OnHook();
+
+    /// <summary>All of RAM is there; the source goes on with device state.</summary>
+    void OnRamComplete();
 }

@@ -92,7 +92,7 @@ public sealed class CarrierFormTests
         self = second;
         CapturedStream again = Streams.Load([.. ladder.Writes.SelectMany(w => w)], second);
 
-        Assert.Equal(2, second.Hooks);
+        Assert.Equal((2, 1), (second.Hooks, second.RamCompletions));
         Assert.Equal(returnPath ? [MigrationCommand.OpenReturnPath, MigrationCommand.Ping] : [], second.Commands.Select(c => c.Command));
         Assert.Equal(original, Streams.Write(again));
     }

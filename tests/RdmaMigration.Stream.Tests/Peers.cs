@@ -71,6 +71,9 @@ internal sealed class RecordingHandler(ulong maxRam = 64 << 20) : IIncomingHandl
 
     public int Hooks { get; private set; }
 
+    /// <summary>How often RAM was said to be complete.</summary>
+    public int RamCompletions { get; private set; }
+
     /// <summary>What happens in a control phase.</summary>
     public Action? WhenHooked { get; init; }
 
@@ -106,6 +109,8 @@ internal sealed class RecordingHandler(ulong maxRam = 64 << 20) : IIncomingHandl
         Hooks++;
         WhenHooked?.Invoke();
     }
+
+    public void OnRamComplete() => RamCompletions++;
 
     public void Dispose() => Blocks?.Dispose();
 }
