@@ -28,8 +28,9 @@ public sealed record RdmaConnectOptions
     public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// How long a wait for the destination polls before the thread parks. Default 50 µs: a peer that answers at once is met without a wake-up, and nothing else
-    /// costs CPU time. Zero is event-driven altogether; <see cref="Timeout.InfiniteTimeSpan"/> takes a core for the shortest round trip.
+    /// How long a wait for the destination polls before the thread parks. Default 50 µs: a peer that answers at once is met without a wake-up; while waits last
+    /// longer than twice that, they park straight away. Zero is event-driven altogether; <see cref="Timeout.InfiniteTimeSpan"/> takes a core for the
+    /// shortest round trip.
     /// </summary>
     public TimeSpan SpinTime { get; init; } = TimeSpan.FromMicroseconds(50);
 }

@@ -64,28 +64,10 @@ internal sealed partial class RdmaConnection
     public bool Receive(TimeSpan timeout)
     {
         long deadline = DeadlineAfter(timeout);
-        for (Spin spin = new(_options.SpinTime, deadline); spin.Goes();)
-        {
-            if (TryReceive())
-            {
-                return true;
-            }
-        }
-
-        while (true)
-        {
-            _ready.Reset();
-            _receiveQueue.RequestNotification();
-            if (TryReceive())
-            {
-                return true;
-            }
-
-            if (!Wait(deadline))
-            {
-                return false;
-            }
-        }
+        _spin.Begin(deadline);
+        bool received = Poll() || ParkUntilReceived(deadline);
+        _spin.End();
+        return received;
     }
 
     /// <inheritdoc/>
@@ -259,6 +241,37 @@ internal sealed partial class RdmaConnection
                 break;
             default:
                 break;
+        }
+    }
+
+    private bool Poll()
+    {
+        while (_spin.Goes())
+        {
+            if (TryReceive())
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private bool ParkUntilReceived(long deadline)
+    {
+        while (true)
+        {
+            _ready.Reset();
+            _receiveQueue.RequestNotification();
+            if (TryReceive())
+            {
+                return true;
+            }
+
+            if (!Wait(deadline))
+            {
+                return false;
+            }
         }
     }
 

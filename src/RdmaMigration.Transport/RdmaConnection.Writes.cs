@@ -47,20 +47,24 @@ internal sealed partial class RdmaConnection : IRamLink
     public void Park(long writtenBytes, TimeSpan timeout)
     {
         long deadline = DeadlineAfter(timeout);
-        for (Spin spin = new(_options.SpinTime, deadline); spin.Goes();)
+        bool news = false;
+        _spin.Begin(deadline);
+        while (!news && _spin.Goes())
         {
-            if (HasNews(writtenBytes))
+            news = HasNews(writtenBytes);
+        }
+
+        if (!news)
+        {
+            _ready.Reset();
+            _receiveQueue.RequestNotification();
+            if (!HasNews(writtenBytes))
             {
-                return;
+                Wait(deadline);
             }
         }
 
-        _ready.Reset();
-        _receiveQueue.RequestNotification();
-        if (!HasNews(writtenBytes))
-        {
-            Wait(deadline);
-        }
+        _spin.End();
     }
 
     private bool HasNews(long writtenBytes)

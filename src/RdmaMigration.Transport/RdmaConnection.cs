@@ -20,6 +20,7 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
     private readonly CompletionQueue _receiveQueue;
     private readonly QueuePair _queuePair;
     private readonly ControlBuffers _buffers;
+    private readonly Spin _spin;
     private readonly List<IDisposable> _owned = [];
     private ConnectionLostException? _lost;
     private bool _disposed;
@@ -36,6 +37,7 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
         _id = id;
         _events = events;
         _options = options;
+        _spin = new Spin(options.SpinTime);
         Peer = id.RemoteEndPoint?.ToString() ?? "unknown peer";
         try
         {
