@@ -36,7 +36,7 @@ internal sealed partial class RdmaConnection : IWaitSource
         // The peer's sends may find our receives busy for a moment: 7 lets it try again for ever. What it passes for us is 0 (protocol A.5).
         try
         {
-            _id.Accept(new ConnectionParameters(ResponderResources: 0, InitiatorDepth: 0, RetryCount: 7, RnrRetryCount: 7), privateData);
+            _id.Accept(new ConnectionParameters(ResponderResources: 0, InitiatorDepth: 0, RetryCount: 0, RnrRetryCount: 7), privateData);
         }
         catch (VerbsException failed)
         {

@@ -12,6 +12,12 @@ internal static class RdmaConnector
     /// </summary>
     private const int SendDepth = 512;
 
+    /// <summary>
+    /// How often either side's device repeats what is not answered: as QEMU asks (protocol A.5). Not 7, which soft-RoCE takes for "for ever": a destination
+    /// whose host vanished would never be found, nor a source.
+    /// </summary>
+    private const byte Retries = 5;
+
     /// <summary>How often a waiting thread looks at its cancellation, as the connection manager's descriptor is all that it can wait for.</summary>
     private static readonly TimeSpan s_slice = TimeSpan.FromMilliseconds(50);
 
@@ -77,7 +83,7 @@ internal static class RdmaConnector
             new RdmaCapabilities(RdmaCapabilities.CurrentVersion, options.PinAll ? RdmaCapabilities.PinAll : 0).Write(request);
 
             // What we pass for retries of a receive that is not there governs the destination's sends: 7 lets it try for ever (protocol A.5).
-            id.Connect(new ConnectionParameters(ResponderResources: 0, InitiatorDepth: 2, RetryCount: 7, RnrRetryCount: 7), request);
+            id.Connect(new ConnectionParameters(ResponderResources: 0, InitiatorDepth: 2, Retries, RnrRetryCount: 7), request);
             RdmaCapabilities reply;
             using (CmEvent established = Await(events, CmEventType.Established, address, answerTimeout, cancel))
             {

@@ -6,9 +6,10 @@ namespace RdmaMigration.Interop.Harness;
 /// </summary>
 internal sealed class WorkDirectory : IDisposable
 {
-    public WorkDirectory()
+    /// <param name="parent">Where it is made; null for memory.</param>
+    public WorkDirectory(string? parent = null)
     {
-        string parent = Environment.GetEnvironmentVariable("RDMAMIG_WORK_DIR") is { Length: > 0 } named ? named : "/dev/shm";
+        parent ??= Environment.GetEnvironmentVariable("RDMAMIG_WORK_DIR") is { Length: > 0 } named ? named : "/dev/shm";
         FullName = Directory.CreateDirectory(Path.Combine(parent, $"interop-{Environment.ProcessId}-{Path.GetRandomFileName()[..8]}")).FullName;
     }
 
