@@ -10,6 +10,9 @@ internal sealed class ScriptedLink(IEnumerable<byte[]> messages) : IControlLink
 
     public ReadOnlySpan<byte> Message => _message;
 
+    /// <summary>The peer is gone: what had arrived is all there is.</summary>
+    public bool IsLost { get; init; }
+
     public List<(ControlHeader Header, byte[] Payload)> Sent { get; } = [];
 
     public void Add(byte[] message) => _messages.Enqueue(message);
@@ -20,12 +23,22 @@ internal sealed class ScriptedLink(IEnumerable<byte[]> messages) : IControlLink
     {
         if (!_messages.TryDequeue(out byte[]? next))
         {
-            throw new ConnectionLostException(ConnectionLoss.Disconnected, "the script ends", 0);
+            throw Lost();
         }
 
         _message = next;
         return true;
     }
 
-    public void Send(ControlHeader header, ReadOnlySpan<byte> payload) => Sent.Add((header, payload.ToArray()));
+    public void Send(ControlHeader header, ReadOnlySpan<byte> payload)
+    {
+        if (IsLost)
+        {
+            throw Lost();
+        }
+
+        Sent.Add((header, payload.ToArray()));
+    }
+
+    private static ConnectionLostException Lost() => new(ConnectionLoss.Disconnected, "the script ends", 0);
 }
