@@ -16,13 +16,13 @@ internal sealed class Parking : IDisposable
     private readonly int _event;
     private int _state;
 
-    /// <exception cref="IOException">No event descriptor is left.</exception>
+    /// <exception cref="ConnectFailedException">This process has no descriptor left.</exception>
     public Parking()
     {
         _event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (_event < 0)
         {
-            throw new IOException($"eventfd: errno {errno}");
+            throw new ConnectFailedException($"no descriptor is left to wait with: eventfd: {ErrorText.Of(errno)}");
         }
     }
 

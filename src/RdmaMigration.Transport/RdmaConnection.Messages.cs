@@ -13,7 +13,6 @@ internal sealed partial class RdmaConnection
     private const int SignalEvery = 16;
 
     private readonly object _sendGate = new();
-    private readonly Parking _ready = new();
     private readonly WorkCompletion[] _receiveCompletion = new WorkCompletion[1];
     private readonly WorkCompletion[] _sendCompletions = new WorkCompletion[16];
     private int _current = -1;
@@ -54,7 +53,7 @@ internal sealed partial class RdmaConnection
 
         if (lost)
         {
-            ThrowLost();
+            ThrowIfLost();
         }
 
         return false;
@@ -65,7 +64,7 @@ internal sealed partial class RdmaConnection
     {
         long deadline = DeadlineAfter(timeout);
         _spin.Begin(deadline);
-        bool received = Poll() || ParkUntilReceived(deadline);
+        bool received = PollUntilReceived() || ParkUntilReceived(deadline);
         _spin.End();
         return received;
     }
@@ -74,7 +73,7 @@ internal sealed partial class RdmaConnection
     public void Send(ControlHeader header, ReadOnlySpan<byte> payload)
     {
         int length = ControlHeader.Size + payload.Length;
-        ThrowLost();
+        ThrowIfLost();
         if (length <= MaxInlineMessage)
         {
             SendInline(header, payload);
@@ -88,7 +87,7 @@ internal sealed partial class RdmaConnection
     /// <exception cref="ConnectionLostException">The connection is errored.</exception>
     public bool SendAcknowledged(ControlHeader header, ReadOnlySpan<byte> payload, TimeSpan timeout)
     {
-        ThrowLost();
+        ThrowIfLost();
         SendFromBuffer(header, payload);
         return WaitForSendBuffer(timeout);
     }
@@ -145,17 +144,37 @@ internal sealed partial class RdmaConnection
                 return;
             }
 
-            ThrowLost();
+            ThrowIfLost();
             Wait(long.MaxValue);
         }
     }
 
     private bool TryPost(in SendRequest request)
     {
-        lock (_sendGate)
+        try
         {
-            return _queuePair.TryPost(request);
+            lock (_sendGate)
+            {
+                return _queuePair.TryPost(request);
+            }
         }
+        catch (VerbsException refused)
+        {
+            throw Refused(refused);
+        }
+    }
+
+    /// <summary>
+    /// The device takes no more requests: the queue pair is broken. Why it is, a completion may say that nobody has looked at yet, and the first reason stays. That
+    /// this side has shut the connection down breaks no queue pair, so then the device's word is what there is to say.
+    /// </summary>
+    private ConnectionLostException Refused(VerbsException refused)
+    {
+        ReapSends();
+        Fail(ConnectionLoss.TransportError, $"the connection with {Peer}: {refused.Message}");
+        return Lost is { Loss: not ConnectionLoss.Shutdown } lost
+            ? new ConnectionLostException(lost.Loss, lost.Message, lost.DetectedAt)
+            : new ConnectionLostException(ConnectionLoss.TransportError, $"the connection with {Peer}: {refused.Message}", Stopwatch.GetTimestamp());
     }
 
     private bool WaitForSendBuffer(TimeSpan timeout, bool evenIfLost = false)
@@ -172,7 +191,7 @@ internal sealed partial class RdmaConnection
 
             if (!evenIfLost)
             {
-                ThrowLost();
+                ThrowIfLost();
             }
 
             if (!Wait(deadline))
@@ -195,10 +214,41 @@ internal sealed partial class RdmaConnection
         }
         catch (VerbsException gone)
         {
-            Fail(ConnectionLoss.DeviceRemoval, $"the device {DeviceName} under the connection with {Peer}: {gone.Message}");
+            FailByDevice(gone);
         }
 
         return happened;
+    }
+
+    /// <summary>The device does not do what needs nobody else: it was removed, or its queue has overflowed.</summary>
+    private void FailByDevice(VerbsException gone) =>
+        Fail(ConnectionLoss.DeviceRemoval, $"the device {DeviceName} under the connection with {Peer}: {gone.Message}");
+
+    /// <summary>Asks for an event when the next message comes. Where the device cannot, the connection is errored, which ends the wait too.</summary>
+    private void ArmReceives()
+    {
+        try
+        {
+            _receiveQueue.RequestNotification();
+        }
+        catch (VerbsException gone)
+        {
+            FailByDevice(gone);
+        }
+    }
+
+    /// <summary>Takes what a queue has completed; nothing where the device cannot say, and then the connection is errored.</summary>
+    private int Poll(CompletionQueue queue, Span<WorkCompletion> completions)
+    {
+        try
+        {
+            return queue.Poll(completions);
+        }
+        catch (VerbsException gone)
+        {
+            FailByDevice(gone);
+            return 0;
+        }
     }
 
     /// <summary>Takes what the send queue has completed. The waiter and the connection's thread both do.</summary>
@@ -207,7 +257,7 @@ internal sealed partial class RdmaConnection
         lock (_sendGate)
         {
             int count;
-            while ((count = _sendQueue.Poll(_sendCompletions)) > 0)
+            while ((count = Poll(_sendQueue, _sendCompletions)) > 0)
             {
                 Touch();
                 foreach (ref readonly WorkCompletion completion in _sendCompletions.AsSpan(0, count))
@@ -244,7 +294,7 @@ internal sealed partial class RdmaConnection
         }
     }
 
-    private bool Poll()
+    private bool PollUntilReceived()
     {
         while (_spin.Goes())
         {
@@ -262,7 +312,7 @@ internal sealed partial class RdmaConnection
         while (true)
         {
             _ready.Reset();
-            _receiveQueue.RequestNotification();
+            ArmReceives();
             if (TryReceive())
             {
                 return true;
@@ -281,13 +331,21 @@ internal sealed partial class RdmaConnection
         {
             int consumed = _current;
             _current = -1;
-            PostReceive(consumed);
+            try
+            {
+                PostReceive(consumed);
+            }
+            catch (VerbsException refused)
+            {
+                // What has arrived is still handed out, and then the reason.
+                Refused(refused);
+            }
         }
     }
 
     private bool TakeReceived()
     {
-        if (_receiveQueue.Poll(_receiveCompletion) == 0)
+        if (Poll(_receiveQueue, _receiveCompletion) == 0)
         {
             return false;
         }

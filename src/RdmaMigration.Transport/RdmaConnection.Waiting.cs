@@ -30,12 +30,12 @@ internal sealed partial class RdmaConnection : IWaitSource
     /// <summary>Accepts the request and starts to watch. <see cref="Established"/> or <see cref="NeverEstablished"/> follows, on the waiter's thread.</summary>
     public void Accept(ReadOnlySpan<byte> privateData)
     {
-        _sendQueue.RequestNotification();
         _deadline = After(_options.SetupTimeout);
 
         // The peer's sends may find our receives busy for a moment: 7 lets it try again for ever. What it passes for us is 0 (protocol A.5).
         try
         {
+            _sendQueue.RequestNotification();
             _id.Accept(new ConnectionParameters(ResponderResources: 0, InitiatorDepth: 0, RetryCount: 0, RnrRetryCount: 7), privateData);
         }
         catch (VerbsException failed)
@@ -66,15 +66,20 @@ internal sealed partial class RdmaConnection : IWaitSource
                 ReapSends();
                 break;
             default:
-                while (_events.TryGetEvent(out CmEvent? happened))
-                {
-                    using (happened)
-                    {
-                        OnCmEvent(happened);
-                    }
-                }
-
+                TakeEvents();
                 break;
+        }
+    }
+
+    /// <summary>Looks whether the connection manager has said something. On the waiter's thread, which also a connection's disposal waits for.</summary>
+    public void TakeEvents()
+    {
+        while (!Volatile.Read(ref _disposed) && _events.TryGetEvent(out CmEvent? happened))
+        {
+            using (happened)
+            {
+                OnCmEvent(happened);
+            }
         }
     }
 

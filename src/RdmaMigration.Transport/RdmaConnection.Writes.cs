@@ -57,7 +57,7 @@ internal sealed partial class RdmaConnection : IRamLink
         if (!news)
         {
             _ready.Reset();
-            _receiveQueue.RequestNotification();
+            ArmReceives();
             if (!HasNews(writtenBytes))
             {
                 Wait(deadline);

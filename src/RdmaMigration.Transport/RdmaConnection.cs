@@ -21,7 +21,9 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
     private readonly QueuePair _queuePair;
     private readonly ControlBuffers _buffers;
     private readonly Spin _spin;
+    private readonly Parking _ready;
     private readonly List<IDisposable> _owned = [];
+    private RdmaConnection? _partner;
     private ConnectionLostException? _lost;
     private bool _disposed;
 
@@ -31,6 +33,7 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
     /// <param name="events">The id's event channel, not blocking. Owned by the connection, except when this throws.</param>
     /// <param name="options">Limits.</param>
     /// <exception cref="VerbsException">A resource cannot be had.</exception>
+    /// <exception cref="TransportException">This process has no descriptor left, or the id no device.</exception>
     public RdmaConnection(CompletionWaiter waiter, CmId id, EventChannel events, RdmaConnectionOptions options)
     {
         _waiter = waiter;
@@ -41,6 +44,7 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
         Peer = id.RemoteEndPoint?.ToString() ?? "unknown peer";
         try
         {
+            _ready = Own(new Parking());
             DeviceContext device = id.Device ?? throw new ConnectFailedException($"the connection with {Peer} has no device");
             DeviceName = device.DeviceName;
             _domain = Own(ProtectionDomain.Allocate(device));
@@ -109,9 +113,6 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
     /// <summary>Where RAM of this connection's migration is registered.</summary>
     public ProtectionDomain Domain => _domain;
 
-    /// <summary>The connection of the same migration in the other direction; it fails with this one.</summary>
-    public RdmaConnection? Partner { get; set; }
-
     /// <summary>Why the connection is errored; null while it is not. The first reason stays.</summary>
     public ConnectionLostException? Lost => Volatile.Read(ref _lost);
 
@@ -125,8 +126,18 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
         }
 
         _ready.Set();
-        Partner?.Fail(loss, message);
+        Volatile.Read(ref _partner)?.Fail(loss, message);
         return true;
+    }
+
+    /// <summary>Joins the two connections of one migration: what ends the one ends the other, also when it has ended already. Any thread; once.</summary>
+    public void Join(RdmaConnection partner)
+    {
+        // Whoever fails one of them either finds the partner there or is found here: the exchange keeps the order of the two looks.
+        Interlocked.Exchange(ref _partner, partner);
+        Interlocked.Exchange(ref partner._partner, this);
+        FailWith(partner);
+        partner.FailWith(this);
     }
 
     /// <summary>
@@ -141,16 +152,33 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
 
         Fail(ConnectionLoss.Shutdown, $"the connection with {Peer} is closed");
         _waiter.Remove(this);
-        _id.Disconnect();
+        try
+        {
+            _id.Disconnect();
+        }
+        catch (VerbsException)
+        {
+            // Its device was removed: that has ended the connection, and what is left is to free.
+        }
+
         Release();
-        _ready.Dispose();
     }
 
-    private void ThrowLost()
+    /// <summary>Throws the reason if the connection is errored. Any thread.</summary>
+    /// <exception cref="ConnectionLostException">It is.</exception>
+    public void ThrowIfLost()
     {
         if (Lost is { } lost)
         {
             throw new ConnectionLostException(lost.Loss, lost.Message, lost.DetectedAt);
+        }
+    }
+
+    private void FailWith(RdmaConnection partner)
+    {
+        if (partner.Lost is { } lost)
+        {
+            Fail(lost.Loss, lost.Message);
         }
     }
 

@@ -130,13 +130,15 @@ public sealed class RdmaIncomingChannel : IncomingChannel
 
     /// <summary>
     /// The source's second connection, if this can be one: a source opens it before it sends a byte on the first (protocol A.6), so whoever comes later is
-    /// another source. True once.
+    /// another source, and so is whoever comes when this one is gone. True once. On the waiter's thread.
     /// </summary>
     internal bool TryClaimReturnPath()
     {
+        // That it is gone was said before the other came, and may lie unread.
+        _main.TakeEvents();
         lock (_gate)
         {
-            bool claimed = !_started && !_returnPathClaimed && !_disposed;
+            bool claimed = !_started && !_returnPathClaimed && !_disposed && Lost is null;
             _returnPathClaimed |= claimed;
             return claimed;
         }
@@ -154,14 +156,8 @@ public sealed class RdmaIncomingChannel : IncomingChannel
             }
 
             _returnPath = connection;
-            connection.Partner = _main;
-            _main.Partner = connection;
+            _main.Join(connection);
             Monitor.PulseAll(_gate);
-        }
-
-        if (_main.Lost is { } lost)
-        {
-            connection.Fail(lost.Loss, lost.Message);
         }
     }
 }

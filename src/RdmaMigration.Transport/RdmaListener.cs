@@ -45,20 +45,30 @@ public sealed class RdmaListener : ChannelListener
             throw new ConnectFailedException($"cannot listen on {uri}: {RdmaSupport.UnsupportedReason}");
         }
 
-        _events = EventChannel.Create();
-        _events.SetNonBlocking();
         try
         {
+            _events = EventChannel.Create();
+            _events.SetNonBlocking();
             _id = Bind(uri);
+            _source = new ListenSource(this, _events.FileDescriptor);
+            _waiter.Add(_source);
+        }
+        catch (VerbsException failed)
+        {
+            Release();
+            throw new ConnectFailedException($"cannot listen on {uri}: {failed.Message}", failed);
         }
         catch
         {
-            _events.Dispose();
+            Release();
             throw;
         }
 
-        _source = new ListenSource(this, _events.FileDescriptor);
-        _waiter.Add(_source);
+        void Release()
+        {
+            _id?.Dispose();
+            _events?.Dispose();
+        }
     }
 
     /// <summary>Where it listens; the port is the one that was chosen when 0 was asked.</summary>

@@ -31,8 +31,7 @@ public sealed class RdmaOutgoingChannel : OutgoingChannel
         PinAll = pinAll;
         if (back is not null)
         {
-            main.Partner = back;
-            back.Partner = main;
+            main.Join(back);
             ReturnPath = new RdmaReturnPathReader(back);
         }
     }

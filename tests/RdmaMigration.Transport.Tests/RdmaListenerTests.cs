@@ -42,6 +42,23 @@ public sealed class RdmaListenerTests
     }
 
     [Fact]
+    public async Task ASourceThatFollowsOneThatIsGoneIsNotTakenForItsReturnPath()
+    {
+        using ListeningDestination destination = new(new ListenerOptions { Backlog = 1 });
+        RdmaSource first = destination.Connect();
+        RdmaIncomingChannel lost = destination.Accept();
+        first.Dispose();
+
+        // As the return path one of them would be let in, and room would be left for the other to wait.
+        Task<RdmaSource>[] two = [Task.Run(() => destination.Connect()), Task.Run(() => destination.Connect())];
+        Task<RdmaSource> refused = await Task.WhenAny(two);
+        await Assert.ThrowsAsync<ConnectionRejectedException>(() => refused);
+        lost.Dispose();
+        using RdmaSource got = await two.Single(task => task != refused);
+        Assert.NotEmpty(destination.Accept().Peer);
+    }
+
+    [Fact]
     public async Task ASecondSourceWaitsWhileAMigrationRunsAndGetsInWhenItEnds()
     {
         using ListeningDestination destination = new();

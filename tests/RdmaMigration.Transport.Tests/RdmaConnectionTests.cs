@@ -1,0 +1,101 @@
+using System.Net;
+using RdmaMigration.Testing;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>One connection by itself, on the real device.</summary>
+[Trait("needs", "rdma")]
+public sealed class RdmaConnectionTests : IDisposable
+{
+    private static readonly RdmaConnectionOptions s_options = new(TimeSpan.Zero, TimeSpan.FromSeconds(20), TimeSpan.Zero, SendDepth: 16);
+    private static readonly ControlHeader s_ready = new(0, ControlMessageType.Ready, 1);
+
+    private readonly CompletionWaiter _waiter = new();
+
+    /// <summary>A request that the device refuses, whose reason nobody knows yet.</summary>
+    [Fact]
+    public void ARequestThatTheDeviceRefusesIsTheConnectionsLoss()
+    {
+        using RdmaConnection connection = NotConnected();
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => connection.Send(s_ready, []));
+        Assert.Equal(ConnectionLoss.TransportError, lost.Loss);
+        Assert.Contains("ibv_post_send: EINVAL", lost.Message, StringComparison.Ordinal);
+        Assert.Equal((lost.Loss, lost.Message), (connection.Lost!.Loss, connection.Lost.Message));
+        Assert.Throws<ConnectionLostException>(() => connection.Receive(Timeout.InfiniteTimeSpan));
+    }
+
+    [Fact]
+    public void AWriteThatTheDeviceRefusesIsTheConnectionsLoss()
+    {
+        using RdmaConnection connection = NotConnected();
+        Assert.Throws<ConnectionLostException>(() => connection.TryWrite(0, 1, 0, 0, 0, last: true));
+        Assert.Equal(ConnectionLoss.TransportError, connection.Lost!.Loss);
+    }
+
+    [Fact]
+    public void WhenTheReasonIsKnownARefusedRequestDoesNotHideIt()
+    {
+        using RdmaConnection connection = NotConnected();
+        connection.Fail(ConnectionLoss.Disconnected, "it was the peer");
+        Assert.Equal("it was the peer", Assert.Throws<ConnectionLostException>(() => connection.SendLast(s_ready, TimeSpan.FromSeconds(20))).Message);
+    }
+
+    [Fact]
+    public void ALastMessageThatCannotBeSentSaysWhyAndNotThatThisSideGaveUp()
+    {
+        using RdmaConnection connection = NotConnected();
+        connection.Fail(ConnectionLoss.Shutdown, "cancelled");
+        Assert.Contains(
+            "ibv_post_send", Assert.Throws<ConnectionLostException>(() => connection.SendLast(s_ready, TimeSpan.FromSeconds(20))).Message, StringComparison.Ordinal);
+        Assert.Equal("cancelled", connection.Lost!.Message);
+    }
+
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void WhatEndsOneOfTwoJoinedConnectionsEndsTheOtherAlsoWhenItCameBefore(bool before, bool second)
+    {
+        using RdmaConnection main = NotConnected();
+        using RdmaConnection back = NotConnected();
+        RdmaConnection lost = second ? back : main;
+        if (before)
+        {
+            lost.Fail(ConnectionLoss.Disconnected, "gone");
+            main.Join(back);
+        }
+        else
+        {
+            main.Join(back);
+            lost.Fail(ConnectionLoss.Disconnected, "gone");
+        }
+
+        Assert.Equal(("gone", "gone"), (main.Lost?.Message, back.Lost?.Message));
+    }
+
+    public void Dispose() => _waiter.Dispose();
+
+    /// <summary>A connection that stops before it asks the peer: its queue pair takes receives, and refuses everything else.</summary>
+    private RdmaConnection NotConnected()
+    {
+        EventChannel events = EventChannel.Create();
+        CmId id = CmId.Create(events);
+        id.ResolveAddress(new IPEndPoint(RdmaAddress.V4, 1), TimeSpan.FromSeconds(20));
+        Await(events, CmEventType.AddressResolved);
+        id.ResolveRoute(TimeSpan.FromSeconds(20));
+        Await(events, CmEventType.RouteResolved);
+        return new RdmaConnection(_waiter, id, events, s_options);
+    }
+
+    private static void Await(EventChannel events, CmEventType wanted)
+    {
+        Assert.True(events.Wait(TimeSpan.FromSeconds(60)));
+        Assert.True(events.TryGetEvent(out CmEvent? happened));
+        using (happened)
+        {
+            Assert.Equal(wanted, happened!.Type);
+        }
+    }
+}
