@@ -15,6 +15,9 @@ public sealed unsafe class RamBlock : IDisposable
     /// <summary>A block's length is a multiple of this many bytes: QEMU's usual target page.</summary>
     public const ulong LengthUnit = 4096;
 
+    // linux/mman.h, since Linux 5.14.
+    private const int PopulateWrite = 23; // MADV_POPULATE_WRITE
+
     // memfd_create(2): the name is at most 249 bytes.
     private const int MaxMemfdName = 249;
 
@@ -128,6 +131,18 @@ public sealed unsafe class RamBlock : IDisposable
                 NativeMemory.Clear(Pointer + extent.Offset, (nuint)extent.Length);
             }
         }
+    }
+
+    /// <summary>Puts memory behind a range, as writing there would, and leaves its bytes as they are. It takes as long as the kernel takes to clear that much memory.</summary>
+    /// <param name="offset">A multiple of the host's page size.</param>
+    /// <param name="length">Bytes.</param>
+    /// <returns>False when the kernel did not: it is older than Linux 5.14, or has no memory left. Whoever needs the memory then learns which.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The range leaves the block.</exception>
+    /// <exception cref="ObjectDisposedException">The block is disposed.</exception>
+    public bool TryPopulate(ulong offset, ulong length)
+    {
+        CheckRange(offset, length);
+        return LibC.madvise(Pointer + offset, (size_t)length, PopulateWrite) == 0;
     }
 
     /// <summary>Data runs and holes of a range.</summary>

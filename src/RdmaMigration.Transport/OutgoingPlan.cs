@@ -13,7 +13,11 @@ namespace RdmaMigration.Transport;
 /// Also looks for chunks whose data is all zero. It stops at the first byte that is not, so dense memory costs nothing; memory that was touched and is zero is
 /// read.
 /// </param>
-internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowBytes, bool scan)
+/// <param name="throwIfLost">
+/// Called before each chunk is looked at, so that the next window is not sought to the end for a destination that is lost or a user who has cancelled: memory
+/// that is all zero may be many GiB.
+/// </param>
+internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowBytes, bool scan, Action throwIfLost)
 {
     /// <summary>Windows double from here, 4 MiB, so that the first bytes do not wait for a large registration.</summary>
     private const ulong FirstWindow = 4 << 20;
@@ -33,6 +37,7 @@ internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowB
 
     /// <summary>Fills the next window; false when there is none.</summary>
     /// <exception cref="IOException">The kernel could not say where the data is.</exception>
+    /// <exception cref="ConnectionLostException">What <c>throwIfLost</c> has thrown.</exception>
     public bool TryNext(OutgoingWindow window)
     {
         if (_block < 0)
@@ -114,6 +119,7 @@ internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowB
     {
         while (_peeked is null)
         {
+            throwIfLost();
             if (_position < _dataEnd)
             {
                 ulong end = Math.Min(_dataEnd, Chunk.Start(_position) + Chunk.Size);

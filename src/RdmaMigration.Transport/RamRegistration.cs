@@ -8,7 +8,10 @@ namespace RdmaMigration.Transport;
 /// requests are met from windows that double, as read-ahead does: a dense machine needs a dozen registrations, and a lone chunk pins no more than itself.
 /// A source that asks for several chunks knows what it will write, and gets just those. One thread uses it until it is disposed.
 /// </summary>
-internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWindow) : IRamRegistration, IDisposable
+/// <param name="domain">Where it is registered.</param>
+/// <param name="largestWindow">The most bytes of a window that doubles.</param>
+/// <param name="throwIfLost">Called now and then while a whole block is registered, which takes seconds for many GiB: nobody waits for that any more if it throws.</param>
+internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWindow, Action throwIfLost) : IRamRegistration, IDisposable
 {
     /// <summary>A window stops doubling here, 64 MiB: by then registration has long ceased to matter, and what is pinned beyond need stays small.</summary>
     public const ulong DefaultLargestWindow = 64 << 20;
@@ -17,12 +20,15 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
 
     private const int NotSupported = 95; // ENOTSUP
 
+    /// <summary>So much memory is cleared within 100 ms by any host that holds a machine.</summary>
+    private const ulong PopulateStep = 64 << 20;
+
     private readonly Dictionary<RamBlock, List<RegistrationWindow>> _windows = [];
 
     public uint RegisterBlock(RamBlock block)
     {
         ulong last = (block.Length - 1) >> Chunk.Shift;
-        return (Find(block, 0, last) ?? Add(block, 0, last, readAhead: false)).HandOut(0, last);
+        return (Find(block, 0, last) ?? AddWhole(block, last)).HandOut(0, last);
     }
 
     public uint RegisterChunks(RamBlock block, ulong first, ulong last)
@@ -67,6 +73,23 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
         RegistrationWindow? before = _windows.GetValueOrDefault(block)?.FindLast(window => window.IsReadAhead && window.Last + 1 == first);
         ulong chunks = before is null ? 1 : Math.Min(2 * (before.Last - before.First + 1), largestWindow >> Chunk.Shift);
         return Math.Min(first + Math.Max(chunks, 1) - 1, (block.Length - 1) >> Chunk.Shift);
+    }
+
+    /// <summary>
+    /// A block has one key, so one call registers it, which nothing ends before its time. Most of that would be the kernel clearing the block's memory: that is
+    /// done before, step by step.
+    /// </summary>
+    private RegistrationWindow AddWhole(RamBlock block, ulong last)
+    {
+        bool goesOn = true;
+        for (ulong offset = 0; goesOn && offset < block.Length; offset += PopulateStep)
+        {
+            throwIfLost();
+            goesOn = block.TryPopulate(offset, Math.Min(PopulateStep, block.Length - offset));
+        }
+
+        throwIfLost();
+        return Add(block, 0, last, readAhead: false);
     }
 
     private RegistrationWindow Add(RamBlock block, ulong first, ulong last, bool readAhead)

@@ -29,7 +29,7 @@ public sealed class RdmaIncomingChannel : IncomingChannel
         _listener = listener;
         _main = main;
         PinAll = pinAll;
-        _registration = new RamRegistration(main.Domain, RamRegistration.DefaultLargestWindow);
+        _registration = new RamRegistration(main.Domain, RamRegistration.DefaultLargestWindow, main.ThrowIfLost);
         _control = new IncomingControl(main, _registration, pinAll);
     }
 

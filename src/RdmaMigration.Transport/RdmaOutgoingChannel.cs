@@ -132,7 +132,7 @@ public sealed class RdmaOutgoingChannel : OutgoingChannel
         ArgumentNullException.ThrowIfNull(blocks);
         BeforeIo?.Invoke();
         _blocks = blocks;
-        OutgoingPlan plan = new(blocks, _options.WindowBytes, scan: !PinAll);
+        OutgoingPlan plan = new(blocks, _options.WindowBytes, scan: !PinAll, _main.ThrowIfLost);
         ReadOnlySpan<byte> answer = _control.Request(
             ControlMessageType.RamBlocksRequest,
             ControlMessageType.RamBlocksResult,

@@ -29,6 +29,20 @@ public sealed unsafe class RamBlockTests
     }
 
     [Fact]
+    public void A_range_that_is_populated_has_memory_behind_it_and_keeps_its_bytes()
+    {
+        using RamBlock block = RamBlock.Allocate("pc.ram", 16 * Page);
+        block.Slice(3 * Page, 1)[0] = 1;
+
+        Assert.True(block.TryPopulate(2 * Page, 4 * Page));
+
+        Assert.Equal(4 * Page, block.ResidentBytes);
+        Assert.Equal([new(0, 2 * Page, false), new(2 * Page, 4 * Page, true), new(6 * Page, 10 * Page, false)], Collect(block.Extents));
+        Assert.Equal(1, block.Slice(3 * Page, 1)[0]);
+        Assert.Throws<ArgumentOutOfRangeException>(() => block.TryPopulate(15 * Page, 2 * Page));
+    }
+
+    [Fact]
     public void Extents_of_a_range_are_clipped_to_it()
     {
         using RamBlock block = RamBlock.Allocate("pc.ram", 16 * Page);

@@ -60,6 +60,31 @@ public sealed class RamSenderTests
         Assert.Equal(0, destination.WrittenBytes);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void ALossEndsTheSearchForTheNextWindowWithinAChunk(bool scan)
+    {
+        using RamBlockList blocks = MachineMemory.Allocate(scan ? Fill.TouchedZero : Fill.Dense);
+        int looks = 0;
+        OutgoingPlan plan = new(blocks, LargeWindow, scan, () =>
+        {
+            if (++looks == 5)
+            {
+                throw new ConnectionLostException(ConnectionLoss.Shutdown, "cancelled", 0);
+            }
+        });
+        Assert.Equal("cancelled", Assert.Throws<ConnectionLostException>(() =>
+        {
+            OutgoingWindow window = new();
+            while (plan.TryNext(window))
+            {
+            }
+        }).Message);
+        Assert.Equal(5, looks);
+        Assert.True(plan.ZeroBytes < 24 << 20);
+    }
+
     [Fact]
     public void AFullSendQueueIsWaitedFor()
     {
@@ -106,7 +131,7 @@ public sealed class RamSenderTests
 
     private static PlannedWindows Send(RamBlockList blocks, InstantDestination destination, bool pinAll, ulong windowBytes, BandwidthLimit? limit = null)
     {
-        PlannedWindows windows = new(new OutgoingPlan(blocks, windowBytes, scan: !pinAll));
+        PlannedWindows windows = new(new OutgoingPlan(blocks, windowBytes, scan: !pinAll, static () => { }));
         new RamSender(
             destination, new OutgoingControl(destination.Ready()), blocks, InstantDestination.Blocks(blocks, pinAll), windows, limit).Run();
         Assert.Equal(0, pinAll ? 0 : windows.Outstanding);

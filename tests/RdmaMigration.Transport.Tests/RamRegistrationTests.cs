@@ -1,0 +1,23 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>Registering a whole block, up to the point where a device is needed.</summary>
+public sealed class RamRegistrationTests
+{
+    [Fact]
+    public void ALossEndsTheRegistrationOfALargeBlockAfter64MebibytesAtMost()
+    {
+        using RamBlock block = RamBlock.Allocate("pc.ram", 256 << 20);
+        int looks = 0;
+        using RamRegistration registration = new(null!, RamRegistration.DefaultLargestWindow, () =>
+        {
+            if (++looks == 3)
+            {
+                throw new ConnectionLostException(ConnectionLoss.Shutdown, "cancelled", 0);
+            }
+        });
+        Assert.Equal("cancelled", Assert.Throws<ConnectionLostException>(() => registration.RegisterBlock(block)).Message);
+        Assert.Equal(128UL << 20, block.ResidentBytes);
+    }
+}
