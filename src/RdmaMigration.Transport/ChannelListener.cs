@@ -30,7 +30,7 @@ public abstract class ChannelListener : IDisposable
         RdmaUri rdma => new RdmaListener(waiter, rdma, options, accepted, log),
         TcpUri tcp => SocketListener.Listen(waiter, tcp, options, accepted, log),
         UnixUri unix => SocketListener.Listen(waiter, unix, options, accepted, log),
-        FileUri or ExecUri or DescriptorUri => new SingleChannel(uri, accepted),
+        FileUri or ExecUri or DescriptorUri => new SingleChannel(waiter, uri, accepted),
         _ => throw new ArgumentException($"nobody can listen on {uri}", nameof(uri)),
     };
 
@@ -41,10 +41,10 @@ public abstract class ChannelListener : IDisposable
 /// <summary>A file, a command or a descriptor: the channel is there at once.</summary>
 internal sealed class SingleChannel : ChannelListener
 {
-    public SingleChannel(MigrationUri uri, Action<IncomingChannel> accepted)
+    public SingleChannel(CompletionWaiter waiter, MigrationUri uri, Action<IncomingChannel> accepted)
     {
         Uri = uri;
-        accepted(DescriptorIncomingChannel.Open(uri));
+        accepted(DescriptorIncomingChannel.Open(waiter, uri));
     }
 
     /// <inheritdoc/>

@@ -6,8 +6,10 @@ namespace RdmaMigration.Transport;
 /// <param name="descriptor">The source; owned.</param>
 /// <param name="scheme">What kind it is.</param>
 /// <param name="isSocket">It has a way back.</param>
+/// <param name="waiter">Watches the source behind a socket; null for what is none.</param>
 /// <param name="disposed">Called when the channel has been closed.</param>
-internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string scheme, bool isSocket, Action? disposed = null) : IncomingChannel
+internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string scheme, bool isSocket, CompletionWaiter? waiter = null, Action? disposed = null)
+    : IncomingChannel
 {
     private bool _disposed;
 
@@ -29,8 +31,10 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
     protected PolledDescriptor Descriptor { get; } = descriptor;
 
     /// <summary>Opens what is read once: a file, a command, a descriptor.</summary>
+    /// <param name="waiter">Watches the source; it must outlive the channel.</param>
+    /// <param name="uri">What.</param>
     /// <exception cref="ConnectFailedException">It cannot be opened.</exception>
-    public static DescriptorIncomingChannel Open(MigrationUri uri)
+    public static DescriptorIncomingChannel Open(CompletionWaiter waiter, MigrationUri uri)
     {
         switch (uri)
         {
@@ -40,7 +44,7 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
                 return new CommandIncomingChannel(ShellCommand.Start(exec, givesInput: false), uri.Scheme);
             case DescriptorUri inherited:
                 (PolledDescriptor descriptor, DescriptorKind kind) = InheritedDescriptor.TakeOver(inherited, forWriting: false);
-                return new DescriptorIncomingChannel(descriptor, uri.Scheme, kind is DescriptorKind.Socket);
+                return new DescriptorIncomingChannel(descriptor, uri.Scheme, kind is DescriptorKind.Socket, waiter);
             default:
                 throw new ArgumentException($"{uri} is not opened for reading", nameof(uri));
         }
@@ -61,6 +65,10 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
 
     /// <inheritdoc/>
     public sealed override ReturnPathChannel? WaitForReturnPath(TimeSpan timeout) => isSocket && Lost is null ? new Writer(this) : null;
+
+    /// <inheritdoc/>
+    public sealed override IDisposable? WatchSource(ReadOnlyMemory<byte> probe) =>
+        isSocket && waiter is not null ? new SourceWatch(waiter, Descriptor, probe) : null;
 
     /// <inheritdoc/>
     public override void Shutdown(string reason) => Descriptor.Fail(ConnectionLoss.Shutdown, reason);

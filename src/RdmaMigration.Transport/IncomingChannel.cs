@@ -56,6 +56,15 @@ public abstract class IncomingChannel : IDisposable
     /// <summary>The way back to the source, when there is one within the time; null when there is none, or the channel was lost meanwhile.</summary>
     public virtual ReturnPathChannel? WaitForReturnPath(TimeSpan timeout) => null;
 
+    /// <summary>
+    /// Watches a source that has sent everything and waits to be told how it ended: when it goes away, <see cref="Lost"/> says so within a second. Until what this
+    /// returns is disposed, nobody writes on the return path. Null where the source is watched all the time, or cannot be.
+    /// </summary>
+    /// <param name="probe">
+    /// A message that the source ignores. One that has closed its direction may listen still, and looks just like one that is gone until something is sent to it.
+    /// </param>
+    public virtual IDisposable? WatchSource(ReadOnlyMemory<byte> probe) => null;
+
     /// <summary>Makes the reader, and a writer on the return path, return with an error within 100 ms. Any thread; it does not block.</summary>
     public abstract void Shutdown(string reason);
 

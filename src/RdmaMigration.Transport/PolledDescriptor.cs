@@ -146,10 +146,32 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
                 return false;
             }
 
-            if (vigil.IsPeerGone)
+            FailIfSilent(vigil);
+        }
+    }
+
+    /// <summary>
+    /// Looks, without waiting, whether the other side of a socket is still there, and marks the descriptor errored if not. Nobody may write meanwhile.
+    /// </summary>
+    /// <param name="probe">What the other side ignores; sent to one that has closed its direction, since only the answer tells whether it has closed both.</param>
+    public void CheckPeer(ReadOnlySpan<byte> probe)
+    {
+        pollfd polled = new() { fd = _descriptor, events = POLLRDHUP };
+        if (poll(&polled, 1, 0) > 0)
+        {
+            fixed (byte* first = probe)
             {
-                Fail(ConnectionLoss.Unreachable, $"{Peer} does not answer: it has acknowledged nothing for {vigil.Patience.TotalSeconds:0.#} s");
+                int error = (nint)write(_descriptor, first, probe.Length) < 0 ? errno : 0;
+                if (error != 0 && error != EAGAIN && error != EINTR)
+                {
+                    FailFor(error, "write");
+                }
             }
+        }
+
+        if (Vigil is { } vigil)
+        {
+            FailIfSilent(vigil);
         }
     }
 
@@ -202,10 +224,24 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
     /// <summary>What to throw when the other side has closed.</summary>
     public ConnectionLostException Disconnected() => new(ConnectionLoss.Disconnected, SayDisconnected(), Stopwatch.GetTimestamp());
 
+    private void FailIfSilent(TcpVigil vigil)
+    {
+        if (vigil.IsPeerGone)
+        {
+            Fail(ConnectionLoss.Unreachable, $"{Peer} does not answer: it has acknowledged nothing for {vigil.Patience.TotalSeconds:0.#} s");
+        }
+    }
+
     private string SayDisconnected() => Disconnection?.Invoke() ?? $"{Peer} disconnected";
 
     /// <summary>Marks the descriptor errored for a system call's reason, and throws that.</summary>
     private void FailWith(int error, string call)
+    {
+        FailFor(error, call);
+        ThrowIfLost();
+    }
+
+    private void FailFor(int error, string call)
     {
         (ConnectionLoss loss, string message) = error switch
         {
@@ -215,7 +251,6 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
             _ => (ConnectionLoss.TransportError, $"{Peer}: {call}: {ErrorText.Of(error)}"),
         };
         Fail(loss, message);
-        ThrowIfLost();
     }
 
     /// <param name="descriptor">-1 waits for the time alone.</param>

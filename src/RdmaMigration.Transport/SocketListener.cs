@@ -114,7 +114,7 @@ internal sealed unsafe class SocketListener : ChannelListener
         }
 
         EndTurn(last: false);
-        _accepted(new DescriptorIncomingChannel(descriptor, Uri.Scheme, isSocket: true, AcceptNext));
+        _accepted(new DescriptorIncomingChannel(descriptor, Uri.Scheme, isSocket: true, _waiter, AcceptNext));
     }
 
     /// <summary>A migration's channel is disposed: the next source may come in.</summary>

@@ -47,6 +47,41 @@ public sealed class IncomingChannelTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Sockets))]
+    public void ASourceThatIsWatchedIsLostWhenItClosesAndNotBefore(string kind)
+    {
+        using IncomingPair pair = new(kind);
+        using (pair.Channel.WatchSource(new byte[] { 42 }))
+        {
+            pair.CloseDirection();
+            byte[] probes = new byte[3];
+            pair.Source.ReadExactly(probes);
+            Assert.Equal([42, 42, 42], probes);
+            Assert.Null(pair.Channel.Lost);
+
+            pair.Source.Dispose();
+
+            Assert.True(SpinWait.SpinUntil(() => pair.Channel.Lost is not null, s_soon));
+        }
+
+        Assert.Equal(ConnectionLoss.Disconnected, pair.Channel.Lost!.Loss);
+    }
+
+    [Theory]
+    [MemberData(nameof(Sockets))]
+    public void ASourceWhoseDirectionIsOpenIsSentNothingByTheWatch(string kind)
+    {
+        using IncomingPair pair = new(kind);
+        pair.Channel.WatchSource(new byte[] { 42 })!.Dispose();
+        pair.CloseDirection();
+        pair.Channel.WaitForReturnPath(TimeSpan.Zero)!.Write([1], s_soon);
+        pair.Channel.Dispose();
+        byte[] all = new byte[2];
+        Assert.Equal(1, pair.Source.ReadAtLeast(all, 2, throwOnEndOfStream: false));
+        Assert.Equal(1, all[0]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Sockets))]
     public void ABlockedWriterOfTheWayBackReturnsWithin100MillisecondsOfAShutdown(string kind) => Soon.Assert(() =>
     {
         using IncomingPair pair = new(kind);

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
+using Tmds.Linux;
 
 namespace RdmaMigration.Transport.Tests;
 
@@ -69,6 +70,13 @@ internal sealed class IncomingPair : IDisposable
     public IncomingChannel Channel { get; }
 
     public Stream Source { get; }
+
+    /// <summary>The source of a socket sends no more, and still listens.</summary>
+    public void CloseDirection()
+    {
+        nint socket = Source is FileStream file ? file.SafeFileHandle.DangerousGetHandle() : ((NetworkStream)Source).Socket.Handle;
+        Assert.Equal(0, LibC.shutdown((int)socket, LibC.SHUT_WR));
+    }
 
     public static Stream ConnectTo(EndPoint address)
     {

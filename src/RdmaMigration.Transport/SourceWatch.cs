@@ -1,0 +1,52 @@
+using System.Diagnostics;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// Looks every so often whether a source on a socket is still there, on the completion waiter's thread. While this is not disposed nobody else may write to
+/// the source.
+/// </summary>
+internal sealed class SourceWatch : IWaitSource, IDisposable
+{
+    /// <summary>Looking costs a system call, and the answer to a probe shows at the look after it.</summary>
+    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(250);
+
+    private readonly CompletionWaiter _waiter;
+    private readonly PolledDescriptor _source;
+    private readonly ReadOnlyMemory<byte> _probe;
+
+    /// <param name="waiter">Looks.</param>
+    /// <param name="source">A socket; not owned.</param>
+    /// <param name="probe">What the source ignores; empty for nothing to send.</param>
+    public SourceWatch(CompletionWaiter waiter, PolledDescriptor source, ReadOnlyMemory<byte> probe)
+    {
+        _waiter = waiter;
+        _source = source;
+        _probe = probe;
+        waiter.Add(this);
+    }
+
+    /// <summary>None: one that has closed its direction would be ready all the time.</summary>
+    public ReadOnlySpan<int> Descriptors => [];
+
+    public long Deadline { get; private set; }
+
+    public void OnReady(int index)
+    {
+    }
+
+    public void OnDeadline(long now)
+    {
+        _source.CheckPeer(_probe.Span);
+        Deadline = _source.Lost is null ? now + (long)(s_interval.TotalSeconds * Stopwatch.Frequency) : long.MaxValue;
+    }
+
+    public void OnFault(Exception fault)
+    {
+        Deadline = long.MaxValue;
+        _source.Fail(ConnectionLoss.TransportError, $"{_source.Peer}: {fault.Message}");
+    }
+
+    /// <summary>When it returns, nothing is sent to the source from here any more.</summary>
+    public void Dispose() => _waiter.Remove(this);
+}
