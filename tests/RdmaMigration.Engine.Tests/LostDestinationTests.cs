@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using RdmaMigration.Interop.Harness;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine.Tests;
@@ -27,10 +28,10 @@ public sealed class LostDestinationTests
             // Each kind of loss, and each part of the stream: half of them near its ends, where it changes fastest.
             int at = i % 2 == 0 ? random.Next(sent.Length) : i % 4 == 1 ? random.Next(300) : sent.Length - random.Next(300);
             LoseAt(source, at, abruptly: random.Next(2) == 0, isUnix: random.Next(2) == 0);
-            before ??= OpenFiles();
+            before ??= OpenFiles.Of(Environment.ProcessId);
         }
 
-        Assert.Equal(before, OpenFiles());
+        Assert.Equal(before, OpenFiles.Of(Environment.ProcessId));
         Assert.Equal(sent, SendToFile(source));
     }
 
@@ -71,17 +72,6 @@ public sealed class LostDestinationTests
         File.Delete(file);
         return sent;
     }
-
-    /// <summary>
-    /// What this process has open, by kind or name; without the assemblies, which the runtime opens as it needs them. Threads and RAM are looked at when the
-    /// source is disposed.
-    /// </summary>
-    private static string[] OpenFiles() =>
-    [
-        .. Directory.EnumerateFileSystemEntries("/proc/self/fd").Select(file => new FileInfo(file).LinkTarget).OfType<string>()
-            .Where(target => !target.EndsWith(".dll", StringComparison.Ordinal) && !target.EndsWith("/fd", StringComparison.Ordinal))
-            .Select(target => target.Split(':')[0]).Order(),
-    ];
 
     private sealed class Destination : IDisposable
     {

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace RdmaMigration.Interop.Harness;
 
-/// <summary>What a process holds, as the kernel counts it.</summary>
+/// <summary>What a process holds, as the kernel counts it; of files without the assemblies.</summary>
 internal sealed record ProcessFootprint(int Threads, int Files, int Mappings, int MigrationThreads, int RamMappings)
 {
     public static ProcessFootprint Of(int pid)
@@ -11,7 +11,7 @@ internal sealed record ProcessFootprint(int Threads, int Files, int Mappings, in
         string[] threads = ThreadsOf(pid);
         return new ProcessFootprint(
             threads.Length,
-            Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd").Count(),
+            OpenFiles.Names(pid).Count(),
             mappings.Length,
             threads.Count(t => t.StartsWith("mig/", StringComparison.Ordinal) || t.StartsWith("rdma/", StringComparison.Ordinal)),
             mappings.Count(m => m.Contains("rdmamig:", StringComparison.Ordinal)));
