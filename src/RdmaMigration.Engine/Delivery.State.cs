@@ -105,8 +105,10 @@ internal sealed partial class Delivery
         {
             EndFigures();
         }
-
-        session.OnStep(step);
+        else
+        {
+            session.OnStep(step);
+        }
     }
 
     private void Count(CaptureProgress progress)

@@ -18,7 +18,7 @@ internal enum DeliveryStep
     /// <summary>The destination has all that it loads; its end is awaited.</summary>
     Confirming,
 
-    /// <summary>It has succeeded.</summary>
+    /// <summary>It is over: the destination has the machine, as far as it can say.</summary>
     Done,
 }
 
@@ -28,8 +28,12 @@ internal interface IDeliverySession
     /// <summary>Asserts that the big lock is not held.</summary>
     void AssertMayBlock();
 
-    /// <summary>Told each step, on the sending thread.</summary>
+    /// <summary>Told each step but the last, on the sending thread. What it throws ends the delivery.</summary>
     void OnStep(DeliveryStep step);
+
+    /// <summary>Told of the last step, on the sending thread: the destination has the machine, and has proved it or not.</summary>
+    /// <exception cref="OperationCanceledException">The session was stopped before, and nothing is proved.</exception>
+    void OnDelivered(bool isConfirmed);
 
     /// <summary>Ends the session with a timeout, unless it has ended before.</summary>
     void StopAfter(TimeSpan time, string description);
@@ -114,8 +118,10 @@ internal sealed partial class Delivery(
         {
             Write(channel, machine);
             Confirm(channel);
-            Reach(DeliveryStep.Done);
         });
+        IsConfirmed = HasDestinationSucceeded || _channel!.FinishConfirms;
+        Reach(DeliveryStep.Done);
+        session.OnDelivered(IsConfirmed);
     }
 
     /// <summary>Why the destination is lost, in words; null as long as it is not known to be. Any thread.</summary>
@@ -163,6 +169,12 @@ internal sealed partial class Delivery(
         {
             channel.Shutdown(failed.Message);
             _returnPath?.Join();
+            if (HasDestinationSucceeded && failed is (TransportException or OperationCanceledException))
+            {
+                // It may run there, so whatever came between is no failure.
+                return;
+            }
+
             if (failed is TransportException)
             {
                 throw Explain(channel, failed);
@@ -171,6 +183,9 @@ internal sealed partial class Delivery(
             throw;
         }
     }
+
+    /// <summary>It has said so (SHUT 0), and was sent all that it loads. After the return path's join.</summary>
+    private bool HasDestinationSucceeded => _returnPath is { Failure: null } && _stage >= CaptureStage.VmDescription;
 
     /// <summary>Sends all bytes. A destination whose machine has no vmdescription may leave that unread and go (protocol E.5).</summary>
     private void Write(OutgoingChannel channel, CapturedStream machine)
@@ -239,7 +254,5 @@ internal sealed partial class Delivery(
             // Whether it has failed or succeeded, it closes then; only that it is over shows.
             channel.WaitForClose(Timeout.InfiniteTimeSpan);
         }
-
-        IsConfirmed = _returnPath is not null || channel.FinishConfirms;
     }
 }

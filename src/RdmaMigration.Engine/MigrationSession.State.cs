@@ -71,8 +71,19 @@ internal abstract partial class MigrationSession
         _loop.Schedule(() => _changed(info));
     }
 
+    /// <summary>It cannot be stopped any more. Any thread.</summary>
+    protected bool IsDecided
+    {
+        get
+        {
+            lock (Gate)
+            {
+                return _isDecided;
+            }
+        }
+    }
+
     /// <summary>Follows a delivery, on the migration's thread.</summary>
-    /// <exception cref="OperationCanceledException">It was stopped before it was done.</exception>
     public void OnStep(DeliveryStep step)
     {
         switch (step)
@@ -91,9 +102,6 @@ internal abstract partial class MigrationSession
             case DeliveryStep.Confirming:
                 Enter(MigrationPhase.Confirming);
                 break;
-            case DeliveryStep.Done:
-                Decide();
-                break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(step), step, "no such step");
         }
@@ -105,6 +113,26 @@ internal abstract partial class MigrationSession
         lock (Gate)
         {
             Phase = phase;
+        }
+    }
+
+    /// <summary>
+    /// A delivery is over. A destination that has proved that it has the machine decides: it may run there, so whoever stopped the migration has come too late,
+    /// and is not told that it was stopped. Without a proof a stop that came before stands. On the migration's thread.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">It was stopped before, and nothing is proved.</exception>
+    public void OnDelivered(bool isConfirmed)
+    {
+        if (!isConfirmed)
+        {
+            Decide();
+            return;
+        }
+
+        lock (Gate)
+        {
+            _isDecided = true;
+            _stopped = null;
         }
     }
 
@@ -178,14 +206,16 @@ internal abstract partial class MigrationSession
     private void SetFinalStatus()
     {
         MigrationStatus reached;
+        bool isCancelled;
         lock (Gate)
         {
             reached = _status;
+            isCancelled = reached is MigrationStatus.Cancelling && !_isDecided;
         }
 
         if (reached is not MigrationStatus.Failed)
         {
-            SetStatus(reached is MigrationStatus.Cancelling ? MigrationStatus.Cancelled : MigrationStatus.Completed);
+            SetStatus(isCancelled ? MigrationStatus.Cancelled : MigrationStatus.Completed);
         }
     }
 }

@@ -49,14 +49,14 @@ public static class MigrationStatuses
     public static bool IsFinal(this MigrationStatus status) =>
         status is MigrationStatus.Completed or MigrationStatus.Failed or MigrationStatus.Cancelled;
 
-    /// <summary>Whether QEMU's state machine goes from one to the other.</summary>
+    /// <summary>Whether QEMU's state machine goes from one to the other; and a cancel that came too late ends as completed, since the destination has the machine.</summary>
     public static bool MayFollow(this MigrationStatus next, MigrationStatus current) => (current, next) switch
     {
         (MigrationStatus.None, MigrationStatus.Setup) => true,
         (MigrationStatus.Setup, MigrationStatus.Active or MigrationStatus.Cancelling or MigrationStatus.Failed) => true,
         (MigrationStatus.Active, MigrationStatus.Device or MigrationStatus.Completed or MigrationStatus.Cancelling or MigrationStatus.Failed) => true,
         (MigrationStatus.Device, MigrationStatus.Completed or MigrationStatus.Cancelling or MigrationStatus.Failed) => true,
-        (MigrationStatus.Cancelling, MigrationStatus.Cancelled) => true,
+        (MigrationStatus.Cancelling, MigrationStatus.Cancelled or MigrationStatus.Completed) => true,
         (MigrationStatus.Completed or MigrationStatus.Failed or MigrationStatus.Cancelled, MigrationStatus.Setup) => true,
         _ => false,
     };

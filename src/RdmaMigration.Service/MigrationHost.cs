@@ -29,7 +29,10 @@ public abstract class MigrationHost
     }
 
     /// <summary>Starts what the host is for, and runs the main loop on this thread until it ends. Call it once.</summary>
-    /// <returns>0 when done, 1 when a migration failed that was the only one, 130 after a signal.</returns>
+    /// <returns>
+    /// 0 when done, also when a signal came too late to keep a migration from completing after which this ends anyway; 1 when a migration failed that was the only one,
+    /// 130 after a signal.
+    /// </returns>
     /// <exception cref="OptionsValidationException">The options contradict themselves.</exception>
     /// <exception cref="IOException">It cannot begin; a host that listens throws what kept it from that.</exception>
     public int Run()
@@ -40,11 +43,13 @@ public abstract class MigrationHost
         var systemd = host.Services.GetRequiredService<ISystemdNotifier>();
         var log = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger(GetType());
 
+        bool isDone = false;
         migration.StatusChanged += info =>
         {
             _observer.OnStatusChanged(info);
             if (ExitCodeAfter(info) is { } exitCode)
             {
+                isDone |= exitCode == 0;
                 migration.Quit(exitCode);
             }
         };
@@ -55,6 +60,7 @@ public abstract class MigrationHost
         systemd.Notify(ServiceState.Ready);
 
         int code = loop.Run();
+        code = isDone && code == Cancelled ? 0 : code;
 
         ServiceLog.Ended(log, code);
         systemd.Notify(ServiceState.Stopping);

@@ -48,8 +48,9 @@ public static class CaptureWriter
         ulong zero = 0;
         void Report(CaptureStage stage)
         {
-            cancellation.ThrowIfCancellationRequested();
+            // Told first: whoever cancels is to know how far the stream had come.
             progress?.Invoke(new CaptureProgress(total, zero, total, to.Written, stage));
+            cancellation.ThrowIfCancellationRequested();
         }
 
         if (!options.IsOpened)

@@ -6,7 +6,11 @@ namespace RdmaMigration.Engine.Tests;
 /// <summary>Sending that is ended from this side, wherever it is.</summary>
 public sealed class OutgoingEndingTests
 {
+    /// <summary>Bytes that open the return path: OPEN_RETURN_PATH and a PING.</summary>
+    private const int Pinged = 5 + 9;
+
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(5);
+    private static readonly byte[] s_success = [0, 1, 0, 4, 0, 0, 0, 0];
 
     /// <summary>The places where a sender can be held.</summary>
     public enum Place
@@ -102,18 +106,47 @@ public sealed class OutgoingEndingTests
         Assert.StartsWith("the migration to", held.Source.Ended().ErrorDescription, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void ACancelThatMeetsTheDestinationsWordDoesNotHideThatTheMachineIsThere()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void AStopThatMeetsTheDestinationsWordThatTheMachineIsThereHasComeTooLate(bool isTimeout)
     {
         ScriptedDestination? destination = null;
-        destination = new(returnPath: true) { OnShutdown = () => destination!.Say(0, 1, 0, 4, 0, 0, 0, 0) };
+        destination = new(returnPath: true) { OnShutdown = () => destination!.Say(s_success) };
         using RunningSource source = new(destination);
-        source.Send();
+        source.Send(options => options with { ConfirmTimeout = isTimeout ? TimeSpan.FromMilliseconds(1) : null });
         destination.AwaitStandstill();
-        source.Migration.Cancel();
-        MigrationInfo cancelled = source.Ended();
-        Assert.Equal((MigrationStatus.Cancelled, MigrationErrorClass.Cancelled), (cancelled.Status, cancelled.ErrorClass));
-        Assert.Contains("whether the machine is there", cancelled.ErrorDescription, StringComparison.Ordinal);
+        if (!isTimeout)
+        {
+            source.Migration.Cancel();
+            source.Until(info => info.Status is MigrationStatus.Cancelling);
+        }
+
+        MigrationInfo completed = source.Ended();
+
+        Assert.Equal((MigrationStatus.Completed, true, null, null), (completed.Status, completed.Confirmed, completed.ErrorClass, completed.ErrorDescription));
+        source.Settle();
+        Assert.Equal((1, 0), (destination.Disposals, destination.ErrorsTold));
+    }
+
+    [Theory]
+    [InlineData(4, true)]
+    [InlineData(400, false)]
+    public void TheDestinationsWordCountsOnceItHasAllThatItLoadsAlsoWhenTheSenderIsNotThroughWithTheRest(int bytesLeft, bool counts)
+    {
+        ScriptedDestination all = new();
+        using RunningSource source = new(_ => all);
+        source.SendToEnd();
+        source.Settle();
+        ScriptedDestination? destination = null;
+        destination = new(returnPath: true) { StopsAfter = all.SentBytes + Pinged - bytesLeft, OnShutdown = () => destination!.Say(s_success) };
+        using RunningSource cancelled = new(destination);
+        cancelled.Send();
+        destination.AwaitStandstill();
+        cancelled.Migration.Cancel();
+        MigrationInfo ended = cancelled.Ended();
+        Assert.Equal(counts ? MigrationStatus.Completed : MigrationStatus.Cancelled, ended.Status);
+        Assert.Equal(counts ? true : null, ended.Confirmed);
     }
 
     [Fact]

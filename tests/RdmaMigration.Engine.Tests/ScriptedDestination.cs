@@ -12,6 +12,7 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
     private readonly ManualResetEventSlim _standsStill = new();
     private readonly Reader? _reader;
     private ConnectionLostException? _lost;
+    private bool _goesOn;
 
     /// <param name="returnPath">It has a way back.</param>
     public ScriptedDestination(bool returnPath = false) => _reader = returnPath ? new Reader(this) : null;
@@ -53,6 +54,16 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
     /// <summary>Waits until the sender is blocked by <see cref="StopsAfter"/> or <see cref="StopsAtFinish"/>, or has sent everything to a silent destination.</summary>
     public void AwaitStandstill() => Assert.True(_standsStill.Wait(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken), "the sender does not come so far");
 
+    /// <summary>It takes the rest, after it has stood still.</summary>
+    public void GoOn()
+    {
+        lock (_gate)
+        {
+            _goesOn = true;
+            Monitor.PulseAll(_gate);
+        }
+    }
+
     /// <summary>It is killed.</summary>
     public void Die() => End(ConnectionLoss.Disconnected, $"{Peer} disconnected");
 
@@ -64,11 +75,14 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
         BeforeIo?.Invoke();
         ThrowIfLost();
         long room = StopsAfter - _taken.Length;
-        _taken.Write(bytes[..(int)Math.Min(bytes.Length, room)]);
-        if (bytes.Length > room)
+        if (bytes.Length > room && room >= 0)
         {
+            _taken.Write(bytes[..(int)room]);
             StandStill();
+            bytes = bytes[(int)room..];
         }
+
+        _taken.Write(bytes);
     }
 
     public override void WriteGather(ReadOnlySpan<iovec> segments)
@@ -124,7 +138,7 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
         _standsStill.Set();
         lock (_gate)
         {
-            while (_lost is null)
+            while (_lost is null && !_goesOn)
             {
                 Monitor.Wait(_gate);
             }

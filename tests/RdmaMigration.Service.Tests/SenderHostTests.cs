@@ -98,6 +98,15 @@ public sealed class SenderHostTests : IDisposable
     }
 
     [Fact]
+    public void A_signal_that_comes_when_the_machine_has_arrived_ends_Run_with_0()
+    {
+        Migration? migration = null;
+        var quitting = new Observer { Started = started => migration = started, Changed = When(MigrationStatus.Completed, () => migration!.Quit(MigrationHost.Cancelled)) };
+
+        Assert.Equal(0, Host(Capture, s_unix with { Uri = new FileUri(Path.Combine(_directory.FullName, "sent")) }, quitting).Run());
+    }
+
+    [Fact]
     public void A_cancel_ends_Run_with_130_and_Quit_with_its_own_code()
     {
         using var destination = Listen();
