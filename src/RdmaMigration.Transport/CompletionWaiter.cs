@@ -38,17 +38,25 @@ public sealed class CompletionWaiter : IDisposable
     private bool _stopping;
 
     /// <summary>Starts the thread.</summary>
-    /// <exception cref="IOException">No event descriptor is left.</exception>
+    /// <exception cref="ConnectFailedException">This process has no descriptor left.</exception>
     public CompletionWaiter()
     {
         _wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (_wake < 0)
         {
-            throw new IOException($"eventfd: errno {errno}");
+            throw new ConnectFailedException($"no descriptor is left to wait with: eventfd: {ErrorText.Of(errno)}");
         }
 
         _thread = new Thread(Run) { Name = "rdma/wait", IsBackground = true };
-        _thread.Start();
+        try
+        {
+            _thread.Start();
+        }
+        catch
+        {
+            _ = close(_wake);
+            throw;
+        }
     }
 
     /// <summary>Starts to watch. Any thread.</summary>

@@ -60,14 +60,18 @@ internal static unsafe class InheritedDescriptor
         fixed (byte* path = "/dev/null\0"u8)
         {
             int nothing = open(path, O_RDWR | O_CLOEXEC, 0);
-            if (own < 0 || nothing < 0 || dup2(nothing, uri.Number) < 0)
+            bool isReplaced = own >= 0 && nothing >= 0 && dup2(nothing, uri.Number) >= 0;
+            string reason = isReplaced ? "" : ErrorText.Of(errno);
+            Close(nothing);
+            if (isReplaced)
             {
-                throw new ConnectFailedException($"{uri}: cannot be taken over: {ErrorText.Of(errno)}");
+                return own;
             }
 
-            _ = close(nothing);
+            Close(own);
+            throw new ConnectFailedException($"{uri}: cannot be taken over: {reason}");
         }
 
-        return own;
+        static void Close(int descriptor) => _ = descriptor >= 0 ? close(descriptor) : 0;
     }
 }
