@@ -20,8 +20,8 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
 
     private const int NotSupported = 95; // ENOTSUP
 
-    /// <summary>So much memory is cleared within 100 ms by any host that holds a machine.</summary>
-    private const ulong PopulateStep = 64 << 20;
+    /// <summary>So much memory, 16 MiB, is cleared within 100 ms even by an emulated processor.</summary>
+    private const ulong PopulateStep = 16 << 20;
 
     private readonly Dictionary<RamBlock, List<RegistrationWindow>> _windows = [];
 

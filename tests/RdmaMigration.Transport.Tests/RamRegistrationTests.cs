@@ -6,7 +6,7 @@ namespace RdmaMigration.Transport.Tests;
 public sealed class RamRegistrationTests
 {
     [Fact]
-    public void ALossEndsTheRegistrationOfALargeBlockAfter64MebibytesAtMost()
+    public void ALossEndsTheRegistrationOfALargeBlockAfter16MebibytesAtMost()
     {
         using RamBlock block = RamBlock.Allocate("pc.ram", 256 << 20);
         int looks = 0;
@@ -18,6 +18,6 @@ public sealed class RamRegistrationTests
             }
         });
         Assert.Equal("cancelled", Assert.Throws<ConnectionLostException>(() => registration.RegisterBlock(block)).Message);
-        Assert.Equal(128UL << 20, block.ResidentBytes);
+        Assert.Equal(32UL << 20, block.ResidentBytes);
     }
 }
