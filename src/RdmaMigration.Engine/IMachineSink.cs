@@ -1,4 +1,5 @@
 using RdmaMigration.Stream;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
@@ -17,7 +18,10 @@ internal interface IMachineSink : IDisposable
     /// <summary>Looked at now and then while RAM arrives: that so many bytes of it can be taken.</summary>
     void CheckRoom(ulong ramBytes);
 
-    /// <summary>Takes the machine, which is complete. When it returns, the machine is safe where it goes.</summary>
+    /// <summary>
+    /// Takes the machine, which is complete. When it returns, the machine is safe where it goes; only a source that cannot be told of it may be left with less, and
+    /// then <see cref="MigrationInfo.Confirmed"/> says so.
+    /// </summary>
     void Take(CapturedStream machine);
 
     /// <summary>The migration has failed, here or before it came here: what is left to tell.</summary>
@@ -45,6 +49,15 @@ internal interface IMachineSession : IDeliverySession
 
     /// <summary>The source can be told how it ends, and keeps its machine until then.</summary>
     bool TellsSource { get; }
+
+    /// <summary>Why the source is lost; null while it is there, as far as is known. Any thread.</summary>
+    ConnectionLostException? SourceLoss { get; }
+
+    /// <summary>
+    /// Has <see cref="SourceLoss"/> tell also when a source goes away that has sent everything and waits to be told how it ended. Until what this returns is disposed
+    /// the source is told nothing. Null when it cannot be told anything.
+    /// </summary>
+    IDisposable? WatchSource();
 
     /// <summary>Goes on to a phase.</summary>
     void Enter(MigrationPhase phase);

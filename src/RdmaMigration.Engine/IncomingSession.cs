@@ -8,12 +8,16 @@ namespace RdmaMigration.Engine;
 /// <summary>One incoming migration: the thread mig/dst/main and what it loads. A captured machine's state is stored, not applied, so it needs no lock.</summary>
 internal sealed partial class IncomingSession : MigrationSession, IMachineSession
 {
+    /// <summary>How long a stopped migration's source may take to be told, after what took the machine has given up.</summary>
+    private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(2);
+
     private readonly IncomingOptions _options;
     private readonly IncomingChannel _channel;
     private readonly IMachineSink _sink;
     private RamBlockList? _blocks;
     private ReturnPath? _returnPath;
     private IncomingStream? _stream;
+    private bool _isTaken;
 
     /// <param name="loop">Where the end is scheduled.</param>
     /// <param name="options">Limits.</param>
@@ -42,6 +46,10 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
 
     public bool TellsSource => _returnPath is not null;
 
+    public ConnectionLostException? SourceLoss => _channel.Lost is { Loss: not ConnectionLoss.Shutdown } lost ? lost : null;
+
+    public IDisposable? WatchSource() => _returnPath is { } path ? _channel.WatchSource(path.LastPong) : null;
+
     protected override void Begin()
     {
         if (_channel.IsConnected)
@@ -69,6 +77,7 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
         BeginStream();
         CapturedStream machine = Load();
         EngineLog.LoadCompleted(Log, _channel.Peer);
+        Interlocked.Exchange(ref _isTaken, true);
         _sink.Take(machine);
         TellSource(failed: false);
     }
@@ -81,8 +90,21 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
 
     protected override void Interrupt(string reason)
     {
-        _channel.Shutdown(reason);
         _sink.Interrupt(reason);
+        if (!Volatile.Read(ref _isTaken))
+        {
+            _channel.Shutdown(reason);
+            return;
+        }
+
+        // The thread reads no more from the source, and is still to tell it how it ended: that the destination has the machine all the same, it may be.
+        After(s_lastWord, () =>
+        {
+            if (!IsDecided)
+            {
+                _channel.Shutdown(reason);
+            }
+        });
     }
 
     protected override string? Remark(bool isStopped) => _sink.Remark(isStopped);

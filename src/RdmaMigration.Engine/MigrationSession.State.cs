@@ -153,7 +153,7 @@ internal abstract partial class MigrationSession
     /// <summary>What kind of failure an exception is.</summary>
     internal static MigrationErrorClass Classify(Exception failed) => failed switch
     {
-        ConnectionLostException { Loss: ConnectionLoss.Disconnected or ConnectionLoss.MemoryWithdrawn or ConnectionLoss.PeerError } =>
+        ConnectionLostException { Loss: ConnectionLoss.Disconnected or ConnectionLoss.MemoryWithdrawn or ConnectionLoss.PeerError } or SourceGoneException =>
             MigrationErrorClass.Disconnected,
         ConnectionLostException or ConnectFailedException => MigrationErrorClass.Unreachable,
         StreamFormatException or CaptureException => MigrationErrorClass.Stream,

@@ -7,10 +7,17 @@ namespace RdmaMigration.Engine;
 internal sealed class ReturnPath(ReturnPathChannel channel, TimeSpan timeout)
 {
     /// <summary>Tells the source that the capture is safe, or that it is not. The last message.</summary>
-    public void SendShut(bool failed) => Send(ReturnPathMessage.Shut, failed ? 1u : 0u);
+    public void SendShut(bool failed) => channel.Write(Encode(ReturnPathMessage.Shut, failed ? 1u : 0u), timeout);
 
     /// <summary>Answers a PING.</summary>
-    public void SendPong(uint value) => Send(ReturnPathMessage.Pong, value);
+    public void SendPong(uint value)
+    {
+        LastPong = Encode(ReturnPathMessage.Pong, value);
+        channel.Write(LastPong, timeout);
+    }
+
+    /// <summary>The last answer to a PING, which a source ignores when it comes again; empty before the first. What may be sent to find out whether it listens.</summary>
+    public byte[] LastPong { get; private set; } = [];
 
     /// <summary>Lets a source with switchover-ack switch over.</summary>
     public void SendSwitchoverAck()
@@ -21,12 +28,12 @@ internal sealed class ReturnPath(ReturnPathChannel channel, TimeSpan timeout)
         channel.Write(message, timeout);
     }
 
-    private void Send(ReturnPathMessage type, uint value)
+    private static byte[] Encode(ReturnPathMessage type, uint value)
     {
-        Span<byte> message = stackalloc byte[8];
+        byte[] message = new byte[8];
         BinaryPrimitives.WriteUInt16BigEndian(message, (ushort)type);
-        BinaryPrimitives.WriteUInt16BigEndian(message[2..], sizeof(uint));
-        BinaryPrimitives.WriteUInt32BigEndian(message[4..], value);
-        channel.Write(message, timeout);
+        BinaryPrimitives.WriteUInt16BigEndian(message.AsSpan(2), sizeof(uint));
+        BinaryPrimitives.WriteUInt32BigEndian(message.AsSpan(4), value);
+        return message;
     }
 }

@@ -166,6 +166,10 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
                 {
                     FailFor(error, "write");
                 }
+                else if ((polled.revents & (POLLHUP | POLLERR)) != 0)
+                {
+                    Fail(ConnectionLoss.Disconnected, SayDisconnected());
+                }
             }
         }
 

@@ -159,6 +159,25 @@ public sealed class MigrationViewTests : IDisposable
             """, _error.ToString());
     }
 
+    [Theory]
+    [InlineData(true, null, "confirmed by the destination")]
+    [InlineData(false, null, "cannot prove that the machine is there; look there, nothing is kept here")]
+    [InlineData(false, "/srv/kept.qemu", "cannot prove that the machine is there; look there before you let go of /srv/kept.qemu")]
+    public void A_relays_line_says_what_is_proven_and_what_is_kept(bool confirmed, string? file, string says)
+    {
+        new LinesView(Screen).Changed(s_half with
+        {
+            Status = MigrationStatus.Completed,
+            Phase = MigrationPhase.Idle,
+            Confirmed = confirmed,
+            File = file,
+            Destination = s_half with { IsOutgoing = true },
+        });
+
+        Assert.EndsWith(says + "\n", _error.ToString(), StringComparison.Ordinal);
+        Assert.Equal(file is null ? "" : file + "\n", _out.ToString());
+    }
+
     [Fact]
     public void The_rate_starts_anew_with_the_phase()
     {

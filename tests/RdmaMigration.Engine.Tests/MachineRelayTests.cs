@@ -86,7 +86,7 @@ public sealed class MachineRelayTests
     [Fact]
     public void ADestinationThatDiesWhileTheMachineStillArrivesEndsItAndTheSourceIsDisconnected()
     {
-        ScriptedDestination destination = new();
+        ScriptedDestination destination = new(returnPath: true);
         using RelayedMachine machine = new(destination);
         machine.Send(StreamedMachine.Announcement(returnPath: true));
         Assert.Equal(2, machine.Told()![1]);

@@ -43,6 +43,12 @@ internal sealed class RelayedMachine : IDisposable
     /// <summary>The source sends everything.</summary>
     public void SendAll(bool returnPath = false) => _source.Write(StreamedMachine.All(returnPath));
 
+    /// <summary>The source closes, as one that is killed or cancelled does.</summary>
+    public void CloseSource() => _source.Dispose();
+
+    /// <summary>The source closes its own direction, as `rdmamig send` does behind the last byte.</summary>
+    public void CloseDirection() => _source.Socket.Shutdown(SocketShutdown.Send);
+
     /// <summary>What the source is told next; null when the relay has closed.</summary>
     public byte[]? Told()
     {

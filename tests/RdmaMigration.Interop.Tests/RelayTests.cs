@@ -26,7 +26,9 @@ public sealed class RelayTests : ReceiverTests
     {
         await using QemuMachine source = await StartSourceAsync(machineType, 64);
         await source.SetCapabilitiesAsync(("return-path", returnPath));
-        await PassesAsync(source, Tcp, RdmaAddress.NextUri(), ("stream", Mode(pinAll)), confirmed: false, Options(pinAll));
+        await PassesAsync(
+            source, Tcp, RdmaAddress.NextUri(), ("stream", Mode(pinAll)), confirmed: false,
+            [.. Options(pinAll), .. returnPath ? ["--rescue", NewFolder("kept")] : Array.Empty<string>()]);
     }
 
     [Theory]

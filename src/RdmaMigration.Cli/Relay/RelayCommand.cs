@@ -21,7 +21,7 @@ internal sealed class RelayCommand : MigrationCommand
 
     private readonly Option<string?> _rescue = new("--rescue")
     {
-        Description = "Where a machine is saved that has arrived and that the destination did not take, when its source has no return path and so may have let it go",
+        Description = "Where a machine is saved that has arrived and that nobody else is known to have: the destination did not take it and the source cannot be told, or the destination cannot prove that it has it",
         HelpName = CapturePath.HelpName,
     };
 

@@ -91,10 +91,15 @@ internal static class ProgressText
         return $"in {Seconds(migration.TotalTime)} ({Rate(rate)}, {migration.Mode.ToWord()})";
     }
 
-    /// <summary>What a completed sending means.</summary>
+    /// <summary>What a completed sending means, and where the machine is besides.</summary>
     private static string Confirmation(MigrationInfo migration) => migration.Confirmed is true
         ? "confirmed by the destination"
-        : "NOT confirmed: the destination took everything, but this protocol cannot prove that the machine is there; look there before you let go of it here";
+        : "NOT confirmed: the destination took everything, but this protocol cannot prove that the machine is there; " + migration switch
+        {
+            { IsOutgoing: true } => "look there before you let go of it here",
+            { File: { } file } => $"look there before you let go of {file}",
+            _ => "look there, nothing is kept here",
+        };
 
     /// <summary><c>0:05</c>, <c>12:40</c>, <c>3:00:01</c>.</summary>
     public static string Clock(TimeSpan span)

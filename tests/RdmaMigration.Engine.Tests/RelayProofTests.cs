@@ -1,0 +1,235 @@
+using RdmaMigration.Stream;
+using RdmaMigration.Testing;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>What a relay tells a source when a destination cannot prove that it has the machine, and that no machine runs twice.</summary>
+public sealed class RelayProofTests
+{
+    private static readonly byte[] s_success = [0, 1, 0, 4, 0, 0, 0, 0];
+    private static readonly byte[] s_failure = [0, 1, 0, 4, 0, 0, 0, 1];
+    private static readonly byte[] s_pong = [0, 2, 0, 4, 0, 0, 0, 1];
+
+    [Fact]
+    public void ASourceThatIsToBeToldIsRefusedBeforeRamWhenTheDestinationCannotProveAnythingAndNothingIsKept()
+    {
+        ScriptedDestination destination = new();
+        using RelayedMachine machine = new(destination);
+        machine.Send(StreamedMachine.Announcement(returnPath: true));
+        Assert.Equal(s_pong, machine.Told());
+        Assert.Equal(s_failure, machine.Told());
+        MigrationInfo failed = machine.Relay.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Protocol, 0L), (failed.Status, failed.ErrorClass, failed.RamTotal));
+        Assert.EndsWith(
+            "waits to be told how its machine arrives, and the destination the script cannot say: turn return-path on there and give --return-path, or give "
+                + "--rescue to keep the machine here until you have looked",
+            failed.ErrorDescription, StringComparison.Ordinal);
+        machine.Relay.Settle();
+        Assert.Empty(destination.Taken);
+        Assert.Equal((1, 1), (destination.Disposals, destination.ErrorsTold));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void WhatIsSentOnWithoutAProofIsKeptWhereItCanBeAndOnlyThenTheSourceIsToldOfSuccess(bool returnPath)
+    {
+        string kept = Path.GetTempFileName();
+        ScriptedDestination destination = new();
+        using (RelayedMachine machine = new(destination, rescue: true))
+        {
+            machine.SendAll(returnPath);
+            Assert.Equal(returnPath ? s_pong : null, machine.Told());
+            Assert.Equal(returnPath ? s_success : null, machine.Told());
+            MigrationInfo completed = machine.Relay.Ended();
+            Assert.Equal((MigrationStatus.Completed, false, machine.Relay.File), (completed.Status, completed.Confirmed, completed.File));
+            File.Copy(completed.File!, kept, overwrite: true);
+        }
+
+        ScriptedDestination again = new();
+        using RunningSource source = new(again);
+        Assert.Equal(MigrationStatus.Completed, source.SendToEnd(path: kept).Status);
+        Assert.Equal(destination.Taken, again.Taken);
+        File.Delete(kept);
+    }
+
+    [Fact]
+    public void WithoutASourceThatIsToBeToldNothingNeedsToBeKeptAndTheResultSaysThatItIsNotConfirmed()
+    {
+        using RelayedMachine machine = new(new ScriptedDestination());
+        machine.SendAll();
+        MigrationInfo completed = machine.Relay.Ended();
+        Assert.Equal((MigrationStatus.Completed, false, null), (completed.Status, completed.Confirmed, completed.File));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void WhatCanBeNeitherProvedNorKeptIsNoSuccessAndTheSourceIsToldSo(bool returnPath)
+    {
+        ScriptedDestination destination = new() { StopsAtFinish = true };
+        RelayedMachine machine = new(destination, rescue: true);
+        machine.SendAll(returnPath);
+        destination.AwaitStandstill();
+        Directory.Delete(machine.Relay.DirectoryName);
+        destination.GoOn();
+        Assert.Equal(returnPath ? s_pong : null, machine.Told());
+        Assert.Equal(returnPath ? s_failure : null, machine.Told());
+        MigrationInfo failed = machine.Relay.Ended();
+        Directory.CreateDirectory(machine.Relay.DirectoryName);
+        machine.Dispose();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Storage), (failed.Status, failed.ErrorClass));
+        Assert.Contains("; the destination the script was sent everything: whether the machine is there only it can tell", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Equal(returnPath, failed.ErrorDescription!.EndsWith("is told, and goes on with its machine", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void ASourceThatGoesAwayBeforeTheDestinationHasEverythingMayRunItsMachineSoTheDestinationDoesNot(bool rescue)
+    {
+        ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
+        using RelayedMachine machine = new(destination, rescue);
+        machine.SendAll(returnPath: true);
+        Assert.Equal(s_pong, machine.Told());
+        destination.AwaitStandstill();
+
+        machine.CloseSource();
+
+        MigrationInfo failed = machine.Relay.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Disconnected), (failed.Status, failed.ErrorClass));
+        Assert.StartsWith("the source went away before it was told how its machine arrives (", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Contains("and may go on with it, so the destination the script is not let start it; ", failed.ErrorDescription, StringComparison.Ordinal);
+        machine.Relay.Settle();
+        Assert.Equal((1, 1), (destination.Disposals, destination.ErrorsTold));
+        Assert.Equal(rescue ? machine.Relay.File : null, failed.File);
+        Assert.EndsWith(rescue ? "from where 'rdmamig send' can send it" : "--rescue would have saved it", failed.ErrorDescription, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ASourceThatIsSeenToBeGoneWhenRamIsThereKeepsTheDeviceStateFromTheDestination()
+    {
+        string file = Path.GetTempFileName();
+        File.WriteAllBytes(file, StreamedMachine.All());
+        using CaptureLoad load = new(file, new OutgoingOptions { Uri = new UnixUri("scripted") }, CancellationToken.None);
+        CapturedStream machine = load.Load();
+        File.Delete(file);
+        ScriptedDestination destination = new(returnPath: true);
+        using MachineRelay relay = new(new RelayTarget(new OutgoingOptions { Uri = new UnixUri("scripted") }), _ => destination, new SourceThatGoesAmidRam());
+        relay.Announce(machine.Configuration);
+        Assert.Throws<SourceGoneException>(() => relay.Take(machine));
+        Assert.InRange(destination.Taken.Length, StreamedMachine.RamSize / 2, StreamedMachine.All().Length);
+        Assert.Equal(-1, destination.Taken.AsSpan().IndexOf("\u0005timer"u8));
+    }
+
+    [Fact]
+    public void ASourceThatIsNotToldAnythingMayCloseBehindItsLastByte()
+    {
+        ScriptedDestination destination = new(returnPath: true) { StopsAtFinish = true, LastWords = s_success };
+        using RelayedMachine machine = new(destination);
+        machine.SendAll();
+        machine.CloseSource();
+        destination.AwaitStandstill();
+        destination.GoOn();
+        MigrationInfo completed = machine.Relay.Ended();
+        Assert.Equal((MigrationStatus.Completed, true), (completed.Status, completed.Confirmed));
+    }
+
+    [Fact]
+    public void ASourceThatOnlyClosesItsDirectionIsAskedWhetherItListensAndToldWhenItDoes()
+    {
+        ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000, LastWords = s_success };
+        using RelayedMachine machine = new(destination);
+        machine.SendAll(returnPath: true);
+        machine.CloseDirection();
+        destination.AwaitStandstill();
+        for (int asked = 0; asked < 10; asked++)
+        {
+            Assert.Equal(s_pong, machine.Told());
+        }
+
+        destination.GoOn();
+        byte[]? told;
+        while ((told = machine.Told()) is [0, 2, ..])
+        {
+        }
+
+        Assert.Equal(s_success, told);
+        Assert.Equal(MigrationStatus.Completed, machine.Relay.Ended().Status);
+    }
+
+    [Fact]
+    public void ACancelThatMeetsTheDestinationsWordHasComeTooLateAndTheSourceIsToldOfSuccess()
+    {
+        ScriptedDestination? destination = null;
+        destination = new(returnPath: true) { OnShutdown = () => destination!.Say(s_success) };
+        using RelayedMachine machine = new(destination, rescue: true);
+        machine.SendAll(returnPath: true);
+        Assert.Equal(s_pong, machine.Told());
+        destination.AwaitStandstill();
+        machine.Relay.Migration.Cancel();
+        Assert.Equal(s_success, machine.Told());
+        MigrationInfo completed = machine.Relay.Ended();
+        Assert.Equal((MigrationStatus.Completed, true, null), (completed.Status, completed.Confirmed, completed.File));
+    }
+
+    [Fact]
+    public void ACancelThatComesInTimeIsToldToTheSource()
+    {
+        ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
+        using RelayedMachine machine = new(destination);
+        machine.SendAll(returnPath: true);
+        Assert.Equal(s_pong, machine.Told());
+        destination.AwaitStandstill();
+        machine.Relay.Migration.Cancel();
+        Assert.Equal(s_failure, machine.Told());
+        Assert.Equal(MigrationStatus.Cancelled, machine.Relay.Ended().Status);
+    }
+
+    /// <summary>Nobody looks every second; only what the relay asks at its steps counts.</summary>
+    private sealed class SourceThatGoesAmidRam : IMachineSession
+    {
+        public CancellationToken Cancellation => CancellationToken.None;
+
+        public string Source => "the source";
+
+        public bool TellsSource => true;
+
+        public ConnectionLostException? SourceLoss { get; private set; }
+
+        public IDisposable? WatchSource() => null;
+
+        public void OnStep(DeliveryStep step)
+        {
+            if (step is DeliveryStep.Ram)
+            {
+                SourceLoss = new ConnectionLostException(ConnectionLoss.Disconnected, "the source disconnected", 0);
+            }
+        }
+
+        public void AssertMayBlock()
+        {
+        }
+
+        public void Enter(MigrationPhase phase)
+        {
+        }
+
+        public void After(TimeSpan time, Action expired)
+        {
+        }
+
+        public void StopAfter(TimeSpan time, string description)
+        {
+        }
+
+        public void Decide() => throw new NotSupportedException();
+
+        public void OnDelivered(bool isConfirmed) => throw new NotSupportedException();
+
+        public void OnDestinationNotTold(string reason) => throw new NotSupportedException();
+
+        public void Stop(MigrationErrorClass reason, string description) => throw new NotSupportedException();
+    }
+}
