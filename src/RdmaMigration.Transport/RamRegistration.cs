@@ -10,7 +10,7 @@ namespace RdmaMigration.Transport;
 /// </summary>
 /// <param name="domain">Where it is registered.</param>
 /// <param name="largestWindow">The most bytes of a window that doubles.</param>
-/// <param name="throwIfLost">Called now and then while a whole block is registered, which takes seconds for many GiB: nobody waits for that any more if it throws.</param>
+/// <param name="throwIfLost">Called before memory is registered, and now and then while that takes long: nobody waits for it any more if it throws.</param>
 internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWindow, Action throwIfLost) : IRamRegistration, IDisposable
 {
     /// <summary>A window stops doubling here, 64 MiB: by then registration has long ceased to matter, and what is pinned beyond need stays small.</summary>
@@ -28,7 +28,7 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     public uint RegisterBlock(RamBlock block)
     {
         ulong last = (block.Length - 1) >> Chunk.Shift;
-        return (Find(block, 0, last) ?? AddWhole(block, last)).HandOut(0, last);
+        return (Find(block, 0, last) ?? Add(block, 0, last, readAhead: false)).HandOut(0, last);
     }
 
     public uint RegisterChunks(RamBlock block, ulong first, ulong last)
@@ -75,27 +75,16 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
         return Math.Min(first + Math.Max(chunks, 1) - 1, (block.Length - 1) >> Chunk.Shift);
     }
 
-    /// <summary>
-    /// A block has one key, so one call registers it, which nothing ends before its time. Most of that would be the kernel clearing the block's memory: that is
-    /// done before, step by step.
-    /// </summary>
-    private RegistrationWindow AddWhole(RamBlock block, ulong last)
-    {
-        bool goesOn = true;
-        for (ulong offset = 0; goesOn && offset < block.Length; offset += PopulateStep)
-        {
-            throwIfLost();
-            goesOn = block.TryPopulate(offset, Math.Min(PopulateStep, block.Length - offset));
-        }
-
-        throwIfLost();
-        return Add(block, 0, last, readAhead: false);
-    }
-
     private RegistrationWindow Add(RamBlock block, ulong first, ulong last, bool readAhead)
     {
         ulong start = first << Chunk.Shift;
         ulong length = Math.Min((last + 1) << Chunk.Shift, block.Length) - start;
+        if (length > largestWindow)
+        {
+            Populate(block, start, length);
+        }
+
+        throwIfLost();
         RegistrationWindow window = new(Register(block, start, length), first, last, readAhead);
         if (!_windows.TryGetValue(block, out List<RegistrationWindow>? windows))
         {
@@ -104,6 +93,20 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
 
         windows.Add(window);
         return window;
+    }
+
+    /// <summary>
+    /// What has one key is registered by one call, which nothing ends before its time. Most of that time would be the kernel clearing memory: for a whole block, or
+    /// what else is large, that is done before, step by step.
+    /// </summary>
+    private void Populate(RamBlock block, ulong start, ulong length)
+    {
+        bool goesOn = true;
+        for (ulong done = 0; goesOn && done < length; done += PopulateStep)
+        {
+            throwIfLost();
+            goesOn = block.TryPopulate(start + done, Math.Min(PopulateStep, length - done));
+        }
     }
 
     private unsafe MemoryRegion Register(RamBlock block, ulong offset, ulong length)

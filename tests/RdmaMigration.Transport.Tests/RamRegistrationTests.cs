@@ -5,8 +5,10 @@ namespace RdmaMigration.Transport.Tests;
 /// <summary>Registering a whole block, up to the point where a device is needed.</summary>
 public sealed class RamRegistrationTests
 {
-    [Fact]
-    public void ALossEndsTheRegistrationOfALargeBlockAfter16MebibytesAtMost()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void ALossEndsTheRegistrationOfMuchMemoryAfter16MebibytesAtMost(bool asChunks)
     {
         using RamBlock block = RamBlock.Allocate("pc.ram", 256 << 20);
         int looks = 0;
@@ -17,7 +19,7 @@ public sealed class RamRegistrationTests
                 throw new ConnectionLostException(ConnectionLoss.Shutdown, "cancelled", 0);
             }
         });
-        Assert.Equal("cancelled", Assert.Throws<ConnectionLostException>(() => registration.RegisterBlock(block)).Message);
+        Assert.Equal("cancelled", Assert.Throws<ConnectionLostException>(() => asChunks ? registration.RegisterChunks(block, 0, 255) : registration.RegisterBlock(block)).Message);
         Assert.Equal(32UL << 20, block.ResidentBytes);
     }
 }
