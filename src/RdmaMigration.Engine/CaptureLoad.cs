@@ -1,5 +1,6 @@
 using RdmaMigration.Memory;
 using RdmaMigration.Stream;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
@@ -35,6 +36,9 @@ internal sealed class CaptureLoad : IIncomingHandler, IDisposable
 
     /// <summary>Bytes in the file; null for a pipe.</summary>
     public long? Length => _source.Length;
+
+    /// <summary>Which file it is.</summary>
+    public FileNode? Node => _source.Node;
 
     /// <summary>Reads the whole file.</summary>
     /// <exception cref="CaptureException">It is no capture, is cut off, or uses what cannot be sent.</exception>

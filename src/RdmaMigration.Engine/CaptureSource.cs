@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using RdmaMigration.Stream;
+using RdmaMigration.Transport;
 using Tmds.Linux;
 
 namespace RdmaMigration.Engine;
@@ -48,6 +49,9 @@ public sealed unsafe class CaptureSource : IStreamSource, IDisposable
 
     /// <summary>Bytes in the file; null for a pipe.</summary>
     public long? Length { get; }
+
+    /// <summary>Which file it is.</summary>
+    public FileNode? Node => FileNode.Of(Number(_file));
 
     /// <summary>Bytes read so far. Any thread.</summary>
     public long BytesRead => Volatile.Read(ref _read);

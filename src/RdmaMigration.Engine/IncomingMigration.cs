@@ -14,6 +14,7 @@ public sealed class IncomingMigration : Migration
     private readonly Func<OutgoingOptions, CancellationToken, OutgoingChannel> _connect;
     private readonly OutgoingConnector _connector = new();
     private readonly CompletionWaiter _waiter = new();
+    private readonly FileNode? _source;
     private ChannelListener? _listener;
 
     /// <summary>Prepares; <see cref="Start"/> listens.</summary>
@@ -22,6 +23,9 @@ public sealed class IncomingMigration : Migration
     {
         _options = options;
         _connect = _connector.Open;
+
+        // Now: a standard stream that is taken over leaves another file under its number.
+        _source = FileNode.Of(options.Uri);
     }
 
     /// <summary>For tests: with outgoing channels of their own.</summary>
@@ -74,7 +78,7 @@ public sealed class IncomingMigration : Migration
     private IMachineSink OpenSink(IMachineSession session) => _options.Target switch
     {
         CaptureTarget capture => new CaptureSaver(capture, session),
-        RelayTarget relay => new MachineRelay(relay, cancel => _connect(relay.Outgoing, cancel), session),
+        RelayTarget relay => new MachineRelay(relay, cancel => _connect(relay.Outgoing with { Source = _source }, cancel), session),
         _ => throw new InvalidOperationException($"no machine goes to {_options.Target}"),
     };
 }

@@ -16,7 +16,7 @@ internal sealed class OutgoingConnector : IDisposable
         {
             return DescriptorOutgoingChannel.Open(
                 options.Uri,
-                new DescriptorChannelOptions { ConnectTimeout = options.ConnectTimeout, KeepAliveInterval = options.KeepAliveInterval },
+                new DescriptorChannelOptions { ConnectTimeout = options.ConnectTimeout, KeepAliveInterval = options.KeepAliveInterval, Source = options.Source },
                 cancel);
         }
 

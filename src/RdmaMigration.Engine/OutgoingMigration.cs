@@ -42,7 +42,7 @@ public sealed class OutgoingMigration : Migration
 
             if (QuitCode is null)
             {
-                Run(new OutgoingSession(Loop, path, options, cancel => _open(options, cancel), Log, Changed, Ended));
+                Run(new OutgoingSession(Loop, path, options, _open, Log, Changed, Ended));
             }
         });
     }

@@ -47,4 +47,7 @@ public sealed record OutgoingOptions
 
     /// <summary>The most device state, in bytes. Default 1 GiB, as for incoming migrations.</summary>
     public ulong MaxDeviceState { get; init; } = 1UL << 30;
+
+    /// <summary>What the machine is read from, which no destination may overwrite; null for what is no file.</summary>
+    internal FileNode? Source { get; init; }
 }

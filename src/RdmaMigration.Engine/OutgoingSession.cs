@@ -28,7 +28,7 @@ internal sealed class OutgoingSession : MigrationSession
         MainLoop loop,
         string path,
         OutgoingOptions options,
-        Func<CancellationToken, OutgoingChannel> open,
+        Func<OutgoingOptions, CancellationToken, OutgoingChannel> open,
         ILogger log,
         Action<MigrationInfo> changed,
         Action<MigrationSession> ended)
@@ -36,7 +36,7 @@ internal sealed class OutgoingSession : MigrationSession
     {
         _path = path;
         _options = options;
-        _delivery = new Delivery(options, open, this, Cancellation);
+        _delivery = new Delivery(options, cancel => open(options with { Source = _load?.Node }, cancel), this, Cancellation);
     }
 
     protected override void Begin()

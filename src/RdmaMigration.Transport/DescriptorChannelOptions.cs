@@ -1,6 +1,6 @@
 namespace RdmaMigration.Transport;
 
-/// <summary>How long channels other than RDMA wait, and how they notice a peer that is gone.</summary>
+/// <summary>How long channels other than RDMA wait, how they notice a peer that is gone, and what they must not write to.</summary>
 public sealed record DescriptorChannelOptions
 {
     /// <summary>The longest wait for a destination to take a connection, its name's resolution included. Default 30 s.</summary>
@@ -11,4 +11,7 @@ public sealed record DescriptorChannelOptions
     /// for four times as long while bytes are under way. In whole seconds, zero turns it off. Default 5 s, as over RDMA: a vanished host is found in about 20 s.
     /// </summary>
     public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>What is sent comes from here: a destination that is the same file is refused before anything of it changes. Null: from no file.</summary>
+    public FileNode? Source { get; init; }
 }

@@ -43,7 +43,7 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
             case ExecUri exec:
                 return new CommandIncomingChannel(ShellCommand.Start(exec, givesInput: false), uri.Scheme);
             case DescriptorUri inherited:
-                (PolledDescriptor descriptor, DescriptorKind kind) = InheritedDescriptor.TakeOver(inherited, forWriting: false);
+                (PolledDescriptor descriptor, DescriptorKind kind) = InheritedDescriptor.ForReading(inherited);
                 return new DescriptorIncomingChannel(descriptor, uri.Scheme, kind is DescriptorKind.Socket, waiter);
             default:
                 throw new ArgumentException($"{uri} is not opened for reading", nameof(uri));

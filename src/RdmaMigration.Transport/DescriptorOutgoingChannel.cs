@@ -27,7 +27,7 @@ public abstract unsafe class DescriptorOutgoingChannel : OutgoingChannel
     /// on is discarded when the channel opens. <c>fd:</c> takes the descriptor over: it is closed with the channel, and for 0, 1 and 2 /dev/null takes its place.
     /// </remarks>
     /// <param name="uri">Where to.</param>
-    /// <param name="options">How long to wait.</param>
+    /// <param name="options">How long to wait, and what must not be written to.</param>
     /// <param name="cancel">Ends the wait.</param>
     /// <exception cref="ConnectFailedException">It cannot be opened; the message says what to do.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -39,9 +39,9 @@ public abstract unsafe class DescriptorOutgoingChannel : OutgoingChannel
         {
             TcpUri tcp => new SocketOutgoingChannel(SocketConnector.Connect(tcp, options, cancel)),
             UnixUri unix => new SocketOutgoingChannel(SocketConnector.Connect(unix, options, cancel)),
-            FileUri file => new FileOutgoingChannel(OpenedFile.ForWriting(file)),
+            FileUri file => new FileOutgoingChannel(OpenedFile.ForWriting(file, options.Source)),
             ExecUri exec => new CommandOutgoingChannel(exec),
-            DescriptorUri inherited => Open(inherited),
+            DescriptorUri inherited => Open(inherited, options.Source),
             _ => throw new ArgumentException($"a channel to {uri} is not one over a descriptor", nameof(uri)),
         };
     }
@@ -76,9 +76,9 @@ public abstract unsafe class DescriptorOutgoingChannel : OutgoingChannel
         GC.SuppressFinalize(this);
     }
 
-    private static DescriptorOutgoingChannel Open(DescriptorUri uri)
+    private static DescriptorOutgoingChannel Open(DescriptorUri uri, FileNode? source)
     {
-        (PolledDescriptor descriptor, DescriptorKind kind) = InheritedDescriptor.TakeOver(uri, forWriting: true);
+        (PolledDescriptor descriptor, DescriptorKind kind) = InheritedDescriptor.ForWriting(uri, source);
         return kind switch
         {
             DescriptorKind.Socket => new SocketOutgoingChannel(descriptor),

@@ -9,6 +9,9 @@ namespace RdmaMigration.Transport;
 /// <param name="Port">0 to 65535; a listener at port 0 gets a free one.</param>
 public abstract record HostUri(string Host, int Port) : MigrationUri
 {
+    /// <summary>What it lacks to be connected to, in words; null when it lacks nothing. To listen, it lacks nothing.</summary>
+    public string? Lacks => Host.Length == 0 ? $"{this} names no host" : Port == 0 ? $"{this} names no port" : null;
+
     /// <summary>The addresses that the host names, in the resolver's order; for an empty host 0.0.0.0.</summary>
     /// <param name="cancel">Ends the wait for the resolver.</param>
     /// <exception cref="ConnectFailedException">The name does not resolve.</exception>
@@ -33,6 +36,15 @@ public abstract record HostUri(string Host, int Port) : MigrationUri
         catch (Exception unknown) when (unknown is SocketException or ArgumentException)
         {
             throw new ConnectFailedException($"the host '{Host}' does not resolve: {unknown.Message}; check its spelling, or use an address", unknown);
+        }
+    }
+
+    /// <exception cref="ConnectFailedException">It cannot be connected to.</exception>
+    internal void ThrowIfNoDestination()
+    {
+        if (Lacks is { } lack)
+        {
+            throw new ConnectFailedException($"cannot connect: {lack}");
         }
     }
 

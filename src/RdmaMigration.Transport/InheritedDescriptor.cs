@@ -7,8 +7,16 @@ namespace RdmaMigration.Transport;
 /// <summary>Takes over the descriptor of an <c>fd:</c> address.</summary>
 internal static unsafe class InheritedDescriptor
 {
-    /// <exception cref="ConnectFailedException">It is not open, not for this direction, or of a kind that carries no stream.</exception>
-    public static (PolledDescriptor Descriptor, DescriptorKind Kind) TakeOver(DescriptorUri uri, bool forWriting)
+    /// <exception cref="ConnectFailedException">It is not open for reading, or of a kind that carries no stream.</exception>
+    public static (PolledDescriptor Descriptor, DescriptorKind Kind) ForReading(DescriptorUri uri) => TakeOver(uri, forWriting: false);
+
+    /// <param name="uri">The descriptor.</param>
+    /// <param name="source">What must not be written to.</param>
+    /// <exception cref="ConnectFailedException">It is not open for writing, of a kind that carries no stream, or the source.</exception>
+    public static (PolledDescriptor Descriptor, DescriptorKind Kind) ForWriting(DescriptorUri uri, FileNode? source) =>
+        FileNode.IsSameStorage(FileNode.Of(uri), source) ? throw OpenedFile.IsSource(uri) : TakeOver(uri, forWriting: true);
+
+    private static (PolledDescriptor Descriptor, DescriptorKind Kind) TakeOver(DescriptorUri uri, bool forWriting)
     {
         DescriptorKind kind = KindOf(uri, forWriting);
         return (new PolledDescriptor(new SafeFileHandle(Own(uri), ownsHandle: true), uri.ToString()), kind);
@@ -17,7 +25,7 @@ internal static unsafe class InheritedDescriptor
     private static DescriptorKind KindOf(DescriptorUri uri, bool forWriting)
     {
         int number = uri.Number;
-        if (DescriptorKinds.FormatOf(number) is not { } format)
+        if (FileNode.Of(number) is not { } node)
         {
             throw new ConnectFailedException($"{uri}: this process has no descriptor {number}; start it with one, as the shell does with {number}<FILE or {number}>FILE");
         }
@@ -28,7 +36,7 @@ internal static unsafe class InheritedDescriptor
             throw new ConnectFailedException($"{uri}: the descriptor is not open for {(forWriting ? "writing" : "reading")}");
         }
 
-        if (format == (uint)S_IFSOCK)
+        if (node.Kind is FileKind.Socket)
         {
             int type;
             socklen_t size = sizeof(int);
@@ -42,9 +50,12 @@ internal static unsafe class InheritedDescriptor
             throw new ConnectFailedException($"{uri}: the descriptor is a terminal; redirect it");
         }
 
-        return format == (uint)S_IFREG || format == (uint)S_IFBLK ? DescriptorKind.File
-            : format == (uint)S_IFIFO || format == (uint)S_IFCHR ? DescriptorKind.Pipe
-            : throw new ConnectFailedException($"{uri}: the descriptor is none of socket, pipe and file");
+        return node.Kind switch
+        {
+            FileKind.Regular or FileKind.BlockDevice => DescriptorKind.File,
+            FileKind.Fifo or FileKind.CharacterDevice => DescriptorKind.Pipe,
+            _ => throw new ConnectFailedException($"{uri}: the descriptor is none of socket, pipe and file"),
+        };
     }
 
     /// <summary>The number to use. The standard streams' own numbers must not come free: the next file to be opened would get one, and what is printed.</summary>

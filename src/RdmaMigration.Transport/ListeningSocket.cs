@@ -7,17 +7,17 @@ using static Tmds.Linux.LibC;
 namespace RdmaMigration.Transport;
 
 /// <summary>A bound socket that listens, TCP or UNIX domain. The path of the latter is removed with it, as long as it is still this socket's.</summary>
-internal sealed unsafe class ListeningSocket : IDisposable
+internal sealed unsafe class ListeningSocket
 {
     private readonly string? _path;
-    private readonly (ulong Device, ulong Inode) _identity;
+    private readonly FileNode? _node;
 
     private ListeningSocket(int number, EndPoint address, string? path)
     {
         Number = number;
         Address = address;
         _path = path;
-        _identity = path is null ? default : IdentityOf(path) ?? default;
+        _node = path is null ? null : FileNode.Named(path);
     }
 
     /// <summary>The descriptor; it does not block.</summary>
@@ -56,8 +56,7 @@ internal sealed unsafe class ListeningSocket : IDisposable
         (int number, int error) = TryListen(address, backlog, isDual: false);
         if (error == EADDRINUSE && IsAbandoned(uri))
         {
-            File.Delete(uri.Path);
-            (number, error) = TryListen(address, backlog, isDual: false);
+            (number, error) = Remove(uri.Path) is { } refused ? (-1, refused) : TryListen(address, backlog, isDual: false);
         }
 
         return error == 0
@@ -65,12 +64,21 @@ internal sealed unsafe class ListeningSocket : IDisposable
             : throw new ConnectFailedException($"cannot listen on {uri}: {Explain(uri, error)}");
     }
 
-    public void Dispose()
+    /// <summary>Stops listening. Returns what could not be cleaned up, in words; null when nothing is left.</summary>
+    public string? Close()
     {
         _ = close(Number);
-        if (_path is not null && IdentityOf(_path) == _identity)
+        return _path is not null && FileNode.Named(_path) is { } node && node == _node && Remove(_path) is { } error
+            ? $"the socket '{_path}' could not be removed: {ErrorText.Of(error)}"
+            : null;
+    }
+
+    /// <summary>Returns the errno of a name that could not be removed.</summary>
+    private static int? Remove(string path)
+    {
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
         {
-            File.Delete(_path);
+            return unlink(name) == 0 || errno == ENOENT ? null : errno;
         }
     }
 
@@ -129,16 +137,7 @@ internal sealed unsafe class ListeningSocket : IDisposable
         }
         catch (SocketException refused)
         {
-            return refused.SocketErrorCode is SocketError.ConnectionRefused && DescriptorKinds.IsSocket(uri.Path);
-        }
-    }
-
-    private static (ulong Device, ulong Inode)? IdentityOf(string path)
-    {
-        stat status;
-        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
-        {
-            return lstat(name, &status) == 0 ? ((ulong)status.st_dev, (ulong)status.st_ino) : null;
+            return refused.SocketErrorCode is SocketError.ConnectionRefused && FileNode.Named(uri.Path) is { Kind: FileKind.Socket };
         }
     }
 
@@ -152,7 +151,9 @@ internal sealed unsafe class ListeningSocket : IDisposable
 
     private static string Explain(UnixUri uri, int error) => error switch
     {
-        _ when error == EADDRINUSE => $"'{uri.Path}' is there already and in use; end who listens at it, or choose another path",
+        _ when error == EADDRINUSE => FileNode.Named(uri.Path) is { Kind: not FileKind.Socket }
+            ? $"'{uri.Path}' is there already and is no socket; choose another path"
+            : $"'{uri.Path}' is there already and in use; end who listens at it, or choose another path",
         _ when error == ENOENT || error == ENOTDIR => $"there is no directory for '{uri.Path}'; make it first",
         _ when error == EACCES || error == EROFS => $"this user can make nothing at '{uri.Path}'; choose another path",
         _ => $"'{uri.Path}': {ErrorText.Of(error)}",

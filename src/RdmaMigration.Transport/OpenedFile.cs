@@ -10,15 +10,26 @@ internal static unsafe class OpenedFile
     /// <summary>Guest memory is its owner's business: rw-------, as QEMU has it.</summary>
     private const ushort CreateMode = 0b110_000_000;
 
-    /// <exception cref="ConnectFailedException">It cannot be opened or cut at the offset.</exception>
-    public static PolledDescriptor ForWriting(FileUri uri)
+    /// <param name="uri">The file.</param>
+    /// <param name="source">What must not be written to.</param>
+    /// <exception cref="ConnectFailedException">It cannot be opened or cut at the offset, or is the source.</exception>
+    public static PolledDescriptor ForWriting(FileUri uri, FileNode? source)
     {
         SafeFileHandle file = Open(uri, O_WRONLY | O_CREAT);
         int descriptor = file.DangerousGetHandle().ToInt32();
-        return DescriptorKinds.IsRegularFile(descriptor) && ftruncate(descriptor, uri.Offset) != 0
-            ? throw Failed(file, uri, "cut it there")
-            : At(file, uri);
+        FileNode? node = FileNode.Of(descriptor);
+        if (FileNode.IsSameStorage(node, source))
+        {
+            file.Dispose();
+            throw IsSource(uri);
+        }
+
+        return node is { Kind: FileKind.Regular } && ftruncate(descriptor, uri.Offset) != 0 ? throw Failed(file, uri, "cut it there") : At(file, uri);
     }
+
+    /// <summary>A destination that is what is being sent.</summary>
+    public static ConnectFailedException IsSource(MigrationUri uri) =>
+        new($"{uri} is where the machine comes from, and would be overwritten: name another destination");
 
     /// <exception cref="ConnectFailedException">It cannot be opened, or has no such offset.</exception>
     public static PolledDescriptor ForReading(FileUri uri) => At(Open(uri, O_RDONLY), uri);

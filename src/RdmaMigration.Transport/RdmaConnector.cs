@@ -28,14 +28,10 @@ internal static class RdmaConnector
     public static (RdmaConnection Connection, RdmaCapabilities Reply) Connect(
         CompletionWaiter waiter, RdmaUri uri, RdmaConnectOptions options, TimeSpan answerTimeout, CancellationToken cancel)
     {
+        uri.ThrowIfNoDestination();
         if (!RdmaSupport.IsSupported)
         {
             throw new ConnectFailedException($"cannot connect to {uri}: {RdmaSupport.UnsupportedReason}");
-        }
-
-        if (uri.Host.Length == 0)
-        {
-            throw new ConnectFailedException($"cannot connect to {uri}: it names no host");
         }
 
         ConnectFailedException? first = null;

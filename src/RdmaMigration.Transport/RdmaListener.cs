@@ -305,4 +305,7 @@ internal static partial class ListenerLog
 
     [LoggerMessage(4, LogLevel.Error, "the listener failed to serve a request and goes on")]
     public static partial void Fault(ILogger log, Exception fault);
+
+    [LoggerMessage(5, LogLevel.Warning, "{What}")]
+    public static partial void LeftBehind(ILogger log, string what);
 }

@@ -18,10 +18,7 @@ internal static unsafe class SocketConnector
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static PolledDescriptor Connect(TcpUri uri, DescriptorChannelOptions options, CancellationToken cancel)
     {
-        if (uri.Host.Length == 0 || uri.Port == 0)
-        {
-            throw new ConnectFailedException($"cannot connect to {uri}: it names no {(uri.Port == 0 ? "port" : "host")}");
-        }
+        uri.ThrowIfNoDestination();
 
         long start = Stopwatch.GetTimestamp();
         List<string> failures = [];
@@ -133,7 +130,10 @@ internal static unsafe class SocketConnector
     private static string Explain(UnixUri uri, int error, DescriptorChannelOptions options) => error switch
     {
         _ when error == ENOENT => $"there is no socket '{uri.Path}'; start the destination first, QEMU with -incoming {uri}",
-        _ when error == ECONNREFUSED => $"nobody listens at '{uri.Path}' any more; start the destination again",
+        _ when error == ECONNREFUSED => FileNode.At(uri.Path) is { Kind: not FileKind.Socket }
+            ? $"'{uri.Path}' is no socket; name the one that the destination listens at, or write file:{uri.Path}"
+            : $"nobody listens at '{uri.Path}' any more; start the destination again",
+        _ when error == EPROTOTYPE => $"'{uri.Path}' is a socket of another kind, not one of streams; name the one that the destination listens at",
         _ when error == EACCES => $"this user may not write to '{uri.Path}'",
         _ when error == ETIMEDOUT => $"'{uri.Path}' took no connection within {options.ConnectTimeout.TotalSeconds:0.#} s; its backlog is full",
         _ => ErrorText.Of(error),

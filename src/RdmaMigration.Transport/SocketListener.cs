@@ -61,7 +61,10 @@ internal sealed unsafe class SocketListener : ChannelListener
     public override void Dispose()
     {
         EndTurn(last: true);
-        _socket.Dispose();
+        if (_socket.Close() is { } left)
+        {
+            ListenerLog.LeftBehind(_log, left);
+        }
     }
 
     private void Accept()

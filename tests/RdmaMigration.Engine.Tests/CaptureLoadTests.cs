@@ -75,6 +75,17 @@ public sealed class CaptureLoadTests : IDisposable
         Assert.Equal((0, 0), ((int)destination.SentBytes, destination.ErrorsTold));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(4096)]
+    public void ACaptureIsNotSentIntoItsOwnFile(long offset)
+    {
+        using RunningSource source = new();
+        MigrationInfo failed = source.SendToEnd(options => options with { Uri = new FileUri(source.File, offset) });
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Unreachable), (failed.Status, failed.ErrorClass));
+        Assert.Contains("is where the machine comes from", failed.ErrorDescription, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void ACaptureThatComesThroughAPipeIsSent()
     {

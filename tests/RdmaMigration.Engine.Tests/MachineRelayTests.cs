@@ -99,6 +99,21 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
+    public void AFileIsNotRelayedIntoItself()
+    {
+        using RunningDestination relay = new(options =>
+        {
+            string file = ((CaptureTarget)options.Target).File!;
+            File.WriteAllBytes(file, StreamedMachine.All());
+            File.CreateSymbolicLink(file + ".link", file);
+            return options with { Uri = new FileUri(file), Target = new RelayTarget(new OutgoingOptions { Uri = new FileUri(file + ".link") }) };
+        });
+        MigrationInfo failed = relay.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Unreachable), (failed.Status, failed.ErrorClass));
+        Assert.Equal(StreamedMachine.All(), File.ReadAllBytes(relay.File));
+    }
+
+    [Fact]
     public void TheSourceHearsOfSuccessWhenTheDestinationHasSaidIt()
     {
         ScriptedDestination destination = new(returnPath: true);

@@ -53,6 +53,8 @@ public sealed class OutgoingTargetTests : IDisposable
     [Theory]
     [InlineData("tcp::4444", "no host")]
     [InlineData("tcp:127.0.0.1:0", "no port")]
+    [InlineData("unix:/", "is no socket")]
+    [InlineData("unix:/dev/null", "is no socket; name the one that the destination listens at, or write file:/dev/null")]
     [InlineData("tcp:no-such-host.invalid:4444", "does not resolve")]
     [InlineData("unix:/nonexistent/socket", "no socket '/nonexistent/socket'")]
     [InlineData("file:/nonexistent/file", "directory")]
@@ -75,6 +77,27 @@ public sealed class OutgoingTargetTests : IDisposable
         using Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         socket.Bind(new UnixDomainSocketEndPoint(path));
         AssertRefused(new UnixUri(path), "nobody listens");
+    }
+
+    [Fact]
+    public void AUnixSocketOfDatagramsIsNamedAsOfAnotherKind()
+    {
+        string path = NewPath("datagrams");
+        using Socket socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(path));
+        AssertRefused(new UnixUri(path), "is a socket of another kind");
+    }
+
+    [Theory]
+    [InlineData("rdma::4444", "no host")]
+    [InlineData("rdma:10.0.0.7:0", "no port")]
+    public void AnRdmaDestinationNeedsAHostAndAPort(string uri, string expected)
+    {
+        using CompletionWaiter waiter = new();
+        Assert.Contains(
+            expected,
+            Assert.Throws<ConnectFailedException>(() => RdmaOutgoingChannel.Connect(waiter, RdmaUri.Parse(uri), new RdmaConnectOptions(), CancellationToken.None)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -126,7 +126,8 @@ public sealed class SocketListenerTests : IDisposable
         }
 
         File.WriteAllText(SocketPath, "a file");
-        Assert.Throws<ConnectFailedException>(() => new Listening(new UnixUri(SocketPath)));
+        var noSocket = Assert.Throws<ConnectFailedException>(() => new Listening(new UnixUri(SocketPath)));
+        Assert.Contains("is there already and is no socket", noSocket.Message, StringComparison.Ordinal);
         Assert.Equal("a file", File.ReadAllText(SocketPath));
     }
 

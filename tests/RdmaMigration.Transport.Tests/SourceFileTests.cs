@@ -1,0 +1,62 @@
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>The file that a machine comes from: no channel writes to it, under whatever name it is asked to.</summary>
+public sealed class SourceFileTests : IDisposable
+{
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+
+    public SourceFileTests()
+    {
+        File.WriteAllText(Source, "machine");
+        File.CreateSymbolicLink(Path.Combine(_directory.FullName, "link"), "source");
+        File.WriteAllText(Path.Combine(_directory.FullName, "other"), "other");
+    }
+
+    private string Source => Path.Combine(_directory.FullName, "source");
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    [Theory]
+    [InlineData("source", 0)]
+    [InlineData("source", 3)]
+    [InlineData("link", 0)]
+    public void ADestinationThatIsTheSourceIsRefusedBeforeAByteOfItChanges(string name, long offset)
+    {
+        ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => Open(new FileUri(Path.Combine(_directory.FullName, name), offset)));
+        Assert.Contains("is where the machine comes from, and would be overwritten", refused.Message, StringComparison.Ordinal);
+        Assert.Equal("machine", File.ReadAllText(Source));
+    }
+
+    [Fact]
+    public void ADescriptorOfTheSourceIsRefusedAndStaysOpen()
+    {
+        using FileStream open = new(Source, FileMode.Open, FileAccess.ReadWrite);
+        Assert.Throws<ConnectFailedException>(() => Open(new DescriptorUri(open.SafeFileHandle.DangerousGetHandle().ToInt32())));
+        open.WriteByte((byte)'M');
+        open.Flush();
+        Assert.Equal("Machine", File.ReadAllText(Source));
+    }
+
+    [Fact]
+    public void AnotherFileIsWritten()
+    {
+        using (OutgoingChannel channel = Open(new FileUri(Path.Combine(_directory.FullName, "other"))))
+        {
+            channel.Write("new"u8);
+        }
+
+        Assert.Equal("new", File.ReadAllText(Path.Combine(_directory.FullName, "other")));
+    }
+
+    // A machine that is read from a device and one that is written to it pass each other by.
+    [Fact]
+    public void WhatKeepsNoBytesIsNotOverwritten()
+    {
+        FileNode nowhere = FileNode.At("/dev/null")!.Value;
+        Assert.Equal(FileKind.CharacterDevice, nowhere.Kind);
+        Assert.False(FileNode.IsSameStorage(nowhere, nowhere));
+    }
+
+    private OutgoingChannel Open(MigrationUri uri) =>
+        DescriptorOutgoingChannel.Open(uri, new DescriptorChannelOptions { Source = FileNode.At(Source) }, CancellationToken.None);
+}
