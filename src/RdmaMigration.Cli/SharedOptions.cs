@@ -75,12 +75,20 @@ internal static class SharedOptions
         },
     };
 
-    /// <summary>For a command's validator, which runs although an argument is wrong: the address, or null for one that is missing or cannot be read.</summary>
-    public static MigrationUri? AddressOf(Argument<MigrationUri> argument, CommandResult result)
+    /// <summary>An argument that names a file.</summary>
+    public static Argument<string> Path(string name, string description) => new(name) { Description = description, CustomParser = result => ReadPath(name, result) };
+
+    /// <summary>An option that names a file or a directory.</summary>
+    public static Option<string> Path(string name, string description, string helpName, bool required = false) =>
+        new(name) { Description = description, HelpName = helpName, Required = required, CustomParser = result => ReadPath(name, result) };
+
+    /// <summary>For a command's validator, which runs although an argument or an option is wrong: its value, or null for one that is missing or cannot be read.</summary>
+    public static T? ValueOf<T>(Func<T?> value)
+        where T : class
     {
         try
         {
-            return result.GetValue(argument);
+            return value();
         }
         catch (InvalidOperationException)
         {
@@ -88,4 +96,8 @@ internal static class SharedOptions
             return null;
         }
     }
+
+    // Empty is what a script gives whose variable was never set.
+    private static string? ReadPath(string name, ArgumentResult result) =>
+        result.Tokens[0].Value is { Length: > 0 } path ? path : Refuse<string>(result, $"{name} is empty: it must name a file");
 }

@@ -20,6 +20,11 @@ public sealed class SenderOptions
     internal IReadOnlyList<string> Check()
     {
         List<string> failures = [];
+        if (File.Length == 0)
+        {
+            failures.Add("file is empty: it must name a capture");
+        }
+
         Check(Outgoing, failures);
         return failures;
     }
@@ -27,6 +32,11 @@ public sealed class SenderOptions
     /// <summary>What contradicts itself in the options of an outgoing migration.</summary>
     internal static void Check(OutgoingOptions outgoing, List<string> failures)
     {
+        if (outgoing.Uri is HostUri { Lacks: { } lack })
+        {
+            failures.Add($"{lack}, and is a destination");
+        }
+
         if (outgoing.MaxBandwidth <= 0)
         {
             failures.Add($"max-bandwidth is {outgoing.MaxBandwidth}: it must be above 0, or absent for no limit");

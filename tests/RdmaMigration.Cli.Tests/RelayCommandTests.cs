@@ -1,5 +1,7 @@
 using System.Text.Json;
+using RdmaMigration.Cli.Relay;
 using RdmaMigration.Stream.Tests;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Cli.Tests;
 
@@ -69,6 +71,47 @@ public sealed class RelayCommandTests : IDisposable
         Assert.StartsWith(Path.Combine(_directory.FullName, "test-"), file, StringComparison.Ordinal);
         Assert.Equal(0, CommandLine.Run("inspect", file).ExitCode);
     }
+
+    [Theory]
+    [InlineData("tcp:127.0.0.1:4444", "tcp:127.0.0.1:4444")]
+    [InlineData("rdma:10.0.0.5:4444", "rdma:10.0.0.5:4444")]
+    [InlineData("tcp:Host.example:4444", "tcp:host.example:4444")]
+    [InlineData("tcp::4444", "tcp:127.0.0.1:4444")]
+    [InlineData("tcp::4444", "tcp:[::1]:4444")]
+    [InlineData("tcp::4444", "tcp:localhost:4444")]
+    [InlineData("rdma:0.0.0.0:4444", "rdma:127.0.0.1:4444")]
+    [InlineData("tcp:localhost:4444", "tcp:127.0.0.1:4444")]
+    [InlineData("unix:/run/vm.sock", "unix:/run/../run/vm.sock")]
+    [InlineData("fd:7", "fd:7")]
+    [InlineData("file:{capture}", "file:{capture}")]
+    [InlineData("file:{capture}", "file:{link}")]
+    [InlineData("file:{link}", "file:{capture},offset=1M")]
+    public void A_relay_to_itself_is_a_usage_error_and_changes_nothing(string from, string to)
+    {
+        var link = Path.Combine(_directory.FullName, "link");
+        Shell.HardLink(Capture, link);
+
+        var relayed = CommandLine.Run("relay", Named(from), Named(to));
+
+        Assert.Equal(ExitCode.Usage, relayed.ExitCode);
+        Assert.Contains("are the same place: a relay cannot send a machine to itself", relayed.Error, StringComparison.Ordinal);
+        Assert.Equal(StreamBuilder.SmallMachine(), File.ReadAllBytes(Capture));
+
+        string Named(string uri) => uri.Replace("{capture}", Capture, StringComparison.Ordinal).Replace("{link}", link, StringComparison.Ordinal);
+    }
+
+    // 192.0.2.0/24 is for documentation: no host has it.
+    [Theory]
+    [InlineData("tcp::4444", "tcp:192.0.2.1:4444")]
+    [InlineData("tcp:127.0.0.1:4444", "tcp:127.0.0.1:4445")]
+    [InlineData("tcp:127.0.0.1:4444", "rdma:127.0.0.1:4444")]
+    [InlineData("tcp:127.0.0.1:4444", "tcp:192.0.2.1:4444")]
+    [InlineData("tcp::4444", "tcp:host.example:4444")]
+    [InlineData("exec:nc host 4444", "exec:nc host 4444")]
+    [InlineData("unix:/run/a.sock", "unix:/run/b.sock")]
+    [InlineData("file:/dev/null", "file:/dev/null2")]
+    public void A_relay_to_another_place_is_none_to_itself(string from, string to) =>
+        Assert.False(RelayLoop.Closes(MigrationUri.Parse(from), MigrationUri.Parse(to)));
 
     [Fact]
     public void A_rescue_where_no_file_can_be_ends_with_3_before_a_machine_comes()

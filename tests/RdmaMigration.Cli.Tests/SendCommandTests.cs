@@ -74,6 +74,35 @@ public sealed class SendCommandTests : IDisposable
         Assert.Equal(0, CommandLine.Run("inspect", file).ExitCode);
     }
 
+    [Theory]
+    [InlineData("vm.qemu", "vm.qemu")]
+    [InlineData("vm.qemu", "vm.qemu,offset=1M")]
+    [InlineData("vm.qemu", "symbolic")]
+    [InlineData("symbolic", "vm.qemu")]
+    [InlineData("vm.qemu", "hard")]
+    public void A_file_is_not_sent_into_itself_by_whatever_name_and_stays_as_it_is(string file, string destination)
+    {
+        File.CreateSymbolicLink(Path.Combine(_directory.FullName, "symbolic"), "vm.qemu");
+        Shell.HardLink(Capture, Path.Combine(_directory.FullName, "hard"));
+
+        var sent = CommandLine.Run("send", Path.Combine(_directory.FullName, file), $"file:{_directory.FullName}/{destination}");
+
+        Assert.Equal(ExitCode.Usage, sent.ExitCode);
+        Assert.Contains("is to be sent and would be overwritten: name another destination", sent.Error, StringComparison.Ordinal);
+        Assert.Equal(StreamBuilder.SmallMachine(), File.ReadAllBytes(Capture));
+    }
+
+    [Fact]
+    public void A_file_on_a_descriptor_is_not_sent_into_itself_either()
+    {
+        using var open = new FileStream(Capture, FileMode.Open, FileAccess.ReadWrite);
+
+        var sent = CommandLine.Run("send", Capture, $"fd:{open.SafeFileHandle.DangerousGetHandle()}");
+
+        Assert.Equal(ExitCode.Usage, sent.ExitCode);
+        Assert.Equal(StreamBuilder.SmallMachine(), File.ReadAllBytes(Capture));
+    }
+
     [Fact]
     public void A_destination_that_refuses_ends_with_1_and_a_RESULT_that_says_why()
     {

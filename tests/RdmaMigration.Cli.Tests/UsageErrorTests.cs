@@ -41,6 +41,16 @@ public class UsageErrorTests
     [InlineData("names no kind of channel", "relay", "rdma::4444", "10.0.0.7")]
     [InlineData("--pin-all is for rdma:HOST:PORT, and the destination is tcp:10.0.0.7:4444", "relay", "rdma::4444", "tcp:10.0.0.7:4444", "--pin-all")]
     [InlineData("--timeout: '0' is not a number of seconds", "relay", "rdma::4444", "tcp:10.0.0.7:4444", "--timeout", "0")]
+    [InlineData("FILE is empty: it must name a file", "send", "", "rdma:10.0.0.7:4444")]
+    [InlineData("FILE is empty: it must name a file", "inspect", "")]
+    [InlineData("--to is empty: it must name a file", "receive", "rdma::4444", "--to", "")]
+    [InlineData("--to is empty: it must name a file", "receive", "rdma::4444", "--to", "", "--pattern", "{time}")]
+    [InlineData("--rescue is empty: it must name a file", "relay", "rdma::4444", "tcp:10.0.0.7:4444", "--rescue", "")]
+    [InlineData("rdma::4444 names no host: a destination needs both, as in rdma:", "send", "vm.qemu", "rdma::4444")]
+    [InlineData("rdma:10.0.0.7:0 names no port", "send", "vm.qemu", "rdma:10.0.0.7:0")]
+    [InlineData("tcp:10.0.0.7:0 names no port", "relay", "rdma::4444", "tcp:10.0.0.7:0")]
+    [InlineData("--allow is for rdma:HOST:PORT and tcp:HOST:PORT, and the source is unix:", "receive", "unix:/run/vm.sock", "--to", "x", "--allow", "10.0.0.0/8")]
+    [InlineData("--allow is for rdma:HOST:PORT and tcp:HOST:PORT, and the source is fd:0", "relay", "fd:0", "tcp:10.0.0.7:4444", "--allow", "10.0.0.0/8")]
     public void A_wrong_command_line_ends_with_2_and_says_what_is_wrong(string message, params string[] arguments)
     {
         var wrong = CommandLine.Run(arguments);

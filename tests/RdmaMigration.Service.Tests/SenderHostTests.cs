@@ -37,8 +37,14 @@ public sealed class SenderHostTests : IDisposable
         Assert.Null(observer.Migration);
     }
 
+    [Fact]
+    public void A_file_without_a_name_is_refused_before_anything_is_read() =>
+        Assert.StartsWith("file is empty", Assert.Throws<OptionsValidationException>(() => Host("", s_unix, new Observer()).Run()).Failures.Single(), StringComparison.Ordinal);
+
     public static TheoryData<OutgoingOptions, string[]> Contradictions() => new()
     {
+        { s_rdma with { Uri = new RdmaUri("", 4444) }, ["rdma::4444 names no host"] },
+        { s_rdma with { Uri = new TcpUri("10.0.0.7", 0) }, ["tcp:10.0.0.7:0 names no port"] },
         { s_rdma with { MaxBandwidth = 0 }, ["max-bandwidth is 0"] },
         { s_rdma with { WindowBytes = (1 << 20) - 1 }, ["window is 1048575 bytes"] },
         { s_rdma with { Timeout = TimeSpan.Zero }, ["timeout"] },

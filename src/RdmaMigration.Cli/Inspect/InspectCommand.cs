@@ -16,10 +16,7 @@ internal static class InspectCommand
 
     public static Command Create(Screen screen)
     {
-        var file = new Argument<string>("FILE")
-        {
-            Description = "A migration stream: rdmamig's captures, or what QEMU's migrate wrote to a file; - reads standard input",
-        };
+        var file = SharedOptions.Path("FILE", "A migration stream: rdmamig's captures, or what QEMU's migrate wrote to a file; - reads standard input");
         var device = new Option<string?>("--device")
         {
             Description = "Show only this device: its name, or the part after the last slash",

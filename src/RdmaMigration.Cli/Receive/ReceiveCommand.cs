@@ -12,13 +12,11 @@ internal sealed class ReceiveCommand : MigrationCommand
 {
     private readonly Argument<MigrationUri> _uri = SharedOptions.Address("URI", $"Where the machine comes from, {ReceiveOptions.UriDescription}");
 
-    private readonly Option<string> _to = new("--to")
-    {
-        Description = "Where captures go. FILE: ends after the first complete one. DIR/ (a trailing slash, or a directory): "
-            + "keeps serving, each capture under a name of its own",
-        HelpName = CapturePath.HelpName,
-        Required = true,
-    };
+    private readonly Option<string> _to = SharedOptions.Path(
+        "--to",
+        "Where captures go. FILE: ends after the first complete one. DIR/ (a trailing slash, or a directory): keeps serving, each capture under a name of its own",
+        CapturePath.HelpName,
+        required: true);
 
     private readonly ReceiveOptions _options = new();
 
@@ -38,6 +36,7 @@ internal sealed class ReceiveCommand : MigrationCommand
         _options.AddTo(this);
         AddReportOptions();
         Validators.Add(CheckPattern);
+        Validators.Add(result => _options.Check(result, SharedOptions.ValueOf(() => result.GetValue(_uri))));
     }
 
     public static string[] Examples { get; } =
@@ -71,7 +70,7 @@ internal sealed class ReceiveCommand : MigrationCommand
             return;
         }
 
-        if (result.GetValue(_to) is { } target && !CapturePath.IsDirectory(target))
+        if (SharedOptions.ValueOf(() => result.GetValue(_to)) is { } target && !CapturePath.IsDirectory(target))
         {
             result.AddError($"--pattern names captures in a directory, and --to {target} is one file: write --to {target}/");
         }

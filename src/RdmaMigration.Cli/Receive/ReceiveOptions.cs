@@ -48,6 +48,15 @@ internal sealed class ReceiveOptions
         }
     }
 
+    /// <summary>Networks, for a source that does not come in by one, are a mistake.</summary>
+    public void Check(CommandResult result, MigrationUri? uri)
+    {
+        if (uri is not null and not HostUri && result.GetResult(_allow) is { Implicit: false })
+        {
+            result.AddError($"{_allow.Name} is for rdma:HOST:PORT and tcp:HOST:PORT, and the source is {uri}");
+        }
+    }
+
     public TimeSpan KeepAlive(ParseResult parsed) => parsed.GetValue(_keepAlive) ?? s_listener.KeepAliveInterval;
 
     public IncomingOptions Read(ParseResult parsed, MigrationUri uri, MachineTarget target)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using RdmaMigration.Cli.Receive;
 using RdmaMigration.Cli.Reports;
 using RdmaMigration.Cli.Send;
@@ -19,11 +20,10 @@ internal sealed class RelayCommand : MigrationCommand
 
     private readonly SendOptions _send = new();
 
-    private readonly Option<string?> _rescue = new("--rescue")
-    {
-        Description = "Where a machine is saved that has arrived and that nobody else is known to have: the destination did not take it and the source cannot be told, or the destination cannot prove that it has it",
-        HelpName = CapturePath.HelpName,
-    };
+    private readonly Option<string> _rescue = SharedOptions.Path(
+        "--rescue",
+        "Where a machine is saved that has arrived and that nobody else is known to have: the destination did not take it and the source cannot be told, or the destination cannot prove that it has it",
+        CapturePath.HelpName);
 
     public RelayCommand(Screen screen)
         : base(screen, "relay", "Takes a running machine in and sends it on as it is, from RDMA to TCP or the other way.", "LISTENING, MIGRATION, PROGRESS, RESULT")
@@ -34,7 +34,7 @@ internal sealed class RelayCommand : MigrationCommand
         _receive.AddTo(this);
         _send.AddChannelTo(this);
         AddReportOptions();
-        Validators.Add(result => _send.Check(result, SharedOptions.AddressOf(_to, result)));
+        Validators.Add(Check);
     }
 
     public static string[] Examples { get; } =
@@ -63,5 +63,16 @@ internal sealed class RelayCommand : MigrationCommand
         var outgoing = _send.Read(parsed, to) with { KeepAliveInterval = _receive.KeepAlive(parsed) };
         var incoming = _receive.Read(parsed, parsed.GetRequiredValue(_from), new RelayTarget(outgoing, rescue));
         return RunHost(parsed, (level, observer, logging) => new ReceiverHost(new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
+    }
+
+    private void Check(CommandResult result)
+    {
+        var (from, to) = (SharedOptions.ValueOf(() => result.GetValue(_from)), SharedOptions.ValueOf(() => result.GetValue(_to)));
+        _receive.Check(result, from);
+        _send.Check(result, to);
+        if (from is not null && to is not null && RelayLoop.Closes(from, to))
+        {
+            result.AddError($"FROM ({from}) and TO ({to}) are the same place: a relay cannot send a machine to itself");
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using RdmaMigration.Cli.Reports;
 using RdmaMigration.Service;
 using RdmaMigration.Transport;
@@ -8,10 +9,8 @@ namespace RdmaMigration.Cli.Send;
 /// <summary><c>rdmamig send FILE URI</c>: puts a captured machine into a QEMU that waits for it, or into another <c>rdmamig receive</c>.</summary>
 internal sealed class SendCommand : MigrationCommand
 {
-    private readonly Argument<string> _file = new("FILE")
-    {
-        Description = "The capture: what 'rdmamig receive' wrote, or QEMU's migrate to a file or command. It is read and nothing else",
-    };
+    private readonly Argument<string> _file = SharedOptions.Path(
+        "FILE", "The capture: what 'rdmamig receive' wrote, or QEMU's migrate to a file or command; - reads standard input. It is read and nothing else");
 
     private readonly Argument<MigrationUri> _uri = SharedOptions.Address("URI", SendOptions.UriDescription);
 
@@ -24,7 +23,7 @@ internal sealed class SendCommand : MigrationCommand
         Add(_uri);
         _options.AddTo(this);
         AddReportOptions();
-        Validators.Add(result => _options.Check(result, SharedOptions.AddressOf(_uri, result)));
+        Validators.Add(Check);
     }
 
     public static string[] Examples { get; } =
@@ -45,5 +44,16 @@ internal sealed class SendCommand : MigrationCommand
 
         return RunHost(parsed, (level, observer, logging) => new SenderHost(
             new SenderOptions { File = parsed.GetRequiredValue(_file), Outgoing = outgoing, LogLevel = level }, observer, logging));
+    }
+
+    private void Check(CommandResult result)
+    {
+        var uri = SharedOptions.ValueOf(() => result.GetValue(_uri));
+        _options.Check(result, uri);
+        if (uri is not null && SharedOptions.ValueOf(() => result.GetValue(_file)) is { } file
+            && FileNode.IsSameStorage(FileNode.Of(uri), file == "-" ? FileNode.Of(0) : FileNode.At(file)))
+        {
+            result.AddError($"{uri} is {(file == "-" ? "standard input" : file)}, which is to be sent and would be overwritten: name another destination");
+        }
     }
 }

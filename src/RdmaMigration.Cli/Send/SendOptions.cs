@@ -59,9 +59,14 @@ internal sealed class SendOptions
         }
     }
 
-    /// <summary>Options that only RDMA has, for another kind of channel, are a mistake.</summary>
+    /// <summary>A destination that cannot be connected to is a mistake, and so are options that only RDMA has, for another kind of channel.</summary>
     public void Check(CommandResult result, MigrationUri? uri)
     {
+        if (uri is HostUri { Lacks: { } lack })
+        {
+            result.AddError($"{lack}: a destination needs both, as in {uri.Scheme}:10.0.0.7:4444");
+        }
+
         if (uri is null or RdmaUri)
         {
             return;
