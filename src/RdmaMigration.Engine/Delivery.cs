@@ -40,6 +40,9 @@ internal interface IDeliverySession
 
     /// <summary>The destination could not be told that this side gives up.</summary>
     void OnDestinationNotTold(string reason);
+
+    /// <summary>Something could not be cleaned up; what, in words. Any thread.</summary>
+    void OnLeftBehind(string what);
 }
 
 /// <summary>
@@ -69,6 +72,7 @@ internal sealed partial class Delivery(
         BeginSetup();
         OutgoingChannel channel = open(cancel);
         channel.BeforeIo = session.AssertMayBlock;
+        channel.LeftBehind = session.OnLeftBehind;
         channel.Limit = options.MaxBandwidth is { } bandwidth ? new BandwidthLimit(bandwidth) : null;
         _channel = channel;
         EndConnect();

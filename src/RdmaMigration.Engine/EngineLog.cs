@@ -28,4 +28,7 @@ internal static partial class EngineLog
 
     [LoggerMessage(8, LogLevel.Warning, "the destination could not be told that this side gives up: {Reason}")]
     public static partial void DestinationNotTold(ILogger log, string reason);
+
+    [LoggerMessage(9, LogLevel.Warning, "{What}")]
+    public static partial void LeftBehind(ILogger log, string what);
 }

@@ -65,6 +65,7 @@ public sealed class IncomingMigration : Migration
 
     private void Begin(IncomingChannel channel)
     {
+        channel.LeftBehind = what => EngineLog.LeftBehind(Log, what);
         if (QuitCode is not null)
         {
             channel.Dispose();

@@ -105,6 +105,9 @@ internal abstract partial class MigrationSession : IDeliverySession, IDisposable
 
     void IDeliverySession.OnDestinationNotTold(string reason) => EngineLog.DestinationNotTold(Log, reason);
 
+    /// <summary>For what a teardown could not clean up: it goes on. Any thread.</summary>
+    public void OnLeftBehind(string what) => EngineLog.LeftBehind(Log, what);
+
     /// <summary>Asserts that the big lock is not held: for channels, before each read and write.</summary>
     public void AssertMayBlock() => _loop.Lock.AssertNotHeld("channel IO");
 

@@ -9,7 +9,7 @@ internal sealed class CommandOutgoingChannel : DescriptorOutgoingChannel
     {
     }
 
-    private CommandOutgoingChannel(ShellCommand command) : base(command.Descriptor) => _command = command;
+    internal CommandOutgoingChannel(ShellCommand command) : base(command.Descriptor) => _command = command;
 
     /// <inheritdoc/>
     public override bool FinishConfirms => true;
@@ -46,6 +46,7 @@ internal sealed class CommandOutgoingChannel : DescriptorOutgoingChannel
     /// <summary>Closes the channel. A command that still runs is killed, with what it started.</summary>
     public override void Dispose()
     {
+        _command.LeftBehind = LeftBehind;
         _command.Dispose();
         base.Dispose();
     }

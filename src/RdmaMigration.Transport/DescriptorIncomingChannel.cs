@@ -138,5 +138,9 @@ internal sealed class CommandIncomingChannel(ShellCommand command, string scheme
     }
 
     /// <summary>A command that has not ended by itself is killed, with what it started.</summary>
-    protected override void Closed() => command.Dispose();
+    protected override void Closed()
+    {
+        command.LeftBehind = LeftBehind;
+        command.Dispose();
+    }
 }

@@ -11,6 +11,9 @@ public abstract class IncomingChannel : IDisposable
     /// <summary>Called before each read. The engine asserts here that the big lock is not held.</summary>
     public Action? BeforeIo { get; set; }
 
+    /// <summary>Called by <see cref="Dispose"/>, which does not throw, with what it could not clean up, in words.</summary>
+    public Action<string>? LeftBehind { get; set; }
+
     /// <summary>The source, for messages: address and port, path, command.</summary>
     public abstract string Peer { get; }
 

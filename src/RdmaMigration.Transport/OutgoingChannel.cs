@@ -11,6 +11,9 @@ public abstract class OutgoingChannel : IDisposable
     /// <summary>Called before each write or wait. The engine asserts here that the big lock is not held.</summary>
     public Action? BeforeIo { get; set; }
 
+    /// <summary>Called by <see cref="Dispose"/>, which does not throw, with what it could not clean up, in words.</summary>
+    public Action<string>? LeftBehind { get; set; }
+
     /// <summary>The most bytes a second that are sent; null for no limit. Set before the first write.</summary>
     public BandwidthLimit? Limit { get; set; }
 

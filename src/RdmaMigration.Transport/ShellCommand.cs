@@ -31,6 +31,12 @@ internal sealed class ShellCommand : IDisposable
     /// <summary>How the command ended, in words.</summary>
     public string Ending => string.Create(CultureInfo.InvariantCulture, $"{Descriptor.Peer} ended with exit code {ExitCode}");
 
+    /// <summary>Called by <see cref="Dispose"/>, which does not throw, with what could not be killed, in words.</summary>
+    public Action<string>? LeftBehind { get; set; }
+
+    /// <summary>Kills a process and all that it started. For tests: what happens when that is refused.</summary>
+    internal Action<Process> Kill { get; set; } = KillTree;
+
     /// <summary>Starts the command.</summary>
     /// <param name="uri">What to run.</param>
     /// <param name="givesInput">True: the pipe is its standard input; false: its standard output. The other streams are this process's.</param>
@@ -52,10 +58,10 @@ internal sealed class ShellCommand : IDisposable
         {
             return new ShellCommand(process, uri, Take(givesInput ? process.StandardInput.BaseStream : process.StandardOutput.BaseStream));
         }
-        catch (ConnectFailedException)
+        catch (ConnectFailedException failed)
         {
-            End(process);
-            throw;
+            string? left = End(process, uri.ToString(), KillTree);
+            throw left is null ? failed : new ConnectFailedException($"{failed.Message}; {left}", failed);
         }
     }
 
@@ -79,16 +85,42 @@ internal sealed class ShellCommand : IDisposable
     public void StopWaiting() => _stopWaiting.Cancel();
 
     /// <summary>Kills the command and what it started, unless it has exited. The descriptor stays open.</summary>
-    public void Dispose() => End(_process);
-
-    private static void End(Process process)
+    public void Dispose()
     {
-        if (!process.HasExited)
+        if (End(_process, Descriptor.Peer, Kill) is { } left)
         {
-            process.Kill(entireProcessTree: true);
+            LeftBehind?.Invoke(left);
         }
+    }
 
-        process.Dispose();
+    private static void KillTree(Process process) => process.Kill(entireProcessTree: true);
+
+    /// <summary>Returns what could not be killed, in words.</summary>
+    private static string? End(Process process, string name, Action<Process> kill)
+    {
+        using (process)
+        {
+            try
+            {
+                if (!process.HasExited)
+                {
+                    kill(process);
+                }
+
+                return null;
+            }
+            catch (InvalidOperationException)
+            {
+                // It has exited meanwhile.
+                return null;
+            }
+            catch (Exception refused) when (refused is Win32Exception or AggregateException)
+            {
+                // What runs as another user, by sudo, is not ours to kill.
+                return string.Create(
+                    CultureInfo.InvariantCulture, $"{name} could not be killed: {refused.Message} End process {process.Id} and what it started by hand");
+            }
+        }
     }
 
     /// <summary>The pipe's descriptor, out of the stream's ownership.</summary>

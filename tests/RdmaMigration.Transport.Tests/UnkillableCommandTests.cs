@@ -1,0 +1,59 @@
+using System.ComponentModel;
+
+namespace RdmaMigration.Transport.Tests;
+
+/// <summary>A command that this user may not kill, since it runs as another one: teardown goes on, and says so.</summary>
+public class UnkillableCommandTests
+{
+    private const int Eperm = 1;
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void ADestinationsIsNamedByDispose(bool whatItStarted)
+    {
+        Exception refusal = Refusal(whatItStarted);
+        List<string> left = [];
+        (ShellCommand command, Func<int> process) = Start("exec cat > /dev/null", givesInput: true, refusal);
+        new CommandOutgoingChannel(command) { LeftBehind = left.Add }.Dispose();
+        Assert.Equal($"exec:exec cat > /dev/null could not be killed: {refusal.Message} End process {process()} and what it started by hand", left.Single());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void ASourcesIsNamedByDispose(bool whatItStarted)
+    {
+        List<string> left = [];
+        (ShellCommand command, Func<int> process) = Start("exec yes 2> /dev/null", givesInput: false, Refusal(whatItStarted));
+        new CommandIncomingChannel(command, "exec") { LeftBehind = left.Add }.Dispose();
+        Assert.Contains($"End process {process()} and", left.Single(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void OneThatExitsMeanwhileIsNothingToTell()
+    {
+        List<string> left = [];
+        (ShellCommand command, _) = Start("exec yes 2> /dev/null", givesInput: false, new InvalidOperationException("no process"));
+        new CommandIncomingChannel(command, "exec") { LeftBehind = left.Add }.Dispose();
+        Assert.Empty(left);
+    }
+
+    /// <summary>What the runtime throws where the kernel refuses to signal the command itself, or one that it started.</summary>
+    private static Exception Refusal(bool whatItStarted) => whatItStarted
+        ? new AggregateException("Not all processes in process tree could be terminated.", new Win32Exception(Eperm))
+        : new Win32Exception(Eperm);
+
+    /// <summary>A command that ends by itself when the pipe is closed, and that cannot be killed.</summary>
+    private static (ShellCommand Command, Func<int> Process) Start(string line, bool givesInput, Exception refusal)
+    {
+        int number = 0;
+        ShellCommand command = ShellCommand.Start(new ExecUri(line), givesInput);
+        command.Kill = process =>
+        {
+            number = process.Id;
+            throw refusal;
+        };
+        return (command, () => number);
+    }
+}
