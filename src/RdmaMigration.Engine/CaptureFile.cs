@@ -16,29 +16,35 @@ public sealed class StorageException : IOException
 
 /// <summary>
 /// One capture on its way to disk: written aside in the target's directory, then synchronised and renamed, so that nothing half stands under its name.
-/// Disposed before that, it leaves nothing. One thread uses it.
+/// Disposed before it is complete, it leaves nothing. One thread uses it.
 /// </summary>
 internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
 {
+    /// <summary>Guest memory is its owner's business: rw-------, as QEMU has it.</summary>
+    private const ushort CreateMode = 0b110_000_000;
+
     private readonly SafeFileHandle _file;
     private readonly CancellationToken _cancel;
+    private readonly Action<string> _leftBehind;
     private string? _partial;
 
     /// <param name="target">Where the capture will stand.</param>
+    /// <param name="leftBehind">Called by <see cref="Dispose"/> with what it could not clean up, in words.</param>
     /// <param name="cancel">Ends a write between two system calls.</param>
-    /// <exception cref="StorageException">No file can be made there.</exception>
-    public CaptureFile(CaptureTarget target, CancellationToken cancel)
+    /// <exception cref="StorageException">No file can be made there, or what stands under its name cannot be replaced.</exception>
+    public CaptureFile(CaptureTarget target, Action<string> leftBehind, CancellationToken cancel)
     {
+        _leftBehind = leftBehind;
         _cancel = cancel;
-        string directory = target.Directory;
-        string partial = Path.Combine(directory, $".rdmamig-{Environment.ProcessId}-{Guid.NewGuid():N}.partial");
+        ThrowIfNotReplaceable(target);
+        string partial = Path.Combine(target.Directory, $".rdmamig-{Environment.ProcessId}-{Guid.NewGuid():N}.partial");
         try
         {
-            _file = System.IO.File.OpenHandle(partial, FileMode.CreateNew, FileAccess.Write, FileShare.Read);
+            _file = Open(partial, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL);
         }
-        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        catch (IOException failed)
         {
-            throw new StorageException($"cannot write to the directory '{directory}': {failed.Message}", failed);
+            throw new StorageException($"cannot write to the directory '{target.Directory}': {failed.Message}", failed);
         }
 
         _partial = partial;
@@ -46,6 +52,9 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
 
     /// <summary>Bytes written so far. Any thread may read it.</summary>
     public long Written { get; private set; }
+
+    /// <summary>Where the capture stands complete: under its name, or aside when that could not be given. From then on it stays. Any thread.</summary>
+    public string? StandsAt { get; private set; }
 
     public void Write(ReadOnlySpan<byte> bytes)
     {
@@ -83,22 +92,19 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
     /// <param name="start">When the migration began, for the name.</param>
     /// <param name="peer">The source, for the name.</param>
     /// <param name="decide">Called between the two: the last moment to throw, and leave nothing. Synchronising may take long.</param>
-    /// <returns>The name.</returns>
-    /// <exception cref="StorageException">It cannot be synchronised or renamed.</exception>
-    public string Commit(CaptureTarget target, string? machine, DateTimeOffset start, string peer, Action decide)
+    /// <exception cref="StorageException">It cannot be synchronised, or it stays where <see cref="StandsAt"/> says since it cannot get its name.</exception>
+    public void Commit(CaptureTarget target, string? machine, DateTimeOffset start, string peer, Action decide)
     {
         try
         {
             RandomAccess.FlushToDisk(_file);
             decide();
-            string name = Rename(target, machine, start, peer);
-            using SafeFileHandle directory = OpenDirectory(target.Directory);
+            Rename(target, machine, start, peer);
+            using SafeFileHandle directory = Open(target.Directory, LibC.O_RDONLY | LibC.O_DIRECTORY);
             if (LibC.fsync(directory.DangerousGetHandle().ToInt32()) != 0)
             {
                 throw new IOException($"fsync of '{target.Directory}': {Marshal.GetPInvokeErrorMessage(LibC.errno)}");
             }
-
-            return name;
         }
         catch (IOException failed) when (failed is not StorageException)
         {
@@ -106,29 +112,54 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
         }
     }
 
+    /// <summary>Closes the file, and removes it unless it is complete.</summary>
     public void Dispose()
     {
         _file.Dispose();
-        if (_partial is not null)
+        if (_partial is not { } partial)
         {
-            System.IO.File.Delete(_partial);
-            _partial = null;
+            return;
+        }
+
+        _partial = null;
+        fixed (byte* name = Encoding.UTF8.GetBytes(partial + '\0'))
+        {
+            if (LibC.unlink(name) != 0 && LibC.errno != LibC.ENOENT)
+            {
+                _leftBehind($"the partial capture '{partial}' could not be removed: {Marshal.GetPInvokeErrorMessage(LibC.errno)}");
+            }
         }
     }
 
-    private string Rename(CaptureTarget target, string? machine, DateTimeOffset start, string peer)
+    private static void ThrowIfNotReplaceable(CaptureTarget target)
     {
-        for (int attempt = 0; ; attempt++)
+        if (target.WhyNotReplaceable() is { } reason)
         {
-            string name = target.NameFor(machine, start, peer, attempt);
-            if (target.File is null && System.IO.File.Exists(name))
+            throw new StorageException(reason);
+        }
+    }
+
+    /// <summary>From here on the capture is not removed any more, whatever happens: its source may have let the machine go.</summary>
+    private void Rename(CaptureTarget target, string? machine, DateTimeOffset start, string peer)
+    {
+        string partial = _partial!;
+        _partial = null;
+        StandsAt = partial;
+        try
+        {
+            ThrowIfNotReplaceable(target);
+            string name = target.NameFor(machine, start, peer, 0);
+            for (int attempt = 1; target.File is null && Path.Exists(name); attempt++)
             {
-                continue;
+                name = target.NameFor(machine, start, peer, attempt);
             }
 
-            System.IO.File.Move(_partial!, name, overwrite: target.File is not null);
-            _partial = null;
-            return name;
+            System.IO.File.Move(partial, name, overwrite: target.File is not null);
+            StandsAt = name;
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        {
+            throw new StorageException($"the capture is complete in '{partial}', but it cannot get its name: {failed.Message}", failed);
         }
     }
 
@@ -157,12 +188,11 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
         }
     }
 
-    private static SafeFileHandle OpenDirectory(string path)
+    private static SafeFileHandle Open(string path, int flags)
     {
-        byte[] bytes = Encoding.UTF8.GetBytes(path + '\0');
-        fixed (byte* name = bytes)
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
         {
-            int descriptor = LibC.open(name, LibC.O_RDONLY | LibC.O_DIRECTORY | LibC.O_CLOEXEC);
+            int descriptor = LibC.open(name, flags | LibC.O_CLOEXEC, CreateMode);
             return descriptor >= 0
                 ? new SafeFileHandle(descriptor, ownsHandle: true)
                 : throw new IOException($"open '{path}': {Marshal.GetPInvokeErrorMessage(LibC.errno)}");

@@ -12,9 +12,8 @@ internal sealed class CaptureSaver(CaptureTarget target, IMachineSession session
     private long _began;
     private TimeSpan? _time;
     private long _savedRam;
-    private string? _savedAs;
 
-    public void Begin() => _file = new CaptureFile(target, session.Cancellation);
+    public void Begin() => _file = new CaptureFile(target, session.OnLeftBehind, session.Cancellation);
 
     public void Announce(StreamConfiguration configuration)
     {
@@ -31,11 +30,10 @@ internal sealed class CaptureSaver(CaptureTarget target, IMachineSession session
         }
 
         CaptureWriter.Write(machine, _file!, OnProgress, session.Cancellation);
-        string name = _file!.Commit(target, machine.Configuration.MachineType, _start, session.Source, session.Decide);
+        _file!.Commit(target, machine.Configuration.MachineType, _start, session.Source, session.Decide);
         lock (_gate)
         {
             _time = Stopwatch.GetElapsedTime(_began);
-            _savedAs = name;
         }
     }
 
@@ -58,7 +56,7 @@ internal sealed class CaptureSaver(CaptureTarget target, IMachineSession session
                 SavedBytes = _file?.Written ?? 0,
                 SavedRam = _savedRam,
                 SaveTime = _time ?? (_began == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_began)),
-                File = info.Status is MigrationStatus.Completed ? _savedAs : null,
+                File = info.Status.IsFinal() ? _file?.StandsAt : null,
             };
         }
     }

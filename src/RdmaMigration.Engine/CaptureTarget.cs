@@ -1,4 +1,8 @@
 using System.Globalization;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using RdmaMigration.Transport;
+using Tmds.Linux;
 
 namespace RdmaMigration.Engine;
 
@@ -26,10 +30,10 @@ public sealed record CaptureTarget : MachineTarget
     /// <summary>The one file, or null when each capture is named by the pattern.</summary>
     public string? File { get; }
 
-    /// <summary>Each capture replaces the file, once it is complete.</summary>
+    /// <summary>Each capture replaces the file, once it is complete; of a symbolic link to a file, the file that it leads to now.</summary>
     public static CaptureTarget ToFile(string path)
     {
-        string full = Path.GetFullPath(path);
+        string full = Resolve(Path.GetFullPath(path));
         return new CaptureTarget(Path.GetDirectoryName(full) ?? "/", full, null);
     }
 
@@ -50,6 +54,19 @@ public sealed record CaptureTarget : MachineTarget
 
         return new CaptureTarget(Path.GetFullPath(path), null, pattern);
     }
+
+    /// <summary>
+    /// Why a capture cannot take the place of what stands under the file's name now, and what to do; null when it can. In a directory each gets a name that
+    /// is free.
+    /// </summary>
+    public string? WhyNotReplaceable() => File is null ? null : FileNode.Named(File)?.Kind switch
+    {
+        null or FileKind.Regular => null,
+        FileKind.Directory => $"'{File}' is a directory: write '{File}/' to have captures in it",
+        FileKind.Link when FileNode.At(File) is null or { Kind: FileKind.Regular } =>
+            $"'{File}' is a symbolic link, which a capture would replace: name the file that it is to lead to",
+        _ => $"'{File}' is no regular file, and a capture would replace it: 'rdmamig relay URI \"exec:cat > {File}\"' writes a machine into it",
+    };
 
     /// <summary>States that so many bytes can still be written.</summary>
     /// <exception cref="StorageException">The file system has less room.</exception>
@@ -75,6 +92,21 @@ public sealed record CaptureTarget : MachineTarget
             .Replace("{time}", start.UtcDateTime.ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture), StringComparison.Ordinal)
             .Replace("{peer}", Safe(peer), StringComparison.Ordinal);
         return Path.Combine(Directory, attempt == 0 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}.{attempt}"));
+    }
+
+    /// <summary>What is no link to a file stays as it is.</summary>
+    private static unsafe string Resolve(string path)
+    {
+        if (FileNode.Named(path) is not { Kind: FileKind.Link } || FileNode.At(path) is not { Kind: FileKind.Regular })
+        {
+            return path;
+        }
+
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            using SafeFileHandle file = new(LibC.open(name, LibC.O_PATH | LibC.O_CLOEXEC), ownsHandle: true);
+            return new FileInfo($"/proc/self/fd/{file.DangerousGetHandle()}").LinkTarget ?? path;
+        }
     }
 
     /// <summary>The source chooses the machine type's name, so nothing of it may lead out of the directory; a command is longer than a name may be.</summary>

@@ -119,6 +119,8 @@ internal sealed class MachineRelay : IMachineSink, IDeliverySession
 
     void IDeliverySession.OnDestinationNotTold(string reason) => _session.OnDestinationNotTold(reason);
 
+    void IDeliverySession.OnLeftBehind(string what) => _session.OnLeftBehind(what);
+
     /// <summary>A source that is to be told went away while its machine was sent on: it may have been cancelled there, and runs it.</summary>
     private SourceGoneException? LostSource => _isSending && _session is { TellsSource: true, SourceLoss: { } lost }
         ? new SourceGoneException(
@@ -200,9 +202,16 @@ internal sealed class MachineRelay : IMachineSink, IDeliverySession
     private void Save(CapturedStream machine, CaptureTarget target)
     {
         _session.Enter(MigrationPhase.Saving);
-        using var file = new CaptureFile(target, CancellationToken.None);
+        using var file = new CaptureFile(target, _session.OnLeftBehind, CancellationToken.None);
         CaptureWriter.Write(machine, file);
-        _rescuedAs = file.Commit(target, machine.Configuration.MachineType, _start, _session.Source, static () => { });
+        try
+        {
+            file.Commit(target, machine.Configuration.MachineType, _start, _session.Source, static () => { });
+        }
+        finally
+        {
+            _rescuedAs = file.StandsAt;
+        }
     }
 }
 

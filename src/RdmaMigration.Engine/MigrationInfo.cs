@@ -115,7 +115,9 @@ public sealed record MigrationInfo
     /// <summary>What writing the capture took, or has taken so far.</summary>
     public TimeSpan SaveTime { get; init; }
 
-    /// <summary>Incoming: the capture, once it stands complete under this name; also one that was rescued. Outgoing: the capture that is sent.</summary>
+    /// <summary>
+    /// Incoming, ended: the file that has the machine, complete; also one that was rescued, or that could not get its name. Outgoing: the capture that is sent.
+    /// </summary>
     public string? File { get; init; }
 
     /// <summary>Outgoing: where to, as it was asked.</summary>

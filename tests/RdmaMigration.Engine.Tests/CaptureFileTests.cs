@@ -8,7 +8,13 @@ public sealed class CaptureFileTests : IDisposable
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
 
-    public void Dispose() => _directory.Delete(recursive: true);
+    private readonly List<string> _left = [];
+
+    public void Dispose()
+    {
+        Assert.Empty(_left);
+        _directory.Delete(recursive: true);
+    }
 
     private string[] Names => [.. _directory.EnumerateFileSystemInfos().Select(entry => entry.Name).Order()];
 
@@ -16,11 +22,12 @@ public sealed class CaptureFileTests : IDisposable
     public void NothingStandsUnderTheNameBeforeTheCommitAndNothingElseAfterIt()
     {
         CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
-        using (CaptureFile file = new(target, CancellationToken.None))
+        using (CaptureFile file = New(target))
         {
             file.Write([1, 2, 3]);
             Assert.DoesNotContain("vm.qemu", Names);
-            Assert.Equal(target.File, file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer", s_go));
+            file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer", s_go);
+            Assert.Equal(target.File, file.StandsAt);
         }
 
         Assert.Equal(["vm.qemu"], Names);
@@ -32,7 +39,7 @@ public sealed class CaptureFileTests : IDisposable
     {
         CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
         File.WriteAllText(target.File!, "old");
-        using (CaptureFile file = new(target, CancellationToken.None))
+        using (CaptureFile file = New(target))
         {
             file.Write([1, 2, 3]);
         }
@@ -45,7 +52,7 @@ public sealed class CaptureFileTests : IDisposable
     public void ACaptureThatIsNotWantedAnyMoreOnceItIsSynchronisedGetsNoName()
     {
         CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
-        using (CaptureFile file = new(target, CancellationToken.None))
+        using (CaptureFile file = New(target))
         {
             file.Write([1, 2, 3]);
             Assert.Throws<OperationCanceledException>(() => file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer", () => throw new OperationCanceledException()));
@@ -67,7 +74,7 @@ public sealed class CaptureFileTests : IDisposable
                 segments[i] = new IoSegment(first + (i * 3), 3);
             }
 
-            using CaptureFile file = new(target, CancellationToken.None);
+            using CaptureFile file = New(target);
             file.WriteGather(segments);
             Assert.Equal(9000, file.Written);
             file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer", s_go);
@@ -80,7 +87,7 @@ public sealed class CaptureFileTests : IDisposable
     public void ADirectoryThatIsGoneIsNamedInTheError()
     {
         CaptureTarget target = CaptureTarget.ToDirectory(Path.Combine(_directory.FullName, "gone"));
-        StorageException error = Assert.Throws<StorageException>(() => new CaptureFile(target, CancellationToken.None));
+        StorageException error = Assert.Throws<StorageException>(() => New(target));
         Assert.Contains(target.Directory, error.Message, StringComparison.Ordinal);
     }
 
@@ -96,13 +103,14 @@ public sealed class CaptureFileTests : IDisposable
     public void NamesInADirectoryFollowThePatternAndNeverCollideNorLeaveIt()
     {
         CaptureTarget target = CaptureTarget.ToDirectory(_directory.FullName, "{machine}-{time}.qemu");
+        Directory.CreateDirectory(Path.Combine(_directory.FullName, "_pc-19700101T000000Z.qemu.1"));
         for (int i = 0; i < 3; i++)
         {
-            using CaptureFile file = new(target, CancellationToken.None);
+            using CaptureFile file = New(target);
             file.Commit(target, "../pc", DateTimeOffset.UnixEpoch, "peer", s_go);
         }
 
-        Assert.Equal(["_pc-19700101T000000Z.qemu", "_pc-19700101T000000Z.qemu.1", "_pc-19700101T000000Z.qemu.2"], Names);
+        Assert.Equal(["_pc-19700101T000000Z.qemu", "_pc-19700101T000000Z.qemu.1", "_pc-19700101T000000Z.qemu.2", "_pc-19700101T000000Z.qemu.3"], Names);
     }
 
     [Theory]
@@ -115,8 +123,10 @@ public sealed class CaptureFileTests : IDisposable
     public void ACancelEndsAWrite()
     {
         using CancellationTokenSource cancel = new();
-        using CaptureFile file = new(CaptureTarget.ToDirectory(_directory.FullName), cancel.Token);
+        using CaptureFile file = new(CaptureTarget.ToDirectory(_directory.FullName), _left.Add, cancel.Token);
         cancel.Cancel();
         Assert.Throws<OperationCanceledException>(() => file.Write([1]));
     }
+
+    private CaptureFile New(CaptureTarget target) => new(target, _left.Add, CancellationToken.None);
 }

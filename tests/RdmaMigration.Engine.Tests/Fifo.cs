@@ -9,16 +9,22 @@ internal sealed class Fifo : IDisposable
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
     private FileStream? _writer;
 
-    public unsafe Fifo()
+    public Fifo()
     {
         Path = System.IO.Path.Combine(_directory.FullName, "fifo");
-        fixed (byte* name = Encoding.UTF8.GetBytes(Path + '\0'))
+        Make(Path);
+    }
+
+    public string Path { get; }
+
+    /// <summary>Makes one.</summary>
+    public static unsafe void Make(string path)
+    {
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
         {
             Assert.Equal(0, LibC.mkfifo(name, 0b110_000_000));
         }
     }
-
-    public string Path { get; }
 
     /// <summary>Writes; waits until somebody reads.</summary>
     public void Write(ReadOnlySpan<byte> bytes)

@@ -13,13 +13,20 @@ internal static class CapturePath
     public static CaptureTarget Read(string path, string? pattern = null) =>
         IsDirectory(path) ? CaptureTarget.ToDirectory(path, pattern ?? CaptureTarget.DefaultPattern) : CaptureTarget.ToFile(path);
 
-    /// <summary>Tries: permissions, read-only mounts and file systems without files all show, better now than when the machine is here.</summary>
+    /// <summary>
+    /// Tries: permissions, read-only mounts, file systems without files, and what is no file under its name all show, better now than when the machine is here.
+    /// </summary>
     public static string? ReasonNotWritable(CaptureTarget target)
     {
         var directory = target.Directory;
         if (!Directory.Exists(directory))
         {
             return $"there is no directory '{directory}': mkdir -p '{directory}'";
+        }
+
+        if (target.WhyNotReplaceable() is { } reason)
+        {
+            return reason;
         }
 
         try

@@ -71,7 +71,7 @@ internal static class ProgressText
     {
         if (migration.Status is not MigrationStatus.Completed)
         {
-            var left = migration.IsOutgoing ? $"; {migration.File} is as it was" : migration.Destination is null ? "; nothing was kept" : "";
+            var left = migration.IsOutgoing ? $"; {migration.File} is as it was" : migration.Destination is null && migration.File is null ? "; nothing was kept" : "";
             return $"{migration.Status.ToQmp()}: {migration.ErrorDescription} (after {Seconds(migration.TotalTime)}{left})";
         }
 

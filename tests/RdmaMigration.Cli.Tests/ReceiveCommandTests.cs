@@ -1,0 +1,58 @@
+using RdmaMigration.Stream.Tests;
+
+namespace RdmaMigration.Cli.Tests;
+
+/// <summary><c>rdmamig receive</c> from its command line to its exit code, over what needs no RDMA.</summary>
+public sealed class ReceiveCommandTests : IDisposable
+{
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+
+    public ReceiveCommandTests() => File.WriteAllBytes(Source, StreamBuilder.SmallMachine());
+
+    private string Source => Path.Combine(_directory.FullName, "source");
+
+    private string Capture => Path.Combine(_directory.FullName, "vm.qemu");
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    [Fact]
+    public void A_capture_is_named_on_stdout_and_can_be_read()
+    {
+        var received = CommandLine.Run("receive", $"file:{Source}", "--to", Capture);
+
+        Assert.Equal((ExitCode.Done, $"{Capture}\n"), (received.ExitCode, received.Out));
+        Assert.Equal(0, CommandLine.Run("inspect", Capture).ExitCode);
+    }
+
+    // It is read to its end before the capture, which was written aside, takes its place.
+    [Fact]
+    public void A_file_may_be_received_into_itself()
+    {
+        var received = CommandLine.Run("receive", $"file:{Source}", "--to", Source);
+
+        Assert.Equal(ExitCode.Done, received.ExitCode);
+        Assert.Equal(0, CommandLine.Run("inspect", Source).ExitCode);
+    }
+
+    [Fact]
+    public void A_target_that_is_a_FIFO_ends_with_3_and_the_command_that_writes_into_it()
+    {
+        Shell.Fifo(Capture);
+
+        var refused = CommandLine.Run("receive", $"file:{Source}", "--to", Capture);
+
+        Assert.Equal(ExitCode.HostCannot, refused.ExitCode);
+        Assert.Contains($"'rdmamig relay URI \"exec:cat > {Capture}\"' writes a machine into it", refused.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("doctor", refused.Error, StringComparison.Ordinal);
+        Assert.Equal(["source", "vm.qemu"], _directory.EnumerateFileSystemInfos().Select(entry => entry.Name).Order());
+    }
+
+    [Fact]
+    public void A_rescue_into_a_device_ends_with_3()
+    {
+        var refused = CommandLine.Run("relay", $"file:{Source}", "unix:/nonexistent", "--rescue", "/dev/null");
+
+        Assert.Equal(ExitCode.HostCannot, refused.ExitCode);
+        Assert.Contains("'/dev/null' is no regular file", refused.Error, StringComparison.Ordinal);
+    }
+}
