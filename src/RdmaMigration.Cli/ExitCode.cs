@@ -14,7 +14,8 @@ internal static class ExitCode
     /// <summary>The command line is wrong; nothing was tried.</summary>
     public const int Usage = 2;
 
-    /// <summary>This host cannot: no RDMA library or device, an address that cannot be bound, a target that cannot be written.</summary>
+    /// <summary>This host cannot: no RDMA library or device, an address that cannot be bound, a target that cannot be written, or
+    /// standard output, when what was asked for goes there.</summary>
     public const int HostCannot = 3;
 
     /// <summary>Cancelled by SIGINT or SIGTERM (128 + SIGINT, as shells have it).</summary>
@@ -26,7 +27,7 @@ internal static class ExitCode
         (Done, "done"),
         (Failed, "the migration failed (of receive and relay: with --once), or the file cannot be read as a migration stream"),
         (Usage, "usage: the command line is wrong"),
-        (HostCannot, "this host cannot: no RDMA library or device, port in use, target not writable"),
+        (HostCannot, "this host cannot: no RDMA library or device, port in use, target or standard output not writable"),
         (Cancelled, "cancelled by SIGINT or SIGTERM"),
     ];
 }

@@ -20,6 +20,19 @@ internal static class Rdmamig
     /// <summary>Parses and runs one command on the calling thread.</summary>
     public static int Run(IReadOnlyList<string> arguments, Screen screen)
     {
+        try
+        {
+            return ParseAndRun(arguments, screen);
+        }
+        catch (OutputException unwritable)
+        {
+            screen.Error.WriteLine($"rdmamig: {unwritable.Message}");
+            return ExitCode.HostCannot;
+        }
+    }
+
+    private static int ParseAndRun(IReadOnlyList<string> arguments, Screen screen)
+    {
         var parsed = CreateRoot(screen).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
         var configuration = new InvocationConfiguration
         {

@@ -16,9 +16,12 @@ internal sealed class Screen(TextWriter output, TextWriter error, bool outputIsT
 
     public bool ErrorIsTerminal { get; } = errorIsTerminal;
 
-    /// <summary>The process's own streams. A terminal with TERM=dumb is written to as if it were a file.</summary>
+    /// <summary>The process's own streams, once: the console's writers are these from then on. A terminal with TERM=dumb is written to as if it were a file.</summary>
     public static Screen OpenStandard()
     {
+        StandardStream.ReserveNumbers();
+        Console.SetOut(new StreamWriter(StandardStream.Output(), Console.OutputEncoding) { AutoFlush = true });
+        Console.SetError(new StreamWriter(StandardStream.Error(), Console.OutputEncoding) { AutoFlush = true });
         var dumb = Environment.GetEnvironmentVariable("TERM") is null or "" or "dumb";
         return new Screen(Console.Out, Console.Error, !dumb && !Console.IsOutputRedirected, !dumb && !Console.IsErrorRedirected);
     }

@@ -20,7 +20,7 @@ public class HelpTests
               0    done
               1    the migration failed (of receive and relay: with --once), or the file cannot be read as a migration stream
               2    usage: the command line is wrong
-              3    this host cannot: no RDMA library or device, port in use, target not writable
+              3    this host cannot: no RDMA library or device, port in use, target or standard output not writable
               130  cancelled by SIGINT or SIGTERM
 
             """, table);

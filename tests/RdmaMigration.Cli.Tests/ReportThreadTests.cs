@@ -11,7 +11,7 @@ public class ReportThreadTests
     {
         var view = new RecordingView();
 
-        using (var report = new ReportThread(view))
+        using (var report = new ReportThread(view, TextWriter.Null))
         {
             for (var i = 0; i < 1000; i++)
             {
@@ -28,7 +28,7 @@ public class ReportThreadTests
         var goesOn = new TaskCompletionSource();
         var view = new RecordingView { Before = goesOn.Task.Wait };
 
-        using (var report = new ReportThread(view))
+        using (var report = new ReportThread(view, TextWriter.Null))
         {
             report.OnStatusChanged(new MigrationInfo { Status = MigrationStatus.Setup });
             report.OnStatusChanged(new MigrationInfo { Status = MigrationStatus.Failed });
@@ -42,12 +42,44 @@ public class ReportThreadTests
     public void Words_after_the_end_are_dropped()
     {
         var view = new RecordingView();
-        var report = new ReportThread(view);
+        var report = new ReportThread(view, TextWriter.Null);
         report.Dispose();
 
         report.Tell(LogLevel.Warning, "late");
 
         Assert.Equal(["closed"], view.Shown);
+    }
+
+    [Fact]
+    public void An_output_that_takes_nothing_is_told_once_and_later_reports_are_tried_again()
+    {
+        using var error = new StringWriter();
+        var tried = 0;
+        var view = new RecordingView { Before = () => _ = ++tried < 3 ? throw new OutputException("cannot write", new IOException()) : tried };
+
+        using (var report = new ReportThread(view, error))
+        {
+            report.Tell(LogLevel.Warning, "first");
+            report.Tell(LogLevel.Warning, "second");
+            report.Tell(LogLevel.Warning, "third");
+        }
+
+        Assert.Equal(["third", "closed"], view.Shown);
+        Assert.Equal("rdmamig: cannot write; the migration goes on, and the exit code says how it ends\n", error.ToString());
+    }
+
+    [Fact]
+    public void A_defect_of_a_view_ends_the_reports_and_nothing_else()
+    {
+        using var error = new StringWriter();
+        var view = new RecordingView { Before = () => throw new InvalidOperationException("a defect") };
+
+        using (var report = new ReportThread(view, error))
+        {
+            report.Tell(LogLevel.Warning, "first");
+        }
+
+        Assert.StartsWith("rdmamig: a defect ends the reports here, and not the migration: System.InvalidOperationException: a defect", error.ToString(), StringComparison.Ordinal);
     }
 
     private sealed class RecordingView : MigrationView

@@ -76,8 +76,9 @@ internal sealed class LiveView(Screen screen) : MigrationView
 
     public override void Close()
     {
-        _bar?.Remove();
+        var bar = _bar;
         _bar = null;
+        bar?.Remove();
     }
 
     // A write of its own, not through the console: that one may be locked by the thread that is about to die.

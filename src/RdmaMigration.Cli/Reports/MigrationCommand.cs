@@ -50,7 +50,7 @@ internal abstract class MigrationCommand : Command
         MigrationView view = json ? new JsonView(Screen, interval)
             : Screen.ErrorIsTerminal && !verbose ? new LiveView(Screen)
             : new LinesView(Screen, interval);
-        using var report = new ReportThread(view);
+        using var report = new ReportThread(view, Screen.Error);
         var host = create(
             verbose ? LogLevel.Debug : LogLevel.Warning,
             report,

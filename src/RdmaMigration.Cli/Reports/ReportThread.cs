@@ -7,7 +7,8 @@ using RdmaMigration.Service;
 namespace RdmaMigration.Cli.Reports;
 
 /// <summary>
-/// Feeds a view from a thread of its own, so that a full pipe or a stopped terminal holds up neither the main loop nor a signal.
+/// Feeds a view from a thread of its own, so that a full pipe or a stopped terminal holds up neither the main loop nor a signal. A report that cannot be
+/// written ends nothing: the machine that moves is worth more.
 /// </summary>
 internal sealed class ReportThread : IMigrationObserver, IDisposable
 {
@@ -17,13 +18,18 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
     private readonly object _gate = new();
     private readonly Queue<Report> _reports = new();
     private readonly MigrationView _view;
+    private readonly TextWriter _error;
     private readonly Thread _thread;
     private bool _closed;
+    private bool _isLossTold;
     private volatile Migration? _migration;
 
-    public ReportThread(MigrationView view)
+    /// <param name="view">Shows what is reported.</param>
+    /// <param name="error">For why it cannot.</param>
+    public ReportThread(MigrationView view, TextWriter error)
     {
         _view = view;
+        _error = error;
         _thread = new Thread(Run) { Name = "report", IsBackground = true };
         _thread.Start();
     }
@@ -88,7 +94,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
                 if (report is null)
                 {
                     due += Ticks(_view.Interval);
-                    _view.Progress(_migration!.Query());
+                    Show(() => _view.Progress(_migration!.Query()));
                     continue;
                 }
 
@@ -97,15 +103,31 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
                     due = !IsRunning(changed.Migration) || _migration is null ? null : due ?? Stopwatch.GetTimestamp() + Ticks(_view.Interval);
                 }
 
-                Show(report);
+                Show(() => Show(report));
             }
 
             _view.Close();
         }
-        catch (IOException closed)
+        catch (Exception defect)
         {
-            // Whoever read the output has gone; the machine that moves is worth more than the report of it.
-            Console.Error.WriteLine($"rdmamig: reports end here: {closed.Message}");
+            _error.WriteLine($"rdmamig: a defect ends the reports here, and not the migration: {defect}");
+        }
+    }
+
+    /// <summary>Later reports are tried again: those to standard error still arrive, and a disk that was full may have room.</summary>
+    private void Show(Action show)
+    {
+        try
+        {
+            show();
+        }
+        catch (OutputException unwritable)
+        {
+            if (!_isLossTold)
+            {
+                _isLossTold = true;
+                _error.WriteLine($"rdmamig: {unwritable.Message}; the migration goes on, and the exit code says how it ends");
+            }
         }
     }
 

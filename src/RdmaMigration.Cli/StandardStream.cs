@@ -1,0 +1,87 @@
+using Tmds.Linux;
+
+namespace RdmaMigration.Cli;
+
+/// <summary>Results cannot be written to standard output: it is closed, or on a full disk.</summary>
+internal sealed class OutputException(string message, Exception inner) : IOException(message, inner);
+
+/// <summary>
+/// Standard output or standard error, with what happens when it cannot be written. A reader that has gone, as of <c>| head</c>, is no failure: the runtime
+/// drops what is written to it.
+/// </summary>
+internal sealed class StandardStream : System.IO.Stream
+{
+    private readonly System.IO.Stream _inner;
+    private readonly bool _throws;
+
+    private StandardStream(System.IO.Stream inner, bool throws)
+    {
+        _inner = inner;
+        _throws = throws;
+    }
+
+    /// <summary>For results. What cannot be written is an <see cref="OutputException"/>.</summary>
+    public static StandardStream Output() => new(Console.OpenStandardOutput(), throws: true);
+
+    /// <summary>For words about the work. They end nothing: what cannot be said here can be said nowhere.</summary>
+    public static StandardStream Error() => new(Console.OpenStandardError(), throws: false);
+
+    /// <summary>
+    /// Gives a number that is closed to a file that can neither be read nor written as that stream is: else the next file or socket to be opened would get it,
+    /// and what is printed.
+    /// </summary>
+    public static unsafe void ReserveNumbers()
+    {
+        fixed (byte* nothing = "/dev/null\0"u8)
+        {
+            for (var number = LibC.STDIN_FILENO; number <= LibC.STDERR_FILENO; number++)
+            {
+                if (LibC.fcntl(number, LibC.F_GETFD) < 0)
+                {
+                    // The lowest number that is free, and so this one.
+                    _ = LibC.open(nothing, number == LibC.STDIN_FILENO ? LibC.O_WRONLY : LibC.O_RDONLY);
+                }
+            }
+        }
+    }
+
+    public override bool CanRead => false;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => true;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        try
+        {
+            _inner.Write(buffer);
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        {
+            if (_throws)
+            {
+                // The runtime calls a descriptor that is not open for writing a path to which access is denied; the kernel's word is inside.
+                throw new OutputException($"cannot write to standard output: {(failed.InnerException ?? failed).Message}", failed);
+            }
+        }
+    }
+
+    public override void Flush() => _inner.Flush();
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+}

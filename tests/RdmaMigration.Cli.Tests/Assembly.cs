@@ -1,0 +1,2 @@
+// One process: a signal that a test sends ends every host that runs.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
