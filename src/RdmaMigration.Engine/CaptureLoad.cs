@@ -15,11 +15,15 @@ public sealed class CaptureException : IOException
 /// Reads a capture from its file into RAM blocks. Zero pages become holes that nobody touches. One thread loads; the figures are for any thread. It owns
 /// the RAM blocks.
 /// </summary>
-internal sealed class CaptureLoad : IIncomingHandler, IDisposable
+internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
 {
+    /// <summary>How many bytes may be read between two looks at what they take here.</summary>
+    private const long MemoryCheckInterval = 1 << 20;
+
     private readonly CaptureSource _source;
     private readonly OutgoingOptions _options;
     private RamBlockList? _blocks;
+    private long _nextMemoryCheck;
 
     /// <param name="path">The file.</param>
     /// <param name="options">Limits.</param>
@@ -28,6 +32,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IDisposable
     public CaptureLoad(string path, OutgoingOptions options, CancellationToken cancel)
     {
         _options = options;
+        _nextMemoryCheck = (long)Math.Min(options.MaxRam, long.MaxValue);
         _source = new CaptureSource(path, cancel);
     }
 
@@ -47,16 +52,15 @@ internal sealed class CaptureLoad : IIncomingHandler, IDisposable
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public CapturedStream Load()
     {
-        // Pages take as much memory as they take in the file, holes take none: a sparse machine may be far larger than this host's memory.
-        if (_source.Length is { } length && (ulong)length > _options.MaxRam)
-        {
-            throw new RamAllocationException(
-                null, $"{_source.Name}: its {length} bytes do not fit into {_options.MaxRam} bytes of memory: free some, or send from a larger host");
-        }
-
         try
         {
-            var stream = new IncomingStream(_source, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = true });
+            // Pages take as much memory as they take in the file, holes take none: a sparse machine may be far larger than this host's memory.
+            if (_source.Length is { } length && (ulong)length > _options.MaxRam)
+            {
+                throw DoesNotFit($"its {length} bytes do");
+            }
+
+            var stream = new IncomingStream(this, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = true });
             return stream.Load();
         }
         catch (StreamFormatException unreadable)
@@ -67,6 +71,23 @@ internal sealed class CaptureLoad : IIncomingHandler, IDisposable
         {
             throw new RamAllocationException(refused.BlockName, $"{_source.Name}: {refused.Message}");
         }
+    }
+
+    /// <inheritdoc/>
+    int IStreamSource.Read(Span<byte> buffer)
+    {
+        int read = _source.Read(buffer);
+        if (_source.BytesRead > _nextMemoryCheck)
+        {
+            // Of a pipe: its length is not known before, and a page may come more than once, so what was read says only when to look.
+            _nextMemoryCheck = _source.BytesRead + MemoryCheckInterval;
+            if (_blocks?.ResidentBytes > _options.MaxRam)
+            {
+                throw DoesNotFit("the machine that comes out of it does");
+            }
+        }
+
+        return read;
     }
 
     /// <inheritdoc/>
@@ -101,4 +122,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IDisposable
         _blocks?.Dispose();
         _source.Dispose();
     }
+
+    private RamAllocationException DoesNotFit(string what) =>
+        new(null, $"{what} not fit into {_options.MaxRam} bytes of memory: free some, or send from a larger host");
 }

@@ -33,7 +33,7 @@ internal sealed partial class IncomingSession
         });
     }
 
-    protected override void OnFailed() => _totalTime ??= Stopwatch.GetElapsedTime(_connectedAt);
+    protected override void OnFailed() => _totalTime = Stopwatch.GetElapsedTime(_connectedAt);
 
     private void BeginStream()
     {

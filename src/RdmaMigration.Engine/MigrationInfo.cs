@@ -34,7 +34,7 @@ public enum MigrationErrorClass
     /// <summary>The other side went away.</summary>
     Disconnected,
 
-    /// <summary>The other side's host does not answer, or nobody listens there.</summary>
+    /// <summary>The other side's host does not answer, nobody listens there, or the destination cannot be opened.</summary>
     Unreachable,
 
     /// <summary>The destination said that it failed.</summary>
@@ -108,7 +108,8 @@ public sealed record MigrationInfo
     public long SavedBytes { get; init; }
 
     /// <summary>
-    /// Incoming: from the connection to the end of the stream, or to now. Outgoing: from the first attempt to connect to the destination's word, or its close.
+    /// Incoming: from the connection to the end of the stream, to a failure, also one after that, or to now. Outgoing: from the first attempt to connect to
+    /// the destination's word, or its close.
     /// </summary>
     public TimeSpan TotalTime { get; init; }
 

@@ -105,7 +105,7 @@ public sealed class MigrationViewTests : IDisposable
     }
 
     [Fact]
-    public void Lines_go_to_stderr_and_only_the_captures_name_to_stdout()
+    public void Lines_go_to_stderr_and_only_the_names_of_complete_captures_to_stdout()
     {
         var view = new LinesView(Screen);
 
@@ -115,8 +115,9 @@ public sealed class MigrationViewTests : IDisposable
         view.Progress(s_half);
         view.Changed(s_completed);
         view.Changed(s_failed);
+        view.Changed(s_failed with { ErrorDescription = "complete in '/srv/.partial'", File = "/srv/.partial" });
 
-        Assert.Equal("/srv/vm.qemu\n", _out.ToString());
+        Assert.Equal("/srv/vm.qemu\n/srv/.partial\n", _out.ToString());
         Assert.Equal(
             """
             listening on rdma:10.0.0.5:4444
@@ -125,6 +126,7 @@ public sealed class MigrationViewTests : IDisposable
             RAM: 256 MiB of 512 MiB (50 %), 64 MiB/s, 0:04 elapsed, 0:04 left
             completed: pc-i440fx-7.2 from 10.0.0.6:39412, 512 MiB of RAM in 8.00 s (64 MiB/s, dynamic), saved in 0.50 s: /srv/vm.qemu
             failed: the source disconnected: it's gone (after 4.00 s; nothing was kept)
+            failed: complete in '/srv/.partial' (after 4.00 s)
 
             """, _error.ToString());
     }
@@ -154,7 +156,7 @@ public sealed class MigrationViewTests : IDisposable
             sending: 256 MiB of 512 MiB (50 %), 0:05 elapsed
             completed: pc-i440fx-7.2 to 10.0.0.7:4444, 512 MiB of RAM in 4.00 s (64 MiB/s, pin-all); confirmed by the destination
             completed: pc-i440fx-7.2 to 10.0.0.7:4444, 512 MiB of RAM in 4.00 s (64 MiB/s, pin-all); NOT confirmed: the destination took everything, but this protocol cannot prove that the machine is there; look there before you let go of it here
-            failed: the destination is gone (after 4.00 s; vm.qemu is as it was)
+            failed: the destination is gone (after 5.00 s; vm.qemu is as it was)
 
             """, _error.ToString());
     }

@@ -99,6 +99,33 @@ public sealed class CaptureLoadTests : IDisposable
     }
 
     [Fact]
+    public void APipeThatGivesMoreThanThisHostCanHoldIsAnErrorOfMemoryBeforeItsEnd()
+    {
+        using Fifo fifo = new();
+        using RunningSource source = new(_ => throw new InvalidOperationException("it was sent"));
+        source.Send(options => options with { MaxRam = 512 << 10 }, fifo.Path);
+        Assert.Throws<IOException>(() => fifo.Write([.. StreamedMachine.Announcement(returnPath: false), .. StreamedMachine.RamSection()]));
+        MigrationInfo failed = source.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Memory), (failed.Status, failed.ErrorClass));
+        Assert.Equal(
+            $"{fifo.Path}: the machine that comes out of it does not fit into 524288 bytes of memory: free some, or send from a larger host", failed.ErrorDescription);
+    }
+
+    [Fact]
+    public void APipeMayGiveAPageMoreThanOnceAndOnlyWhatItTakesCounts()
+    {
+        using Fifo fifo = new();
+        using RunningSource source = new(new ScriptedDestination());
+        source.Send(options => options with { MaxRam = (ulong)StreamedMachine.RamSize / 2 }, fifo.Path);
+        fifo.Write(StreamedMachine.Announcement(returnPath: false));
+        fifo.Write(StreamedMachine.RamSection());
+        fifo.Write(StreamedMachine.RamSection());
+        fifo.Write(StreamedMachine.End());
+        fifo.End();
+        Assert.Equal(MigrationStatus.Completed, source.Ended().Status);
+    }
+
+    [Fact]
     public void ZeroPagesOfTheFileTakeNoMemory()
     {
         using CaptureLoad load = new(Write(StreamedMachine.All()), new OutgoingOptions { Uri = new UnixUri("x") }, CancellationToken.None);

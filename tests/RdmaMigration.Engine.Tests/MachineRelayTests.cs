@@ -174,6 +174,18 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
+    public void TheTimeOfAFailureCountsTheWayOnToo()
+    {
+        ScriptedDestination destination = new() { StopsAfter = 1_000_000 };
+        using RelayedMachine machine = new(destination);
+        machine.SendAll();
+        destination.AwaitStandstill();
+        TimeSpan arrived = machine.Relay.Migration.Query().TotalTime;
+        destination.Die();
+        Assert.True(machine.Relay.Ended().TotalTime > arrived);
+    }
+
+    [Fact]
     public void WithoutARescueTheErrorSaysThatTheMachineMayBeGone()
     {
         using RelayedMachine machine = new(new ScriptedDestination(returnPath: true) { LastWords = s_failure });

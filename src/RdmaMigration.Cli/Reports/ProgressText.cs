@@ -72,7 +72,7 @@ internal static class ProgressText
         if (migration.Status is not MigrationStatus.Completed)
         {
             var left = migration.IsOutgoing ? $"; {migration.File} is as it was" : migration.Destination is null && migration.File is null ? "; nothing was kept" : "";
-            return $"{migration.Status.ToQmp()}: {migration.ErrorDescription} (after {Seconds(migration.TotalTime)}{left})";
+            return $"{migration.Status.ToQmp()}: {migration.ErrorDescription} (after {Seconds(migration.LoadTime + migration.TotalTime)}{left})";
         }
 
         var moved = $"completed: {migration.Machine ?? "machine"} {(migration.IsOutgoing ? "to" : "from")} {migration.Peer}, "
