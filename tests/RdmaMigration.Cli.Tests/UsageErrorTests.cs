@@ -1,3 +1,5 @@
+using RdmaMigration.Verbs;
+
 namespace RdmaMigration.Cli.Tests;
 
 public class UsageErrorTests
@@ -94,5 +96,19 @@ public class UsageErrorTests
 
         Assert.Equal(ExitCode.HostCannot, cannot.ExitCode);
         Assert.Contains("cannot listen on rdma:192.0.2.1:4444", cannot.Error, StringComparison.Ordinal);
+        Assert.Equal(!RdmaSupport.IsSupported, cannot.Error.EndsWith("'rdmamig doctor' says what this host lacks.\n", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("tcp:192.0.2.1:4444")]
+    [InlineData("unix:/nonexistent/socket")]
+    [InlineData("file:/nonexistent/file")]
+    public void What_has_nothing_to_do_with_RDMA_is_no_case_for_the_doctor(string uri)
+    {
+        var cannot = CommandLine.Run("receive", uri, "--to", Path.Combine(Path.GetTempPath(), "vm.qemu"));
+
+        Assert.Equal(ExitCode.HostCannot, cannot.ExitCode);
+        Assert.Contains(uri, cannot.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("doctor", cannot.Error, StringComparison.Ordinal);
     }
 }

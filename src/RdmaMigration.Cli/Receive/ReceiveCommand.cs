@@ -55,12 +55,11 @@ internal sealed class ReceiveCommand : MigrationCommand
         var target = CapturePath.Read(parsed.GetRequiredValue(_to), parsed.GetValue(_pattern));
         if (CapturePath.ReasonNotWritable(target) is { } reason)
         {
-            Screen.Error.WriteLine($"rdmamig: {reason}");
-            return ExitCode.HostCannot;
+            return HostCannot(reason, uri: null);
         }
 
         var incoming = _options.Read(parsed, parsed.GetRequiredValue(_uri), target);
-        return RunHost(parsed, (level, observer, logging) => new ReceiverHost(new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
+        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
     }
 
     private void CheckPattern(CommandResult result)

@@ -50,19 +50,18 @@ internal sealed class RelayCommand : MigrationCommand
         var rescue = parsed.GetValue(_rescue) is { } path ? CapturePath.Read(path) : null;
         if (rescue is not null && CapturePath.ReasonNotWritable(rescue) is { } notWritable)
         {
-            Screen.Error.WriteLine($"rdmamig: {notWritable}");
-            return ExitCode.HostCannot;
+            return HostCannot(notWritable, uri: null);
         }
 
         var to = parsed.GetRequiredValue(_to);
         if (SendOptions.ReasonCannotSend(to) is { } reason)
         {
-            return HostCannot(reason);
+            return HostCannot(reason, to);
         }
 
         var outgoing = _send.Read(parsed, to) with { KeepAliveInterval = _receive.KeepAlive(parsed) };
         var incoming = _receive.Read(parsed, parsed.GetRequiredValue(_from), new RelayTarget(outgoing, rescue));
-        return RunHost(parsed, (level, observer, logging) => new ReceiverHost(new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
+        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
     }
 
     private void Check(CommandResult result)

@@ -43,8 +43,9 @@ internal abstract class MigrationCommand : Command
 
     /// <summary>Runs a host and reports.</summary>
     /// <param name="parsed">The command line.</param>
+    /// <param name="uri">What it begins with: where it listens, or sends to.</param>
     /// <param name="create">Makes the host, from the least level to log, the observer, and where logs go.</param>
-    protected int RunHost(ParseResult parsed, Func<LogLevel, IMigrationObserver, Action<ILoggingBuilder>?, MigrationHost> create)
+    protected int RunHost(ParseResult parsed, MigrationUri uri, Func<LogLevel, IMigrationObserver, Action<ILoggingBuilder>?, MigrationHost> create)
     {
         var (json, verbose, interval) = (parsed.GetValue(_json), parsed.GetValue(_verbose), parsed.GetValue(_interval));
         MigrationView view = json ? new JsonView(Screen, interval)
@@ -61,15 +62,17 @@ internal abstract class MigrationCommand : Command
         }
         catch (Exception cannot) when (cannot is ConnectFailedException or VerbsException)
         {
-            return HostCannot(cannot.Message);
+            return HostCannot(cannot.Message, uri);
         }
     }
 
     /// <summary>Says why this host cannot do it.</summary>
-    protected int HostCannot(string reason)
+    /// <param name="reason">Why.</param>
+    /// <param name="uri">What it has to do with; null for nothing that is an address.</param>
+    protected int HostCannot(string reason, MigrationUri? uri)
     {
         Screen.Error.WriteLine($"rdmamig: {reason}");
-        if (!RdmaSupport.IsSupported)
+        if (uri is RdmaUri && !RdmaSupport.IsSupported)
         {
             Screen.Error.WriteLine("'rdmamig doctor' says what this host lacks.");
         }

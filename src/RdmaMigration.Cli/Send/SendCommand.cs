@@ -39,10 +39,10 @@ internal sealed class SendCommand : MigrationCommand
         var outgoing = _options.Read(parsed, parsed.GetRequiredValue(_uri));
         if (SendOptions.ReasonCannotSend(outgoing.Uri) is { } reason)
         {
-            return HostCannot(reason);
+            return HostCannot(reason, outgoing.Uri);
         }
 
-        return RunHost(parsed, (level, observer, logging) => new SenderHost(
+        return RunHost(parsed, outgoing.Uri, (level, observer, logging) => new SenderHost(
             new SenderOptions { File = parsed.GetRequiredValue(_file), Outgoing = outgoing, LogLevel = level }, observer, logging));
     }
 
