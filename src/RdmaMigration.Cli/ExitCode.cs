@@ -14,8 +14,9 @@ internal static class ExitCode
     /// <summary>The command line is wrong; nothing was tried.</summary>
     public const int Usage = 2;
 
-    /// <summary>This host cannot: no RDMA library or device, an address that cannot be bound, a target that cannot be written, or
-    /// standard output, when what was asked for goes there.</summary>
+    /// <summary>
+    /// This host cannot: no RDMA library or device, an address that cannot be bound, a target that cannot be written, or standard output where the work goes there.
+    /// </summary>
     public const int HostCannot = 3;
 
     /// <summary>Cancelled by SIGINT or SIGTERM (128 + SIGINT, as shells have it).</summary>

@@ -48,7 +48,7 @@ public class UsageErrorTests
     [InlineData("--to is empty: it must name a file", "receive", "rdma::4444", "--to", "")]
     [InlineData("--to is empty: it must name a file", "receive", "rdma::4444", "--to", "", "--pattern", "{time}")]
     [InlineData("--rescue is empty: it must name a file", "relay", "rdma::4444", "tcp:10.0.0.7:4444", "--rescue", "")]
-    [InlineData("rdma::4444 names no host: a destination needs both, as in rdma:", "send", "vm.qemu", "rdma::4444")]
+    [InlineData("rdma::4444 names no host: a destination needs a host and a port, as in rdma:", "send", "vm.qemu", "rdma::4444")]
     [InlineData("rdma:10.0.0.7:0 names no port", "send", "vm.qemu", "rdma:10.0.0.7:0")]
     [InlineData("tcp:10.0.0.7:0 names no port", "relay", "rdma::4444", "tcp:10.0.0.7:0")]
     [InlineData("--allow is for rdma:HOST:PORT and tcp:HOST:PORT, and the source is unix:", "receive", "unix:/run/vm.sock", "--to", "x", "--allow", "10.0.0.0/8")]

@@ -59,7 +59,8 @@ internal sealed class ReceiveCommand : MigrationCommand
         }
 
         var incoming = _options.Read(parsed, parsed.GetRequiredValue(_uri), target);
-        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
+        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(
+            new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
     }
 
     private void CheckPattern(CommandResult result)

@@ -61,7 +61,8 @@ internal sealed class RelayCommand : MigrationCommand
 
         var outgoing = _send.Read(parsed, to) with { KeepAliveInterval = _receive.KeepAlive(parsed) };
         var incoming = _receive.Read(parsed, parsed.GetRequiredValue(_from), new RelayTarget(outgoing, rescue));
-        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
+        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(
+            new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
     }
 
     private void Check(CommandResult result)

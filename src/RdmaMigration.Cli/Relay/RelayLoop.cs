@@ -23,9 +23,14 @@ internal static class RelayLoop
             return true;
         }
 
-        var at = listens.Length == 0 ? IPAddress.Any : AddressOf(listens);
-        var to = AddressOf(connects);
-        return at is not null && to is not null && (IsEveryAddress(at) ? IsThisHosts(to) : at.Equals(to));
+        if (AddressOf(connects) is not { } to)
+        {
+            return false;
+        }
+
+        // An empty host listens on the addresses of both families, 0.0.0.0 and :: on those of one.
+        return listens.Length == 0 ? IsThisHosts(to)
+            : AddressOf(listens) is { } at && at.AddressFamily == to.AddressFamily && (IsEveryAddress(at) ? IsThisHosts(to) : at.Equals(to));
     }
 
     private static IPAddress? AddressOf(string host) =>

@@ -64,7 +64,7 @@ internal sealed class SendOptions
     {
         if (uri is HostUri { Lacks: { } lack })
         {
-            result.AddError($"{lack}: a destination needs both, as in {uri.Scheme}:10.0.0.7:4444");
+            result.AddError($"{lack}: a destination needs a host and a port, as in {uri.Scheme}:10.0.0.7:4444");
         }
 
         if (uri is null or RdmaUri)
