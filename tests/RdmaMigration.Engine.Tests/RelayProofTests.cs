@@ -230,6 +230,8 @@ public sealed class RelayProofTests
 
         public void OnDestinationNotTold(string reason) => throw new NotSupportedException();
 
+        public void OnLeftBehind(string what) => throw new NotSupportedException();
+
         public void Stop(MigrationErrorClass reason, string description) => throw new NotSupportedException();
     }
 }
