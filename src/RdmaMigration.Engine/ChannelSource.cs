@@ -18,8 +18,8 @@ internal sealed class ChannelSource(IncomingChannel channel) : IStreamSource
     /// <summary>Whether the bytes so far look complete; the stream's reader knows.</summary>
     public Func<bool> IsAtPossibleEnd { get; set; } = () => false;
 
-    /// <summary>Called with the number of bytes of each read, on the reading thread.</summary>
-    public Action<int>? Received { get; init; }
+    /// <summary>Called after each read, on the reading thread.</summary>
+    public Action? Received { get; init; }
 
     /// <summary>The disconnect that ended the bytes, or null.</summary>
     public ConnectionLostException? Disconnected { get; private set; }
@@ -29,7 +29,7 @@ internal sealed class ChannelSource(IncomingChannel channel) : IStreamSource
         try
         {
             int count = channel.Read(buffer, IsAtPossibleEnd() ? s_silenceAtEnd : Timeout.InfiniteTimeSpan);
-            Received?.Invoke(count);
+            Received?.Invoke();
             return count;
         }
         catch (ConnectionLostException lost) when (lost.Loss is ConnectionLoss.Disconnected)

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using RdmaMigration.Memory;
 using RdmaMigration.Stream;
 using RdmaMigration.Transport;
@@ -11,11 +12,11 @@ internal sealed partial class IncomingSession : IIncomingHandler
     /// <summary>A source opens its second connection before it starts the stream; only our own sight of it may lag behind.</summary>
     private static readonly TimeSpan s_returnPathArrival = TimeSpan.FromSeconds(5);
 
-    /// <summary>Where RAM comes in the stream no control phase says when to look for room: after so many bytes.</summary>
-    private const int RoomCheckInterval = 16 << 20;
+    /// <summary>How often room is looked for while RAM comes. It is looked for at the end of RAM in any case.</summary>
+    private static readonly TimeSpan s_roomCheckInterval = TimeSpan.FromSeconds(1);
 
     private volatile bool _streamBegun;
-    private long _sinceRoomCheck;
+    private long _roomCheckedAt = Stopwatch.GetTimestamp();
     private StreamConfiguration? _configuration;
 
     /// <inheritdoc/>
@@ -73,7 +74,7 @@ internal sealed partial class IncomingSession : IIncomingHandler
     }
 
     /// <inheritdoc/>
-    public void OnHook() => CheckRoom();
+    public void OnHook() => CheckRoomIfDue();
 
     /// <inheritdoc/>
     public void OnRamComplete() => CheckRoom();
@@ -82,13 +83,12 @@ internal sealed partial class IncomingSession : IIncomingHandler
         ? $"{_channel.Peer} has no way back to the source; turn return-path off there, or migrate over a socket"
         : $"the source {_channel.Peer} has opened no second connection";
 
-    private void OnReceived(int bytes)
+    private void CheckRoomIfDue()
     {
-        _sinceRoomCheck += bytes;
-        if (_sinceRoomCheck >= RoomCheckInterval && _blocks is not null)
+        if (_blocks is not null && Stopwatch.GetElapsedTime(_roomCheckedAt) >= s_roomCheckInterval)
         {
-            _sinceRoomCheck = 0;
             CheckRoom();
+            _roomCheckedAt = Stopwatch.GetTimestamp();
         }
     }
 

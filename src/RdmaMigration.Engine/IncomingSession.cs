@@ -120,7 +120,7 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
 
     private CapturedStream Load()
     {
-        ChannelSource source = new(_channel) { Received = _channel.CarriesRam ? OnReceived : null };
+        ChannelSource source = new(_channel) { Received = _channel.CarriesRam ? CheckRoomIfDue : null };
         try
         {
             IncomingStream stream = new(

@@ -24,7 +24,7 @@ public sealed class RoundFiguresTests
     }
 
     private static Passage Passage(Mode mode, double ramMilliseconds) =>
-        new(Route.All[3], mode, new Workload(64, 0), ramMilliseconds + 100, 10, ramMilliseconds, default, default, default);
+        new(Route.All[3], mode, new Workload(64, 0), ramMilliseconds + 100, 10, ramMilliseconds, default, default, default, default);
 
     private static Contestant Contestant(Mode mode) => new(null!, new Workload(64, 0), Route.All[3], mode);
 }

@@ -31,13 +31,14 @@ internal static class Crossing
         }
 
         await destination.ArrivedAsync();
-        ProcessorTime receiver = ProcessorTime.OfProcess(destination.Pid) - before;
+        ProcessorTime loaded = await destination.LoadedAsync();
+        ProcessorTime after = ProcessorTime.OfProcess(destination.Pid) - loaded;
         if (compare && destination is QemuDestination && GuestMemory.FirstDifference(bench.SourceMemory, bench.RestoredMemory) is >= 0 and long at)
         {
             throw new InvalidOperationException($"{route}, {Words.Of(mode)}: the RAM that arrived differs at offset 0x{at:x}");
         }
 
         return new Passage(
-            route, mode, workload, sent.TotalMilliseconds, sent.SetupMilliseconds, sent.RamMilliseconds, sent.Cpu, sent.CpuBefore, receiver);
+            route, mode, workload, sent.TotalMilliseconds, sent.SetupMilliseconds, sent.RamMilliseconds, sent.Cpu, sent.CpuBefore, loaded - before, after);
     }
 }

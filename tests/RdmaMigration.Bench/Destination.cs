@@ -10,6 +10,9 @@ internal abstract class Destination : IAsyncDisposable
     /// <summary>What it has said on its error stream.</summary>
     public abstract string Errors { get; }
 
+    /// <summary>The CPU time that it had used when the machine was loaded, before it wrote it down if it does. After <see cref="ArrivedAsync"/>.</summary>
+    public virtual Task<ProcessorTime> LoadedAsync() => Task.FromResult(ProcessorTime.OfProcess(Pid));
+
     /// <summary>Returns when it says that the migration completed.</summary>
     /// <exception cref="InvalidOperationException">It says that it failed.</exception>
     public abstract Task ArrivedAsync();
@@ -54,16 +57,25 @@ internal sealed class RdmamigDestination : Destination
 
     private readonly RdmamigProcess _receiver;
     private readonly WorkDirectory _captures;
+    private readonly FileSystemWatcher _watcher;
+    private readonly TaskCompletionSource<ProcessorTime> _loaded = new();
 
     private RdmamigDestination(RdmamigProcess receiver, WorkDirectory captures)
     {
         _receiver = receiver;
         _captures = captures;
+
+        // The file is there from the start; its first bytes come when the machine is complete.
+        _watcher = new FileSystemWatcher(captures.FullName) { NotifyFilter = NotifyFilters.Size };
+        _watcher.Changed += (_, _) => _loaded.TrySetResult(ProcessorTime.OfProcess(Pid));
+        _watcher.EnableRaisingEvents = true;
     }
 
     public override int Pid => _receiver.Process.Id;
 
     public override string Errors => _receiver.Process.Errors;
+
+    public override Task<ProcessorTime> LoadedAsync() => _loaded.Task.WaitAsync(Deadlines.Answer);
 
     public static async Task<RdmamigDestination> ListenAsync(Workbench bench, string uri)
     {
@@ -92,6 +104,7 @@ internal sealed class RdmamigDestination : Destination
     public override async ValueTask DisposeAsync()
     {
         await _receiver.DisposeAsync();
+        _watcher.Dispose();
         _captures.Dispose();
     }
 }

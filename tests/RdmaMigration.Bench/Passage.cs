@@ -10,6 +10,7 @@ namespace RdmaMigration.Bench;
 /// <param name="Sender">CPU time of the sending program during the migration.</param>
 /// <param name="SenderBefore">What rdmamig used before that: to start, load the file and connect.</param>
 /// <param name="Receiver">CPU time of the receiving program during the migration.</param>
+/// <param name="ReceiverAfter">What rdmamig used after that: to write the machine to its file.</param>
 internal sealed record Passage(
     Route Route,
     Mode Mode,
@@ -19,7 +20,8 @@ internal sealed record Passage(
     double RamMilliseconds,
     ProcessorTime Sender,
     ProcessorTime SenderBefore,
-    ProcessorTime Receiver)
+    ProcessorTime Receiver,
+    ProcessorTime ReceiverAfter)
 {
     /// <summary>MiB/s of memory that is not zero, over the whole migration.</summary>
     public double Rate => Workload.DataMebibytes / (TotalMilliseconds / 1000);

@@ -70,7 +70,7 @@ internal static class Rounds
     {
         Report.Table(
             title,
-            ["", "total, ms", "RAM, MiB/s", "sender CPU", "before", "receiver CPU"],
+            ["", "total, ms", "RAM, MiB/s", "sender CPU", "before", "receiver CPU", "after"],
             contestants.Select(c => new[]
             {
                 c.ToString(),
@@ -79,8 +79,9 @@ internal static class Rounds
                 Cpu(c, p => p.Sender),
                 Cpu(c, p => p.SenderBefore),
                 Cpu(c, p => p.Receiver),
+                Cpu(c, p => p.ReceiverAfter),
             }));
-        Report.Say(Report.Text($"ib_write_bw, 1 MiB writes: {figures.Bandwidth.ToText("0")} MiB/s. CPU: user + system seconds per GiB of RAM; before: starting, loading the file, connecting."));
+        Report.Say(Report.Text($"ib_write_bw, 1 MiB writes: {figures.Bandwidth.ToText("0")} MiB/s. CPU: user + system seconds per GiB of RAM; before: starting, loading the file, connecting; after: writing the file."));
 
         string Cpu(Contestant c, Func<Passage, ProcessorTime> side) => Report.Text(
             $"{figures.Of(c, p => side(p).User / p.Gibibytes).Median:0.00} + {figures.Of(c, p => side(p).System / p.Gibibytes).Median:0.00}");
