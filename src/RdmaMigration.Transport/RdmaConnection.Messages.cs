@@ -329,17 +329,22 @@ internal sealed partial class RdmaConnection
     {
         if (_current >= 0)
         {
-            int consumed = _current;
-            _current = -1;
-            try
-            {
-                PostReceive(consumed);
-            }
-            catch (VerbsException refused)
-            {
-                // What has arrived is still handed out, and then the reason.
-                Refused(refused);
-            }
+            PostReceiveAgain();
+        }
+    }
+
+    private void PostReceiveAgain()
+    {
+        int consumed = _current;
+        _current = -1;
+        try
+        {
+            PostReceive(consumed);
+        }
+        catch (VerbsException refused)
+        {
+            // What has arrived is still handed out, and then the reason.
+            Refused(refused);
         }
     }
 

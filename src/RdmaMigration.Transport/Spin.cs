@@ -16,6 +16,7 @@ internal sealed class Spin(TimeSpan time)
 
     private readonly long _ticks = (long)(time.TotalSeconds * Stopwatch.Frequency);
     private bool _pays = true;
+    private bool _goes;
     private long _began;
     private long _end;
     private int _polls;
@@ -24,14 +25,25 @@ internal sealed class Spin(TimeSpan time)
     /// <param name="deadline">Its end, as a <see cref="Stopwatch"/> timestamp.</param>
     public void Begin(long deadline)
     {
-        _began = Stopwatch.GetTimestamp();
         _polls = 0;
-        _end = _ticks < 0 ? deadline : _pays ? Math.Min(deadline, _began + _ticks) : _began;
+        _end = deadline;
+        _goes = _ticks != 0 && _pays;
+        if (_ticks > 0)
+        {
+            _began = Stopwatch.GetTimestamp();
+            _end = Math.Min(deadline, _began + _ticks);
+        }
     }
 
     /// <summary>Whether to poll once more.</summary>
-    public bool Goes() => _end > _began && (++_polls % PollsBetweenLooks != 0 || Stopwatch.GetTimestamp() < _end);
+    public bool Goes() => _goes && (++_polls % PollsBetweenLooks != 0 || _end == long.MaxValue || Stopwatch.GetTimestamp() < _end);
 
     /// <summary>The wait has ended, in whatever way.</summary>
-    public void End() => _pays = Stopwatch.GetTimestamp() - _began <= LongestThatPays * _ticks;
+    public void End()
+    {
+        if (_ticks > 0)
+        {
+            _pays = Stopwatch.GetTimestamp() - _began <= LongestThatPays * _ticks;
+        }
+    }
 }
