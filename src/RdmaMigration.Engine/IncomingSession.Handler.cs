@@ -95,12 +95,6 @@ internal sealed partial class IncomingSession : IIncomingHandler
     private void CheckRoom()
     {
         // Refused here, the source still runs its machine; refused after its last byte, it may have let go of it.
-        ulong resident = 0;
-        foreach (RamBlock block in _blocks!)
-        {
-            resident += block.ResidentBytes;
-        }
-
-        _sink.CheckRoom(resident);
+        _sink.CheckRoom(_blocks!.ResidentBytes);
     }
 }

@@ -28,6 +28,24 @@ public enum MigrationPhase
     Confirming,
 }
 
+/// <summary>What each phase is called.</summary>
+public static class MigrationPhases
+{
+    /// <summary>The word for programs.</summary>
+    public static string ToWord(this MigrationPhase phase) => phase switch
+    {
+        MigrationPhase.Idle => "idle",
+        MigrationPhase.Loading => "loading",
+        MigrationPhase.Connecting => "connecting",
+        MigrationPhase.Ram => "ram",
+        MigrationPhase.Sending => "sending",
+        MigrationPhase.Device => "device",
+        MigrationPhase.Saving => "saving",
+        MigrationPhase.Confirming => "confirming",
+        _ => throw new ArgumentOutOfRangeException(nameof(phase), phase, "no such phase"),
+    };
+}
+
 /// <summary>The kind of a failure, for programs; people read the description.</summary>
 public enum MigrationErrorClass
 {

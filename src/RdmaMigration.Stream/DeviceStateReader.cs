@@ -58,9 +58,9 @@ internal sealed class DeviceStateReader(SourceReader reader)
         }
     }
 
-    private void EndByVmDescription(ReadOnlySequence<byte> json)
+    private void EndByVmDescription(byte[] json)
     {
-        VmDescription = json.ToArray();
+        VmDescription = json;
         Sections = _bytes.AsSequence().Slice(0, _bytes.Length - json.Length - VmDescriptionTail.HeaderLength);
         WhyEnded = StreamEnd.VmDescription;
     }

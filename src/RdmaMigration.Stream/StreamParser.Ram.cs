@@ -9,6 +9,7 @@ internal sealed partial class StreamParser
     private RamBlockDescription[] _blocks = [];
     private Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _blockIndexes;
     private bool[] _blockMentioned = [];
+    private string? _partStep;
     private bool _sawHook;
     private int _pageSize;
     private ulong _flagMask;
@@ -53,7 +54,7 @@ internal sealed partial class StreamParser
 
     private void ReadRamSection(in SectionHeader header, ulong at)
     {
-        _reader.Step = header.Step;
+        _reader.Step = header.Type == SectionType.Part ? _partStep ??= header.Step : header.Step;
         while (ReadRamEntry(header.Type))
         {
         }

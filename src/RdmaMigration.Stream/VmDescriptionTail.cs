@@ -24,14 +24,19 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
     private long _scanned;
 
     /// <summary>To be called after each growth. The JSON text, if the bytes end with it.</summary>
-    public ReadOnlySequence<byte>? Find()
+    public byte[]? Find()
     {
         Scan();
         foreach ((long start, long end) in _candidates)
         {
-            if (end == bytes.Length && IsJson(bytes.AsSequence().Slice(start)))
+            if (end == bytes.Length)
             {
-                return bytes.AsSequence().Slice(start);
+                byte[] text = new byte[end - start];
+                bytes.CopyTo(start, text);
+                if (IsJson(text))
+                {
+                    return text;
+                }
             }
         }
 
@@ -117,12 +122,11 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
         !hasFooters || marker == 0 || (marker >= SectionType.FooterLength && bytes[marker - SectionType.FooterLength] == SectionType.Footer);
 
     /// <summary>True for a JSON object, also for one without its opening brace (QEMU 8.2 and later send that with send-configuration off).</summary>
-    private static bool IsJson(ReadOnlySequence<byte> text)
+    private static bool IsJson(byte[] text)
     {
-        if (text.FirstSpan[0] == (byte)'"')
+        if (text[0] == (byte)'"')
         {
-            byte[] whole = [(byte)'{', .. text.ToArray()];
-            text = new ReadOnlySequence<byte>(whole);
+            text = [(byte)'{', .. text];
         }
 
         var reader = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = VmDescriptionReader.MaxDepth });

@@ -127,24 +127,17 @@ public sealed class CompletionWaiter : IDisposable
         IWaitSource[] sources = [];
         pollfd[] descriptors = [];
         long seen = -1;
-        while (true)
+        while (!Volatile.Read(ref _stopping))
         {
-            lock (_gate)
+            if (seen != Volatile.Read(ref _changes))
             {
-                if (_stopping)
+                lock (_gate)
                 {
-                    return;
-                }
-
-                if (seen != _changes)
-                {
-                    seen = _changes;
+                    _applied = seen = _changes;
                     sources = [.. _sources];
                     descriptors = Collect(sources);
+                    Monitor.PulseAll(_gate);
                 }
-
-                _applied = seen;
-                Monitor.PulseAll(_gate);
             }
 
             Poll(descriptors, Timeout(sources));
@@ -191,9 +184,14 @@ public sealed class CompletionWaiter : IDisposable
 
     private bool IsStale(long seen, IWaitSource source)
     {
+        if (seen == Volatile.Read(ref _changes))
+        {
+            return false;
+        }
+
         lock (_gate)
         {
-            return seen != _changes && !_sources.Contains(source);
+            return !_sources.Contains(source);
         }
     }
 

@@ -10,7 +10,7 @@ internal sealed partial class RdmaConnection
     private const int MaxInlineMessage = 64;
 
     /// <summary>Every so many inline sends one asks for a completion, so that the send queue empties without waking the waiter each time.</summary>
-    private const int SignalEvery = 16;
+    private const int SignalEvery = 32;
 
     private readonly object _sendGate = new();
     private readonly WorkCompletion[] _receiveCompletion = new WorkCompletion[1];

@@ -35,7 +35,7 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
     public override void Progress(MigrationInfo migration) => Write("PROGRESS", json =>
     {
         json.WriteString("status", migration.Status.ToQmp());
-        json.WriteString("phase", JsonNamingPolicy.KebabCaseLower.ConvertName(migration.Phase.ToString()));
+        json.WriteString("phase", migration.Phase.ToWord());
         json.WriteString("peer", migration.Peer);
         WriteTimesAndRam(json, migration);
         WriteDestination(json, migration);
