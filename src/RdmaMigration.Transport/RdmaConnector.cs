@@ -29,11 +29,6 @@ internal static class RdmaConnector
         CompletionWaiter waiter, RdmaUri uri, RdmaConnectOptions options, TimeSpan answerTimeout, CancellationToken cancel)
     {
         uri.ThrowIfNoDestination();
-        if (!RdmaSupport.IsSupported)
-        {
-            throw new ConnectFailedException($"cannot connect to {uri}: {RdmaSupport.UnsupportedReason}");
-        }
-
         ConnectFailedException? first = null;
         foreach (IPEndPoint address in uri.Resolve(cancel))
         {
@@ -41,7 +36,7 @@ internal static class RdmaConnector
             {
                 return ConnectTo(waiter, address, options, answerTimeout, cancel);
             }
-            catch (Exception failed) when (failed is VerbsException or TransportException)
+            catch (Exception failed) when (failed is VerbsException or TransportException or PlatformNotSupportedException)
             {
                 first ??= new ConnectFailedException($"cannot connect to {uri}: {failed.Message}", failed);
             }

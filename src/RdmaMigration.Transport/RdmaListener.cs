@@ -40,11 +40,6 @@ public sealed class RdmaListener : ChannelListener
         _options = options;
         _accepted = accepted;
         _log = log;
-        if (!RdmaSupport.IsSupported)
-        {
-            throw new ConnectFailedException($"cannot listen on {uri}: {RdmaSupport.UnsupportedReason}");
-        }
-
         try
         {
             _events = EventChannel.Create();
@@ -53,7 +48,7 @@ public sealed class RdmaListener : ChannelListener
             _source = new ListenSource(this, _events.FileDescriptor);
             _waiter.Add(_source);
         }
-        catch (VerbsException failed)
+        catch (Exception failed) when (failed is VerbsException or PlatformNotSupportedException)
         {
             Release();
             throw new ConnectFailedException($"cannot listen on {uri}: {failed.Message}", failed);

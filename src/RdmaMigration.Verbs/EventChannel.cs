@@ -29,10 +29,16 @@ public sealed unsafe class EventChannel : IDisposable
     /// <exception cref="VerbsException">The kernel's connection manager is not there, or no descriptor is left.</exception>
     public static EventChannel Create()
     {
-        RdmaSupport.ThrowIfUnsupported();
+        if (RdmaSupport.MissingLibraryReason is { } missing)
+            throw new PlatformNotSupportedException(missing);
         rdma_event_channel* channel = LibRdmaCm.rdma_create_event_channel();
         if (channel is null)
-            throw new VerbsException("rdma_create_event_channel", Marshal.GetLastPInvokeError());
+        {
+            // The connection manager has looked for devices: a look of our own before would double what that costs.
+            int errno = Marshal.GetLastPInvokeError();
+            RdmaSupport.ThrowIfUnsupported();
+            throw new VerbsException("rdma_create_event_channel", errno);
+        }
         return new EventChannel(new EventChannelHandle((nint)channel), channel->fd);
     }
 

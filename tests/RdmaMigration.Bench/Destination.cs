@@ -82,7 +82,8 @@ internal sealed class RdmamigDestination : Destination
         var captures = new WorkDirectory();
         try
         {
-            string[] options = ["--max-ram", Report.Text($"{bench.Mebibytes + RomMebibytes}M")];
+            // Reports as often as without --json: a QEMU tells nothing unasked, and each costs what 100 control messages do.
+            string[] options = ["--max-ram", Report.Text($"{bench.Mebibytes + RomMebibytes}M"), "--interval", "5"];
             return new RdmamigDestination(await RdmamigProcess.ListenAsync(uri, captures.FullName + "/", options), captures);
         }
         catch

@@ -81,9 +81,24 @@ internal sealed class SendOptions
         }
     }
 
-    /// <summary>Why this host cannot send there; null if it can.</summary>
-    public static string? ReasonCannotSend(MigrationUri to) =>
-        to is RdmaUri && RdmaSupport.UnsupportedReason is { } reason ? $"cannot send to {to}: {reason}" : null;
+    /// <summary>Why this host cannot send there, told before a file of many GiB is read; null if it can.</summary>
+    public static string? ReasonCannotSend(MigrationUri to)
+    {
+        if (to is not RdmaUri)
+        {
+            return null;
+        }
+
+        try
+        {
+            EventChannel.Create().Dispose();
+            return null;
+        }
+        catch (Exception cannot) when (cannot is PlatformNotSupportedException or VerbsException)
+        {
+            return $"cannot send to {to}: {cannot.Message}";
+        }
+    }
 
     public OutgoingOptions Read(ParseResult parsed, MigrationUri uri) => new()
     {
