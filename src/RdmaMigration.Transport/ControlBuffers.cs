@@ -21,28 +21,10 @@ internal sealed unsafe class ControlBuffers : IDisposable
     // linux/mman.h
     private const int HugePageAdvice = 14; // MADV_HUGEPAGE
 
-    private readonly MemoryRegion _region;
-    private byte* _memory;
+    private byte* _memory = (byte*)NativeMemory.AlignedAlloc(TotalSize, HugePage);
+    private MemoryRegion? _region;
 
-    /// <exception cref="VerbsException">The memory cannot be registered.</exception>
-    public ControlBuffers(ProtectionDomain domain)
-    {
-        _memory = (byte*)NativeMemory.AlignedAlloc(TotalSize, HugePage);
-
-        // Advice that is not taken costs time, not more.
-        _ = LibC.madvise(_memory, (size_t)TotalSize, HugePageAdvice);
-        try
-        {
-            _region = domain.Register((nint)_memory, TotalSize, MemoryAccess.LocalWrite);
-        }
-        catch
-        {
-            NativeMemory.AlignedFree(_memory);
-            throw;
-        }
-    }
-
-    public uint LocalKey => _region.LocalKey;
+    public uint LocalKey => _region!.LocalKey;
 
     public Span<byte> SendBuffer => new(_memory + (SendIndex * ControlHeader.MaxMessage), ControlHeader.MaxMessage);
 
@@ -50,11 +32,20 @@ internal sealed unsafe class ControlBuffers : IDisposable
 
     public nint ReceiveAddress(int index) => (nint)(_memory + (index * ControlHeader.MaxMessage));
 
+    /// <summary>Registers them; before that they cannot be used. It takes some milliseconds where the kernel is slow to clear memory.</summary>
+    /// <exception cref="VerbsException">The memory cannot be registered.</exception>
+    public void Register(ProtectionDomain domain)
+    {
+        // Advice that is not taken costs time, not more.
+        _ = LibC.madvise(_memory, (size_t)TotalSize, HugePageAdvice);
+        _region = domain.Register((nint)_memory, TotalSize, MemoryAccess.LocalWrite);
+    }
+
     public ReadOnlySpan<byte> Received(int index, int length) => new(_memory + (index * ControlHeader.MaxMessage), length);
 
     public void Dispose()
     {
-        _region.Dispose();
+        _region?.Dispose();
         NativeMemory.AlignedFree(_memory);
         _memory = null;
     }

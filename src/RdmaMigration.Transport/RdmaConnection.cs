@@ -27,7 +27,7 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
     private ConnectionLostException? _lost;
     private bool _disposed;
 
-    /// <summary>Builds everything on the id's device and posts the receives; the caller accepts or connects next.</summary>
+    /// <summary>Builds what a connection needs on the id's device; the caller posts the receives, and accepts or connects.</summary>
     /// <param name="waiter">Watches the connection from then on.</param>
     /// <param name="id">An id with a device, on <paramref name="events"/> alone. Owned by the connection, except when this throws.</param>
     /// <param name="events">The id's event channel, not blocking. Owned by the connection, except when this throws.</param>
@@ -48,7 +48,7 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
             DeviceContext device = id.Device ?? throw new ConnectFailedException($"the connection with {Peer} has no device");
             DeviceName = device.DeviceName;
             _domain = Own(ProtectionDomain.Allocate(device));
-            _buffers = Own(new ControlBuffers(_domain));
+            _buffers = Own(new ControlBuffers());
             _sendChannel = Own(CompletionChannel.Create(device));
             _receiveChannel = Own(CompletionChannel.Create(device));
             _sendChannel.SetNonBlocking();
@@ -66,12 +66,6 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
                 MaxInlineData = MaxInlineMessage,
             }));
             _descriptors = [_sendChannel.FileDescriptor, _events.FileDescriptor];
-            for (int i = 0; i < ControlBuffers.ReceiveCount; i++)
-            {
-                PostReceive(i);
-            }
-
-            _owned.InsertRange(0, [events, id]);
         }
         catch
         {
@@ -80,7 +74,7 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
         }
     }
 
-    /// <summary>Builds a connection on a request's id, with an event channel of its own.</summary>
+    /// <summary>Builds a connection on a request's id, with an event channel of its own and its receives posted; the caller accepts.</summary>
     /// <param name="waiter">Watches the connection from <see cref="Accept"/> on.</param>
     /// <param name="id">The id of a connection request whose event has been acknowledged. Owned by the connection, except when this throws.</param>
     /// <param name="options">Limits.</param>
@@ -88,16 +82,31 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
     public static RdmaConnection FromRequest(CompletionWaiter waiter, CmId id, RdmaConnectionOptions options)
     {
         EventChannel events = EventChannel.Create();
+        RdmaConnection? connection = null;
         try
         {
             events.SetNonBlocking();
             id.MigrateTo(events);
-            return new RdmaConnection(waiter, id, events, options);
+            connection = new RdmaConnection(waiter, id, events, options);
+            connection.PostReceives();
+            return connection;
         }
         catch
         {
+            connection?.Release();
             events.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Registers the control buffers and posts the receives; the peer must not send before. Once.</summary>
+    /// <exception cref="VerbsException">The memory cannot be registered.</exception>
+    public void PostReceives()
+    {
+        _buffers.Register(_domain);
+        for (int i = 0; i < ControlBuffers.ReceiveCount; i++)
+        {
+            PostReceive(i);
         }
     }
 
@@ -162,6 +171,8 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
         }
 
         Release();
+        _id.Dispose();
+        _events.Dispose();
     }
 
     /// <summary>Throws the reason if the connection is errored. Any thread.</summary>

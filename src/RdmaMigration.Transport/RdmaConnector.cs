@@ -75,6 +75,9 @@ internal static class RdmaConnector
 
             // What we pass for retries of a receive that is not there governs the destination's sends: 7 lets it try for ever (protocol A.5).
             id.Connect(new ConnectionParameters(ResponderResources: 0, InitiatorDepth: 2, Retries, RnrRetryCount: 7), request);
+
+            // While the destination builds its side. It sends nothing before it has this side's last word of the handshake, which the event below gives.
+            connection.PostReceives();
             RdmaCapabilities reply;
             using (CmEvent established = Await(events, CmEventType.Established, address, answerTimeout, cancel))
             {

@@ -86,7 +86,9 @@ public sealed class RdmaConnectionTests : IDisposable
         Await(events, CmEventType.AddressResolved);
         id.ResolveRoute(TimeSpan.FromSeconds(20));
         Await(events, CmEventType.RouteResolved);
-        return new RdmaConnection(_waiter, id, events, s_options);
+        RdmaConnection connection = new(_waiter, id, events, s_options);
+        connection.PostReceives();
+        return connection;
     }
 
     private static void Await(EventChannel events, CmEventType wanted)
