@@ -9,13 +9,15 @@ internal sealed partial class StreamParser
     private RamBlockDescription[] _blocks = [];
     private Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _blockIndexes;
     private bool[] _blockMentioned = [];
-    private string? _partStep;
     private bool _sawHook;
     private int _pageSize;
     private ulong _flagMask;
     private int _currentBlock = -1;
     private ulong? _pushedBackEntry;
     private byte[]? _entryScratch;
+
+    // In words once: a source sends thousands of PARTs.
+    private string? _partStep;
 
     /// <summary>What a page that does not compress may take: zlib adds a few bytes, zlib-ng's fastest level an eighth.</summary>
     private int MaxCompressedPage => _pageSize + (_pageSize / 8) + 128;

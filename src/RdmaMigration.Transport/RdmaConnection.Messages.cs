@@ -12,7 +12,7 @@ internal sealed partial class RdmaConnection
     /// <summary>Every so many inline sends one asks for a completion, so that the send queue empties without waking the waiter each time.</summary>
     private const int SignalEvery = 32;
 
-    private readonly object _sendGate = new();
+    private readonly object _reapGate = new();
     private readonly WorkCompletion[] _receiveCompletion = new WorkCompletion[1];
     private readonly WorkCompletion[] _sendCompletions = new WorkCompletion[16];
     private int _current = -1;
@@ -153,10 +153,7 @@ internal sealed partial class RdmaConnection
     {
         try
         {
-            lock (_sendGate)
-            {
-                return _queuePair.TryPost(request);
-            }
+            return _queuePair.TryPost(request);
         }
         catch (VerbsException refused)
         {
@@ -254,7 +251,7 @@ internal sealed partial class RdmaConnection
     /// <summary>Takes what the send queue has completed. The waiter and the connection's thread both do.</summary>
     private void ReapSends()
     {
-        lock (_sendGate)
+        lock (_reapGate)
         {
             int count;
             while ((count = Poll(_sendQueue, _sendCompletions)) > 0)

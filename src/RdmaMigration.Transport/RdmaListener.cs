@@ -221,7 +221,7 @@ public sealed class RdmaListener : ChannelListener
         {
             return RdmaConnection.FromRequest(_waiter, request.Id, new RdmaConnectionOptions(_options.KeepAliveInterval, _options.AcceptTimeout, _options.SpinTime, SendDepth));
         }
-        catch (Exception failed) when (failed is VerbsException or TransportException)
+        catch (Exception failed) when (failed is VerbsException or TransportException or PlatformNotSupportedException)
         {
             Reject(request, failed.Message);
             return null;
