@@ -159,6 +159,7 @@ internal sealed partial class RdmaConnection : IWaitSource
     /// <summary>A write of no bytes: the peer's program never sees it, its NIC must answer it, and if none does the retry counter tells.</summary>
     private void Probe()
     {
+        // Its completion is not to be reaped before the flag is set.
         lock (_reapGate)
         {
             _probeOutstanding = _queuePair.TryPost(SendRequest.RdmaWrite((ulong)SendKind.Probe, 0, 0, 0, 0, 0, SendOptions.Signaled));

@@ -99,17 +99,6 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
         }
     }
 
-    /// <summary>Registers the control buffers and posts the receives; the peer must not send before. Once.</summary>
-    /// <exception cref="VerbsException">The memory cannot be registered.</exception>
-    public void PostReceives()
-    {
-        _buffers.Register(_domain);
-        for (int i = 0; i < ControlBuffers.ReceiveCount; i++)
-        {
-            PostReceive(i);
-        }
-    }
-
     /// <inheritdoc/>
     public string Peer { get; }
 
@@ -124,6 +113,17 @@ internal sealed partial class RdmaConnection : IControlLink, IDisposable
 
     /// <summary>Why the connection is errored; null while it is not. The first reason stays.</summary>
     public ConnectionLostException? Lost => Volatile.Read(ref _lost);
+
+    /// <summary>Registers the control buffers and posts the receives; the peer must not send before. Once.</summary>
+    /// <exception cref="VerbsException">The memory cannot be registered.</exception>
+    public void PostReceives()
+    {
+        _buffers.Register(_domain);
+        for (int i = 0; i < ControlBuffers.ReceiveCount; i++)
+        {
+            PostReceive(i);
+        }
+    }
 
     /// <summary>Marks the connection and its partner errored and wakes whoever is parked. Any thread; false when it was errored before.</summary>
     public bool Fail(ConnectionLoss loss, string message)
