@@ -72,7 +72,7 @@ public sealed unsafe class CompletionQueue : IDisposable
             throw new VerbsException("ibv_req_notify_cq", errno);
     }
 
-    /// <summary>Destroys the queue once no queue pair uses it any more; all of its events are acknowledged first.</summary>
+    /// <summary>Destroys the queue once no queue pair uses it any more.</summary>
     public void Dispose()
     {
         _queue = 0;

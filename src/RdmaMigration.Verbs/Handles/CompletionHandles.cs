@@ -2,69 +2,31 @@ using RdmaMigration.Verbs.Interop;
 
 namespace RdmaMigration.Verbs.Handles;
 
-/// <summary>
-/// Knows the queues that report to it, by the key that each carries as its context, and how many of a queue's events are
-/// still to be acknowledged.
-/// </summary>
+/// <summary>Knows the queues that report to it, by the key that each carries as its context.</summary>
 internal sealed class CompletionChannelHandle(nint native, VerbsHandle device) : VerbsHandle(native, device)
 {
-    // An acknowledgement takes the queue's mutex, so they are given in batches.
-    private const uint AcknowledgeBatch = 64;
-
     private readonly Lock _lock = new();
-    private readonly Dictionary<nint, Reporter> _reporters = [];
+    private readonly Dictionary<nint, WeakReference<CompletionQueue>> _queues = [];
 
     protected override int Destroy(nint native) => LibIbVerbs.ibv_destroy_comp_channel(native);
 
     internal void Add(nint key, CompletionQueue owner)
     {
         lock (_lock)
-            _reporters.Add(key, new Reporter(owner));
+            _queues.Add(key, new WeakReference<CompletionQueue>(owner));
     }
 
-    /// <summary>Counts an event that was read from the channel. Null when the queue is on its way out.</summary>
-    internal CompletionQueue? Count(nint queue, nint key)
+    /// <summary>Null when the queue is on its way out.</summary>
+    internal CompletionQueue? Find(nint key)
     {
         lock (_lock)
-        {
-            Reporter reporter = _reporters[key];
-            reporter.Unacknowledged++;
-            if (reporter.Closing || reporter.Unacknowledged >= AcknowledgeBatch)
-                Acknowledge(queue, reporter);
-            return reporter.Closing || !reporter.Owner.TryGetTarget(out CompletionQueue? owner) ? null : owner;
-        }
+            return _queues.TryGetValue(key, out WeakReference<CompletionQueue>? queue) && queue.TryGetTarget(out CompletionQueue? owner) ? owner : null;
     }
 
-    /// <summary>Acknowledges what is outstanding, and from now on every event at once: destroy_cq waits for all of them.</summary>
-    internal void BeginRemove(nint queue, nint key)
+    internal void Remove(nint key)
     {
         lock (_lock)
-        {
-            Reporter reporter = _reporters[key];
-            reporter.Closing = true;
-            if (reporter.Unacknowledged > 0)
-                Acknowledge(queue, reporter);
-        }
-    }
-
-    /// <summary>Forgets a queue that is destroyed: no event of it can be read any more.</summary>
-    internal void EndRemove(nint key)
-    {
-        lock (_lock)
-            _reporters.Remove(key);
-    }
-
-    private static void Acknowledge(nint queue, Reporter reporter)
-    {
-        LibIbVerbs.ibv_ack_cq_events(queue, reporter.Unacknowledged);
-        reporter.Unacknowledged = 0;
-    }
-
-    private sealed class Reporter(CompletionQueue owner)
-    {
-        public WeakReference<CompletionQueue> Owner { get; } = new(owner);
-        public uint Unacknowledged { get; set; }
-        public bool Closing { get; set; }
+            _queues.Remove(key);
     }
 }
 
@@ -91,9 +53,7 @@ internal sealed class CompletionQueueHandle : VerbsHandle
 
     protected override int Destroy(nint native)
     {
-        _channel?.BeginRemove(native, _key);
-        int error = LibIbVerbs.ibv_destroy_cq(native);
-        _channel?.EndRemove(_key);
-        return error;
+        _channel?.Remove(_key);
+        return LibIbVerbs.ibv_destroy_cq(native);
     }
 }

@@ -55,7 +55,8 @@ internal static unsafe partial class LibIbVerbs
     [LibraryImport(Library)]
     internal static partial int ibv_destroy_cq(nint cq);
 
-    [LibraryImport(Library, SetLastError = true)]
+    // Called for every message that is waited for: whoever calls it looks at errno itself.
+    [LibraryImport(Library)]
     internal static partial int ibv_get_cq_event(nint channel, nint* cq, nint* cq_context);
 
     [LibraryImport(Library)]
