@@ -74,9 +74,9 @@ internal sealed class ChunkedBytes
 
         var first = new Segment(_chunks[0], 0);
         Segment last = first;
-        foreach (byte[] chunk in _chunks.Skip(1))
+        for (int i = 1; i < _chunks.Count; i++)
         {
-            last = last.Append(chunk);
+            last = last.Append(_chunks[i]);
         }
 
         return new ReadOnlySequence<byte>(first, 0, last, ChunkSize).Slice(0, Length);

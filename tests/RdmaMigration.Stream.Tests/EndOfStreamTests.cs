@@ -112,11 +112,14 @@ public sealed class EndOfStreamTests
         Assert.Equal(StreamEnd.VmDescription, stream.WhyEnded);
     }
 
-    [Fact]
-    public void Text_of_right_length_that_is_no_JSON_is_not_a_vmdescription()
+    [Theory]
+    [InlineData("{ \0 }")]
+    [InlineData("{\b}")]
+    [InlineData("{ } ")]
+    public void Bytes_of_right_length_that_are_no_text_in_braces_are_not_a_vmdescription(string bytes)
     {
         using var handler = new RecordingHandler();
-        StreamBuilder b = Prefix().EndOfFile().VmDescription("{ not json }");
+        StreamBuilder b = Prefix().EndOfFile().VmDescription(bytes);
         Assert.Equal(StreamFault.Truncated, Assert.Throws<StreamFormatException>(() => Streams.Load(b.ToArray(), handler)).Fault);
     }
 
