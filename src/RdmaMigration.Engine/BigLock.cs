@@ -12,7 +12,8 @@ public sealed class BigLock
 {
     private static readonly Meter s_meter = new("RdmaMigration.Engine");
 
-    private static readonly Histogram<double> s_hold = s_meter.CreateHistogram<double>(
+    // Made with the lock, so that no migration waits for it at the lock's first release.
+    private readonly Histogram<double> _hold = s_meter.CreateHistogram<double>(
         "rdmamig_biglock_hold_seconds", "s", "How long the big lock was held, by the place that took it.");
 
     private readonly object _gate = new();
@@ -41,7 +42,7 @@ public sealed class BigLock
         double seconds = Stopwatch.GetElapsedTime(_since).TotalSeconds;
         string site = _site;
         Monitor.Exit(_gate);
-        s_hold.Record(seconds, new KeyValuePair<string, object?>("site", site));
+        _hold.Record(seconds, new KeyValuePair<string, object?>("site", site));
     }
 
     /// <summary>States that the current thread holds the lock.</summary>

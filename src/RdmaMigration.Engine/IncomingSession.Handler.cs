@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
 using RdmaMigration.Memory;
 using RdmaMigration.Stream;
 using RdmaMigration.Transport;
@@ -13,10 +12,11 @@ internal sealed partial class IncomingSession : IIncomingHandler
     private static readonly TimeSpan s_returnPathArrival = TimeSpan.FromSeconds(5);
 
     /// <summary>How often room is looked for while RAM comes. It is looked for at the end of RAM in any case.</summary>
-    private static readonly TimeSpan s_roomCheckInterval = TimeSpan.FromSeconds(1);
+    private const long RoomCheckMilliseconds = 1000;
 
     private volatile bool _streamBegun;
-    private long _roomCheckedAt = Stopwatch.GetTimestamp();
+    // By the coarse clock, which costs next to nothing: it is looked at after each message.
+    private long _roomCheckedAt = Environment.TickCount64;
     private StreamConfiguration? _configuration;
 
     /// <inheritdoc/>
@@ -85,10 +85,10 @@ internal sealed partial class IncomingSession : IIncomingHandler
 
     private void CheckRoomIfDue()
     {
-        if (_blocks is not null && Stopwatch.GetElapsedTime(_roomCheckedAt) >= s_roomCheckInterval)
+        if (_blocks is not null && Environment.TickCount64 - _roomCheckedAt >= RoomCheckMilliseconds)
         {
             CheckRoom();
-            _roomCheckedAt = Stopwatch.GetTimestamp();
+            _roomCheckedAt = Environment.TickCount64;
         }
     }
 

@@ -5,7 +5,7 @@ namespace RdmaMigration.Transport;
 /// <summary>Gives remote keys for RAM.</summary>
 internal interface IRamRegistration
 {
-    /// <summary>The key of a whole block.</summary>
+    /// <summary>The key of a whole block, which stays: no chunk of it is ever taken back.</summary>
     uint RegisterBlock(RamBlock block);
 
     /// <summary>One key that covers the chunks from <paramref name="first"/> to <paramref name="last"/>, both included and inside the block.</summary>

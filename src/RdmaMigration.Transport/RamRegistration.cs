@@ -28,7 +28,7 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     public uint RegisterBlock(RamBlock block)
     {
         ulong last = (block.Length - 1) >> Chunk.Shift;
-        return (Find(block, 0, last) ?? Add(block, 0, last, readAhead: false)).HandOut(0, last);
+        return (Find(block, 0, last) ?? Add(block, 0, last, readAhead: false)).RemoteKey;
     }
 
     public uint RegisterChunks(RamBlock block, ulong first, ulong last)
@@ -136,6 +136,8 @@ internal sealed class RegistrationWindow(MemoryRegion region, ulong first, ulong
 {
     private readonly HashSet<ulong> _handedOut = [];
 
+    public uint RemoteKey => region.RemoteKey;
+
     public ulong First => first;
 
     public ulong Last => last;
@@ -154,7 +156,7 @@ internal sealed class RegistrationWindow(MemoryRegion region, ulong first, ulong
             _handedOut.Add(chunk);
         }
 
-        return region.RemoteKey;
+        return RemoteKey;
     }
 
     /// <summary>True when no chunk of the window is handed out any more.</summary>

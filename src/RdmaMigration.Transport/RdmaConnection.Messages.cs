@@ -65,7 +65,7 @@ internal sealed partial class RdmaConnection
         long deadline = DeadlineAfter(timeout);
         _spin.Begin(deadline);
         bool received = PollUntilReceived() || ParkUntilReceived(deadline);
-        _spin.End();
+        _spin.End(received ? Volatile.Read(ref _lastActivity) : Stopwatch.GetTimestamp());
         return received;
     }
 
@@ -318,6 +318,12 @@ internal sealed partial class RdmaConnection
             if (!Wait(deadline))
             {
                 return false;
+            }
+
+            // The message is there, mostly, and the queue need not be armed for the next one.
+            if (TryReceive())
+            {
+                return true;
             }
         }
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
@@ -64,7 +65,7 @@ internal sealed partial class RdmaConnection : IRamLink
             }
         }
 
-        _spin.End();
+        _spin.End(Stopwatch.GetTimestamp());
     }
 
     private bool HasNews(long writtenBytes)

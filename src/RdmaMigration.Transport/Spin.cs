@@ -39,11 +39,12 @@ internal sealed class Spin(TimeSpan time)
     public bool Goes() => _goes && (++_polls % PollsBetweenLooks != 0 || _end == long.MaxValue || Stopwatch.GetTimestamp() < _end);
 
     /// <summary>The wait has ended, in whatever way.</summary>
-    public void End()
+    /// <param name="now">When, as a <see cref="Stopwatch"/> timestamp.</param>
+    public void End(long now)
     {
         if (_ticks > 0)
         {
-            _pays = Stopwatch.GetTimestamp() - _began <= LongestThatPays * _ticks;
+            _pays = now - _began <= LongestThatPays * _ticks;
         }
     }
 }
