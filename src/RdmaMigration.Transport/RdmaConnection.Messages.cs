@@ -9,9 +9,6 @@ internal sealed partial class RdmaConnection
     /// <summary>Messages up to this many bytes are sent inline: all but QEMU_FILE and RAM_BLOCKS_RESULT.</summary>
     private const int MaxInlineMessage = 64;
 
-    /// <summary>Every so many inline sends one asks for a completion, so that the send queue empties without waking the waiter each time.</summary>
-    private const int SignalEvery = 32;
-
     private readonly object _reapGate = new();
     private readonly WorkCompletion[] _receiveCompletion = new WorkCompletion[1];
     private readonly WorkCompletion[] _sendCompletions = new WorkCompletion[16];
@@ -123,7 +120,9 @@ internal sealed partial class RdmaConnection
         header.Write(bytes);
         payload.CopyTo(bytes[ControlHeader.Size..]);
         SendOptions options = SendOptions.Inline;
-        if (++_sinceSignal == SignalEvery)
+
+        // One in half a queue asks for a completion: that empties the queue, and wakes the waiter seldom.
+        if (++_sinceSignal >= _options.SendDepth / 2)
         {
             _sinceSignal = 0;
             options |= SendOptions.Signaled;

@@ -13,7 +13,7 @@ namespace RdmaMigration.Transport;
 public sealed class RdmaListener : ChannelListener
 {
     /// <summary>A destination sends a READY or an answer at a time; what is beyond lets them go without waiting for completions.</summary>
-    private const int SendDepth = 64;
+    private const int SendDepth = 256;
 
     private readonly CompletionWaiter _waiter;
     private readonly ListenerOptions _options;
