@@ -62,7 +62,7 @@ internal sealed partial class RdmaConnection
         long deadline = DeadlineAfter(timeout);
         _spin.Begin(deadline);
         bool received = PollUntilReceived() || ParkUntilReceived(deadline);
-        _spin.End(received ? Volatile.Read(ref _lastActivity) : Stopwatch.GetTimestamp());
+        _spin.End();
         return received;
     }
 

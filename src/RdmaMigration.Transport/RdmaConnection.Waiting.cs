@@ -93,18 +93,18 @@ internal sealed partial class RdmaConnection : IWaitSource
             return;
         }
 
-        long idleSince = Volatile.Read(ref _lastActivity);
-        if (Stopwatch.GetElapsedTime(idleSince, now) >= _options.KeepAliveInterval)
+        TimeSpan idle = TimeSpan.FromMilliseconds(Environment.TickCount64 - Volatile.Read(ref _lastActivity));
+        if (idle >= _options.KeepAliveInterval)
         {
             if (!_probeOutstanding)
             {
                 Probe();
             }
 
-            idleSince = now;
+            idle = TimeSpan.Zero;
         }
 
-        _deadline = idleSince + Ticks(_options.KeepAliveInterval);
+        _deadline = now + Ticks(_options.KeepAliveInterval - idle);
     }
 
     /// <inheritdoc/>
@@ -166,7 +166,8 @@ internal sealed partial class RdmaConnection : IWaitSource
         }
     }
 
-    private void Touch() => Volatile.Write(ref _lastActivity, Stopwatch.GetTimestamp());
+    /// <summary>By the coarse clock: it is told for each message, and some milliseconds do not matter to who asks.</summary>
+    private void Touch() => Volatile.Write(ref _lastActivity, Environment.TickCount64);
 
     private static long After(TimeSpan time) => Stopwatch.GetTimestamp() + Ticks(time);
 

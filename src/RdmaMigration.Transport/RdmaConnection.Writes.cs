@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
@@ -65,7 +64,7 @@ internal sealed partial class RdmaConnection : IRamLink
             }
         }
 
-        _spin.End(Stopwatch.GetTimestamp());
+        _spin.End();
     }
 
     private bool HasNews(long writtenBytes)

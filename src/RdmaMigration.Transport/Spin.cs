@@ -39,12 +39,11 @@ internal sealed class Spin(TimeSpan time)
     public bool Goes() => _goes && (++_polls % PollsBetweenLooks != 0 || _end == long.MaxValue || Stopwatch.GetTimestamp() < _end);
 
     /// <summary>The wait has ended, in whatever way.</summary>
-    /// <param name="now">When, as a <see cref="Stopwatch"/> timestamp.</param>
-    public void End(long now)
+    public void End()
     {
         if (_ticks > 0)
         {
-            _pays = now - _began <= LongestThatPays * _ticks;
+            _pays = Stopwatch.GetTimestamp() - _began <= LongestThatPays * _ticks;
         }
     }
 }

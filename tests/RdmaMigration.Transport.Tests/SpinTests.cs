@@ -17,7 +17,7 @@ public class SpinTests
         long deadline = Stopwatch.GetTimestamp() + (Stopwatch.Frequency / 100);
         always.Begin(deadline);
         PollToTheEnd(always);
-        always.End(Stopwatch.GetTimestamp());
+        always.End();
         Assert.True(Stopwatch.GetTimestamp() >= deadline);
         always.Begin(long.MaxValue);
         Assert.True(always.Goes());
@@ -31,11 +31,11 @@ public class SpinTests
         Assert.True(spin.Goes());
         PollToTheEnd(spin);
         Until(Stopwatch.GetTimestamp() + (3 * Stopwatch.Frequency / 1000));
-        spin.End(Stopwatch.GetTimestamp());
+        spin.End();
 
         spin.Begin(long.MaxValue);
         Assert.False(spin.Goes());
-        spin.End(Stopwatch.GetTimestamp());
+        spin.End();
 
         spin.Begin(long.MaxValue);
         Assert.True(spin.Goes());
