@@ -15,6 +15,7 @@ internal sealed partial class IncomingSession : IIncomingHandler
     private const long RoomCheckMilliseconds = 1000;
 
     private volatile bool _streamBegun;
+
     // By the coarse clock, which costs next to nothing: it is looked at after each message.
     private long _roomCheckedAt = Environment.TickCount64;
     private StreamConfiguration? _configuration;

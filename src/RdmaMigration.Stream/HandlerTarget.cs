@@ -30,7 +30,7 @@ internal sealed class HandlerTarget(IIncomingHandler handler, bool ramIsFresh) :
     public void OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks)
     {
         Blocks = handler.OnRamBlocks(blocks);
-        if (!AreAsAnnounced(blocks))
+        if (!Blocks.Select(b => (b.Name, b.Length)).SequenceEqual(blocks.Select(b => (b.Name, b.Length))))
         {
             throw new InvalidOperationException($"{handler.GetType().Name}.OnRamBlocks returned other blocks than the stream announced");
         }
@@ -40,24 +40,6 @@ internal sealed class HandlerTarget(IIncomingHandler handler, bool ramIsFresh) :
         {
             _written = [.. Blocks.Select(b => new BitArray((int)(b.Length / (ulong)_pageSize)))];
         }
-    }
-
-    private bool AreAsAnnounced(IReadOnlyList<RamBlockDescription> blocks)
-    {
-        if (Blocks.Count != blocks.Count)
-        {
-            return false;
-        }
-
-        for (int i = 0; i < blocks.Count; i++)
-        {
-            if (Blocks[i].Name != blocks[i].Name || Blocks[i].Length != blocks[i].Length)
-            {
-                return false;
-            }
-        }
-
-        return true;
     }
 
     public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload) => handler.OnCommand(command, payload);

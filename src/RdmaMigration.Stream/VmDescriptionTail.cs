@@ -1,11 +1,12 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Text.Json;
 
 namespace RdmaMigration.Stream;
 
 /// <summary>
 /// Looks for the end marker and a vmdescription (00, 06, be32 length, JSON) that ends exactly at the last byte that has arrived. Each byte is
-/// looked at once, however small the pieces; a text is looked at only when its length fits.
+/// looked at once, however small the pieces; a text is parsed only when its length fits.
 /// </summary>
 internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
 {
@@ -28,11 +29,14 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
         Scan();
         foreach ((long start, long end) in _candidates)
         {
-            if (end == bytes.Length && IsText(start, end))
+            if (end == bytes.Length)
             {
                 byte[] text = new byte[end - start];
                 bytes.CopyTo(start, text);
-                return text;
+                if (IsJson(text))
+                {
+                    return text;
+                }
             }
         }
 
@@ -117,28 +121,26 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
     private bool IsPrecededByFooter(long marker) =>
         !hasFooters || marker == 0 || (marker >= SectionType.FooterLength && bytes[marker - SectionType.FooterLength] == SectionType.Footer);
 
-    /// <summary>
-    /// True for text up to a closing brace: JSON has no control characters below the tab, which the bytes of devices are full of. Whether it is JSON throughout
-    /// matters to whoever decodes it; a QEMU that loads the stream skips it (protocol E.2).
-    /// </summary>
-    private bool IsText(long start, long end)
+    /// <summary>True for a JSON object, also for one without its opening brace (QEMU 8.2 and later send that with send-configuration off).</summary>
+    private static bool IsJson(byte[] text)
     {
-        if (bytes[end - 1] != (byte)'}')
+        if (text[0] == (byte)'"')
+        {
+            text = [(byte)'{', .. text];
+        }
+
+        var reader = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = VmDescriptionReader.MaxDepth });
+        try
+        {
+            while (reader.Read())
+            {
+            }
+
+            return true;
+        }
+        catch (JsonException)
         {
             return false;
         }
-
-        while (start < end)
-        {
-            ReadOnlySpan<byte> run = bytes.ContiguousFrom(start);
-            if (run.ContainsAnyInRange((byte)0, (byte)('\t' - 1)))
-            {
-                return false;
-            }
-
-            start += run.Length;
-        }
-
-        return true;
     }
 }
