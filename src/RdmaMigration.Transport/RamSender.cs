@@ -25,6 +25,12 @@ internal sealed class RamSender(
     private const int LargestWrite = (int)Chunk.Size;
 
     /// <summary>
+    /// The same while the destination works on a request and nothing further has a key: a device in software does the whole transfer inside the post, and the next
+    /// request is to follow the answer soon. Else the data lane runs dry where memory is scattered.
+    /// </summary>
+    private const int MostAmidRequests = LargestWrite / 4;
+
+    /// <summary>
     /// The most bytes that are posted and not done. What a fast path needs (400 Gb/s × 10 µs) is half a MiB; on a slow one a control message must not wait
     /// behind a whole window.
     /// </summary>
@@ -51,6 +57,8 @@ internal sealed class RamSender(
     private ulong _runDone;
 
     private bool MayLookAhead => !_exhausted && _grantedBytes < MostAhead;
+
+    private bool AwaitsDestination => _asked is not null || _next is not null;
 
     private bool IsDone => _exhausted && _next is null && _asked is null && _current is null && _granted.Count == 0 && _posted.Count == 0 && !_clearing;
 
@@ -217,7 +225,8 @@ internal sealed class RamSender(
     {
         RamRun run = window.Runs[_run];
         ulong offset = run.Offset + _runDone;
-        uint length = (uint)Math.Min(run.End - offset, (ulong)(limit?.Portion(LargestWrite) ?? LargestWrite));
+        int most = _granted.Count == 0 && AwaitsDestination ? MostAmidRequests : LargestWrite;
+        uint length = (uint)Math.Min(run.End - offset, (ulong)(limit?.Portion(most) ?? most));
         bool lastOfRun = offset + length == run.End;
         bool lastOfWindow = lastOfRun && _run + 1 == window.Runs.Count;
         nint address = (nint)(blocks[window.Block].Pointer + offset);

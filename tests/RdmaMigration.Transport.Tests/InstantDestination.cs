@@ -11,11 +11,12 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
 {
     private const uint WholeBlocks = 0xffff;
 
-    private readonly Queue<(ControlHeader Header, byte[] Payload)> _arriving = new();
+    private readonly Queue<(int Due, ControlHeader Header, byte[] Payload)> _arriving = new();
     private readonly Dictionary<uint, (int Block, ulong Start, ulong End)> _keys = [];
     private byte[] _message = [];
     private bool _credit;
     private bool _refused;
+    private int _now;
 
     public string Peer => "10.0.0.9:4444";
 
@@ -28,7 +29,12 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
     /// <summary>Posts that are refused before the next one is taken: a send queue that is full.</summary>
     public int Refuse { get; set; }
 
+    /// <summary>An answer arrives after so many further writes, or when the sender parks.</summary>
+    public int LateBy { get; set; }
+
     public int Parked { get; private set; }
+
+    public int Writes { get; private set; }
 
     public int LargestWrite { get; private set; }
 
@@ -49,11 +55,12 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
 
     public bool TryReceive()
     {
-        if (!_arriving.TryDequeue(out (ControlHeader Header, byte[] Payload) next))
+        if (!_arriving.TryPeek(out (int Due, ControlHeader Header, byte[] Payload) next) || next.Due > _now)
         {
             return false;
         }
 
+        _arriving.Dequeue();
         _message = new byte[ControlHeader.Size + next.Payload.Length];
         next.Header.Write(_message);
         next.Payload.CopyTo(_message.AsSpan(ControlHeader.Size));
@@ -98,6 +105,8 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
             new ReadOnlySpan<byte>((void*)address, (int)length).CopyTo(memory[block].Slice(offset, (int)length));
         }
 
+        Writes++;
+        _now++;
         LargestWrite = Math.Max(LargestWrite, (int)length);
         WrittenBytes = PostedBytes += length;
         return true;
@@ -108,6 +117,7 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
         Parked++;
         Assert.True(_arriving.Count > 0 || _refused || timeout != Timeout.InfiniteTimeSpan, "the sender waits for what will never come");
         _refused = false;
+        _now += LateBy;
     }
 
     private static ulong Base(int block) => (ulong)(block + 1) << 40 | 0x1000;
@@ -115,7 +125,7 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
     private void GiveCredit()
     {
         _credit = true;
-        _arriving.Enqueue((new ControlHeader(0, ControlMessageType.Ready, 1), []));
+        _arriving.Enqueue((_now + LateBy, new ControlHeader(0, ControlMessageType.Ready, 1), []));
     }
 
     private void Register(RegisterRequest request)
@@ -127,7 +137,7 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
         _keys.Add(key, ((int)request.BlockIndex, start, start + ((request.Chunks + 1) << Chunk.Shift)));
         byte[] result = new byte[RegisterResult.Size];
         new RegisterResult(key, Base((int)request.BlockIndex)).Write(result);
-        _arriving.Enqueue((new ControlHeader(RegisterResult.Size, ControlMessageType.RegisterResult, 1), result));
+        _arriving.Enqueue((_now + LateBy, new ControlHeader(RegisterResult.Size, ControlMessageType.RegisterResult, 1), result));
     }
 
     private void Clear(CompressRequest request)

@@ -97,6 +97,26 @@ public sealed class RamSenderTests
     }
 
     [Fact]
+    public void WhereChunksLieScatteredTheNextRequestsAnswerIsSeenWithinTheChunk()
+    {
+        using RamBlockList sent = MachineMemory.Allocate(Fill.OneChunkOfFour, mebibytes: 100);
+        InstantDestination destination = new(null) { LateBy = 2 };
+        Send(sent, destination, pinAll: false, windowBytes: 8 << 20);
+        Assert.True(destination.Clears.Count > 10);
+        Assert.InRange(destination.Parked, 1, 4); // at a block's start there is nothing to write yet
+    }
+
+    [Fact]
+    public void WhatNeedsNoAnswerIsWrittenInWholeChunks()
+    {
+        using RamBlockList sent = MachineMemory.Allocate(Fill.Dense);
+        InstantDestination destination = new(null) { LateBy = 2 };
+        Send(sent, destination, pinAll: true, LargeWindow);
+        Assert.Equal((int)Chunk.Size, destination.LargestWrite);
+        Assert.Equal(sent.Sum(block => (int)((block.Length + Chunk.Size - 1) >> Chunk.Shift)), destination.Writes);
+    }
+
+    [Fact]
     public void ALimitCutsWritesToAnEvenRate()
     {
         using RamBlockList sent = MachineMemory.Allocate(Fill.Dense);
