@@ -98,11 +98,15 @@ publish() {
   say "built .artifacts/publish/rdmamig"
 }
 
-in_guest() { "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" "$@"; }
+# A guest does not cache what lies in the repository, and starts rdmamig often: from its own memory, then.
+# shellcheck disable=SC2016
+rdmamig_from_memory='if [[ $SOFTROCE != host && -f .artifacts/publish/rdmamig ]]; then cp .artifacts/publish/rdmamig /dev/shm/ && export RDMAMIG=/dev/shm/rdmamig; fi'
+
+in_guest() { "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" -- bash -c "$rdmamig_from_memory"' && exec "$@"' in-guest "$@"; }
 
 demo() {
   build
-  in_guest -- docker/softroce/demo "$@"
+  in_guest docker/softroce/demo "$@"
 }
 
 bench_program=.artifacts/bin/RdmaMigration.Bench/release/rdmamig-bench
@@ -123,7 +127,7 @@ bench() {
     *' --help '* | *' -h '* | ' plot '*) "$bench_program" "$@" ;;
     *)
       publish
-      in_guest -- "$bench_program" "$@" ;;
+      in_guest "$bench_program" "$@" ;;
   esac
 }
 
@@ -216,6 +220,7 @@ run_tests() {
     {
       declare -f run_suite program_of
       declare -p results strict options
+      echo "$rdmamig_from_memory"
       # shellcheck disable=SC2016
       printf 'for suite in %s; do run_suite "$suite" guest -trait needs=rdma "${strict[@]}" "${options[@]}"; done\n' "${guest_suites[*]}"
     } > "$results/in-guest"
