@@ -98,11 +98,15 @@ publish() {
   say "built .artifacts/publish/rdmamig"
 }
 
-# A guest does not cache what lies in the repository, and starts rdmamig often: from its own memory, then.
-# shellcheck disable=SC2016
-rdmamig_from_memory='if [[ $SOFTROCE != host && -f .artifacts/publish/rdmamig ]]; then cp .artifacts/publish/rdmamig /dev/shm/ && export RDMAMIG=/dev/shm/rdmamig; fi'
+# A guest does not cache what lies in the repository, and starts rdmamig often: from its own memory, then. Called there.
+rdmamig_from_memory() {
+  [[ ${SOFTROCE:-} != host && -f .artifacts/publish/rdmamig ]] || return 0
+  cp .artifacts/publish/rdmamig /dev/shm/ && export RDMAMIG=/dev/shm/rdmamig
+}
 
-in_guest() { "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" -- bash -c "$rdmamig_from_memory"' && exec "$@"' in-guest "$@"; }
+in_guest() {
+  "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" -- bash -c "$(declare -f rdmamig_from_memory)"$'\n''rdmamig_from_memory && exec "$@"' in-guest "$@"
+}
 
 demo() {
   build
@@ -218,9 +222,9 @@ run_tests() {
   if ((${#guest_suites[@]})); then
     echo "== in the guest: ${guest_suites[*]}"
     {
-      declare -f run_suite program_of
+      declare -f run_suite program_of rdmamig_from_memory
       declare -p results strict options
-      echo "$rdmamig_from_memory"
+      echo rdmamig_from_memory
       # shellcheck disable=SC2016
       printf 'for suite in %s; do run_suite "$suite" guest -trait needs=rdma "${strict[@]}" "${options[@]}"; done\n' "${guest_suites[*]}"
     } > "$results/in-guest"
