@@ -14,11 +14,13 @@ internal sealed class ShellCommand : IDisposable
     private static readonly TimeSpan s_exitAfterClose = TimeSpan.FromMilliseconds(500);
 
     private readonly Process _process;
+    private readonly Task<int> _exit;
     private readonly CancellationTokenSource _stopWaiting = new();
 
     private ShellCommand(Process process, ExecUri uri, SafeFileHandle pipe)
     {
         _process = process;
+        _exit = ExitAsync(process);
         Descriptor = new PolledDescriptor(pipe, uri.ToString()) { Disconnection = DescribeEnd };
     }
 
@@ -26,7 +28,7 @@ internal sealed class ShellCommand : IDisposable
     public PolledDescriptor Descriptor { get; }
 
     /// <summary>The exit code of a command that has exited; 128 and the signal's number for one that was killed.</summary>
-    public int ExitCode => _process.ExitCode;
+    public int ExitCode => _exit.GetAwaiter().GetResult();
 
     /// <summary>How the command ended, in words.</summary>
     public string Ending => string.Create(CultureInfo.InvariantCulture, $"{Descriptor.Peer} ended with exit code {ExitCode}");
@@ -60,7 +62,7 @@ internal sealed class ShellCommand : IDisposable
         }
         catch (ConnectFailedException failed)
         {
-            string? left = End(process, uri.ToString(), KillTree);
+            string? left = End(process, hasExited: false, uri.ToString(), KillTree);
             throw left is null ? failed : new ConnectFailedException($"{failed.Message}; {left}", failed);
         }
     }
@@ -68,12 +70,9 @@ internal sealed class ShellCommand : IDisposable
     /// <summary>Waits for the command's end; false when the time is over, or after <see cref="StopWaiting"/>.</summary>
     public bool WaitForExit(TimeSpan timeout)
     {
-        using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(_stopWaiting.Token);
-        over.CancelAfter(timeout);
         try
         {
-            _process.WaitForExitAsync(over.Token).GetAwaiter().GetResult();
-            return true;
+            return _exit.Wait(timeout, _stopWaiting.Token);
         }
         catch (OperationCanceledException)
         {
@@ -87,7 +86,7 @@ internal sealed class ShellCommand : IDisposable
     /// <summary>Kills the command and what it started, unless it has exited. The descriptor stays open.</summary>
     public void Dispose()
     {
-        if (End(_process, Descriptor.Peer, Kill) is { } left)
+        if (End(_process, _exit.IsCompleted, Descriptor.Peer, Kill) is { } left)
         {
             LeftBehind?.Invoke(left);
         }
@@ -95,14 +94,21 @@ internal sealed class ShellCommand : IDisposable
 
     private static void KillTree(Process process) => process.Kill(entireProcessTree: true);
 
+    /// <summary>The one reader of the exit code: a <see cref="Process"/> that several threads ask says for a moment that it has exited, and 0.</summary>
+    private static async Task<int> ExitAsync(Process process)
+    {
+        await process.WaitForExitAsync().ConfigureAwait(false);
+        return process.ExitCode;
+    }
+
     /// <summary>Returns what could not be killed, in words.</summary>
-    private static string? End(Process process, string name, Action<Process> kill)
+    private static string? End(Process process, bool hasExited, string name, Action<Process> kill)
     {
         using (process)
         {
             try
             {
-                if (!process.HasExited)
+                if (!hasExited)
                 {
                     kill(process);
                 }

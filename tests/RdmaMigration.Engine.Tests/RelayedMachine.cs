@@ -49,11 +49,18 @@ internal sealed class RelayedMachine : IDisposable
     /// <summary>The source closes its own direction, as `rdmamig send` does behind the last byte.</summary>
     public void CloseDirection() => _source.Socket.Shutdown(SocketShutdown.Send);
 
-    /// <summary>What the source is told next; null when the relay has closed.</summary>
+    /// <summary>What the source is told next; null when the relay has closed, which is a reset where it closed with bytes unread.</summary>
     public byte[]? Told()
     {
         byte[] message = new byte[8];
-        return _source.ReadAtLeast(message, message.Length, throwOnEndOfStream: false) == message.Length ? message : null;
+        try
+        {
+            return _source.ReadAtLeast(message, message.Length, throwOnEndOfStream: false) == message.Length ? message : null;
+        }
+        catch (IOException closed) when (closed.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionReset })
+        {
+            return null;
+        }
     }
 
     /// <summary>Waits for something.</summary>

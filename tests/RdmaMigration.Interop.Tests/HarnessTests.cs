@@ -65,6 +65,17 @@ public sealed class HarnessTests : IDisposable
         Assert.Contains("unsupported machine type", e.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task An_exit_code_is_the_same_for_all_who_wait_for_it()
+    {
+        for (int i = 0; i < 200; i++)
+        {
+            await using ChildProcess child = ChildProcess.Start("sh", "sh", ["-c", "exit 7"]);
+            int[] codes = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() => child.WaitForExitAsync(Deadlines.Answer))));
+            Assert.All(codes, code => Assert.Equal(7, code));
+        }
+    }
+
     public void Dispose() => _work.Dispose();
 
     private QemuOptions Machine(string name, string machineType, int mebibytes) =>

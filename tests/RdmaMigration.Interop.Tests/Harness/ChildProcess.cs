@@ -15,6 +15,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     private readonly Process _process;
     private readonly Queue<string> _errors = new();
     private readonly Task _reader;
+    private readonly Task<int> _exit;
 
     static ChildProcess() => AppDomain.CurrentDomain.ProcessExit += (_, _) =>
     {
@@ -28,6 +29,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     {
         Name = name;
         _process = process;
+        _exit = ExitAsync(process);
         _reader = Task.WhenAll(
             Task.Run(() => ReadAsync(process.StandardOutput, onOutput ?? Remember)),
             Task.Run(() => ReadAsync(process.StandardError, line =>
@@ -40,8 +42,6 @@ internal sealed class ChildProcess : IAsyncDisposable
     public string Name { get; }
 
     public int Id => _process.Id;
-
-    public bool HasExited => _process.HasExited;
 
     /// <summary>The last lines of its error stream, and of its output when nobody else reads that.</summary>
     public string Errors
@@ -99,14 +99,8 @@ internal sealed class ChildProcess : IAsyncDisposable
         return (exitCode, output.ToString());
     }
 
-    /// <summary>Sends SIGKILL, and nothing else happens before: the process cannot clean up.</summary>
-    public void KillNow()
-    {
-        if (!_process.HasExited)
-        {
-            _process.Kill();
-        }
-    }
+    /// <summary>Sends SIGKILL, and nothing else happens before: the process cannot clean up. One that has exited is let be.</summary>
+    public void KillNow() => _process.Kill();
 
     /// <summary>Waits until it is gone and its output is read to the end.</summary>
     /// <exception cref="TimeoutException">It still runs.</exception>
@@ -115,15 +109,13 @@ internal sealed class ChildProcess : IAsyncDisposable
         using var timeout = new CancellationTokenSource(deadline);
         try
         {
-            await _process.WaitForExitAsync(timeout.Token);
             await _reader.WaitAsync(timeout.Token);
+            return await _exit.WaitAsync(timeout.Token);
         }
         catch (OperationCanceledException)
         {
             throw new TimeoutException($"{Name} (pid {Id}) still runs after {deadline.TotalSeconds:0.#} s\n{Errors}");
         }
-
-        return _process.ExitCode;
     }
 
     public async ValueTask DisposeAsync()
@@ -134,6 +126,13 @@ internal sealed class ChildProcess : IAsyncDisposable
             await WaitForExitAsync(Deadlines.Answer);
             _process.Dispose();
         }
+    }
+
+    /// <summary>The one reader of the exit code: a <see cref="Process"/> that several threads ask says for a moment that it has exited, and 0.</summary>
+    private static async Task<int> ExitAsync(Process process)
+    {
+        await process.WaitForExitAsync();
+        return process.ExitCode;
     }
 
     private static async Task ReadAsync(StreamReader reader, Action<string> onLine)
