@@ -15,13 +15,6 @@ public sealed class RoundFiguresTests
     }
 
     [Fact]
-    public void CPU_time_is_told_by_the_mean_of_the_repeats()
-    {
-        Passage[] passages = [Passage(Mode.PinAll, 100), Passage(Mode.PinAll, 100), Passage(Mode.PinAll, 700), Passage(Mode.Dynamic, 5000)];
-        Assert.Equal(300, new RoundFigures(passages, [1, 1]).MeanOf(Contestant(Mode.PinAll), p => p.RamMilliseconds), tolerance: 1e-9);
-    }
-
-    [Fact]
     public void A_bar_holds_up_to_its_bound_from_the_right_side()
     {
         Assert.True(new Bar("", 1.15, 1.15).Holds);

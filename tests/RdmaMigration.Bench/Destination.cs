@@ -84,7 +84,7 @@ internal sealed class RdmamigDestination : Destination
         {
             // Reports as often as without --json: a QEMU tells nothing unasked, and each costs what 100 control messages do.
             string[] options = ["--max-ram", Report.Text($"{bench.Mebibytes + RomMebibytes}M"), "--interval", "5"];
-            return new RdmamigDestination(await RdmamigProcess.ListenAsync(uri, captures.FullName + "/", options), captures);
+            return new RdmamigDestination(await RdmamigProcess.ListenAsync(uri, captures.FullName + "/", options, ExactProcessors.ForReceiver), captures);
         }
         catch
         {

@@ -19,26 +19,24 @@ internal static class Source
     }
 
     /// <summary>
-    /// rdmamig send, from the saved machine. Its CPU time is that from its word that RAM begins to its end; what it used before, to start, load the file and
-    /// connect, is told apart.
+    /// rdmamig send, from the saved machine. Its CPU time is that from its word that RAM begins to its last word; what it used before, to start, load the file
+    /// and connect, is told apart.
     /// </summary>
     public static async Task<Sent> SendFromRdmamigAsync(string file, string uri, bool pinAll)
     {
-        string[] arguments = ["send", file, uri, "--json", .. pinAll ? (string[])["--pin-all"] : []];
-        var events = new EventLog<QmpEvent>();
-        ProcessorTime before = ProcessorTime.OfEndedChildren();
-        await using ChildProcess sender = ChildProcess.Start("rdmamig send", Executables.Rdmamig, arguments, line =>
+        string[] command = [.. ExactProcessors.ForSender, Executables.Rdmamig, "send", file, uri, "--json", .. pinAll ? (string[])["--pin-all"] : []];
+        List<QmpEvent> said = [];
+        ProcessorTime beforeRam = default, atLast = default;
+        var started = new TaskCompletionSource<int>();
+        await using ChildProcess sender = ChildProcess.Start("rdmamig send", command[0], command[1..], line =>
         {
+            atLast = ProcessorTime.OfProcessOrNone(started.Task.Result) ?? atLast;
             using JsonDocument document = JsonDocument.Parse(line);
-            events.Add(QmpEvent.Parse(document.RootElement));
+            said.Add(QmpEvent.Parse(document.RootElement));
+            beforeRam = IsStatus(said[^1], "active") ? atLast : beforeRam;
         });
-        Task<QmpEvent> active = events.FirstAsync(e => IsStatus(e, "active"), 0, Deadlines.Migration, "active");
-        Task<int> ended = sender.WaitForExitAsync(Deadlines.Migration);
-        ProcessorTime beforeRam = await Task.WhenAny(active, ended) == active ? ProcessorTime.OfProcessOrNone(sender.Id) : default;
-        int exitCode = await ended;
-        events.End("rdmamig send has ended");
-        ProcessorTime whole = ProcessorTime.OfEndedChildren() - before;
-        QmpEvent[] said = events.Snapshot();
+        started.SetResult(sender.Id);
+        int exitCode = await sender.WaitForExitAsync(Deadlines.Migration);
         JsonElement? result = said.LastOrDefault(e => e.Name == "RESULT")?.Values;
         if (exitCode != 0 || result is not { } values)
         {
@@ -47,10 +45,10 @@ internal static class Source
 
         TimeSpan ram = Reached(said, "device") - Reached(said, "active");
         return new Sent(
-            values.GetProperty("total-time").GetDouble(), values.GetProperty("setup-time").GetDouble(), ram.TotalMilliseconds, whole - beforeRam, beforeRam);
+            values.GetProperty("total-time").GetDouble(), values.GetProperty("setup-time").GetDouble(), ram.TotalMilliseconds, atLast - beforeRam, beforeRam);
     }
 
-    private static DateTimeOffset Reached(QmpEvent[] said, string status) =>
+    private static DateTimeOffset Reached(IEnumerable<QmpEvent> said, string status) =>
         said.FirstOrDefault(e => IsStatus(e, status))?.Time ?? throw new InvalidOperationException($"rdmamig send completed without being {status}");
 
     private static bool IsStatus(QmpEvent said, string status) => said.Name == "MIGRATION" && said.Status == status;

@@ -33,7 +33,7 @@ internal sealed class Workbench : IDisposable
     /// <summary>The paused machine, ready to migrate as fast as the device can.</summary>
     public async Task<QemuMachine> StartSourceAsync(bool pinAll)
     {
-        QemuMachine machine = await QemuMachine.StartAsync(_source);
+        QemuMachine machine = await QemuMachine.StartAsync(_source with { Wrapper = ExactProcessors.ForSender });
         await machine.SetCapabilitiesAsync(("rdma-pin-all", pinAll));
         await machine.SetLimitsAsync(RdmaAddress.Unlimited);
         return machine;
@@ -41,7 +41,7 @@ internal sealed class Workbench : IDisposable
 
     /// <summary>A QEMU that waits for the machine at <paramref name="uri"/>.</summary>
     public Task<QemuMachine> StartDestinationAsync(string uri) =>
-        QemuMachine.StartAsync(_source with { Name = "destination", MemoryFile = RestoredMemory, Incoming = uri });
+        QemuMachine.StartAsync(_source with { Name = "destination", MemoryFile = RestoredMemory, Incoming = uri, Wrapper = ExactProcessors.ForReceiver });
 
     /// <summary>A machine that exists as a file alone, which <paramref name="write"/> writes.</summary>
     public static Workbench OfSaved(string machineType, int mebibytes, Action<string> write)

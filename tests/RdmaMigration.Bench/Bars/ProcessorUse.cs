@@ -32,7 +32,7 @@ internal static class ProcessorUse
                 bars.Add(new Bar($"user CPU, receiving, {mode}: rdmamig / QEMU", Ratio(p => p.Receiver.User), Bound));
             }
 
-            double Ratio(Func<Passage, double> user) => figures.MeanOf(ours, user) / figures.MeanOf(qemu, user);
+            double Ratio(Func<Passage, double> user) => figures.Of(ours, user).Median / figures.Of(qemu, user).Median;
         }
 
         return await Bar.ReportAsync("", bars, figures, json);

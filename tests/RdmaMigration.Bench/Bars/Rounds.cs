@@ -30,12 +30,6 @@ internal sealed record RoundFigures(IReadOnlyList<Passage> Passages, IReadOnlyLi
     /// <summary>A statistic of the repeats of one contestant.</summary>
     public Statistic Of(Contestant contestant, Func<Passage, double> figure) => Statistic.Of(Passages.Where(p => IsOf(p, contestant)).Select(figure));
 
-    /// <summary>
-    /// The mean of the repeats of one contestant: for CPU time. The kernel finds out where it went by looking at each tick of its clock, so that one migration's is
-    /// a count of a few, and the median of those tells less.
-    /// </summary>
-    public double MeanOf(Contestant contestant, Func<Passage, double> figure) => Passages.Where(p => IsOf(p, contestant)).Average(figure);
-
     private static bool IsOf(Passage passage, Contestant contestant) =>
         passage.Route == contestant.Route && passage.Mode == contestant.Mode && passage.Workload == contestant.Workload;
 }
@@ -57,7 +51,7 @@ internal static class Rounds
         var progress = new Progress(first.Count + (rounds * (contestants.Count + 1)) + 1);
         foreach (Contestant c in first)
         {
-            await progress.StepAsync($"once before, {c}", () => CrossAsync(c), Report.Short);
+            await progress.StepAsync($"once before, {c}", () => Crossing.RunAsync(c.Bench, c.Workload, c.Route, c.Mode, compare: true), Report.Short);
         }
 
         List<double> bandwidth = [await BandwidthAsync(progress)];
@@ -94,10 +88,10 @@ internal static class Rounds
                 Cpu(c, p => p.Receiver),
                 Cpu(c, p => p.ReceiverAfter),
             }));
-        Report.Say(Report.Text($"ib_write_bw, 1 MiB writes: {figures.Bandwidth.ToText("0")} MiB/s. CPU: user + system seconds per GiB of RAM, means; before: starting, loading the file, connecting; after: writing the file."));
+        Report.Say(Report.Text($"ib_write_bw, 1 MiB writes: {figures.Bandwidth.ToText("0")} MiB/s. CPU: user + system seconds per GiB of RAM, {(ExactProcessors.AreThere ? "exact" : "by the ticks of the kernel's clock")}; before: starting, loading the file, connecting; after: writing the file."));
 
         string Cpu(Contestant c, Func<Passage, ProcessorTime> side) => Report.Text(
-            $"{figures.MeanOf(c, p => side(p).User / p.Gibibytes):0.00} + {figures.MeanOf(c, p => side(p).System / p.Gibibytes):0.00}");
+            $"{figures.Of(c, p => side(p).User / p.Gibibytes).Median:0.000} + {figures.Of(c, p => side(p).System / p.Gibibytes).Median:0.00}");
     }
 
     private static Task<Passage> CrossAsync(Contestant c) => Crossing.RunAsync(c.Bench, c.Workload, c.Route, c.Mode);

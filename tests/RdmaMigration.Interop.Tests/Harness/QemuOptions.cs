@@ -23,6 +23,9 @@ internal sealed record QemuOptions(string Name, string MachineType, int RamMebib
     /// <summary>Further arguments, the same on both ends.</summary>
     public IReadOnlyList<string> Extra { get; init; } = [];
 
+    /// <summary>A program and its arguments that ends in exec of what follows.</summary>
+    public string[] Wrapper { get; init; } = [];
+
     public IEnumerable<string> Arguments(string monitorSocket, string? serialSocket)
     {
         List<string> arguments =
