@@ -15,7 +15,8 @@ public sealed unsafe class RamBlock : IDisposable
     /// <summary>A block's length is a multiple of this many bytes: QEMU's usual target page.</summary>
     public const ulong LengthUnit = 4096;
 
-    // linux/mman.h, since Linux 5.14.
+    // linux/mman.h; the second one since Linux 5.14.
+    private const int Remove = 9; // MADV_REMOVE
     private const int PopulateWrite = 23; // MADV_POPULATE_WRITE
 
     // memfd_create(2): the name is at most 249 bytes.
@@ -143,6 +144,18 @@ public sealed unsafe class RamBlock : IDisposable
     {
         CheckRange(offset, length);
         return LibC.madvise(Pointer + offset, (size_t)length, PopulateWrite) == 0;
+    }
+
+    /// <summary>Gives back the memory behind a range: it is a hole from then on and reads as zero. No device may have it registered.</summary>
+    /// <param name="offset">A multiple of the host's page size.</param>
+    /// <param name="length">Bytes, a multiple of the host's page size.</param>
+    /// <returns>False when the kernel did not; the bytes are then as they were.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The range leaves the block.</exception>
+    /// <exception cref="ObjectDisposedException">The block is disposed.</exception>
+    public bool TryDiscard(ulong offset, ulong length)
+    {
+        CheckRange(offset, length);
+        return LibC.madvise(Pointer + offset, (size_t)length, Remove) == 0;
     }
 
     /// <summary>Data runs and holes of a range.</summary>

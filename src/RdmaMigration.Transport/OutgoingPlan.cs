@@ -87,7 +87,7 @@ internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowB
         while (Peek(block) is { } run)
         {
             ulong chunk = Chunk.Start(run.Offset);
-            if (window.HasData && (chunk > window.End || run.Offset - window.Start >= _windowBytes))
+            if (window.HasData && (chunk > window.End || chunk - window.Start >= _windowBytes))
             {
                 return;
             }

@@ -1,6 +1,8 @@
+using RdmaMigration.Memory;
+
 namespace RdmaMigration.Transport;
 
-/// <summary>Consecutive bytes of a block that are sent.</summary>
+/// <summary>Consecutive bytes of a block.</summary>
 /// <param name="Offset">In the block.</param>
 /// <param name="Length">Bytes, at least 1.</param>
 internal readonly record struct RamRun(ulong Offset, ulong Length)
@@ -51,7 +53,10 @@ internal sealed class OutgoingWindow
 
     public bool HasData => _runs.Count > 0;
 
-    public bool HasHole => DataBytes < End - Start;
+    /// <summary>Bytes from the first chunk's start to the last one's end: what is registered.</summary>
+    public ulong Span => End - Start;
+
+    public bool HasHole => DataBytes < Span;
 
     /// <summary>Makes it an empty window of a block.</summary>
     public void Reset(int block)
@@ -87,5 +92,29 @@ internal sealed class OutgoingWindow
     {
         ClearStart = start;
         ClearEnd = end;
+    }
+
+    /// <summary>
+    /// Makes holes of what lies between the runs, which is zero. Pinning puts memory behind the holes of a window, and that would stay: a machine whose data lies
+    /// scattered could then fill a host that it fits into. Where the kernel does not take it back, it stays.
+    /// </summary>
+    public void DiscardGaps(RamBlock block)
+    {
+        ulong end = Start;
+        foreach (RamRun run in _runs)
+        {
+            Discard(block, end, run.Offset);
+            end = run.End;
+        }
+
+        Discard(block, end, End);
+    }
+
+    private static void Discard(RamBlock block, ulong start, ulong end)
+    {
+        if (start < end)
+        {
+            block.TryDiscard(start, end - start);
+        }
     }
 }

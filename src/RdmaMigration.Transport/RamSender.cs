@@ -37,7 +37,8 @@ internal sealed class RamSender(
     private const long MostOutstanding = 16 << 20;
 
     /// <summary>
-    /// No further key is asked for while so many bytes have theirs and wait for the data lane: one large window, or many where memory is scattered.
+    /// No further key is asked for while windows that span so many bytes have theirs and wait for the data lane: one large window, or many where memory is
+    /// scattered. A window is pinned whole, however little of it is sent.
     /// </summary>
     private const ulong MostAhead = 64 << 20;
 
@@ -160,7 +161,7 @@ internal sealed class RamSender(
             return false;
         }
 
-        ulong chunks = (window.End - window.Start + Chunk.Size - 1) >> Chunk.Shift;
+        ulong chunks = (window.Span + Chunk.Size - 1) >> Chunk.Shift;
         control.SendRegister(new RegisterRequest(block.Offset + window.Start, (uint)window.Block, chunks - 1));
         _next = null;
         _asked = window;
@@ -174,7 +175,7 @@ internal sealed class RamSender(
     {
         window.RemoteKey = key;
         window.RemoteBase = blockAddress;
-        _grantedBytes += window.DataBytes;
+        _grantedBytes += window.Span;
         _granted.Enqueue(window);
     }
 
@@ -217,7 +218,7 @@ internal sealed class RamSender(
             return null;
         }
 
-        _grantedBytes -= window.DataBytes;
+        _grantedBytes -= window.Span;
         return window;
     }
 

@@ -16,7 +16,7 @@ internal interface IWindowSource : IDisposable
     /// <exception cref="RegistrationException">The device cannot.</exception>
     void Register(OutgoingWindow window);
 
-    /// <summary>All writes of the window are done.</summary>
+    /// <summary>All writes of the window are done. Windows are returned in the order in which they were registered.</summary>
     void Return(OutgoingWindow window);
 }
 
@@ -24,7 +24,7 @@ internal interface IWindowSource : IDisposable
 internal sealed class LazyWindows(IReadOnlyList<RamBlock> blocks, OutgoingPlan plan, ProtectionDomain domain) : IWindowSource
 {
     private readonly Stack<OutgoingWindow> _spare = new();
-    private readonly List<OutgoingWindow> _registered = [];
+    private readonly Queue<OutgoingWindow> _registered = new();
 
     public long ZeroBytes => plan.ZeroBytes;
 
@@ -36,15 +36,15 @@ internal sealed class LazyWindows(IReadOnlyList<RamBlock> blocks, OutgoingPlan p
 
     public void Register(OutgoingWindow window)
     {
-        window.Region = LocalRegion.Register(domain, blocks[window.Block], window.Start, window.End - window.Start);
-        _registered.Add(window);
+        window.Region = LocalRegion.Register(domain, blocks[window.Block], window.Start, window.Span);
+        _registered.Enqueue(window);
     }
 
     public void Return(OutgoingWindow window)
     {
-        if (_registered.Remove(window))
+        if (window.HasData)
         {
-            window.Region.Registration!.Dispose();
+            Deregister(_registered.Dequeue());
         }
 
         _spare.Push(window);
@@ -52,12 +52,16 @@ internal sealed class LazyWindows(IReadOnlyList<RamBlock> blocks, OutgoingPlan p
 
     public void Dispose()
     {
-        foreach (OutgoingWindow window in _registered)
+        while (_registered.TryDequeue(out OutgoingWindow? window))
         {
-            window.Region.Registration!.Dispose();
+            Deregister(window);
         }
+    }
 
-        _registered.Clear();
+    private void Deregister(OutgoingWindow window)
+    {
+        window.Region.Registration!.Dispose();
+        window.DiscardGaps(blocks[window.Block]);
     }
 }
 
@@ -78,7 +82,7 @@ internal sealed class PinnedWindows : IWindowSource
                 _windows.Add(window);
                 if (window.HasData)
                 {
-                    window.Region = LocalRegion.Register(domain, blocks[window.Block], window.Start, window.End - window.Start);
+                    window.Region = LocalRegion.Register(domain, blocks[window.Block], window.Start, window.Span);
                 }
 
                 window = new OutgoingWindow();

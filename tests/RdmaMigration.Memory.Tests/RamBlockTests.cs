@@ -43,6 +43,20 @@ public sealed unsafe class RamBlockTests
     }
 
     [Fact]
+    public void A_range_that_is_discarded_is_a_hole_and_the_rest_stays()
+    {
+        using RamBlock block = RamBlock.Allocate("pc.ram", 16 * Page);
+        block.Slice(0, (int)(16 * Page)).Fill(1);
+
+        Assert.True(block.TryDiscard(2 * Page, 4 * Page));
+
+        Assert.Equal(12 * Page, block.ResidentBytes);
+        Assert.Equal([new(0, 2 * Page, true), new(2 * Page, 4 * Page, false), new(6 * Page, 10 * Page, true)], Collect(block.Extents));
+        Assert.True(ZeroScan.IsZero(block.Slice(2 * Page, (int)(4 * Page))));
+        Assert.Throws<ArgumentOutOfRangeException>(() => block.TryDiscard(15 * Page, 2 * Page));
+    }
+
+    [Fact]
     public void Extents_of_a_range_are_clipped_to_it()
     {
         using RamBlock block = RamBlock.Allocate("pc.ram", 16 * Page);

@@ -154,15 +154,29 @@ internal sealed class PlannedWindows(OutgoingPlan plan) : IWindowSource
 
     public int Outstanding { get; private set; }
 
+    /// <summary>The most bytes that were registered at one time.</summary>
+    public ulong MostPinned { get; private set; }
+
+    private ulong _pinned;
+
     public OutgoingWindow? Next()
     {
         OutgoingWindow window = new();
         return plan.TryNext(window) ? window : null;
     }
 
-    public void Register(OutgoingWindow window) => Outstanding++;
+    public void Register(OutgoingWindow window)
+    {
+        Outstanding++;
+        _pinned += window.Span;
+        MostPinned = Math.Max(MostPinned, _pinned);
+    }
 
-    public void Return(OutgoingWindow window) => Outstanding -= window.HasData ? 1 : 0;
+    public void Return(OutgoingWindow window)
+    {
+        Outstanding -= window.HasData ? 1 : 0;
+        _pinned -= window.Span;
+    }
 
     public void Dispose()
     {

@@ -97,6 +97,21 @@ public sealed class RamSenderTests
     }
 
     [Fact]
+    public void ASlowDataLaneLetsNoMoreBePinnedAheadThanOneLargeWindow()
+    {
+        using RamBlockList sent = RamBlockList.Allocate([new RamBlockDescription("pc.ram", 1UL << 30)], ulong.MaxValue);
+        for (ulong chunk = 0; chunk < 1024; chunk += 2)
+        {
+            sent[0].Slice(chunk << Chunk.Shift, 1)[0] = 1;
+        }
+
+        InstantDestination destination = new(null);
+        PlannedWindows windows = Send(sent, destination, pinAll: false, LargeWindow, new BandwidthLimit(8 << 20));
+        Assert.Equal(512, destination.Requests.Count);
+        Assert.InRange(windows.MostPinned, 32UL << 20, LargeWindow + (2 << 20));
+    }
+
+    [Fact]
     public void WhereChunksLieScatteredTheNextRequestsAnswerIsSeenWithinTheChunk()
     {
         using RamBlockList sent = MachineMemory.Allocate(Fill.OneChunkOfFour, mebibytes: 100);
