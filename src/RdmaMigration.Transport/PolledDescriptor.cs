@@ -91,12 +91,13 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
     {
         while (true)
         {
-            if (Lost is { Loss: ConnectionLoss.Shutdown })
+            // Lost is read before the descriptor: what had arrived when it was lost is handed out first. A shutdown waits for nobody who goes on sending.
+            ConnectionLostException? lost = Lost;
+            if (lost is { Loss: ConnectionLoss.Shutdown })
             {
                 ThrowIfLost();
             }
 
-            // What arrived before the descriptor was lost still counts.
             nint count;
             fixed (byte* first = buffer)
             {
@@ -111,6 +112,11 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
             int error = errno;
             if (error == EAGAIN)
             {
+                if (lost is not null)
+                {
+                    ThrowIfLost();
+                }
+
                 if (!Wait(POLLIN, idle))
                 {
                     return null;
@@ -123,8 +129,7 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
         }
     }
 
-    /// <summary>Waits for some of <paramref name="events"/>, or an error, on the descriptor; false when the time is over.</summary>
-    /// <exception cref="ConnectionLostException">The descriptor is errored.</exception>
+    /// <summary>Waits for some of <paramref name="events"/> or an error on the descriptor, or until it is lost; false when the time is over.</summary>
     public bool Wait(short events, TimeSpan timeout)
     {
         if (Vigil is not { } vigil)
@@ -193,7 +198,11 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
 
     /// <summary>Waits so long.</summary>
     /// <exception cref="ConnectionLostException">The descriptor is errored.</exception>
-    public void Pause(TimeSpan time) => Poll(-1, 0, time);
+    public void Pause(TimeSpan time)
+    {
+        Poll(-1, 0, time);
+        ThrowIfLost();
+    }
 
     /// <summary>Closes the descriptor, before <see cref="Dispose"/> and so that the other side sees the end. Nobody may read or write any more.</summary>
     public void Close()
@@ -263,24 +272,17 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
     private bool Poll(int descriptor, short events, TimeSpan timeout)
     {
         pollfd* polled = stackalloc pollfd[2];
+        polled[0] = new pollfd { fd = _wake, events = POLLIN };
+        polled[1] = new pollfd { fd = descriptor, events = events };
         long start = Stopwatch.GetTimestamp();
-        while (true)
+        int ready;
+        do
         {
-            ThrowIfLost();
-            polled[0] = new pollfd { fd = _wake, events = POLLIN };
-            polled[1] = new pollfd { fd = descriptor, events = events };
-            int ready = poll(polled, 2, Milliseconds(Left(timeout, start)));
-            if (ready == 0)
-            {
-                return false;
-            }
-
-            // A reason is there: the next round throws it. EINTR goes round as well.
-            if (ready > 0 && polled[1].revents != 0 && polled[0].revents == 0)
-            {
-                return true;
-            }
+            // EINTR goes round.
+            ready = poll(polled, 2, Milliseconds(Left(timeout, start)));
         }
+        while (ready < 0);
+        return ready > 0;
     }
 
     /// <summary>poll(2)'s time-out; it waits for ever at the longest span.</summary>

@@ -105,6 +105,7 @@ internal static unsafe class SocketConnector
 
     private static int? ErrorOf(PolledDescriptor socket)
     {
+        socket.ThrowIfLost();
         int error;
         socklen_t size = sizeof(int);
         _ = getsockopt(socket.Number, SOL_SOCKET, SO_ERROR, &error, &size);

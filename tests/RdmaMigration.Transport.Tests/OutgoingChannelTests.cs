@@ -49,6 +49,50 @@ public sealed class OutgoingChannelTests
     });
 
     [Theory]
+    [MemberData(nameof(Sockets))]
+    public void AReaderOfTheWayBackReturnsWithin100MillisecondsOfAShutdownAlsoWhileTheDestinationGoesOn(string kind) => Soon.Assert(() =>
+    {
+        using OutgoingPair pair = new(kind);
+        byte[] buffer = new byte[16];
+        FailingCall destination = new(() =>
+        {
+            while (true)
+            {
+                pair.Destination.Write(new byte[4096]);
+            }
+        });
+        TimeSpan after = Soon.ShutDownReader(() => pair.Channel.ReturnPath!.Read(buffer), pair.Channel.Shutdown);
+        pair.Channel.Dispose();
+        Assert.IsType<IOException>(destination.Ended(0).Failure);
+        return after;
+    });
+
+    // It closes with bytes unread, which resets the connection.
+    [Theory]
+    [MemberData(nameof(Sockets))]
+    public void WhatADestinationSaidLastIsReadAlsoWhenItsCloseHasEndedTheWriter(string kind)
+    {
+        using OutgoingPair pair = new(kind);
+        using MemoryStream said = new();
+        FailingCall reader = new(() =>
+        {
+            byte[] buffer = new byte[16];
+            int count;
+            while ((count = pair.Channel.ReturnPath!.Read(buffer)) > 0)
+            {
+                said.Write(buffer, 0, count);
+            }
+        });
+        FailingCall writer = new(() => pair.Channel.Write(new byte[64 * Megabyte]));
+        AwaitStandstill(() => pair.Channel.SentBytes);
+        pair.Destination.Write("failed"u8);
+        pair.Destination.Dispose();
+        Soon.AssertLost(writer.Ended(0), ConnectionLoss.Disconnected, "disconnected");
+        reader.Ended(0);
+        Assert.Equal("failed"u8, said.ToArray());
+    }
+
+    [Theory]
     [InlineData("tcp4")]
     [InlineData("tcp6")]
     [InlineData("unix")]
