@@ -3,7 +3,7 @@ namespace RdmaMigration.Transport;
 /// <summary>How long channels other than RDMA wait, how they notice a peer that is gone, and what they must not write to.</summary>
 public sealed record DescriptorChannelOptions
 {
-    /// <summary>The longest wait for a destination to take a connection, its name's resolution included. Default 30 s.</summary>
+    /// <summary>The longest wait for each address of a destination to take the connection. Default 30 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>

@@ -19,13 +19,19 @@ internal static unsafe class SocketConnector
     public static PolledDescriptor Connect(TcpUri uri, DescriptorChannelOptions options, CancellationToken cancel)
     {
         uri.ThrowIfNoDestination();
+        return Connect(uri, uri.Resolve(cancel), options, cancel);
+    }
 
-        long start = Stopwatch.GetTimestamp();
+    /// <summary>Tries the addresses in turn. Each has the whole time, so that one without an answer leaves some to the others.</summary>
+    /// <exception cref="ConnectFailedException">None takes the connection.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static PolledDescriptor Connect(TcpUri uri, IEnumerable<IPEndPoint> addresses, DescriptorChannelOptions options, CancellationToken cancel)
+    {
         List<string> failures = [];
-        foreach (IPEndPoint address in uri.Resolve(cancel))
+        foreach (IPEndPoint address in addresses)
         {
             PolledDescriptor socket = Create(address.AddressFamily, address.ToString());
-            if (TryConnect(socket, address, options.ConnectTimeout - Stopwatch.GetElapsedTime(start), cancel) is not { } error)
+            if (TryConnect(socket, address, options.ConnectTimeout, cancel) is not { } error)
             {
                 TcpOptions.Apply(socket, options.KeepAliveInterval);
                 return socket;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 
@@ -68,6 +69,26 @@ public sealed class OutgoingTargetTests : IDisposable
         using Socket bound = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         bound.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         AssertRefused(new TcpUri("127.0.0.1", ((IPEndPoint)bound.LocalEndPoint!).Port), "start the destination first");
+    }
+
+    // A full backlog drops what comes, as a firewall does.
+    [Fact]
+    public void EachAddressOfAHostThatDoesNotAnswerGetsTheWholeTime()
+    {
+        using Socket full = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        full.Listen(0);
+        var address = (IPEndPoint)full.LocalEndPoint!;
+        TcpUri uri = new("localhost", address.Port);
+        DescriptorChannelOptions options = new() { ConnectTimeout = TimeSpan.FromMilliseconds(100) };
+        using PolledDescriptor inBacklog = SocketConnector.Connect(uri, [address], options, CancellationToken.None);
+
+        long start = Stopwatch.GetTimestamp();
+        var refused = Assert.Throws<ConnectFailedException>(() => SocketConnector.Connect(uri, [address, address], options, CancellationToken.None));
+
+        Assert.True(Stopwatch.GetElapsedTime(start) >= 2 * options.ConnectTimeout, refused.Message);
+        string unanswered = $"{address} does not answer within 0.1 s; check the address, and firewalls on the way";
+        Assert.Equal($"cannot connect to {uri}: {unanswered}; {unanswered}", refused.Message);
     }
 
     [Fact]
