@@ -39,9 +39,9 @@ public abstract unsafe class DescriptorOutgoingChannel : OutgoingChannel
         {
             TcpUri tcp => new SocketOutgoingChannel(SocketConnector.Connect(tcp, options, cancel)),
             UnixUri unix => new SocketOutgoingChannel(SocketConnector.Connect(unix, options, cancel)),
-            FileUri file => new FileOutgoingChannel(OpenedFile.ForWriting(file, options.Source)),
+            FileUri file => Over(OpenedFile.ForWriting(file, options.Source)),
             ExecUri exec => new CommandOutgoingChannel(exec),
-            DescriptorUri inherited => Open(inherited, options.Source),
+            DescriptorUri inherited => Over(InheritedDescriptor.ForWriting(inherited, options.Source)),
             _ => throw new ArgumentException($"a channel to {uri} is not one over a descriptor", nameof(uri)),
         };
     }
@@ -76,14 +76,10 @@ public abstract unsafe class DescriptorOutgoingChannel : OutgoingChannel
         GC.SuppressFinalize(this);
     }
 
-    private static DescriptorOutgoingChannel Open(DescriptorUri uri, FileNode? source)
+    private static DescriptorOutgoingChannel Over((PolledDescriptor Descriptor, DescriptorKind Kind) opened) => opened.Kind switch
     {
-        (PolledDescriptor descriptor, DescriptorKind kind) = InheritedDescriptor.ForWriting(uri, source);
-        return kind switch
-        {
-            DescriptorKind.Socket => new SocketOutgoingChannel(descriptor),
-            DescriptorKind.File => new FileOutgoingChannel(descriptor),
-            _ => new PipeOutgoingChannel(descriptor),
-        };
-    }
+        DescriptorKind.Socket => new SocketOutgoingChannel(opened.Descriptor),
+        DescriptorKind.File => new FileOutgoingChannel(opened.Descriptor),
+        _ => new PipeOutgoingChannel(opened.Descriptor),
+    };
 }

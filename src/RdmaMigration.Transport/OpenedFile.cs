@@ -13,7 +13,7 @@ internal static unsafe class OpenedFile
     /// <param name="uri">The file.</param>
     /// <param name="source">What must not be written to.</param>
     /// <exception cref="ConnectFailedException">It cannot be opened or cut at the offset, or is the source.</exception>
-    public static PolledDescriptor ForWriting(FileUri uri, FileNode? source)
+    public static (PolledDescriptor Descriptor, DescriptorKind Kind) ForWriting(FileUri uri, FileNode? source)
     {
         SafeFileHandle file = Open(uri, O_WRONLY | O_CREAT);
         int descriptor = file.DangerousGetHandle().ToInt32();
@@ -24,7 +24,12 @@ internal static unsafe class OpenedFile
             throw IsSource(uri);
         }
 
-        return node is { Kind: FileKind.Regular } && ftruncate(descriptor, uri.Offset) != 0 ? throw Failed(file, uri, "cut it there") : At(file, uri);
+        if (node is { Kind: FileKind.Regular } && ftruncate(descriptor, uri.Offset) != 0)
+        {
+            throw Failed(file, uri, "cut it there");
+        }
+
+        return (At(file, uri), node is { Kind: FileKind.Fifo or FileKind.CharacterDevice } ? DescriptorKind.Pipe : DescriptorKind.File);
     }
 
     /// <summary>A destination that is what is being sent.</summary>

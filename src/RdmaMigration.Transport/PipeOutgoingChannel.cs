@@ -1,6 +1,6 @@
 namespace RdmaMigration.Transport;
 
-/// <summary>Into a pipe that was handed to this process. Who reads it, and whether to the end, does not show.</summary>
+/// <summary>Into a pipe, a FIFO, or a device that is none of blocks. Who reads it, and whether to the end, does not show.</summary>
 internal sealed class PipeOutgoingChannel(PolledDescriptor descriptor) : DescriptorOutgoingChannel(descriptor)
 {
     /// <summary>Closes the pipe.</summary>

@@ -64,6 +64,14 @@ public sealed class SendCommandTests : IDisposable
     }
 
     [Fact]
+    public void What_a_device_swallows_completes_with_0_and_is_not_confirmed()
+    {
+        var sent = CommandLine.Run("send", Capture, "file:/dev/null", "--json");
+
+        Assert.Equal((ExitCode.Done, false), (sent.ExitCode, Result(sent).GetProperty("confirmed").GetBoolean()));
+    }
+
+    [Fact]
     public void What_a_file_then_holds_is_the_machine_and_is_confirmed()
     {
         var file = Path.Combine(_directory.FullName, "sent");

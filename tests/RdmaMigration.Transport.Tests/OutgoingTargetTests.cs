@@ -44,6 +44,25 @@ public sealed class OutgoingTargetTests : IDisposable
     }
 
     [Fact]
+    public void AFifoAndADeviceTakeEverythingAndConfirmNothing()
+    {
+        string fifo = NewPath("fifo");
+        OutgoingPair.MakeFifo(fifo);
+        using FileStream read = new(fifo, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+        foreach (string path in (string[])[fifo, "/dev/null"])
+        {
+            using OutgoingChannel channel = OutgoingPair.Open(new FileUri(path));
+            channel.Write([1, 2, 3]);
+            channel.Finish();
+            Assert.False(channel.FinishConfirms);
+        }
+
+        byte[] taken = new byte[4];
+        Assert.Equal(3, read.Read(taken));
+        Assert.Equal([1, 2, 3, 0], taken);
+    }
+
+    [Fact]
     public void AFullDiskIsAnErrorInWords()
     {
         using OutgoingChannel channel = OutgoingPair.Open(new FileUri("/dev/full"));
