@@ -253,10 +253,10 @@ internal sealed partial class Delivery(
                 throw failure;
             }
         }
-        else if (!channel.FinishConfirms && channel is RdmaOutgoingChannel)
+        else if (channel is RdmaOutgoingChannel rdma)
         {
             // Whether it has failed or succeeded, it closes then; only that it is over shows.
-            channel.WaitForClose(Timeout.InfiniteTimeSpan);
+            rdma.WaitForClose();
         }
     }
 }

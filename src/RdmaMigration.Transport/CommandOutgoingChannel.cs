@@ -33,9 +33,6 @@ internal sealed class CommandOutgoingChannel : DescriptorOutgoingChannel
         }
     }
 
-    /// <summary>The command has exited.</summary>
-    public override bool WaitForClose(TimeSpan timeout) => _command.WaitForExit(timeout);
-
     /// <inheritdoc/>
     public override void Shutdown(string reason)
     {

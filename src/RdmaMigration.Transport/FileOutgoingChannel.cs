@@ -19,7 +19,4 @@ internal sealed class FileOutgoingChannel(PolledDescriptor descriptor) : Descrip
             Descriptor.ThrowIfLost();
         }
     }
-
-    /// <summary>A file has nobody behind it: true.</summary>
-    public override bool WaitForClose(TimeSpan timeout) => true;
 }

@@ -48,10 +48,6 @@ public abstract class OutgoingChannel : IDisposable
     /// <summary>When <see cref="Finish"/> returns, all that was sent has been taken: a command said so with its exit code, a file is on its disk.</summary>
     public virtual bool FinishConfirms => false;
 
-    /// <summary>Waits for the destination to close the channel of itself; false when it has not within the time. Nothing may be sent any more.</summary>
-    /// <exception cref="ConnectionLostException">The channel ended in another way.</exception>
-    public abstract bool WaitForClose(TimeSpan timeout);
-
     /// <summary>Makes the writer, and a reader of the return path, return with an error within 100 ms. Any thread; it does not block.</summary>
     public abstract void Shutdown(string reason);
 

@@ -88,26 +88,20 @@ internal sealed class OutgoingControl(IControlLink link)
         SendNow(ControlMessageType.Compress, payload);
     }
 
-    /// <summary>Waits for the destination to disconnect; false when it has not within the time. It may ask for more meanwhile.</summary>
+    /// <summary>Waits until the destination has disconnected. It may ask for more meanwhile.</summary>
     /// <exception cref="ConnectionLostException">The connection ended in another way.</exception>
     /// <exception cref="ControlProtocolException">The peer broke the protocol.</exception>
-    public bool WaitForClose(TimeSpan timeout)
+    public void WaitForClose()
     {
-        long start = Stopwatch.GetTimestamp();
         try
         {
-            TimeSpan left = timeout;
-            while ((left > TimeSpan.Zero || timeout == Timeout.InfiniteTimeSpan) && link.Receive(left))
+            while (link.Receive(Timeout.InfiniteTimeSpan))
             {
                 Take();
-                left = timeout == Timeout.InfiniteTimeSpan ? timeout : timeout - Stopwatch.GetElapsedTime(start);
             }
-
-            return false;
         }
         catch (ConnectionLostException lost) when (lost.Loss is ConnectionLoss.Disconnected)
         {
-            return true;
         }
     }
 

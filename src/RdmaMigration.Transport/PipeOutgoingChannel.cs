@@ -10,7 +10,4 @@ internal sealed class PipeOutgoingChannel(PolledDescriptor descriptor) : Descrip
         Descriptor.ThrowIfLost();
         Descriptor.Close();
     }
-
-    /// <summary>A pipe has no way to tell: false at once.</summary>
-    public override bool WaitForClose(TimeSpan timeout) => false;
 }

@@ -184,18 +184,6 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
         }
     }
 
-    /// <summary>What is left of a time that began at a timestamp: the longest span of an infinite one, and never below zero.</summary>
-    public static TimeSpan Left(TimeSpan timeout, long start)
-    {
-        if (timeout == Timeout.InfiniteTimeSpan || timeout == TimeSpan.MaxValue)
-        {
-            return TimeSpan.MaxValue;
-        }
-
-        TimeSpan left = timeout - Stopwatch.GetElapsedTime(start);
-        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
-    }
-
     /// <summary>Waits so long.</summary>
     /// <exception cref="ConnectionLostException">The descriptor is errored.</exception>
     public void Pause(TimeSpan time)
@@ -283,6 +271,18 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
         }
         while (ready < 0);
         return ready > 0;
+    }
+
+    /// <summary>What is left of a time that began at a timestamp: the longest span of an infinite one, and never below zero.</summary>
+    private static TimeSpan Left(TimeSpan timeout, long start)
+    {
+        if (timeout == Timeout.InfiniteTimeSpan || timeout == TimeSpan.MaxValue)
+        {
+            return TimeSpan.MaxValue;
+        }
+
+        TimeSpan left = timeout - Stopwatch.GetElapsedTime(start);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
     /// <summary>poll(2)'s time-out; it waits for ever at the longest span.</summary>

@@ -154,11 +154,13 @@ public sealed class RdmaOutgoingChannel : OutgoingChannel
     /// <inheritdoc/>
     public override void Finish() => BeforeIo?.Invoke();
 
-    /// <inheritdoc/>
-    public override bool WaitForClose(TimeSpan timeout)
+    /// <summary>Waits until the destination has closed the channel of itself. Nothing may be sent any more.</summary>
+    /// <exception cref="ConnectionLostException">The channel ended in another way.</exception>
+    /// <exception cref="ControlProtocolException">The destination broke the protocol.</exception>
+    public void WaitForClose()
     {
         BeforeIo?.Invoke();
-        return _control.WaitForClose(timeout);
+        _control.WaitForClose();
     }
 
     /// <inheritdoc/>

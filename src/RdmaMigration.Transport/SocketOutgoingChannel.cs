@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using static Tmds.Linux.LibC;
 
 namespace RdmaMigration.Transport;
@@ -19,26 +18,6 @@ internal sealed class SocketOutgoingChannel : DescriptorOutgoingChannel
 
         // A connection that is gone already shows at the next read.
         _ = shutdown(Descriptor.Number, SHUT_WR);
-    }
-
-    /// <summary>Waits for the end of what the destination sends; bytes before it are dropped. Call it when nobody reads the way back any more.</summary>
-    public override bool WaitForClose(TimeSpan timeout)
-    {
-        BeforeIo?.Invoke();
-        Span<byte> dropped = stackalloc byte[512];
-        long start = Stopwatch.GetTimestamp();
-        while (true)
-        {
-            switch (Descriptor.Read(dropped, PolledDescriptor.Left(timeout, start)))
-            {
-                case 0:
-                    return true;
-                case null:
-                    return false;
-                default:
-                    break;
-            }
-        }
     }
 
     private sealed class Reader(SocketOutgoingChannel channel) : ReturnPathReader

@@ -112,8 +112,6 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
         }
     }
 
-    public override bool WaitForClose(TimeSpan timeout) => throw new InvalidOperationException("only RDMA's channel is asked for this");
-
     public override void Shutdown(string reason)
     {
         OnShutdown();

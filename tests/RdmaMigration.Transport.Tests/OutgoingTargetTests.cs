@@ -39,7 +39,7 @@ public sealed class OutgoingTargetTests : IDisposable
         using OutgoingChannel channel = OutgoingPair.Open(new FileUri(NewPath("file")));
         channel.Write([1]);
         channel.Finish();
-        Assert.True(channel.FinishConfirms && channel.WaitForClose(TimeSpan.Zero));
+        Assert.True(channel.FinishConfirms);
         Assert.Null(channel.ReturnPath);
     }
 

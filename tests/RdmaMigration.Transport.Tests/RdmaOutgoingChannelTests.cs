@@ -75,13 +75,14 @@ public sealed class RdmaOutgoingChannelTests
     }
 
     [Fact]
-    public void ADestinationThatClosesIsSeenByWhoWaitsForThat()
+    public async Task ADestinationThatClosesIsSeenByWhoWaitsForThat()
     {
         using ListeningDestination destination = new();
         using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions());
-        Assert.False(channel.WaitForClose(TimeSpan.FromMilliseconds(10)));
+        Task closed = Task.Run(channel.WaitForClose);
+        await Assert.ThrowsAsync<TimeoutException>(() => closed.WaitAsync(TimeSpan.FromMilliseconds(10), TestContext.Current.CancellationToken));
         destination.Accept().Dispose();
-        Assert.True(channel.WaitForClose(TimeSpan.FromSeconds(20)));
+        await closed.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
         Assert.Equal(ConnectionLoss.Disconnected, channel.Lost!.Loss);
     }
 
