@@ -25,7 +25,7 @@ public class UnkillableCommandTests
     public void ASourcesIsNamedByDispose(bool whatItStarted)
     {
         List<string> left = [];
-        (ShellCommand command, Func<int> process) = Start("exec yes 2> /dev/null", givesInput: false, Refusal(whatItStarted));
+        (ShellCommand command, Func<int> process) = Start("exec sleep 20", givesInput: false, Refusal(whatItStarted));
         new CommandIncomingChannel(command, "exec") { LeftBehind = left.Add }.Dispose();
         Assert.Contains($"End process {process()} and", left.Single(), StringComparison.Ordinal);
     }
@@ -44,7 +44,7 @@ public class UnkillableCommandTests
         ? new AggregateException("Not all processes in process tree could be terminated.", new Win32Exception(Eperm))
         : new Win32Exception(Eperm);
 
-    /// <summary>A command that ends by itself when the pipe is closed, and that cannot be killed.</summary>
+    /// <summary>A command that ends by itself, some time after its pipe is closed, and that cannot be killed.</summary>
     private static (ShellCommand Command, Func<int> Process) Start(string line, bool givesInput, Exception refusal)
     {
         int number = 0;
