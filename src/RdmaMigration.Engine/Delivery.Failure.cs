@@ -15,16 +15,20 @@ internal sealed partial class Delivery
     /// <summary>What to throw for a failure of the channel: what the destination said, where it said something, else what can be known and guessed.</summary>
     private Exception Explain(OutgoingChannel channel, Exception failed)
     {
-        Exception? said = _returnPath?.Failure;
-        return (said, failed) switch
+        // Either's failure shuts the other down: a shutdown is not the reason, and that the way back ended only where the channel met nothing by itself.
+        Exception cause = _returnPath?.Failure switch
         {
-            (DestinationRefusedException refused, _) => new DestinationRefusedException(
+            null or ConnectionLostException { Loss: ConnectionLoss.Shutdown } => failed,
+            ConnectionLostException or ReturnPathClosedException when failed is not ConnectionLostException { Loss: ConnectionLoss.Shutdown } => failed,
+            { } said => said,
+        };
+        return cause switch
+        {
+            DestinationRefusedException refused => new DestinationRefusedException(
                 $"the destination {Peer} says that it failed {Where()} ({refused.Message}); {Advice()}", refused),
-            (ReturnPathException, _) => said,
-            (_, ConnectionLostException { Loss: not ConnectionLoss.Shutdown } lost) => OfLoss(lost),
-            (ConnectionLostException { Loss: not ConnectionLoss.Shutdown } lost, _) => OfLoss(lost),
-            (ReturnPathClosedException, _) => Closed(channel.Lost?.DetectedAt ?? Stopwatch.GetTimestamp()),
-            _ => failed,
+            ConnectionLostException { Loss: not ConnectionLoss.Shutdown } lost => OfLoss(lost),
+            ReturnPathClosedException => Closed(channel.Lost?.DetectedAt ?? Stopwatch.GetTimestamp()),
+            _ => cause,
         };
 
         // A command tells by its exit code, and the channel has put that into words.

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace RdmaMigration.Transport;
 
 /// <summary>
@@ -18,6 +20,14 @@ internal sealed class RdmaReturnPathReader(IControlLink link) : ReturnPathReader
                 Ask();
                 link.Receive(Timeout.InfiniteTimeSpan);
                 ControlHeader header = ControlHeader.Parse(link.Message, link.Peer);
+                if (header.Type == ControlMessageType.Error)
+                {
+                    throw new ConnectionLostException(
+                        ConnectionLoss.PeerError,
+                        $"return path: the destination {link.Peer} gave up: it sent ERROR. Its own log has the reason",
+                        Stopwatch.GetTimestamp());
+                }
+
                 if (header.Type != ControlMessageType.QemuFile || header.Length == 0)
                 {
                     throw new ControlProtocolException(

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
@@ -97,6 +98,32 @@ public sealed class OutgoingMigrationTests
         MigrationInfo failed = source.Ended();
         Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Refused), (failed.Status, failed.ErrorClass));
         Assert.Matches($"^the destination the script says that it failed after [0-9]+ of {StreamedMachine.RamSize} bytes of RAM \\(SHUT 1\\); its own log", failed.ErrorDescription);
+    }
+
+    [Fact]
+    public void WhatBreaksTheReturnPathAmidRamIsTheReasonAndNotTheShutdownThatFollows()
+    {
+        ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
+        using RunningSource source = new(destination);
+        source.Send();
+        destination.AwaitStandstill();
+        destination.BreakReturnPath(new ControlProtocolException("return path: not QEMU_FILE"));
+        MigrationInfo failed = source.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Protocol), (failed.Status, failed.ErrorClass));
+        Assert.Equal("return path: not QEMU_FILE", failed.ErrorDescription);
+    }
+
+    [Fact]
+    public void ADestinationThatGivesUpOnTheReturnPathAmidRamHasGone()
+    {
+        ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
+        using RunningSource source = new(destination);
+        source.Send();
+        destination.AwaitStandstill();
+        destination.BreakReturnPath(new ConnectionLostException(ConnectionLoss.PeerError, "it sent ERROR", Stopwatch.GetTimestamp()));
+        MigrationInfo failed = source.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Disconnected), (failed.Status, failed.ErrorClass));
+        Assert.Contains("bytes of RAM without saying why; its own log has the reason", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
     [Fact]

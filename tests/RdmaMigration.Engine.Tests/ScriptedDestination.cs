@@ -70,6 +70,9 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
     /// <summary>Says something on the way back.</summary>
     public void Say(params byte[] bytes) => _reader!.Add(bytes);
 
+    /// <summary>The way back meets this, once what was said is read.</summary>
+    public void BreakReturnPath(TransportException failure) => _reader!.Break(failure);
+
     public override void Write(ReadOnlySpan<byte> bytes)
     {
         BeforeIo?.Invoke();
@@ -156,6 +159,7 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
     private sealed class Reader(ScriptedDestination destination) : ReturnPathReader
     {
         private readonly Queue<byte> _said = new();
+        private TransportException? _failure;
 
         public void Add(ReadOnlySpan<byte> bytes)
         {
@@ -170,6 +174,15 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
             }
         }
 
+        public void Break(TransportException failure)
+        {
+            lock (destination._gate)
+            {
+                _failure = failure;
+                Monitor.PulseAll(destination._gate);
+            }
+        }
+
         /// <summary>What was said before the shutdown is read before it, as RDMA has it.</summary>
         public override int Read(Span<byte> buffer)
         {
@@ -179,6 +192,11 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
                 while (_said.Count == 0)
                 {
                     destination.ThrowIfLost();
+                    if (_failure is not null)
+                    {
+                        throw _failure;
+                    }
+
                     Monitor.Wait(destination._gate);
                 }
 

@@ -25,4 +25,21 @@ public sealed class RdmaReturnPathReaderTests
         Assert.Equal(s_said, read);
         Assert.Equal(0, reader.Read(read));
     }
+
+    [Fact]
+    public void ErrorIsTheDestinationsEndAndNoBrokenProtocol()
+    {
+        RdmaReturnPathReader reader = new(new ScriptedLink([ControlMessages.Of(ControlMessageType.Error)]));
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => reader.Read(new byte[8]));
+        Assert.Equal(ConnectionLoss.PeerError, lost.Loss);
+        Assert.Contains("10.0.0.9:4711 gave up", lost.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void WhatADestinationDoesNotSendIsRefused()
+    {
+        RdmaReturnPathReader reader = new(new ScriptedLink([ControlMessages.Of(ControlMessageType.Compress)]));
+        ControlProtocolException broken = Assert.Throws<ControlProtocolException>(() => reader.Read(new byte[8]));
+        Assert.Contains("10.0.0.9:4711 sent Compress (6) of 0 bytes; expected QEMU_FILE", broken.Message, StringComparison.Ordinal);
+    }
 }
