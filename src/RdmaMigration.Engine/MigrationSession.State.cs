@@ -65,10 +65,11 @@ internal abstract partial class MigrationSession
 
             _status = next;
             _reachedAt = DateTimeOffset.UtcNow;
-        }
 
-        MigrationInfo info = Query();
-        _loop.Schedule(() => _changed(info));
+            // Still under the lock, so that each transition is told once, as it was, and in order.
+            MigrationInfo info = Query();
+            _loop.Schedule(() => _changed(info));
+        }
     }
 
     /// <summary>It cannot be stopped any more. Any thread.</summary>
@@ -174,14 +175,13 @@ internal abstract partial class MigrationSession
             }
 
             _stopped = (reason, description);
-        }
+            if (reason is MigrationErrorClass.Cancelled)
+            {
+                SetStatus(MigrationStatus.Cancelling);
+            }
 
-        if (reason is MigrationErrorClass.Cancelled)
-        {
-            SetStatus(MigrationStatus.Cancelling);
+            return true;
         }
-
-        return true;
     }
 
     private void Fail(Exception failed, long heldAt)
@@ -192,9 +192,9 @@ internal abstract partial class MigrationSession
             _error = reason + Remark(_stopped is not null);
             _errorLatency = failed is ConnectionLostException lost ? Stopwatch.GetElapsedTime(lost.DetectedAt, heldAt) : null;
             OnFailed();
+            SetStatus(MigrationStatus.Failed);
         }
 
-        SetStatus(MigrationStatus.Failed);
         if (_errorClass is MigrationErrorClass.Internal)
         {
             EngineLog.Defect(Log, failed);
