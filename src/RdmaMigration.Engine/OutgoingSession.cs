@@ -11,10 +11,10 @@ internal sealed class OutgoingSession : MigrationSession
     private readonly string _path;
     private readonly OutgoingOptions _options;
     private readonly Delivery _delivery;
+    private readonly long _loadBegan = Stopwatch.GetTimestamp();
     private CaptureLoad? _load;
     private string? _machine;
     private long _ramTotal;
-    private long _loadBegan;
     private TimeSpan? _loadTime;
 
     /// <param name="loop">Where the end is scheduled.</param>
@@ -39,14 +39,7 @@ internal sealed class OutgoingSession : MigrationSession
         _delivery = new Delivery(options, cancel => open(options with { Source = _load?.Node }, cancel), this, Cancellation);
     }
 
-    protected override void Begin()
-    {
-        lock (Gate)
-        {
-            Phase = MigrationPhase.Loading;
-            _loadBegan = Stopwatch.GetTimestamp();
-        }
-    }
+    protected override void Begin() => Enter(MigrationPhase.Loading);
 
     protected override void Work()
     {

@@ -61,6 +61,17 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
+    public void TheFirstTransitionsLoadTimeIsTheMigrationsAndNotTheHosts()
+    {
+        long start = Stopwatch.GetTimestamp();
+        using RunningSource source = new(new ScriptedDestination());
+        source.Send();
+        MigrationInfo setup = source.Next();
+        Assert.Equal(MigrationStatus.Setup, setup.Status);
+        Assert.InRange(setup.LoadTime, TimeSpan.Zero, Stopwatch.GetElapsedTime(start));
+    }
+
+    [Fact]
     public void WhatWasSentToAFileCanBeSentOnAndIsTheSame()
     {
         DirectoryInfo directory = Directory.CreateTempSubdirectory("rdmamig-test-");
