@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using RdmaMigration.Memory;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
@@ -55,8 +56,13 @@ internal sealed partial class Delivery
     {
         string machine = _configuration?.MachineType is { } type ? $"a machine type other than '{type}'" : "another machine type";
         string main = _machine?.RamBlocks.MaxBy(block => block.Length) is { } block
-            ? string.Create(CultureInfo.InvariantCulture, $"a RAM size other than {block.Length >> 20} MiB ('{block.Name}')")
+            ? $"a RAM size other than {Size(block)} ('{block.Name}')"
             : "another RAM size";
         return $"its own log has the reason. Usual ones: {machine}, {main}, other devices, or a QEMU too old for that machine";
     }
+
+    /// <summary>Exact: blocks are whole KiB.</summary>
+    private static string Size(RamBlock block) => block.Length % (1 << 20) == 0
+        ? string.Create(CultureInfo.InvariantCulture, $"{block.Length >> 20} MiB")
+        : string.Create(CultureInfo.InvariantCulture, $"{block.Length >> 10} KiB");
 }

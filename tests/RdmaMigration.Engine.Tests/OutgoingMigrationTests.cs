@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
+using RdmaMigration.Stream.Tests;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
@@ -109,6 +110,16 @@ public sealed class OutgoingMigrationTests
         MigrationInfo failed = source.Ended();
         Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Refused), (failed.Status, failed.ErrorClass));
         Assert.Matches($"^the destination the script says that it failed after [0-9]+ of {StreamedMachine.RamSize} bytes of RAM \\(SHUT 1\\); its own log", failed.ErrorDescription);
+    }
+
+    [Fact]
+    public void ARefusalNamesRamBelowOneMebibyteInKibibytes()
+    {
+        string file = Path.GetTempFileName();
+        File.WriteAllBytes(file, StreamBuilder.SmallMachine());
+        using RunningSource source = new(new ScriptedDestination(returnPath: true) { LastWords = [0, 1, 0, 4, 0, 0, 0, 1] });
+        Assert.Contains("a RAM size other than 16 KiB ('a')", source.SendToEnd(path: file).ErrorDescription, StringComparison.Ordinal);
+        File.Delete(file);
     }
 
     [Fact]
