@@ -12,8 +12,8 @@ internal static class SharedOptions
 
     public static Option<ulong?> MaxRam(string description) => Size("--max-ram", description, 1 << 20);
 
-    /// <summary>A size of at least so many bytes. Nobody means 16 bytes with --max-ram 16; QEMU's -m would have taken MiB.</summary>
-    public static Option<ulong?> Size(string name, string description, ulong least) => new(name)
+    /// <summary>A size of at least so many bytes, and a multiple of so many. Nobody means 16 bytes with --max-ram 16; QEMU's -m would have taken MiB.</summary>
+    public static Option<ulong?> Size(string name, string description, ulong least, ulong multipleOf = 1) => new(name)
     {
         Description = description,
         HelpName = "SIZE",
@@ -25,13 +25,15 @@ internal static class SharedOptions
                 return Refuse<ulong?>(result, $"{name}: {error}");
             }
 
-            if (bytes >= least)
+            if (bytes >= least && bytes % multipleOf == 0)
             {
                 return bytes;
             }
 
-            var unit = text.All(char.IsAsciiDigit) ? $"; the unit is missing, such as {text}M or {text}G" : $"; the least is {ByteSize.Format(least)}";
-            return Refuse<ulong?>(result, $"{name}: '{text}' is {bytes} bytes{unit}");
+            var bound = bytes >= least ? $"it must be a multiple of {ByteSize.Format(multipleOf)}"
+                : text.All(char.IsAsciiDigit) ? $"the unit is missing, such as {text}M or {text}G"
+                : $"the least is {ByteSize.Format(least)}";
+            return Refuse<ulong?>(result, $"{name}: '{text}' is {bytes} bytes; {bound}");
         },
     };
 

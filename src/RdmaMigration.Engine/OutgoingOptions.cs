@@ -18,7 +18,7 @@ public sealed record OutgoingOptions
     /// </summary>
     public bool ReturnPath { get; init; }
 
-    /// <summary>RDMA: the most memory, in bytes, that keys are asked for at once. Null for the transport's default.</summary>
+    /// <summary>RDMA: the most memory, in bytes, that keys are asked for at once, a multiple of 1 MiB. Null for the transport's default.</summary>
     public ulong? WindowBytes { get; init; }
 
     /// <summary>The most bytes a second that are sent; null for no limit.</summary>

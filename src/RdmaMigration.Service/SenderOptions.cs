@@ -42,9 +42,9 @@ public sealed class SenderOptions
             failures.Add($"max-bandwidth is {outgoing.MaxBandwidth}: it must be above 0, or absent for no limit");
         }
 
-        if (outgoing.WindowBytes < SmallestWindow)
+        if (outgoing.WindowBytes is { } window && (window == 0 || window % ChunkBytes != 0))
         {
-            failures.Add($"window is {outgoing.WindowBytes} bytes: the smallest is {SmallestWindow}, one chunk");
+            failures.Add($"window is {window} bytes: it must be a multiple of {ChunkBytes}, one chunk");
         }
 
         if (outgoing.Uri is not RdmaUri && (outgoing.PinAll || outgoing.ReturnPath || outgoing.WindowBytes is not null))
@@ -59,5 +59,5 @@ public sealed class SenderOptions
     }
 
     /// <summary>A chunk (protocol A.1).</summary>
-    private const ulong SmallestWindow = 1 << 20;
+    private const ulong ChunkBytes = 1 << 20;
 }

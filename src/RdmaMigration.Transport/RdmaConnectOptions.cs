@@ -13,7 +13,7 @@ public sealed record RdmaConnectOptions
     public bool ReturnPath { get; init; }
 
     /// <summary>
-    /// The most bytes that one request for a key covers, at least 1 MiB. Default 64 MiB: QEMU asks for one MiB at a time and pays a round trip for each; with 64
+    /// The most bytes that one request for a key covers, a multiple of 1 MiB. Default 64 MiB: QEMU asks for one MiB at a time and pays a round trip for each; with 64
     /// the round trips no longer show, and the destination need not pin much that it waits for.
     /// </summary>
     public ulong WindowBytes { get; init; } = 64 << 20;

@@ -31,6 +31,7 @@ public class UsageErrorTests
     [InlineData("--return-path is for rdma:HOST:PORT", "send", "vm.qemu", "unix:/run/vm.sock", "--return-path")]
     [InlineData("--window is for rdma:HOST:PORT", "send", "vm.qemu", "file:vm2", "--window", "4M")]
     [InlineData("--window: '64K' is 65536 bytes; the least is 1 MiB", "send", "vm.qemu", "rdma:10.0.0.7:4444", "--window", "64K")]
+    [InlineData("--window: '1.5M' is 1572864 bytes; it must be a multiple of 1 MiB", "send", "vm.qemu", "rdma:10.0.0.7:4444", "--window", "1.5M")]
     [InlineData("--window: '64' is 64 bytes; the unit is missing", "send", "vm.qemu", "rdma:10.0.0.7:4444", "--window", "64")]
     [InlineData("--max-bandwidth: '100' is 100 bytes; the unit is missing", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--max-bandwidth", "100")]
     [InlineData("--max-bandwidth: 'fast' is not a size", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--max-bandwidth", "fast")]

@@ -47,6 +47,8 @@ public sealed class SenderHostTests : IDisposable
         { s_rdma with { Uri = new TcpUri("10.0.0.7", 0) }, ["tcp:10.0.0.7:0 names no port"] },
         { s_rdma with { MaxBandwidth = 0 }, ["max-bandwidth is 0"] },
         { s_rdma with { WindowBytes = (1 << 20) - 1 }, ["window is 1048575 bytes"] },
+        { s_rdma with { WindowBytes = 3 << 19 }, ["window is 1572864 bytes: it must be a multiple of 1048576"] },
+        { s_rdma with { WindowBytes = 0 }, ["window is 0 bytes"] },
         { s_rdma with { Timeout = TimeSpan.Zero }, ["timeout"] },
         { s_rdma with { ConfirmTimeout = TimeSpan.FromSeconds(-1) }, ["confirm-timeout"] },
         { s_rdma with { ConnectTimeout = TimeSpan.Zero }, ["connect-timeout"] },

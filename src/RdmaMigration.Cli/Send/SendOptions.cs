@@ -24,9 +24,12 @@ internal sealed class SendOptions
     };
 
     private readonly Option<ulong?> _window = SharedOptions.Size(
-        "--window", $"RDMA: the most memory that a key is asked for at once [default: {ByteSize.Format(s_rdma.WindowBytes)}]", 1 << 20);
+        "--window",
+        $"RDMA: the most memory that a key is asked for at once; a multiple of 1 MiB [default: {ByteSize.Format(s_rdma.WindowBytes)}]",
+        least: 1 << 20,
+        multipleOf: 1 << 20);
 
-    private readonly Option<ulong?> _maxBandwidth = SharedOptions.Size("--max-bandwidth", "The most bytes a second [default: no limit]", 1 << 10);
+    private readonly Option<ulong?> _maxBandwidth = SharedOptions.Size("--max-bandwidth", "The most bytes a second; binary units [default: no limit]", 1 << 10);
 
     private readonly Option<TimeSpan?> _timeout = SharedOptions.Seconds("--timeout", "The longest that the migration may take once FILE is read [default: no limit]");
 
