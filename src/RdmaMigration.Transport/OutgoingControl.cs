@@ -154,6 +154,6 @@ internal sealed class OutgoingControl(IControlLink link)
         RegisterResult result = RegisterResult.Read(link.Message[ControlHeader.Size..]);
         _registered = result.RemoteKey != 0
             ? result
-            : throw new ControlProtocolException($"REGISTER_RESULT: the destination {link.Peer} sent key 0, which means none (protocol B.7)");
+            : throw new ControlProtocolException($"REGISTER_RESULT: the destination {link.Peer} sent key 0, which means none");
     }
 }
