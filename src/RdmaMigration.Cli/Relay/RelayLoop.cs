@@ -43,9 +43,10 @@ internal static class RelayLoop
     /// <summary>Only a host's own addresses can be bound.</summary>
     private static bool IsThisHosts(IPAddress address)
     {
-        using var probe = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         try
         {
+            // Where the kernel has no IPv6, there is no such socket either.
+            using var probe = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
             probe.Bind(new IPEndPoint(address, 0));
             return true;
         }
