@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>An address on a network. An IPv6 address stands in brackets; an empty host means every address.</summary>
+/// <summary>An address on a network. An IPv6 address stands in brackets; an empty host means every address, of RDMA every IPv4 address.</summary>
 /// <param name="Host">A host name or address, without brackets; empty for every address.</param>
 /// <param name="Port">0 to 65535; a listener at port 0 gets a free one.</param>
 public abstract record HostUri(string Host, int Port) : MigrationUri
@@ -12,7 +12,7 @@ public abstract record HostUri(string Host, int Port) : MigrationUri
     /// <summary>What it lacks to be connected to, in words; null when it lacks nothing. To listen, it lacks nothing.</summary>
     public string? Lacks => Host.Length == 0 ? $"{this} names no host" : Port == 0 ? $"{this} names no port" : null;
 
-    /// <summary>The addresses that the host names, in the resolver's order; for an empty host 0.0.0.0.</summary>
+    /// <summary>The addresses that the host names, in the resolver's order; for an empty host 0.0.0.0. TCP's listener does without.</summary>
     /// <param name="cancel">Ends the wait for the resolver.</param>
     /// <exception cref="ConnectFailedException">The name does not resolve.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>

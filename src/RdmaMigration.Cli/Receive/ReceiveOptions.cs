@@ -11,7 +11,7 @@ internal sealed class ReceiveOptions
 {
     /// <summary>Follows what the address is.</summary>
     public const string UriDescription = "as QEMU writes it: rdma:HOST:PORT, tcp:HOST:PORT and unix:PATH listen (an IPv6 address in brackets, an empty HOST "
-        + "for every address); exec:COMMAND, file:PATH[,offset=N] and fd:N are read, once";
+        + "for every address, of rdma: every IPv4 one); exec:COMMAND, file:PATH[,offset=N] and fd:N are read, once";
 
     private static readonly ListenerOptions s_listener = new();
 

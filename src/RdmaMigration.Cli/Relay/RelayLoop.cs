@@ -11,7 +11,7 @@ internal static class RelayLoop
     public static bool Closes(MigrationUri from, MigrationUri to) => (from, to) switch
     {
         (ExecUri, ExecUri) => false,
-        (HostUri listens, HostUri connects) => from.Scheme == to.Scheme && listens.Port == connects.Port && IsSameHost(listens.Host, connects.Host),
+        (HostUri listens, HostUri connects) => from.Scheme == to.Scheme && listens.Port == connects.Port && IsSameHost(HostOf(listens), connects.Host),
         (UnixUri listens, UnixUri connects) => Path.GetFullPath(listens.Path) == Path.GetFullPath(connects.Path),
         _ => from == to || FileNode.IsSameStorage(FileNode.Of(from), FileNode.Of(to)),
     };
@@ -28,10 +28,13 @@ internal static class RelayLoop
             return false;
         }
 
-        // An empty host listens on the addresses of both families, 0.0.0.0 and :: on those of one.
+        // Without a host TCP listens on the addresses of both families, 0.0.0.0 and :: on those of one.
         return listens.Length == 0 ? IsThisHosts(to)
             : AddressOf(listens) is { } at && at.AddressFamily == to.AddressFamily && (IsEveryAddress(at) ? IsThisHosts(to) : at.Equals(to));
     }
+
+    /// <summary>What RDMA listens on without a host.</summary>
+    private static string HostOf(HostUri listens) => listens is RdmaUri { Host.Length: 0 } ? "0.0.0.0" : listens.Host;
 
     private static IPAddress? AddressOf(string host) =>
         IPAddress.TryParse(host, out var address) ? address
