@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using RdmaMigration.Cli.Reports;
 using RdmaMigration.Engine;
 
@@ -36,6 +38,43 @@ public class ReportThreadTests
 
         Assert.Empty(view.Shown);
         goesOn.SetResult();
+    }
+
+    [Fact]
+    public void Progress_that_nobody_took_for_a_while_is_not_made_up_for()
+    {
+        using var migration = new OutgoingMigration(new MainLoop(), NullLogger<OutgoingMigration>.Instance);
+        using var shown = new SemaphoreSlim(0);
+        var interval = TimeSpan.FromMilliseconds(20);
+        long takenAt = 0;
+        long nextAt = 0;
+        var view = new RecordingView(interval) { OnProgress = Take };
+
+        using (var report = new ReportThread(view, TextWriter.Null))
+        {
+            report.OnStarted(migration);
+            report.OnStatusChanged(new MigrationInfo { Status = MigrationStatus.Active });
+            Assert.True(shown.Wait(TimeSpan.FromSeconds(20)) && shown.Wait(TimeSpan.FromSeconds(20)));
+            report.OnStatusChanged(new MigrationInfo { Status = MigrationStatus.Completed });
+        }
+
+        Assert.InRange(Stopwatch.GetElapsedTime(takenAt, nextAt), interval, TimeSpan.MaxValue);
+
+        void Take()
+        {
+            if (takenAt == 0)
+            {
+                var began = Stopwatch.GetTimestamp();
+                SpinWait.SpinUntil(() => Stopwatch.GetElapsedTime(began) > 5 * interval);
+                takenAt = Stopwatch.GetTimestamp();
+            }
+            else if (nextAt == 0)
+            {
+                nextAt = Stopwatch.GetTimestamp();
+            }
+
+            shown.Release();
+        }
     }
 
     [Fact]
@@ -82,19 +121,21 @@ public class ReportThreadTests
         Assert.StartsWith("rdmamig: a defect ends the reports here, and not the migration: System.InvalidOperationException: a defect", error.ToString(), StringComparison.Ordinal);
     }
 
-    private sealed class RecordingView : MigrationView
+    private sealed class RecordingView(TimeSpan? interval = null) : MigrationView
     {
         public List<string> Shown { get; } = [];
 
         public Action Before { get; init; } = () => { };
 
-        public override TimeSpan Interval => TimeSpan.FromHours(1);
+        public Action OnProgress { get; init; } = () => { };
+
+        public override TimeSpan Interval { get; } = interval ?? TimeSpan.FromHours(1);
 
         public override void Listening(string uri) => Show(uri);
 
         public override void Changed(MigrationInfo migration) => Show(migration.Status.ToQmp());
 
-        public override void Progress(MigrationInfo migration) => Show("progress");
+        public override void Progress(MigrationInfo migration) => OnProgress();
 
         public override void Message(LogLevel level, string text) => Show(text);
 

@@ -93,8 +93,10 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
             {
                 if (report is null)
                 {
-                    due += Ticks(_view.Interval);
                     Show(() => _view.Progress(_migration!.Query()));
+
+                    // From here, not from when it was due: what nobody took for a while is not made up for.
+                    due = Stopwatch.GetTimestamp() + Ticks(_view.Interval);
                     continue;
                 }
 
