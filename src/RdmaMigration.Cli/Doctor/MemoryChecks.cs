@@ -7,7 +7,7 @@ internal static class MemoryChecks
 {
     private const string Group = "memory";
 
-    /// <summary>Pinned besides guest RAM: three 512 KiB control buffers for each of two connections, rounded up.</summary>
+    /// <summary>Pinned besides guest RAM: four 512 KiB control buffers for each of two connections.</summary>
     private const ulong ControlBuffers = 4UL << 20;
 
     /// <summary>No machine that anyone migrates is smaller, so a limit below this is a wall and not a ceiling.</summary>
