@@ -8,7 +8,7 @@ internal static class ExitCode
     /// <summary>Done: the migration is complete, the file was read, the host is able.</summary>
     public const int Done = 0;
 
-    /// <summary>The work was tried and failed: a migration with <c>--once</c>, a file that cannot be read as a migration stream.</summary>
+    /// <summary>The work was tried and failed: a migration with <c>--once</c>, a file that cannot be read as a migration stream, or lacks the device asked for.</summary>
     public const int Failed = 1;
 
     /// <summary>The command line is wrong; nothing was tried.</summary>
@@ -26,7 +26,7 @@ internal static class ExitCode
     public static IReadOnlyList<(int Code, string Meaning)> Meanings { get; } =
     [
         (Done, "done"),
-        (Failed, "the migration failed (of receive and relay: with --once), or the file cannot be read as a migration stream"),
+        (Failed, "the migration failed (of receive and relay: with --once), or the file cannot be read as a migration stream or lacks the device asked for"),
         (Usage, "usage: the command line is wrong"),
         (HostCannot, "this host cannot: no RDMA library or device, port in use, target or standard output not writable"),
         (Cancelled, "cancelled by SIGINT or SIGTERM"),

@@ -18,7 +18,7 @@ public class HelpTests
             """
             Exit codes:
               0    done
-              1    the migration failed (of receive and relay: with --once), or the file cannot be read as a migration stream
+              1    the migration failed (of receive and relay: with --once), or the file cannot be read as a migration stream or lacks the device asked for
               2    usage: the command line is wrong
               3    this host cannot: no RDMA library or device, port in use, target or standard output not writable
               130  cancelled by SIGINT or SIGTERM
