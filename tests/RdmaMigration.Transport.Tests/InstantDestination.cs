@@ -3,8 +3,8 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Transport.Tests;
 
 /// <summary>
-/// A destination in memory behind a link whose queue completes at once. It keeps the books of the credit rule: a message without a credit, or a write under a
-/// key that was not handed out, throws.
+/// A destination in memory behind a link whose queue completes at once, or only while the sender parks. It keeps the books of the credit rule: a message
+/// without a credit, or a write under a key that was not handed out, throws.
 /// </summary>
 /// <param name="memory">One for each of the source's blocks; null when writes are only counted.</param>
 internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory) : IRamLink
@@ -13,6 +13,7 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
 
     private readonly Queue<(int Due, ControlHeader Header, byte[] Payload)> _arriving = new();
     private readonly Dictionary<uint, (int Block, ulong Start, ulong End)> _keys = [];
+    private readonly Queue<(nint Address, uint Length, int Block, ulong Offset)> _underWay = new();
     private byte[] _message = [];
     private bool _credit;
     private bool _refused;
@@ -31,6 +32,9 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
 
     /// <summary>An answer arrives after so many further writes, or when the sender parks.</summary>
     public int LateBy { get; set; }
+
+    /// <summary>A write is done, and read from the source's memory, no sooner than the sender parks: one each time.</summary>
+    public bool Lags { get; set; }
 
     public int Parked { get; private set; }
 
@@ -97,30 +101,53 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
             return false;
         }
 
-        if (memory is not null)
-        {
-            int block = (int)(remoteAddress >> 40) - 1;
-            ulong offset = remoteAddress - Base(block);
-            Assert.True(remoteKey == WholeBlocks || (_keys[remoteKey] is var key && key.Block == block && offset >= key.Start && offset + length <= key.End));
-            new ReadOnlySpan<byte>((void*)address, (int)length).CopyTo(memory[block].Slice(offset, (int)length));
-        }
-
+        int block = (int)(remoteAddress >> 40) - 1;
+        ulong offset = remoteAddress - Base(block);
+        Assert.True(memory is null || remoteKey == WholeBlocks || (_keys[remoteKey] is var key && key.Block == block && offset >= key.Start && offset + length <= key.End));
         Writes++;
         _now++;
         LargestWrite = Math.Max(LargestWrite, (int)length);
-        WrittenBytes = PostedBytes += length;
+        PostedBytes += length;
+        if (Lags)
+        {
+            _underWay.Enqueue((address, length, block, offset));
+        }
+        else
+        {
+            Take(address, length, block, offset);
+        }
+
         return true;
     }
 
     public void Park(long writtenBytes, TimeSpan timeout)
     {
         Parked++;
-        Assert.True(_arriving.Count > 0 || _refused || timeout != Timeout.InfiniteTimeSpan, "the sender waits for what will never come");
+        Assert.True(
+            _arriving.Count > 0 || _underWay.Count > 0 || _refused || timeout != Timeout.InfiniteTimeSpan, "the sender waits for what will never come");
         _refused = false;
         _now += LateBy;
+        if (_underWay.TryDequeue(out (nint Address, uint Length, int Block, ulong Offset) write))
+        {
+            Take(write.Address, write.Length, write.Block, write.Offset);
+        }
     }
 
+    /// <summary>A write of the window is not done.</summary>
+    public bool IsUnderWay(OutgoingWindow window) =>
+        _underWay.Any(write => write.Block == window.Block && write.Offset >= window.Start && write.Offset < window.End);
+
     private static ulong Base(int block) => (ulong)(block + 1) << 40 | 0x1000;
+
+    private void Take(nint address, uint length, int block, ulong offset)
+    {
+        if (memory is not null)
+        {
+            new ReadOnlySpan<byte>((void*)address, (int)length).CopyTo(memory[block].Slice(offset, (int)length));
+        }
+
+        WrittenBytes += length;
+    }
 
     private void GiveCredit()
     {
@@ -147,8 +174,8 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
     }
 }
 
-/// <summary>The windows of a plan, without a device to register them with.</summary>
-internal sealed class PlannedWindows(OutgoingPlan plan) : IWindowSource
+/// <summary>The windows of a plan, without a device to register them with. One that is returned before its writes are done throws.</summary>
+internal sealed class PlannedWindows(OutgoingPlan plan, InstantDestination destination) : IWindowSource
 {
     public long ZeroBytes => plan.ZeroBytes;
 
@@ -174,6 +201,7 @@ internal sealed class PlannedWindows(OutgoingPlan plan) : IWindowSource
 
     public void Return(OutgoingWindow window)
     {
+        Assert.False(destination.IsUnderWay(window), "a window is returned amid its writes");
         Outstanding -= window.HasData ? 1 : 0;
         _pinned -= window.Span;
     }

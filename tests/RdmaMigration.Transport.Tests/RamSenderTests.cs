@@ -96,6 +96,18 @@ public sealed class RamSenderTests
         Assert.True(destination.Parked > 0);
     }
 
+    [Theory]
+    [MemberData(nameof(Machines))]
+    public void ItReturnsWhenTheLastWriteIsDoneAndAWindowIsLetGoOfNoSooner(Fill fill, bool pinAll)
+    {
+        using RamBlockList sent = MachineMemory.Allocate(fill);
+        using RamBlockList received = MachineMemory.Allocate(Fill.Dense);
+        InstantDestination destination = new(received) { Lags = true };
+        PlannedWindows windows = Send(sent, destination, pinAll, 4 << 20);
+        MachineMemory.AssertSame(sent, received);
+        Assert.Equal((destination.PostedBytes, (long)sent.TotalLength), (destination.WrittenBytes, destination.WrittenBytes + windows.ZeroBytes));
+    }
+
     [Fact]
     public void ASlowDataLaneLetsNoMoreBePinnedAheadThanOneLargeWindow()
     {
@@ -166,7 +178,7 @@ public sealed class RamSenderTests
 
     private static PlannedWindows Send(RamBlockList blocks, InstantDestination destination, bool pinAll, ulong windowBytes, BandwidthLimit? limit = null)
     {
-        PlannedWindows windows = new(new OutgoingPlan(blocks, windowBytes, scan: !pinAll, static () => { }));
+        PlannedWindows windows = new(new OutgoingPlan(blocks, windowBytes, scan: !pinAll, static () => { }), destination);
         new RamSender(
             destination, new OutgoingControl(destination.Ready()), blocks, InstantDestination.Blocks(blocks, pinAll), windows, limit).Run();
         Assert.Equal(0, pinAll ? 0 : windows.Outstanding);
