@@ -5,7 +5,7 @@ namespace RdmaMigration.SoftRoce.Tests;
 
 /// <summary>
 /// A destination whose host is cut off sends nothing at all, and its device acknowledges nothing. Two hosts, and a wire that is cut at random moments of a
-/// send: while it connects, while RAM goes, while the destination saves.
+/// send, none later than amid RAM.
 /// </summary>
 public sealed class SilentDestinationTests(ITestOutputHelper output)
 {
