@@ -1,5 +1,7 @@
+using System.Net;
 using RdmaMigration.Memory;
 using RdmaMigration.Testing;
+using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport.Tests;
 
@@ -95,6 +97,24 @@ public sealed class RdmaOutgoingChannelTests
         channel.Shutdown("yank");
         ConnectionLostException lost = await Assert.ThrowsAsync<ConnectionLostException>(() => writer);
         Assert.Equal((ConnectionLoss.Shutdown, "yank"), (lost.Loss, lost.Message));
+    }
+
+    [Fact]
+    public async Task TheDestinationMayTryForEverToSendWhatFindsNoReceiveHere()
+    {
+        using CompletionWaiter waiter = new();
+        using EventChannel events = EventChannel.Create();
+        using CmId listener = CmId.Create(events);
+        listener.Bind(new IPEndPoint(RdmaAddress.V4, 0));
+        listener.Listen(1);
+        RdmaUri uri = new(RdmaAddress.V4.ToString(), listener.LocalEndPoint!.Port);
+        Task connecting = Task.Run(() => RdmaOutgoingChannel.Connect(waiter, uri, new RdmaConnectOptions(), TestContext.Current.CancellationToken));
+        Assert.True(events.Wait(TimeSpan.FromSeconds(60)));
+        using CmEvent request = events.GetEvent();
+        using CmId source = request.Id;
+        source.Reject([]);
+        await Assert.ThrowsAsync<ConnectFailedException>(() => connecting);
+        Assert.Equal(7, request.ConnectionParameters.RnrRetryCount);
     }
 
     [Fact]
