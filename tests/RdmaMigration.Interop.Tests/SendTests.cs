@@ -22,6 +22,21 @@ public sealed class SendTests : ReceiverTests
     }
 
     [Theory]
+    [InlineData(128, "64M")]
+    [InlineData(32, "1M")]
+    public async Task QEMU_has_a_machine_without_holes_whether_windows_grow_to_64_MiB_or_are_single_chunks(int mebibytes, string largest)
+    {
+        (QemuMachine source, string capture) = await CaptureAsync($"unix:{Work.File("socket")}", "pc", mebibytes, halfZero: false);
+        await using (source)
+        {
+            await Restoration.IsIdenticalAsync(source, capture, Work, options => QemuMachine.TakeAsync(
+                options,
+                RdmaAddress.NextUri(),
+                uri => SendAsync(capture, uri, "dynamic", confirmed: false, returnPath: false, largest == "64M" ? [] : ["--window", largest])));
+        }
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task QEMU_with_postcopy_ram_on_says_on_the_return_path_that_it_has_the_machine(bool pinAll)
