@@ -5,8 +5,8 @@ using RdmaMigration.Interop.Harness;
 namespace RdmaMigration.Interop;
 
 /// <summary>
-/// `rdmamig send` over RDMA that does not succeed, fifty times: the destination is killed at a random moment, refuses the machine, or the user interrupts. The
-/// sender ends soon, says what happened, holds up nothing, and the next one succeeds.
+/// `rdmamig send` over RDMA that does not succeed, some sixty times: the destination is killed or cancelled at a random moment, refuses the
+/// machine, or the user interrupts. The sender ends soon, says what happened, holds up nothing, and the next one succeeds.
 /// </summary>
 [Trait("needs", "rdma")]
 public sealed partial class SendEndingsTests : ReceiverTests
@@ -61,6 +61,31 @@ public sealed partial class SendEndingsTests : ReceiverTests
 
             await EndsAsLostAsync(sender, Stopwatch.GetTimestamp());
         }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_destination_that_is_cancelled_at_any_of_four_moments_ends_the_sender_within_5_seconds(bool pinAll)
+    {
+        string capture = await CaptureAsync();
+        VerbsObjects before = await VerbsObjects.OfAllAsync();
+        var random = new Random(Seed);
+        for (int i = 0; i < 4; i++)
+        {
+            await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), Work.File("cancelled"), ["--once"]);
+            await using RdmamigProcess sender = await StartAsync(capture, receiver.Uri, pinAll, returnPath: i % 2 == 0);
+            await MomentAsync(random);
+            long cancelled = Stopwatch.GetTimestamp();
+
+            await receiver.SignalAsync("INT");
+
+            await EndsAsLostAsync(sender, cancelled);
+            Assert.Equal(130, await receiver.Process.WaitForExitAsync(Deadlines.Answer));
+        }
+
+        await NothingIsHeldAsync(before);
+        await NextSendWorksAsync(capture, pinAll);
     }
 
     [Theory]
@@ -164,23 +189,34 @@ public sealed partial class SendEndingsTests : ReceiverTests
         return result;
     }
 
-    private static async Task EndsAsLostAsync(RdmamigProcess sender, long killed)
+    private static async Task EndsAsLostAsync(RdmamigProcess sender, long since)
     {
-        ReceiveResult result = await EndsAsync(sender, killed, exitCode: 1);
+        ReceiveResult result = await EndsAsync(sender, since, exitCode: 1);
         Assert.Equal("failed", result.Status);
         Assert.Matches(result.ErrorClass == "Unreachable" ? NotReached() : Lost(), result.Error);
         Assert.Contains(result.ErrorClass, (string[])["Unreachable", "Disconnected"]);
         Assert.Contains(RdmaAddress.Host.ToString(), result.Error, StringComparison.Ordinal);
     }
 
+    /// <summary>QEMU does not say that it refuses: it closes, with a return path too.</summary>
     private static async Task EndsAsRefusedAsync(RdmamigProcess sender, string said, QemuMachine destination, string reason)
     {
+        Task<long> refused = EndOfAsync(destination.Process);
+        long ended = await EndOfAsync(sender.Process);
+        TimeSpan after = Stopwatch.GetElapsedTime(await refused, ended);
         ReceiveResult result = await sender.ResultAsync();
-        Measured(result.Error);
+        Measured($"{after.TotalMilliseconds:0} ms after QEMU: {result.ErrorClass}: {result.Error}");
         Assert.Equal(1, await sender.Process.WaitForExitAsync(Deadlines.Answer));
-        Assert.Equal("failed", result.Status);
+        Assert.Equal(("failed", "Disconnected"), (result.Status, result.ErrorClass));
         Assert.Contains(said, result.Error, StringComparison.Ordinal);
+        Assert.InRange(after, TimeSpan.MinValue, s_soon);
         await SaysAsync(destination, reason);
+    }
+
+    private static async Task<long> EndOfAsync(ChildProcess process)
+    {
+        await process.WaitForExitAsync(Deadlines.Migration);
+        return Stopwatch.GetTimestamp();
     }
 
     /// <summary>QEMU has ended for the very reason that the test is about.</summary>
