@@ -1,11 +1,12 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using RdmaMigration.Interop.Harness;
 
 namespace RdmaMigration.Interop;
 
 /// <summary>
-/// `rdmamig send` over RDMA that does not succeed, some sixty times: the destination is killed or cancelled at a random moment, refuses the
+/// `rdmamig send` over RDMA that does not succeed, some sixty times: the destination is killed or cancelled at a random moment, killed at the end, refuses the
 /// machine, or the user interrupts. The sender ends soon, says what happened, holds up nothing, and the next one succeeds.
 /// </summary>
 [Trait("needs", "rdma")]
@@ -61,6 +62,43 @@ public sealed partial class SendEndingsTests : ReceiverTests
 
             await EndsAsLostAsync(sender, Stopwatch.GetTimestamp());
         }
+    }
+
+    [Fact]
+    public async Task A_destination_that_is_killed_at_the_end_of_RAM_has_said_that_it_has_the_machine_or_the_sender_fails_within_5_seconds()
+    {
+        string capture = await CaptureAsync();
+        string file = Work.File("killed");
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), file, ["--once"]);
+        await using RdmamigProcess sender = await StartAsync(capture, receiver.Uri, pinAll: false, returnPath: true, isLimited: false);
+        await EndOfRamAsync(sender);
+
+        receiver.Process.KillNow();
+
+        long killed = Stopwatch.GetTimestamp();
+        if ((await sender.ResultAsync()).Completed)
+        {
+            Assert.True((await EndsAsync(sender, killed, exitCode: 0)).Confirmed);
+            Restoration.AreTheSame(capture, file);
+        }
+        else
+        {
+            await EndsAsLostAsync(sender, killed, LostAtTheEnd());
+        }
+    }
+
+    [Fact]
+    public async Task A_destination_that_is_killed_when_it_has_everything_and_has_not_said_so_ends_the_sender_within_5_seconds()
+    {
+        string capture = await CaptureAsync();
+        using Socket deaf = Listen(Work.File("deaf"));
+        await using RdmamigProcess destination = await StartSilentDestinationAsync();
+        await using RdmamigProcess sender = await StartAsync(capture, destination.Uri, pinAll: true, returnPath: true, isLimited: false);
+        await sender.Events.FirstAsync(IsConfirming, 0, Deadlines.Migration, "a sender that has sent everything");
+
+        destination.Process.KillNow();
+
+        await EndsAsLostAsync(sender, Stopwatch.GetTimestamp(), LostAtTheEnd());
     }
 
     [Theory]
@@ -160,6 +198,10 @@ public sealed partial class SendEndingsTests : ReceiverTests
     [GeneratedRegex("^(the destination \\S+ closed the connection|the device of \\S+ refuses memory).*(bytes of RAM|before it took any RAM)")]
     private static partial Regex Lost();
 
+    /// <summary>The same, behind RAM.</summary>
+    [GeneratedRegex("^the destination \\S+ closed the connection (while device state was sent|after everything was sent)")]
+    private static partial Regex LostAtTheEnd();
+
     /// <summary>The destination was gone before there was one, or there was one of two.</summary>
     [GeneratedRegex("^(the destination took no second connection for the return path: .*)?cannot connect to rdma:")]
     private static partial Regex NotReached();
@@ -178,6 +220,9 @@ public sealed partial class SendEndingsTests : ReceiverTests
         return sender;
     }
 
+    private static Task<QmpEvent> EndOfRamAsync(RdmamigProcess sender) =>
+        sender.Events.FirstAsync(e => e is { Name: "MIGRATION", Status: "device" }, 0, Deadlines.Migration, "the end of RAM");
+
     private static async Task<ReceiveResult> EndsAsync(RdmamigProcess sender, long since, int exitCode)
     {
         int code = await sender.Process.WaitForExitAsync(Deadlines.Answer);
@@ -189,11 +234,11 @@ public sealed partial class SendEndingsTests : ReceiverTests
         return result;
     }
 
-    private static async Task EndsAsLostAsync(RdmamigProcess sender, long since)
+    private static async Task EndsAsLostAsync(RdmamigProcess sender, long since, Regex? lost = null)
     {
         ReceiveResult result = await EndsAsync(sender, since, exitCode: 1);
         Assert.Equal("failed", result.Status);
-        Assert.Matches(result.ErrorClass == "Unreachable" ? NotReached() : Lost(), result.Error);
+        Assert.Matches(result.ErrorClass == "Unreachable" ? NotReached() : lost ?? Lost(), result.Error);
         Assert.Contains(result.ErrorClass, (string[])["Unreachable", "Disconnected"]);
         Assert.Contains(RdmaAddress.Host.ToString(), result.Error, StringComparison.Ordinal);
     }
@@ -217,6 +262,16 @@ public sealed partial class SendEndingsTests : ReceiverTests
     {
         await process.WaitForExitAsync(Deadlines.Migration);
         return Stopwatch.GetTimestamp();
+    }
+
+    private static bool IsConfirming(QmpEvent progress) => progress.Name == "PROGRESS" && progress.Values.GetProperty("phase").GetString() == "confirming";
+
+    private static Socket Listen(string path)
+    {
+        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(path));
+        socket.Listen();
+        return socket;
     }
 
     /// <summary>QEMU has ended for the very reason that the test is about.</summary>
@@ -255,6 +310,9 @@ public sealed partial class SendEndingsTests : ReceiverTests
         string uri = (receiver ?? own!).Uri;
         await SendAsync(capture, uri, pinAll ? "pin-all" : "dynamic", confirmed: true, returnPath: true, ["--return-path", .. Options(pinAll)]);
     }
+
+    /// <summary>A destination that takes everything and then neither closes nor speaks: a relay whose own destination reads nothing.</summary>
+    private Task<RdmamigProcess> StartSilentDestinationAsync() => RdmamigProcess.RelayAsync(RdmaAddress.NextUri(), $"unix:{Work.File("deaf")}", "--once");
 
     private Task<QemuMachine> StartDestinationAsync(string machineType, int mebibytes) => QemuMachine.StartAsync(
         new QemuOptions("destination", machineType, mebibytes) { MemoryFile = Work.File("destination.ram"), Incoming = "defer" });
