@@ -7,7 +7,7 @@ namespace RdmaMigration.Interop;
 
 /// <summary>
 /// `rdmamig send` over RDMA that does not succeed, some sixty times: the destination is killed or cancelled at a random moment, killed at the end, refuses the
-/// machine, or the user interrupts. The sender ends soon, says what happened, holds up nothing, and the next one succeeds.
+/// machine or does not answer, or the user interrupts. The sender ends soon, says what happened, holds up nothing, and the next one succeeds.
 /// </summary>
 [Trait("needs", "rdma")]
 public sealed partial class SendEndingsTests : ReceiverTests
@@ -99,6 +99,25 @@ public sealed partial class SendEndingsTests : ReceiverTests
         destination.Process.KillNow();
 
         await EndsAsLostAsync(sender, Stopwatch.GetTimestamp(), LostAtTheEnd());
+    }
+
+    [Fact]
+    public async Task A_destination_that_has_everything_and_neither_closes_nor_speaks_is_waited_for_as_long_as_the_user_says()
+    {
+        string capture = await CaptureAsync();
+        using Socket deaf = Listen(Work.File("deaf"));
+        await using RdmamigProcess destination = await StartSilentDestinationAsync();
+        await using RdmamigProcess sender = RdmamigProcess.Send(capture, destination.Uri, ["--confirm-timeout", "2"]);
+        QmpEvent ram = await EndOfRamAsync(sender);
+
+        ReceiveResult result = await sender.ResultAsync();
+
+        Measured($"{(result.Time - ram.Time).TotalMilliseconds:0} ms: {result.ErrorClass}: {result.Error}");
+        Assert.Equal(1, await sender.Process.WaitForExitAsync(Deadlines.Answer));
+        Assert.Equal(("failed", "Timeout"), (result.Status, result.ErrorClass));
+        Assert.StartsWith("the destination has not ended within 2 s of the last byte", result.Error, StringComparison.Ordinal);
+        Assert.EndsWith("whether the machine is there only it can tell", result.Error, StringComparison.Ordinal);
+        Assert.InRange(result.Time - ram.Time, TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(2) + s_soon);
     }
 
     [Theory]
