@@ -177,14 +177,14 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
 /// <summary>The windows of a plan, without a device to register them with. One that is returned before its writes are done throws.</summary>
 internal sealed class PlannedWindows(OutgoingPlan plan, InstantDestination destination) : IWindowSource
 {
+    private ulong _pinned;
+
     public long ZeroBytes => plan.ZeroBytes;
 
     public int Outstanding { get; private set; }
 
     /// <summary>The most bytes that were registered at one time.</summary>
     public ulong MostPinned { get; private set; }
-
-    private ulong _pinned;
 
     public OutgoingWindow? Next()
     {
