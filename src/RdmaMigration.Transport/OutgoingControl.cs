@@ -102,6 +102,7 @@ internal sealed class OutgoingControl(IControlLink link)
         }
         catch (ConnectionLostException lost) when (lost.Loss is ConnectionLoss.Disconnected)
         {
+            // What was waited for.
         }
     }
 
