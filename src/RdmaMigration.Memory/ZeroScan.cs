@@ -7,17 +7,12 @@ namespace RdmaMigration.Memory;
 public static class ZeroScan
 {
     /// <summary>
-    /// True if every byte is zero (an empty span is). Stops at the first 256 bytes that are not. Most pages in use begin with something, so the first word is
-    /// looked at alone. Four vectors a step keep enough loads in flight to read memory beyond the caches as fast as it comes. Without 512-bit vectors the
-    /// runtime makes each of narrower ones, which is as fast there.
+    /// True if every byte is zero (an empty span is). Stops at the first 256 bytes that are not. Four vectors a step keep enough loads in flight to read memory
+    /// beyond the caches as fast as it comes; a look at the first word before them makes pages that are zero slower and others no faster. Without 512-bit
+    /// vectors the runtime makes each of narrower ones.
     /// </summary>
     public static bool IsZero(ReadOnlySpan<byte> bytes)
     {
-        if (MemoryMarshal.TryRead(bytes, out ulong first) && first != 0)
-        {
-            return false;
-        }
-
         ReadOnlySpan<Vector512<byte>> vectors = MemoryMarshal.Cast<byte, Vector512<byte>>(bytes);
         int i = 0;
         for (; i + 4 <= vectors.Length; i += 4)
