@@ -11,11 +11,9 @@ public sealed class KilledSourceTests : ReceiverTests
     /// <summary>The last of them completes, and is over when it says so; one that fails says so before it lets go of what it held.</summary>
     private const int WarmUp = 11;
 
-    /// <summary>Their medians' ratio moves by a tenth and more where other machines share the processors: one above the bound is then asked of more pairs.</summary>
-    private const int LeastPairs = 20;
+    /// <summary>So many that their medians' ratio is firm: of twenty it was 1.26 and 0.98 in two runs of the same program.</summary>
+    private const int Pairs = 60;
 
-    private const int MostPairs = 60;
-    private const double MostOfQemu = 1.2;
     private const int Mebibytes = 64;
 
     [Fact]
@@ -76,8 +74,7 @@ public sealed class KilledSourceTests : ReceiverTests
         List<KillLatency> rdmamig = [];
         List<KillLatency> qemu = [];
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"));
-        double ratio;
-        do
+        for (int i = 0; i < Pairs; i++)
         {
             TimeSpan moment = RandomMoment(random);
             await using (QemuMachine source = await StartSourceAsync("pc", Mebibytes, halfZero: false))
@@ -93,16 +90,15 @@ public sealed class KilledSourceTests : ReceiverTests
             }
 
             Measured($"killed {moment.TotalMilliseconds:0} ms into it: rdmamig {rdmamig[^1]}, QEMU {qemu[^1]}");
-            ratio = Median.Of(rdmamig.Select(r => r.ToError)) / Median.Of(qemu.Select(q => q.ToError));
         }
-        while (rdmamig.Count < LeastPairs || (ratio > MostOfQemu && rdmamig.Count < MostPairs));
 
         double latency = Median.Of(rdmamig.Select(r => r.Latency!.Value));
-        Measured($"medians of {rdmamig.Count}: event to receive thread {latency:0.000} ms; kill to error: "
+        double ratio = Median.Of(rdmamig.Select(r => r.ToError)) / Median.Of(qemu.Select(q => q.ToError));
+        Measured($"medians of {Pairs}: event to receive thread {latency:0.000} ms; kill to error: "
             + $"rdmamig {Median.Of(rdmamig.Select(r => r.ToError)):0.0} ms, QEMU {Median.Of(qemu.Select(q => q.ToError)):0.0} ms, ratio {ratio:0.00}; "
             + $"read here after {Median.Of(rdmamig.Select(r => r.ToReader)):0.0} and {Median.Of(qemu.Select(q => q.ToReader)):0.0} ms");
         Assert.InRange(latency, 0, 5);
-        Assert.InRange(ratio, 0, MostOfQemu);
+        Assert.InRange(ratio, 0, 1.2);
         await NextMigrationWorksAsync(receiver);
     }
 
