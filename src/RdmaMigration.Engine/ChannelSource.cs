@@ -9,14 +9,8 @@ namespace RdmaMigration.Engine;
 /// </summary>
 internal sealed class ChannelSource(IncomingChannel channel) : IStreamSource
 {
-    /// <summary>
-    /// How long a source may be silent at a place where the stream looks complete. It applies to machine types that suppress the vmdescription, where a
-    /// source with a return path waits for our SHUT and says nothing more (protocol E.3): 2 s is far above any pause between two messages.
-    /// </summary>
-    private static readonly TimeSpan s_silenceAtEnd = TimeSpan.FromSeconds(2);
-
-    /// <summary>Whether the bytes so far look complete; the stream's reader knows.</summary>
-    public Func<bool> IsAtPossibleEnd { get; set; } = () => false;
+    /// <summary>How long the source may be silent until the stream counts as over; the stream's reader knows.</summary>
+    public Func<TimeSpan> Patience { get; set; } = () => Timeout.InfiniteTimeSpan;
 
     /// <summary>Called after each read, on the reading thread.</summary>
     public Action? Received { get; init; }
@@ -28,7 +22,7 @@ internal sealed class ChannelSource(IncomingChannel channel) : IStreamSource
     {
         try
         {
-            int count = channel.Read(buffer, IsAtPossibleEnd() ? s_silenceAtEnd : Timeout.InfiniteTimeSpan);
+            int count = channel.Read(buffer, Patience());
             Received?.Invoke();
             return count;
         }

@@ -125,7 +125,7 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
         {
             IncomingStream stream = new(
                 source, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = _channel.CarriesRam });
-            source.IsAtPossibleEnd = () => stream.IsAtPossibleEnd;
+            source.Patience = () => stream.Patience;
             Volatile.Write(ref _stream, stream);
             CapturedStream captured = stream.Load();
             _channel.EndOfStream();

@@ -8,8 +8,10 @@ public sealed class CapturedStream
 {
     private readonly HashSet<int> _leftOut;
 
-    internal CapturedStream(StreamParser parser, RamBlockList blocks)
+    internal CapturedStream(StreamParser parser, RamBlockList blocks, IReadOnlyList<MissingPages> missing)
     {
+        NotSent = missing;
+        TrailingBytes = parser.DeviceState.TrailingBytes;
         Configuration = parser.Configuration;
         Blocks = parser.Blocks;
         RamBlocks = blocks;
@@ -56,6 +58,18 @@ public sealed class CapturedStream
 
     /// <summary>How the end was recognised.</summary>
     public StreamEnd WhyEnded { get; }
+
+    /// <summary>
+    /// Pages that the source did not send because its guest does without them: memory of a virtio-mem device that is not plugged in, pages that a balloon reported
+    /// free. They are zero here.
+    /// </summary>
+    public IReadOnlyList<MissingPages> NotSent { get; }
+
+    /// <summary>Bytes behind the end of the stream, which are dropped.</summary>
+    public long TrailingBytes { get; }
+
+    /// <summary>The blocks that are left out, see <see cref="IsLeftOut"/>.</summary>
+    public IEnumerable<RamBlockDescription> LeftOut => _leftOut.Order().Select(block => Blocks[block]);
 
     /// <summary>True if the block is RAM that both sides share through a file and that is not part of the stream (x-ignore-shared).</summary>
     public bool IsLeftOut(int block) => _leftOut.Contains(block);

@@ -3,19 +3,37 @@ using System.Buffers;
 namespace RdmaMigration.Stream;
 
 /// <summary>
-/// Keeps what follows the "ram" END section: device sections, the end marker, the vmdescription. Nothing in there has a length, and nothing says
-/// that the stream is over, so the end is where the bytes look like one (protocol E.3).
+/// Keeps what follows the "ram" END section: device sections, the end marker, the vmdescription. Nothing in there has a length, and nothing says that the
+/// stream is over. The end is where the device sections are exactly those that the vmdescription lists; else it is where the source closes.
 /// </summary>
 internal sealed class DeviceStateReader(SourceReader reader)
 {
-    private readonly ChunkedBytes _bytes = new();
-    private volatile bool _isAtPossibleEnd;
+    /// <summary>
+    /// After an end that the vmdescription proves, one look at what follows: a guest that knows its own device state could imitate such an end, and the rest of
+    /// the true stream follows at once.
+    /// </summary>
+    private static readonly TimeSpan s_afterProof = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>After an end marker, for a machine type that sends no vmdescription: far above any pause between two messages.</summary>
+    private static readonly TimeSpan s_withoutVmDescription = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// True while the bytes so far end as a stream without vmdescription does. When the source then stays silent, that was its end; only
-    /// waiting can tell. Readable from any thread.
+    /// After an end marker, for a machine type that sends a vmdescription unless its user has turned that off (suppress-vmdesc): as long as a source may take to
+    /// start its stream.
     /// </summary>
-    public bool IsAtPossibleEnd => _isAtPossibleEnd;
+    private static readonly TimeSpan s_beforeVmDescription = TimeSpan.FromSeconds(30);
+
+    private readonly ChunkedBytes _bytes = new();
+    private long _patience = System.Threading.Timeout.InfiniteTimeSpan.Ticks;
+
+    /// <summary>
+    /// How long the source may be silent from here until the stream counts as over; infinite where it cannot be over. Readable from any thread.
+    /// </summary>
+    public TimeSpan Patience
+    {
+        get => new(Volatile.Read(ref _patience));
+        private set => Volatile.Write(ref _patience, value.Ticks);
+    }
 
     /// <summary>Offset in the stream of the first byte kept.</summary>
     public ulong Offset { get; private set; }
@@ -26,9 +44,15 @@ internal sealed class DeviceStateReader(SourceReader reader)
     /// <summary>The JSON text, or null if the stream has none.</summary>
     public ReadOnlyMemory<byte>? VmDescription { get; private set; }
 
+    /// <summary>Bytes behind the end, which belong to nothing: a file that is padded.</summary>
+    public long TrailingBytes { get; private set; }
+
     public StreamEnd WhyEnded { get; private set; }
 
-    public void Read(bool hasFooters, ulong bound)
+    /// <param name="hasFooters">Sections end with a footer.</param>
+    /// <param name="sendsVmDescription">The machine's type sends a vmdescription unless told otherwise.</param>
+    /// <param name="bound">The most bytes to keep.</param>
+    public void Read(bool hasFooters, bool sendsVmDescription, ulong bound)
     {
         reader.Step = "device state";
         Offset = reader.Position;
@@ -38,7 +62,7 @@ internal sealed class DeviceStateReader(SourceReader reader)
             int read = reader.ReadSome(_bytes.Room());
             if (read == 0)
             {
-                EndBySource(tail);
+                End(tail);
                 return;
             }
 
@@ -48,25 +72,26 @@ internal sealed class DeviceStateReader(SourceReader reader)
                 throw reader.TooLarge(bound);
             }
 
-            if (tail.Find() is { } json)
-            {
-                EndByVmDescription(json);
-                return;
-            }
-
-            _isAtPossibleEnd = tail.EndsWithMarker();
+            tail.Scan();
+            Patience = tail.ProvenEnd == _bytes.Length ? s_afterProof
+                : !tail.EndsWithMarker() ? System.Threading.Timeout.InfiniteTimeSpan
+                : sendsVmDescription ? s_beforeVmDescription
+                : s_withoutVmDescription;
         }
     }
 
-    private void EndByVmDescription(byte[] json)
+    /// <summary>The source has closed, or was silent for long enough.</summary>
+    private void End(VmDescriptionTail tail)
     {
-        VmDescription = json;
-        Sections = _bytes.AsSequence().Slice(0, _bytes.Length - json.Length - VmDescriptionTail.HeaderLength);
-        WhyEnded = StreamEnd.VmDescription;
-    }
+        if (tail.FindLast() is { } description)
+        {
+            VmDescription = description.Text;
+            Sections = _bytes.AsSequence().Slice(0, description.Start - VmDescriptionTail.HeaderLength);
+            TrailingBytes = _bytes.Length - description.End;
+            WhyEnded = StreamEnd.VmDescription;
+            return;
+        }
 
-    private void EndBySource(VmDescriptionTail tail)
-    {
         if (!tail.EndsWithMarker() || !tail.LastFooterClosesASection())
         {
             throw new StreamFormatException(

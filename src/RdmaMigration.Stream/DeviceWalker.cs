@@ -15,6 +15,9 @@ internal sealed class DeviceWalker
     private readonly bool _hasFooters;
     private readonly string _whyUndescribed = "the stream has no vmdescription";
     private int _nextDescription;
+    private int _earlyDescriptions = -1;
+    private bool _isInOrder = true;
+    private bool _reachedEnd;
 
     public DeviceWalker(ReadOnlyMemory<byte>? vmDescription, bool hasFooters)
     {
@@ -40,14 +43,26 @@ internal sealed class DeviceWalker
 
     public List<SectionReport> Sections { get; } = [];
 
+    /// <summary>
+    /// The sections are exactly those that the vmdescription lists, in its order, and the end marker follows the last. Those that it lists first may have come
+    /// before RAM.
+    /// </summary>
+    public bool AccountsForAll => _reachedEnd && _isInOrder && _earlyDescriptions >= 0 && _nextDescription == _descriptions.Count;
+
     /// <summary>Reads sections until the end marker, the end of the bytes, or a place where no section can be made out.</summary>
     /// <param name="bytes">The sections.</param>
     /// <param name="offset">Offset in the stream of the first byte.</param>
     public void Walk(ReadOnlySequence<byte> bytes, ulong offset)
     {
         var reader = new SequenceReader<byte>(bytes);
-        while (reader.TryRead(out byte type) && type is SectionType.Start or SectionType.Part or SectionType.End or SectionType.Full)
+        while (reader.TryRead(out byte type))
         {
+            if (type is not (SectionType.Start or SectionType.Part or SectionType.End or SectionType.Full))
+            {
+                _reachedEnd = type == SectionType.EndOfFile && reader.End;
+                return;
+            }
+
             long at = reader.Consumed - 1;
             if (!TryReadHeader(type, ref reader, out SectionHeader header))
             {
@@ -110,11 +125,14 @@ internal sealed class DeviceWalker
             JsonElement description = _descriptions[i];
             if (VmDescriptionReader.Text(description, "name") == header.Name && VmDescriptionReader.Number(description, "instance_id") == header.InstanceId)
             {
+                _isInOrder &= _earlyDescriptions < 0 || i == _nextDescription;
+                _earlyDescriptions = _earlyDescriptions < 0 ? i : _earlyDescriptions;
                 _nextDescription = i + 1;
                 return description;
             }
         }
 
+        _isInOrder = false;
         throw new StateDecodeException(_whyUndescribed);
     }
 

@@ -25,6 +25,9 @@ internal interface IStreamTarget
 
     void OnHook();
 
+    /// <summary>The END section of "ram" has been read: no page comes any more, and device state follows.</summary>
+    void OnRamEnd(StreamParser parser);
+
     /// <summary>A section's last byte has been read.</summary>
     void OnSection(in SectionRecord section);
 
@@ -32,5 +35,10 @@ internal interface IStreamTarget
     Span<byte> Page(int block, ulong offset, int length, PageEncoding encoding);
 
     /// <summary>Every byte of the page becomes <paramref name="value"/>.</summary>
-    void Fill(int block, ulong offset, int length, byte value);
+    /// <param name="block">Index of the block.</param>
+    /// <param name="offset">The page.</param>
+    /// <param name="length">Bytes in a page.</param>
+    /// <param name="value">The byte.</param>
+    /// <param name="isFirst">Nothing has come in the stream for this page before.</param>
+    void Fill(int block, ulong offset, int length, byte value, bool isFirst);
 }

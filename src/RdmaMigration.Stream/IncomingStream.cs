@@ -26,10 +26,10 @@ public sealed class IncomingStream
     }
 
     /// <summary>
-    /// True while the bytes so far end as those of a machine that sends no vmdescription. If the source then stays silent and connected, the
-    /// stream is over: let <see cref="IStreamSource.Read"/> return 0 after a timeout. Readable from any thread.
+    /// How long the source may be silent from here until the stream counts as over: let <see cref="IStreamSource.Read"/> return 0 then. Infinite where it cannot be
+    /// over. Readable from any thread.
     /// </summary>
-    public bool IsAtPossibleEnd => _parser.DeviceState.IsAtPossibleEnd;
+    public TimeSpan Patience => _parser.DeviceState.Patience;
 
     /// <summary>Bytes of guest memory that have come in the stream, zero pages included, each page as often as it came. Readable from any thread.</summary>
     public long RamBytes => _target.RamBytes;
@@ -39,7 +39,7 @@ public sealed class IncomingStream
 
     /// <summary>Reads the whole stream.</summary>
     /// <returns>The machine. Its RAM blocks are those that the handler returned.</returns>
-    /// <exception cref="StreamFormatException">The stream is malformed, truncated, too large, or uses what is not supported.</exception>
+    /// <exception cref="StreamFormatException">The stream is malformed, truncated, too large, lacks pages, or uses what is not supported.</exception>
     /// <exception cref="RamAllocationException">The handler refused the RAM blocks.</exception>
     /// <exception cref="IOException">The source failed.</exception>
     public CapturedStream Load()
@@ -51,6 +51,6 @@ public sealed class IncomingStream
 
         _isUsed = true;
         _parser.Run();
-        return new CapturedStream(_parser, _target.Blocks);
+        return new CapturedStream(_parser, _target.Blocks, Completeness.CheckAtEnd(_parser));
     }
 }

@@ -17,6 +17,9 @@ public sealed class IncomingStreamOptions
     /// </summary>
     public bool RamIsFresh { get; init; }
 
+    /// <summary>For tests of parts: a machine counts as complete though pages never came.</summary>
+    internal bool AllowsMissingPages { get; init; }
+
     /// <summary>
     /// Bytes in a target page when the stream does not say: a power of two, 1024 to 65536. Default 4096, which is right for x86, ppc64, s390x
     /// and riscv.

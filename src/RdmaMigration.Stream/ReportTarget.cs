@@ -44,7 +44,11 @@ internal sealed class ReportTarget : IStreamTarget
         return _scratch;
     }
 
-    public void Fill(int block, ulong offset, int length, byte value)
+    public void OnRamEnd(StreamParser parser)
+    {
+    }
+
+    public void Fill(int block, ulong offset, int length, byte value, bool isFirst)
     {
         ref BlockCounts counts = ref _counts[block];
         if (value == 0)
@@ -73,7 +77,7 @@ internal sealed class ReportTarget : IStreamTarget
             configuration.Uuid,
             parser.HasFooters,
             _commands,
-            new RamReport(total, _hooks, blocks),
+            new RamReport(total, _hooks, blocks, parser.MissingPages()),
             [.. _sections.Concat(walker.Sections).OrderBy(s => s.Offset)],
             walker.Devices,
             state.Sections.Length,

@@ -9,6 +9,9 @@ public enum StreamFault
     /// <summary>The source ended in the middle.</summary>
     Truncated,
 
+    /// <summary>The stream is over, and pages of guest memory have not come: the source sends them over other connections.</summary>
+    Incomplete,
+
     /// <summary>Correct, but something that is not loaded here: postcopy, multifd, mapped-ram.</summary>
     Unsupported,
 

@@ -47,7 +47,7 @@ internal sealed partial class StreamParser
 
         _blocks = [.. blocks];
         _blockIndexes = indexes.GetAlternateLookup<ReadOnlySpan<char>>();
-        _blockMentioned = new bool[_blocks.Length];
+        _received = [.. _blocks.Select(_ => new ReceivedPages())];
         _target.OnRamBlocks(_blocks);
     }
 

@@ -8,7 +8,8 @@ internal sealed partial class StreamParser
 {
     private RamBlockDescription[] _blocks = [];
     private Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _blockIndexes;
-    private bool[] _blockMentioned = [];
+    private ReceivedPages[] _received = [];
+    private bool _sawPageContent;
     private bool _sawHook;
     private int _pageSize;
     private ulong _flagMask;
@@ -25,7 +26,25 @@ internal sealed partial class StreamParser
     /// <summary>
     /// True if the stream left the block out: capability x-ignore-shared is on, no page of it came inline, and none can have come by RDMA.
     /// </summary>
-    public bool IsLeftOut(int block) => Configuration.IgnoresShared && !_sawHook && !_blockMentioned[block];
+    public bool IsLeftOut(int block) => Configuration.IgnoresShared && !_sawHook && _received[block].Count == 0;
+
+    /// <summary>
+    /// Pages that never came, by block; empty when the machine is complete, and when pages went beside the stream by RDMA. Blocks that are left out do not count.
+    /// </summary>
+    public IReadOnlyList<MissingPages> MissingPages() => _sawHook || _options.AllowsMissingPages
+        ? []
+        : [.. Enumerable.Range(0, _blocks.Length).Where(block => !IsLeftOut(block) && _received[block].Count < PagesIn(block)).Select(Missing)];
+
+    /// <summary>False while not one page came with its content: all that came were zero.</summary>
+    public bool SawPageContent => _sawPageContent;
+
+    private ulong PagesIn(int block) => _blocks[block].Length / (ulong)_pageSize;
+
+    private MissingPages Missing(int block)
+    {
+        ReceivedPages received = _received[block];
+        return new MissingPages(_blocks[block].Name, PagesIn(block) - received.Count, PagesIn(block), received.FirstMissing() * (ulong)_pageSize);
+    }
 
     private void SetPageSize(int pageSize)
     {
@@ -78,18 +97,20 @@ internal sealed partial class StreamParser
         {
             case RamFlags.Zero:
                 SelectPage(sameBlock, offset, at);
-                _target.Fill(_currentBlock, offset, _pageSize, _reader.ReadByte());
+                byte fill = _reader.ReadByte();
+                bool isFirst = Received(offset);
+                _target.Fill(_currentBlock, offset, _pageSize, fill, isFirst);
                 return true;
             case RamFlags.Page:
-                SelectPage(sameBlock, offset, at);
+                SelectContent(sameBlock, offset, at);
                 _reader.ReadExactly(_target.Page(_currentBlock, offset, _pageSize, PageEncoding.Plain));
                 return true;
             case RamFlags.Xbzrle:
-                SelectPage(sameBlock, offset, at);
+                SelectContent(sameBlock, offset, at);
                 ReadXbzrle(_target.Page(_currentBlock, offset, _pageSize, PageEncoding.Xbzrle));
                 return true;
             case RamFlags.CompressPage:
-                SelectPage(sameBlock, offset, at);
+                SelectContent(sameBlock, offset, at);
                 ReadCompressed(_target.Page(_currentBlock, offset, _pageSize, PageEncoding.Compressed));
                 return true;
             case RamFlags.MemSize when !sameBlock && sectionType == SectionType.Start && _blocks.Length == 0:
@@ -124,7 +145,6 @@ internal sealed partial class StreamParser
         if (!sameBlock)
         {
             _currentBlock = ReadBlockId(at);
-            _blockMentioned[_currentBlock] = true;
         }
         else if (_currentBlock < 0)
         {
@@ -137,6 +157,17 @@ internal sealed partial class StreamParser
             throw _reader.Malformed(at, $"page at 0x{offset:x} is outside RAM block '{_blocks[_currentBlock].Name}' of 0x{length:x} bytes");
         }
     }
+
+    /// <summary>Selects a page whose content follows.</summary>
+    private void SelectContent(bool sameBlock, ulong offset, ulong at)
+    {
+        SelectPage(sameBlock, offset, at);
+        Received(offset);
+        _sawPageContent = true;
+    }
+
+    /// <summary>Notes that something comes for the page; true if it is the first time.</summary>
+    private bool Received(ulong offset) => _received[_currentBlock].Add(offset / (ulong)_pageSize);
 
     private int ReadBlockId(ulong at)
     {

@@ -44,6 +44,9 @@ internal sealed partial class StreamParser
 
     public DeviceStateReader DeviceState { get; }
 
+    /// <summary>An error at the place that the reader has reached.</summary>
+    public StreamFormatException Incomplete(string step, string detail) => new(StreamFault.Incomplete, step, _reader.Position, detail);
+
     /// <summary>Bytes read from the source so far.</summary>
     public ulong TotalBytes => _reader.Position;
 
@@ -60,7 +63,8 @@ internal sealed partial class StreamParser
             ramEnded = ReadSection();
         }
 
-        DeviceState.Read(HasFooters, _options.MaxDeviceState - (ulong)(BeforeRam.Length + AmidRam.Length));
+        _target.OnRamEnd(this);
+        DeviceState.Read(HasFooters, Configuration.SendsVmDescription, _options.MaxDeviceState - (ulong)(BeforeRam.Length + AmidRam.Length));
     }
 
     /// <summary>Reads one section or command; true after the "ram" END section.</summary>

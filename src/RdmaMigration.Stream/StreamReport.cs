@@ -33,7 +33,8 @@ public sealed record StreamReport(
 /// <param name="TotalLength">Bytes in all blocks.</param>
 /// <param name="Hooks">RDMA control phases; their pages are not in the stream.</param>
 /// <param name="Blocks">The blocks in stream order.</param>
-public sealed record RamReport(ulong TotalLength, ulong Hooks, IReadOnlyList<RamBlockReport> Blocks);
+/// <param name="Missing">Pages that never came, by block; none when pages went beside the stream.</param>
+public sealed record RamReport(ulong TotalLength, ulong Hooks, IReadOnlyList<RamBlockReport> Blocks, IReadOnlyList<MissingPages> Missing);
 
 /// <summary>One RAM block in a stream. Counts are of entries: a page that was sent again counts again.</summary>
 /// <param name="Name">The idstr.</param>

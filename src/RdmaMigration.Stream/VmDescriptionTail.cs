@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace RdmaMigration.Stream;
 
 /// <summary>
-/// Looks for the end marker and a vmdescription (00, 06, be32 length, JSON) that ends exactly at the last byte that has arrived. Each byte is
-/// looked at once, however small the pieces; a text is parsed only when its length fits.
+/// Looks for the end marker and a vmdescription (00, 06, be32 length, JSON). Each byte is looked at once, however small the pieces; a text is parsed only when
+/// it ends at the last byte that has arrived, and once more for a few of them when no byte comes any more.
 /// </summary>
 internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
 {
@@ -16,31 +16,53 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
     /// <summary>The longest vmdescription that is recognised; real ones have some 100 KiB.</summary>
     private const uint MaxLength = 16 << 20;
 
-    // Device state may contain the byte pattern by chance or by a guest's intent. The true one is the last in the stream, so remembering the
-    // latest few is enough, and bounds the work.
+    // Device state may contain the byte pattern by chance or by a guest's intent. The true one is the last in the stream, so the latest few are
+    // enough, and bound the work.
     private const int MaxCandidates = 16;
 
     private readonly Queue<(long Start, long End)> _candidates = new(MaxCandidates);
     private long _scanned;
 
-    /// <summary>To be called after each growth. The JSON text, if the bytes end with it.</summary>
-    public byte[]? Find()
+    private VmDescription? _proven;
+
+    /// <summary>
+    /// Where the last vmdescription ends that lists exactly the device sections before it, in bytes; 0 while there is none. Bytes of a device that happen to look
+    /// like an end do not do that.
+    /// </summary>
+    public long ProvenEnd => _proven?.End ?? 0;
+
+    /// <summary>To be called after each growth.</summary>
+    public void Scan()
     {
-        Scan();
+        FindCandidates();
         foreach ((long start, long end) in _candidates)
         {
-            if (end == bytes.Length)
+            if (end == bytes.Length && Read(start, end) is { } found && IsProven(found))
             {
-                byte[] text = new byte[end - start];
-                bytes.CopyTo(start, text);
-                if (IsJson(text))
-                {
-                    return text;
-                }
+                _proven = found;
             }
         }
+    }
 
-        return null;
+    /// <summary>
+    /// No byte comes any more: the vmdescription that ends the stream. The last one that lists exactly the sections before it, whatever follows; else one that ends
+    /// with the last byte. Null when there is none.
+    /// </summary>
+    public VmDescription? FindLast()
+    {
+        VmDescription? atEnd = null;
+        foreach ((long start, long end) in _candidates)
+        {
+            if (end > bytes.Length || end <= ProvenEnd || Read(start, end) is not { } found)
+            {
+                continue;
+            }
+
+            _proven = IsProven(found) ? found : _proven;
+            atEnd = end == bytes.Length ? found : atEnd;
+        }
+
+        return _proven ?? atEnd;
     }
 
     /// <summary>True if the bytes end with an end marker that nothing has to follow.</summary>
@@ -75,8 +97,22 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
         return false;
     }
 
+    private bool IsProven(VmDescription description)
+    {
+        var walker = new DeviceWalker(description.Text, hasFooters);
+        walker.Walk(bytes.AsSequence().Slice(0, description.Start - HeaderLength), 0);
+        return walker.AccountsForAll;
+    }
+
+    private VmDescription? Read(long start, long end)
+    {
+        byte[] text = new byte[end - start];
+        bytes.CopyTo(start, text);
+        return IsJson(text) ? new VmDescription(start, end, text) : null;
+    }
+
     /// <summary>Remembers each place where marker, length and first character of a vmdescription stand.</summary>
-    private void Scan()
+    private void FindCandidates()
     {
         // Position p is that of the 0x06; p + 5 is the text's first character.
         long last = bytes.Length - 1 - HeaderLength;
@@ -143,4 +179,10 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
             return false;
         }
     }
+
+    /// <summary>A vmdescription among the bytes.</summary>
+    /// <param name="Start">Index of the text's first byte.</param>
+    /// <param name="End">Index behind its last one.</param>
+    /// <param name="Text">The JSON.</param>
+    public sealed record VmDescription(long Start, long End, byte[] Text);
 }

@@ -10,18 +10,21 @@ public sealed class EndOfStreamTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void The_vmdescription_ends_the_stream_without_another_read(bool footers)
+    public void After_a_vmdescription_that_lists_every_section_the_source_is_hardly_waited_for(bool footers)
     {
         byte[] bytes = StreamBuilder.SmallMachine(footers);
         using var handler = new RecordingHandler();
-        var source = new PiecewiseSource([bytes]);
-        CapturedStream stream = new IncomingStream(source, handler, new IncomingStreamOptions()).Load();
+        IncomingStream? incoming = null;
+        var patience = new List<TimeSpan>();
+        var source = new PiecewiseSource([bytes], () => patience.Add(incoming!.Patience));
+        incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
+        CapturedStream stream = incoming.Load();
 
         Assert.Equal(StreamEnd.VmDescription, stream.WhyEnded);
         Assert.Equal(footers, stream.HasFooters);
         Assert.Equal(StreamBuilder.SmallDescription, Encoding.ASCII.GetString(stream.VmDescription!.Value.Span));
         Assert.Equal(0, stream.DeviceState.ToArray()[^1]);
-        Assert.Equal(1, source.Reads);
+        Assert.InRange(patience[^1], TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(100));
     }
 
     [Theory]
@@ -38,17 +41,17 @@ public sealed class EndOfStreamTests
     }
 
     [Fact]
-    public void A_possible_end_is_visible_while_the_source_is_silent()
+    public void A_source_of_a_type_that_sends_a_vmdescription_is_waited_for_after_the_end_marker()
     {
         byte[] bytes = StreamBuilder.SmallMachine(vmDescription: false);
         IncomingStream? incoming = null;
-        var seen = new List<bool>();
-        var source = new PiecewiseSource([bytes[..^1], bytes[^1..]], () => seen.Add(incoming!.IsAtPossibleEnd));
+        var seen = new List<TimeSpan>();
+        var source = new PiecewiseSource([bytes[..^1], bytes[^1..]], () => seen.Add(incoming!.Patience));
         using var handler = new RecordingHandler();
         incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
         incoming.Load();
 
-        Assert.Equal([false, false, true], seen);
+        Assert.Equal([Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan, TimeSpan.FromSeconds(30)], seen);
     }
 
     [Fact]
@@ -81,10 +84,54 @@ public sealed class EndOfStreamTests
     }
 
     [Fact]
-    public void Bytes_after_the_vmdescription_are_an_error()
+    public void Bytes_after_the_vmdescription_are_dropped_and_counted()
     {
+        byte[] machine = StreamBuilder.SmallMachine();
         using var handler = new RecordingHandler();
-        Assert.Throws<StreamFormatException>(() => Streams.Load([.. StreamBuilder.SmallMachine(), 0x55], handler));
+        CapturedStream stream = Streams.Load([.. machine, .. new byte[1000]], handler);
+        Assert.Equal(1000, stream.TrailingBytes);
+        Assert.Equal(machine, Streams.Write(stream));
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("""{"page_size": 4096, "devices": [{"name": "dev", "instance_id": 1, "fields": []}]}""")]
+    [InlineData("""{"page_size": 4096, "devices": [{"name": "other", "instance_id": 0, "fields": []}]}""")]
+    public void What_looks_like_an_end_where_a_read_ends_is_not_the_end(string fakeDescription)
+    {
+        byte[] fake = new StreamBuilder().Footer(3).EndOfFile().VmDescription(fakeDescription).ToArray();
+        string size = (fake.Length + 3).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        byte[] beginning = Prefix().Opened(StreamBuilder.Full, 3, "dev", 0, 1).Raw(fake).ToArray();
+        byte[] rest = new StreamBuilder().Raw(1, 2, 3).Footer(3).EndOfFile()
+            .VmDescription($$"""{"devices": [{"name": "dev", "instance_id": 0, "fields": [{"name": "x", "type": "buffer", "size": {{size}}}]}]}""").ToArray();
+        IncomingStream? incoming = null;
+        var patience = new List<TimeSpan>();
+        var source = new PiecewiseSource([beginning, rest], () => patience.Add(incoming!.Patience));
+        using var handler = new RecordingHandler();
+        incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
+        CapturedStream stream = incoming.Load();
+
+        // Before the rest comes the source may be silent for as long as it likes.
+        Assert.All(patience[..^1], p => Assert.Equal(Timeout.InfiniteTimeSpan, p));
+        Assert.Equal([.. beginning, .. rest], Streams.Write(stream));
+    }
+
+    [Fact]
+    public void A_vmdescription_whose_sizes_are_wrong_but_whose_devices_are_right_is_the_end()
+    {
+        IncomingStream? incoming = null;
+        var patience = new List<TimeSpan>();
+        byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "dev", 0, 1).UInt32(5).Footer(3).Opened(StreamBuilder.Full, 4, "dev", 1, 1).Footer(4).EndOfFile()
+            .VmDescription(
+                """
+                {"devices": [{"name": "early", "instance_id": 0, "fields": []},
+                {"name": "dev", "instance_id": 0, "fields": [{"name": "x", "type": "int", "size": 9}]}, {"name": "dev", "instance_id": 1, "fields": []}]}
+                """)
+            .ToArray();
+        using var handler = new RecordingHandler();
+        incoming = new IncomingStream(new PiecewiseSource([bytes], () => patience.Add(incoming!.Patience)), handler, new IncomingStreamOptions());
+        incoming.Load();
+        Assert.InRange(patience[^1], TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(100));
     }
 
     [Fact]

@@ -22,10 +22,12 @@ public sealed class ReadAheadTests
         var source = new PiecewiseSource(messages);
         var readsAtHook = new List<int>();
         using var handler = new RecordingHandler { WhenHooked = () => readsAtHook.Add(source.Reads) };
-        CapturedStream stream = new IncomingStream(source, handler, new IncomingStreamOptions()).Load();
+        CapturedStream stream = new IncomingStream(source, handler, new IncomingStreamOptions { AllowsMissingPages = true }).Load();
 
         Assert.Equal([1, 3, 6], readsAtHook);
-        Assert.Equal(messages.Length, source.Reads);
+
+        // One more, for what may follow: a source that has ended takes the READY and does not look at it.
+        Assert.Equal(messages.Length + 1, source.Reads);
         Assert.Equal(StreamEnd.VmDescription, stream.WhyEnded);
     }
 

@@ -1,0 +1,63 @@
+using System.Buffers;
+
+namespace RdmaMigration.Stream;
+
+/// <summary>Pages of one RAM block that never came in the stream.</summary>
+/// <param name="Block">The block's name.</param>
+/// <param name="Pages">How many are missing.</param>
+/// <param name="PagesInBlock">How many there are.</param>
+/// <param name="FirstOffset">Offset in the block, in bytes, of the first that is missing.</param>
+public sealed record MissingPages(string Block, ulong Pages, ulong PagesInBlock, ulong FirstOffset)
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"{Pages} of the {PagesInBlock} pages of RAM block '{Block}' never came (the first at 0x{FirstOffset:x})";
+}
+
+/// <summary>
+/// A machine counts as complete only when every page has come. A QEMU sends each page at least once, zero ones included. It keeps pages from the main channel
+/// with capability multifd, which a source of machine type 8.0 or older does not announce there, and in mode cpr-transfer. Two devices excuse missing pages.
+/// </summary>
+internal static class Completeness
+{
+    /// <summary>A device with memory that is not plugged in, which the source does not send (idstr "0000:00:04.0/virtio-mem").</summary>
+    private static ReadOnlySpan<byte> VirtioMem => "/virtio-mem"u8;
+
+    /// <summary>The subsection of a balloon whose guest reports free pages, which the source does not send either.</summary>
+    private static ReadOnlySpan<byte> FreePageHints => "virtio-balloon-device/free-page-report"u8;
+
+    /// <summary>
+    /// Refuses what can only be multifd: pages are missing, and those that came are zero. Called before device state is read, while the source still runs its machine.
+    /// </summary>
+    /// <exception cref="StreamFormatException">It is.</exception>
+    public static void CheckAtRamEnd(StreamParser parser)
+    {
+        if (!parser.SawPageContent && parser.MissingPages() is [{ } first, ..])
+        {
+            throw Refuse(parser, $"{first}, and no page came with its content: the source has capability multifd on; turn it off there");
+        }
+    }
+
+    /// <summary>Refuses a machine whose pages have not all come, unless a device says why.</summary>
+    /// <returns>The pages that the machine does without.</returns>
+    /// <exception cref="StreamFormatException">Pages are missing.</exception>
+    public static IReadOnlyList<MissingPages> CheckAtEnd(StreamParser parser)
+    {
+        IReadOnlyList<MissingPages> missing = parser.MissingPages();
+        if (missing.Count > 0 && !Mentions(parser, VirtioMem) && !Mentions(parser, FreePageHints))
+        {
+            throw Refuse(
+                parser,
+                $"{missing[0]}: the source sends them over other connections (capability multifd, mode cpr-transfer); turn that off there");
+        }
+
+        return missing;
+    }
+
+    private static bool Mentions(StreamParser parser, ReadOnlySpan<byte> text) =>
+        Contains(parser.DeviceState.Sections, text) || Contains(parser.BeforeRam.AsSequence(), text) || Contains(parser.AmidRam.AsSequence(), text);
+
+    private static bool Contains(ReadOnlySequence<byte> bytes, ReadOnlySpan<byte> text) =>
+        new SequenceReader<byte>(bytes).TryReadTo(out ReadOnlySequence<byte> _, text);
+
+    private static StreamFormatException Refuse(StreamParser parser, string detail) => parser.Incomplete("guest memory", detail);
+}

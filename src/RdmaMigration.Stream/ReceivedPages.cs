@@ -1,0 +1,63 @@
+namespace RdmaMigration.Stream;
+
+/// <summary>Which pages of a RAM block have come. Takes memory for what has come, not for the block's length, which is the source's word.</summary>
+internal sealed class ReceivedPages
+{
+    private const int LeafShift = 15;
+    private const ulong LeafMask = (1UL << LeafShift) - 1;
+
+    private readonly Dictionary<ulong, ulong[]> _leaves = [];
+
+    // Pages come mostly in order, so the leaf that was used last is the one that is used next.
+    private ulong _latestIndex = ulong.MaxValue;
+    private ulong[] _latest = [];
+
+    /// <summary>How many different pages have come.</summary>
+    public ulong Count { get; private set; }
+
+    /// <summary>Notes a page; true if it comes for the first time.</summary>
+    public bool Add(ulong page)
+    {
+        ulong[] leaf = Leaf(page >> LeafShift);
+        ref ulong word = ref leaf[(page & LeafMask) >> 6];
+        ulong bit = 1UL << (int)(page & 63);
+        bool isFirst = (word & bit) == 0;
+        word |= bit;
+        Count += isFirst ? 1UL : 0;
+        return isFirst;
+    }
+
+    /// <summary>The first page that has not come. There must be one.</summary>
+    public ulong FirstMissing()
+    {
+        for (ulong index = 0; ; index++)
+        {
+            if (!_leaves.TryGetValue(index, out ulong[]? leaf))
+            {
+                return index << LeafShift;
+            }
+
+            int word = leaf.AsSpan().IndexOfAnyExcept(ulong.MaxValue);
+            if (word >= 0)
+            {
+                return (index << LeafShift) + ((ulong)word * 64) + ulong.TrailingZeroCount(~leaf[word]);
+            }
+        }
+    }
+
+    private ulong[] Leaf(ulong index)
+    {
+        if (index != _latestIndex)
+        {
+            if (!_leaves.TryGetValue(index, out ulong[]? leaf))
+            {
+                leaf = new ulong[(1 << LeafShift) / 64];
+                _leaves.Add(index, leaf);
+            }
+
+            (_latestIndex, _latest) = (index, leaf);
+        }
+
+        return _latest;
+    }
+}
