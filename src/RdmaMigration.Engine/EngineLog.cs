@@ -1,4 +1,6 @@
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Memory;
+using RdmaMigration.Stream;
 
 namespace RdmaMigration.Engine;
 
@@ -31,4 +33,33 @@ internal static partial class EngineLog
 
     [LoggerMessage(9, LogLevel.Warning, "{What}")]
     public static partial void LeftBehind(ILogger log, string what);
+
+    [LoggerMessage(10, LogLevel.Warning, "RAM block '{Block}' ({KiB} KiB) of {Peer} is not in the stream (x-ignore-shared): a QEMU that starts the machine needs "
+        + "x-ignore-shared on and the same memory file behind that block")]
+    public static partial void LeftOut(ILogger log, string block, ulong kiB, string peer);
+
+    [LoggerMessage(11, LogLevel.Information, "{Peer}: {Missing}: the guest does without them (virtio-mem, free page hints)")]
+    public static partial void NotSent(ILogger log, string peer, MissingPages missing);
+
+    [LoggerMessage(12, LogLevel.Debug, "{Peer}: {Count} bytes behind the end of the stream are dropped")]
+    public static partial void TrailingBytes(ILogger log, string peer, long count);
+
+    /// <summary>What is to be said of a machine that was read.</summary>
+    public static void Remarks(ILogger log, string peer, CapturedStream machine)
+    {
+        foreach (RamBlockDescription block in machine.LeftOut)
+        {
+            LeftOut(log, block.Name, block.Length >> 10, peer);
+        }
+
+        foreach (MissingPages missing in machine.NotSent)
+        {
+            NotSent(log, peer, missing);
+        }
+
+        if (machine.TrailingBytes > 0)
+        {
+            TrailingBytes(log, peer, machine.TrailingBytes);
+        }
+    }
 }

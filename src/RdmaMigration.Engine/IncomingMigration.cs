@@ -44,7 +44,8 @@ public sealed class IncomingMigration : Migration
     /// <summary>Listens, or opens what is read once: then the main loop ends after that one migration. Main thread, before or while the loop runs.</summary>
     /// <exception cref="ConnectFailedException">It cannot listen there, or open that.</exception>
     public void Start() =>
-        _listener = ChannelListener.Open(_waiter, _options.Uri, _options.Listener, channel => Loop.Schedule(() => Begin(channel)), Log);
+        _listener = ChannelListener.Open(
+            _waiter, _options.Uri, _options.Listener with { Queues = TakesMany }, channel => Loop.Schedule(() => Begin(channel)), Log);
 
     /// <summary>Stops listening and ends the completion waiter. After the main loop has ended.</summary>
     public override void Dispose()
@@ -63,17 +64,42 @@ public sealed class IncomingMigration : Migration
         }
     }
 
-    private void Begin(IncomingChannel channel)
+    /// <summary>One machine after the other, each into a file of its own.</summary>
+    private bool TakesMany => !_options.Once && _options.Target is CaptureTarget { File: null };
+
+    private protected override void StopTaking() => _listener?.StopListening();
+
+    /// <summary>Whoever waits and has sent everything takes its machine for arrived, so it is served before this ends.</summary>
+    private protected override bool TryServeLast()
     {
-        channel.LeftBehind = what => EngineLog.LeftBehind(Log, what);
-        if (QuitCode is not null)
+        if (_listener?.TakeFinished() is not { } finished)
         {
-            channel.Dispose();
-            return;
+            return false;
         }
 
+        Serve(finished);
+        return true;
+    }
+
+    private void Begin(IncomingChannel channel)
+    {
+        if (QuitCode is null || channel.HasSentEverything)
+        {
+            Serve(channel);
+        }
+        else
+        {
+            channel.Dispose();
+        }
+    }
+
+    private void Serve(IncomingChannel channel)
+    {
+        channel.LeftBehind = what => EngineLog.LeftBehind(Log, what);
         EngineLog.Connected(Log, channel.Peer, channel.DeviceName, RamModes.Of(channel).ToWord());
-        Run(new IncomingSession(Loop, _options, channel, OpenSink, Log, Changed, Ended));
+        IncomingSession session = new(Loop, _options, channel, OpenSink, Log, Changed, Ended);
+        Run(session);
+        channel.WhenRefused(reason => Loop.Schedule(() => session.Stop(MigrationErrorClass.Stream, reason)));
     }
 
     private IMachineSink OpenSink(IMachineSession session) => _options.Target switch

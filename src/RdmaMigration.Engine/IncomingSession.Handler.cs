@@ -75,7 +75,15 @@ internal sealed partial class IncomingSession : IIncomingHandler
     }
 
     /// <inheritdoc/>
-    public void OnHook() => CheckRoomIfDue();
+    public void OnHook()
+    {
+        if (_channel.CarriesRam)
+        {
+            throw new ControlProtocolException($"HOOK: the source {_channel.Peer} announces pages by RDMA, which cannot come by {_channel.DeviceName}");
+        }
+
+        CheckRoomIfDue();
+    }
 
     /// <inheritdoc/>
     public void OnRamComplete() => CheckRoom();

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using RdmaMigration.Memory;
+using RdmaMigration.Stream;
 
 namespace RdmaMigration.Engine;
 
@@ -10,6 +11,7 @@ internal sealed partial class IncomingSession
     private RamArrival? _arrival;
     private string? _machine;
     private TimeSpan? _totalTime;
+    private IReadOnlyList<RamBlockDescription> _leftOut = [];
     private long _ramTotal;
     private long _ramTransferred;
 
@@ -27,6 +29,7 @@ internal sealed partial class IncomingSession
             ReturnPath = _returnPath is not null,
             Machine = _machine,
             RamTotal = _ramTotal,
+            LeftOut = _leftOut,
             RamTransferred = _ramTransferred,
             RamZero = Math.Min(_ramTotal, _channel.ZeroBytes + (_stream?.RamZeroBytes ?? 0)),
             TotalTime = _totalTime ?? Stopwatch.GetElapsedTime(_connectedAt),
@@ -45,10 +48,12 @@ internal sealed partial class IncomingSession
         SetStatus(MigrationStatus.Active);
     }
 
-    private void StreamEnded()
+    private void StreamEnded(CapturedStream captured)
     {
         lock (Gate)
         {
+            _leftOut = captured.LeftOut;
+            _ramTotal = (long)captured.RamLength;
             _totalTime = Stopwatch.GetElapsedTime(_connectedAt);
             _ramTransferred = _ramTotal;
         }

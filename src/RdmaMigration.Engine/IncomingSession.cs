@@ -129,7 +129,8 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
             Volatile.Write(ref _stream, stream);
             CapturedStream captured = stream.Load();
             _channel.EndOfStream();
-            StreamEnded();
+            StreamEnded(captured);
+            EngineLog.Remarks(Log, _channel.Peer, captured);
             return captured;
         }
         catch (StreamFormatException truncated) when (source.Disconnected is { } lost)

@@ -40,13 +40,13 @@ public abstract class Migration : IDisposable
     public void Quit(int exitCode) => Loop.Schedule(() =>
     {
         QuitCode ??= exitCode;
-        if (_current is null)
+        if (_current is not null)
         {
-            Loop.Quit(QuitCode.Value);
+            _current.Stop(MigrationErrorClass.Cancelled, QuitReason);
         }
         else
         {
-            _current.Stop(MigrationErrorClass.Cancelled, QuitReason);
+            QuitSoon();
         }
     });
 
@@ -55,6 +55,14 @@ public abstract class Migration : IDisposable
 
     /// <summary>What a migration that a quit ends is told.</summary>
     private protected abstract string QuitReason { get; }
+
+    /// <summary>Takes no further migration but what <see cref="TryServeLast"/> begins. Main thread.</summary>
+    private protected virtual void StopTaking()
+    {
+    }
+
+    /// <summary>Begins a migration that must not be missed although this ends; false when there is none. Main thread; none runs.</summary>
+    private protected virtual bool TryServeLast() => false;
 
     /// <summary>A migration is over and torn down, and has ended so. Main thread.</summary>
     private protected abstract void OnEnded(MigrationInfo info);
@@ -76,9 +84,22 @@ public abstract class Migration : IDisposable
         Volatile.Write(ref _last, info);
         Volatile.Write(ref _current, null);
         OnEnded(info);
-        if (QuitCode is { } code)
+        if (QuitCode is not null)
         {
-            Loop.Quit(code);
+            QuitSoon();
         }
+    }
+
+    /// <summary>Ends the main loop behind what is scheduled already, which may begin a migration. No migration runs.</summary>
+    private void QuitSoon()
+    {
+        StopTaking();
+        Loop.Schedule(() =>
+        {
+            if (_current is null && !TryServeLast())
+            {
+                Loop.Quit(QuitCode!.Value);
+            }
+        });
     }
 }

@@ -1,3 +1,5 @@
+using RdmaMigration.Memory;
+
 namespace RdmaMigration.Engine;
 
 /// <summary>What a migration is at.</summary>
@@ -107,8 +109,13 @@ public sealed record MigrationInfo
     /// <summary>The machine type, once the stream has named it.</summary>
     public string? Machine { get; init; }
 
-    /// <summary>Bytes of RAM in the source's list; 0 before it came.</summary>
+    /// <summary>Bytes of RAM in the source's list; 0 before it came. Without <see cref="LeftOut"/>, once that is known.</summary>
     public long RamTotal { get; init; }
+
+    /// <summary>
+    /// RAM blocks whose content is not in the stream, known when RAM is complete: with x-ignore-shared the destination must have the same shared memory itself.
+    /// </summary>
+    public IReadOnlyList<RamBlockDescription> LeftOut { get; init; } = [];
 
     /// <summary>
     /// Bytes of RAM that have arrived, or are known to be zero: exact for what is sent, and for what comes with dynamic registration per chunk; sampled for

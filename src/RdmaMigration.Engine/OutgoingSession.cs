@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Memory;
 using RdmaMigration.Stream;
 using RdmaMigration.Transport;
 
@@ -15,6 +16,7 @@ internal sealed class OutgoingSession : MigrationSession
     private CaptureLoad? _load;
     private string? _machine;
     private long _ramTotal;
+    private IReadOnlyList<RamBlockDescription> _leftOut = [];
     private TimeSpan? _loadTime;
 
     /// <param name="loop">Where the end is scheduled.</param>
@@ -67,6 +69,7 @@ internal sealed class OutgoingSession : MigrationSession
         File = _path,
         Machine = _machine,
         RamTotal = _ramTotal,
+        LeftOut = _leftOut,
         LoadTime = _loadTime ?? Stopwatch.GetElapsedTime(_loadBegan),
         LoadedBytes = _load?.BytesRead ?? 0,
         FileBytes = _load?.Length ?? 0,
@@ -90,8 +93,11 @@ internal sealed class OutgoingSession : MigrationSession
         {
             _loadTime = Stopwatch.GetElapsedTime(_loadBegan);
             _machine = machine.Configuration.MachineType;
-            _ramTotal = (long)machine.RamBlocks.TotalLength;
+            _ramTotal = (long)machine.RamLength;
+            _leftOut = machine.LeftOut;
         }
+
+        EngineLog.Remarks(Log, _path, machine);
 
         return machine;
     }

@@ -19,7 +19,7 @@ public enum CaptureStage
 /// <summary>How far a <see cref="CaptureWriter"/> is.</summary>
 /// <param name="RamDone">Bytes of guest RAM that are written, zero pages and holes included.</param>
 /// <param name="RamZero">Bytes of guest RAM among them that were written as zero pages; 0 when RAM goes beside the stream.</param>
-/// <param name="RamTotal">Bytes of guest RAM.</param>
+/// <param name="RamTotal">Bytes of guest RAM in the stream; blocks that are left out do not count.</param>
 /// <param name="BytesWritten">Bytes handed to the sink.</param>
 /// <param name="Stage">What it is at.</param>
 public readonly record struct CaptureProgress(ulong RamDone, ulong RamZero, ulong RamTotal, ulong BytesWritten, CaptureStage Stage);

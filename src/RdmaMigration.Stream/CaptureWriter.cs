@@ -44,7 +44,7 @@ public static class CaptureWriter
         }
 
         var to = new SinkBuffer(sink);
-        ulong total = stream.RamBlocks.TotalLength;
+        ulong total = stream.RamLength;
         ulong zero = 0;
         void Report(CaptureStage stage)
         {

@@ -69,7 +69,10 @@ public sealed class CapturedStream
     public long TrailingBytes { get; }
 
     /// <summary>The blocks that are left out, see <see cref="IsLeftOut"/>.</summary>
-    public IEnumerable<RamBlockDescription> LeftOut => _leftOut.Order().Select(block => Blocks[block]);
+    public IReadOnlyList<RamBlockDescription> LeftOut => [.. _leftOut.Order().Select(block => Blocks[block])];
+
+    /// <summary>Bytes of RAM in the stream: of all blocks but those that are left out.</summary>
+    public ulong RamLength => RamBlocks.TotalLength - LeftOut.Aggregate(0UL, (sum, block) => sum + block.Length);
 
     /// <summary>True if the block is RAM that both sides share through a file and that is not part of the stream (x-ignore-shared).</summary>
     public bool IsLeftOut(int block) => _leftOut.Contains(block);

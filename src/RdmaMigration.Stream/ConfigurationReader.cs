@@ -8,10 +8,18 @@ internal static class ConfigurationReader
     private const uint SubsectionVersion = 1;
     private const uint MaxCapabilities = 64;
 
+    /// <summary>The magic of a connection that capability multifd opens beside the main one.</summary>
+    private const uint MultifdMagic = 0x11223344;
+
     public static void ReadHeader(SourceReader reader)
     {
         reader.Step = "header";
         uint magic = reader.ReadUInt32();
+        if (magic == MultifdMagic)
+        {
+            throw reader.Unsupported(0, "this is a channel of capability multifd, which is not taken here: turn it off at the source");
+        }
+
         if (magic != Wire.Magic)
         {
             throw reader.Malformed(0, $"magic 0x{magic:x8} is not QEVM (0x{Wire.Magic:x8}): this is no QEMU migration stream");

@@ -30,10 +30,12 @@ internal sealed unsafe class PageWriter : IDisposable
     private ulong _ramDone;
     private ulong _ramZero;
     private ulong _collected;
+    private readonly ulong _total;
 
     public PageWriter(CapturedStream stream, SinkBuffer sink, Action<CaptureProgress>? progress, CancellationToken cancellation)
     {
         _stream = stream;
+        _total = stream.RamLength;
         _sink = sink;
         _progress = progress;
         _cancellation = cancellation;
@@ -45,14 +47,9 @@ internal sealed unsafe class PageWriter : IDisposable
     {
         for (int i = 0; i < _stream.RamBlocks.Count; i++)
         {
-            RamBlock block = _stream.RamBlocks[i];
-            if (_stream.IsLeftOut(i))
+            if (!_stream.IsLeftOut(i))
             {
-                _ramDone += block.Length;
-            }
-            else
-            {
-                WriteBlock(block);
+                WriteBlock(_stream.RamBlocks[i]);
             }
         }
 
@@ -202,7 +199,7 @@ internal sealed unsafe class PageWriter : IDisposable
         {
             _cancellation.ThrowIfCancellationRequested();
             _sink.WriteGather(_segments.AsSpan(0, _segmentCount), _collected);
-            _progress?.Invoke(new CaptureProgress(_ramDone, _ramZero, _stream.RamBlocks.TotalLength, _sink.Written, CaptureStage.Ram));
+            _progress?.Invoke(new CaptureProgress(_ramDone, _ramZero, _total, _sink.Written, CaptureStage.Ram));
         }
 
         _segmentCount = 0;

@@ -1,3 +1,4 @@
+using System.Net;
 using Tmds.Linux;
 
 namespace RdmaMigration.Transport;
@@ -23,10 +24,16 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
     public sealed override bool CarriesRam => true;
 
     /// <inheritdoc/>
+    public sealed override bool HasSentEverything => isSocket && SocketBytes.AreComplete(Descriptor.Number);
+
+    /// <inheritdoc/>
     public sealed override bool IsConnected => isSocket;
 
     /// <inheritdoc/>
     public sealed override ConnectionLostException? Lost => Descriptor.Lost;
+
+    /// <summary>The source's address; null where it has none.</summary>
+    internal IPAddress? SourceAddress { get; init; }
 
     protected PolledDescriptor Descriptor { get; } = descriptor;
 
@@ -95,6 +102,13 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
         public override void Write(ReadOnlySpan<byte> bytes, TimeSpan timeout)
         {
             channel.BeforeIo?.Invoke();
+            if (channel.Lost is { Loss: ConnectionLoss.Shutdown })
+            {
+                // Given up here; the source is still to be told so.
+                channel.Descriptor.WriteLast(bytes);
+                return;
+            }
+
             fixed (byte* first = bytes)
             {
                 iovec all = new() { iov_base = first, iov_len = bytes.Length };

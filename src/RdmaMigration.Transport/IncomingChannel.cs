@@ -8,6 +8,10 @@ namespace RdmaMigration.Transport;
 /// </summary>
 public abstract class IncomingChannel : IDisposable
 {
+    private readonly object _gate = new();
+    private string? _refusal;
+    private Action<string>? _refused;
+
     /// <summary>Called before each read. The engine asserts here that the big lock is not held.</summary>
     public Action? BeforeIo { get; set; }
 
@@ -19,6 +23,9 @@ public abstract class IncomingChannel : IDisposable
 
     /// <summary>What the source came in by: the RDMA device's name, or the kind of channel.</summary>
     public abstract string DeviceName { get; }
+
+    /// <summary>The source has sent its whole stream and gone, though nothing was read yet: it takes its machine for arrived.</summary>
+    public virtual bool HasSentEverything => false;
 
     /// <summary>RAM arrives in the stream, not beside it by RDMA writes.</summary>
     public virtual bool CarriesRam => false;
@@ -67,6 +74,42 @@ public abstract class IncomingChannel : IDisposable
     /// A message that the source ignores. One that has closed its direction may listen still, and looks just like one that is gone until something is sent to it.
     /// </param>
     public virtual IDisposable? WatchSource(ReadOnlyMemory<byte> probe) => null;
+
+    /// <summary>
+    /// Has a method called, on any thread, when the source turns out to need what this side cannot give: at once if it did already. It must not block. Called once.
+    /// </summary>
+    public void WhenRefused(Action<string> refused)
+    {
+        string? already;
+        lock (_gate)
+        {
+            _refused = refused;
+            already = _refusal;
+        }
+
+        if (already is not null)
+        {
+            refused(already);
+        }
+    }
+
+    /// <summary>The source needs what this side cannot give. Any thread; the first reason stays.</summary>
+    internal void Refuse(string reason)
+    {
+        Action<string>? refused;
+        lock (_gate)
+        {
+            if (_refusal is not null)
+            {
+                return;
+            }
+
+            _refusal = reason;
+            refused = _refused;
+        }
+
+        refused?.Invoke(reason);
+    }
 
     /// <summary>Makes the reader, and a writer on the return path, return with an error within 100 ms. Any thread; it does not block.</summary>
     public abstract void Shutdown(string reason);

@@ -18,7 +18,13 @@ public sealed record ListenerOptions
     /// <summary>Networks that may connect by RDMA or TCP; empty admits everyone. There is no other access control.</summary>
     public IReadOnlyList<IPNetwork> Allow { get; init; } = [];
 
-    /// <summary>Sources that may wait while a migration runs; over RDMA the next ones are rejected, a socket's wait to connect. Default 5, QEMU's listen backlog (protocol A.1).</summary>
+    /// <summary>
+    /// While a migration runs, other sources that come by a socket wait. Default true. False where only one machine is taken: they are reset at once and keep theirs,
+    /// as with a QEMU, which closes its listener then. Over RDMA they wait in any case, since nothing is taken from them.
+    /// </summary>
+    public bool Queues { get; init; } = true;
+
+    /// <summary>Sources that may wait while a migration runs; the next ones are rejected. Default 5, QEMU's listen backlog (protocol A.1).</summary>
     public int Backlog { get; init; } = 5;
 
     /// <summary>

@@ -51,6 +51,20 @@ internal sealed unsafe partial class PolledDescriptor
         }
     }
 
+    /// <summary>Writes a few bytes although the descriptor was shut down here: now or never.</summary>
+    /// <exception cref="TransportException">The other side does not take them.</exception>
+    public void WriteLast(ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* first = bytes)
+        {
+            nint written = (nint)write(_descriptor, first, bytes.Length);
+            if (written < bytes.Length)
+            {
+                throw new TransportException(written < 0 ? $"{Peer}: write: {ErrorText.Of(errno)}" : $"{Peer} took {written} of {bytes.Length} bytes");
+            }
+        }
+    }
+
     private static iovec* Advance(iovec* next, iovec* end, ulong written)
     {
         while (next < end && written >= (ulong)next->iov_len)

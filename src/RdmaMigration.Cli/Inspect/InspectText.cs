@@ -78,6 +78,11 @@ internal static class InspectText
         }
 
         table.Write(screen);
+        foreach (var missing in ram.Missing)
+        {
+            screen.Out.WriteLine(missing);
+        }
+
         screen.Out.WriteLine();
     }
 

@@ -65,7 +65,29 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         json.WriteString("mode", migration.Mode.ToWord());
         json.WriteBoolean("return-path", migration.ReturnPath);
         WriteTimesAndRam(json, migration);
+        WriteLeftOut(json, migration);
         WriteDestination(json, migration);
+    }
+
+    /// <summary>RAM that is not in the stream.</summary>
+    private static void WriteLeftOut(Utf8JsonWriter json, MigrationInfo migration)
+    {
+        if (migration.LeftOut.Count == 0)
+        {
+            return;
+        }
+
+        json.WriteStartArray("left-out");
+        foreach (var block in migration.LeftOut)
+        {
+            json.WriteStartObject();
+            json.WriteString("block", block.Name);
+            json.WriteNumber("bytes", block.Length);
+            json.WriteString("capability", "x-ignore-shared");
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     /// <summary>Of a machine that is sent on: the other half of its way, with the names of the first.</summary>

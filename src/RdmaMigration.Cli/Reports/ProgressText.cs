@@ -76,7 +76,7 @@ internal static class ProgressText
         }
 
         var moved = $"completed: {migration.Machine ?? "machine"} {(migration.IsOutgoing ? "to" : "from")} {migration.Peer}, "
-            + $"{Size(migration.RamTotal)} of RAM {Speed(migration)}";
+            + $"{Size(migration.RamTotal)} of RAM{LeftOut(migration)} {Speed(migration)}";
         return (migration.IsOutgoing, migration.Destination) switch
         {
             (true, _) => $"{moved}; {Confirmation(migration)}",
@@ -84,6 +84,10 @@ internal static class ProgressText
             _ => $"{moved}, saved in {Seconds(migration.SaveTime)}: {migration.File}",
         };
     }
+
+    private static string LeftOut(MigrationInfo migration) => migration.LeftOut.Count == 0
+        ? ""
+        : $" without {string.Join(", ", migration.LeftOut.Select(block => $"'{block.Name}' ({Size((long)block.Length)})"))}";
 
     private static string Speed(MigrationInfo migration)
     {
