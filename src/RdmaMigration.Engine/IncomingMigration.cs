@@ -62,28 +62,32 @@ public sealed class IncomingMigration : Migration
         {
             QuitCode ??= info.Status is MigrationStatus.Completed ? 0 : 1;
         }
+
+        if (QuitCode is null && (TakesMany || info.Status is not MigrationStatus.Completed))
+        {
+            _listener?.Resume();
+        }
     }
 
-    /// <summary>One machine after the other, each into a file of its own.</summary>
-    private bool TakesMany => !_options.Once && _options.Target is CaptureTarget { File: null };
+    private bool TakesMany => !_options.Once && !_options.UntilCompleted;
 
     private protected override void StopTaking() => _listener?.StopListening();
 
-    /// <summary>Whoever waits and has sent everything takes its machine for arrived, so it is served before this ends.</summary>
+    /// <summary>Whoever waits and has sent something may have sent everything, and takes its machine for arrived then: it is served before this ends.</summary>
     private protected override bool TryServeLast()
     {
-        if (_listener?.TakeFinished() is not { } finished)
+        if (_listener?.TakeWaiting() is not { } waiting)
         {
             return false;
         }
 
-        Serve(finished);
+        Serve(waiting);
         return true;
     }
 
     private void Begin(IncomingChannel channel)
     {
-        if (QuitCode is null || channel.HasSentEverything)
+        if (QuitCode is null || channel.HasBytes)
         {
             Serve(channel);
         }
@@ -97,7 +101,7 @@ public sealed class IncomingMigration : Migration
     {
         channel.LeftBehind = what => EngineLog.LeftBehind(Log, what);
         EngineLog.Connected(Log, channel.Peer, channel.DeviceName, RamModes.Of(channel).ToWord());
-        IncomingSession session = new(Loop, _options, channel, OpenSink, Log, Changed, Ended);
+        IncomingSession session = new(Loop, _options, channel, OpenSink, Log, Changed, Ended) { IsLast = QuitCode is not null };
         Run(session);
         channel.WhenRefused(reason => Loop.Schedule(() => session.Stop(MigrationErrorClass.Stream, reason)));
     }

@@ -15,6 +15,11 @@ public sealed record IncomingOptions
     /// <summary>Ends the main loop after the first migration: with 0 when it completed, with 1 and the reason on stderr when not, as QEMU's exit-on-error.</summary>
     public bool Once { get; init; }
 
+    /// <summary>
+    /// One machine is taken: whoever runs this ends it after the first migration that completes, so that a further source must not believe that its machine has arrived.
+    /// </summary>
+    public bool UntilCompleted { get; init; }
+
     /// <summary>The most RAM, in bytes, that a source may make this side allocate. Default: what the host can give without swapping.</summary>
     public ulong MaxRam { get; init; } = HostMemory.Available;
 

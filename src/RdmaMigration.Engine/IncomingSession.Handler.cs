@@ -48,6 +48,9 @@ internal sealed partial class IncomingSession : IIncomingHandler
     }
 
     /// <inheritdoc/>
+    public void OnRamStart() => _channel.RamBegins();
+
+    /// <inheritdoc/>
     public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload)
     {
         switch (command)

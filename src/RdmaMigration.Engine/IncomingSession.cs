@@ -11,6 +11,12 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
     /// <summary>How long a stopped migration's source may take to be told, after what took the machine has given up.</summary>
     private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// How long the stream may take of a source that waited when this side was to end. One that has gone has left its bytes in the kernels' buffers, some MiB that
+    /// arrive at once; one that is still there fails, and keeps its machine.
+    /// </summary>
+    private static readonly TimeSpan s_lastStream = TimeSpan.FromSeconds(3);
+
     private readonly IncomingOptions _options;
     private readonly IncomingChannel _channel;
     private readonly IMachineSink _sink;
@@ -42,6 +48,9 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
         _sink = open(this);
     }
 
+    /// <summary>This side ends behind it, and waits for no source that is still sending.</summary>
+    public bool IsLast { get; init; }
+
     public string Source => _channel.Peer;
 
     public bool TellsSource => _returnPath is not null;
@@ -61,6 +70,17 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
                     Stop(
                         MigrationErrorClass.Timeout,
                         $"the source {_channel.Peer} sent no stream within {_options.SetupTimeout.TotalSeconds:0.#} s of its connection");
+                }
+            });
+        }
+
+        if (IsLast)
+        {
+            After(s_lastStream, () =>
+            {
+                if (!Volatile.Read(ref _isTaken))
+                {
+                    Stop(MigrationErrorClass.Cancelled, "the destination quits");
                 }
             });
         }

@@ -24,7 +24,7 @@ public sealed class ReceiverHost : MigrationHost
     private protected override IReadOnlyList<string> CheckOptions() => _options.Check();
 
     private protected override void AddMigration(IServiceCollection services) => services
-        .AddSingleton(_options.Incoming)
+        .AddSingleton(_options.Incoming with { UntilCompleted = _untilCompleted })
         .AddSingleton<Migration, IncomingMigration>();
 
     private protected override void Start(Migration migration, ILogger log)

@@ -46,6 +46,10 @@ internal sealed class HandlerTarget(IIncomingHandler handler, bool ramIsFresh) :
 
     public void OnSection(in SectionRecord section)
     {
+        if (section.Header is { Type: SectionType.Start, Name: Wire.RamSection })
+        {
+            handler.OnRamStart();
+        }
     }
 
     public Span<byte> Page(int block, ulong offset, int length, PageEncoding encoding)

@@ -15,6 +15,11 @@ public interface IIncomingHandler
     /// <returns>One block for each description, in the same order and of the same length. It stays the handler's, and must live until the load is over.</returns>
     RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks);
 
+    /// <summary>The START section of "ram" has been read. A source with several connections has made them all by now.</summary>
+    void OnRamStart()
+    {
+    }
+
     /// <summary>A command of right length: OPEN_RETURN_PATH, PING, POSTCOPY_ADVISE, ENABLE_COLO or SWITCHOVER_START. Others never get here.</summary>
     void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload);
 

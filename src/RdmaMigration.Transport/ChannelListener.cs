@@ -34,16 +34,21 @@ public abstract class ChannelListener : IDisposable
         _ => throw new ArgumentException($"nobody can listen on {uri}", nameof(uri)),
     };
 
-    /// <summary>Lets nobody in any more. Sources that wait stay until <see cref="TakeFinished"/> or <see cref="Dispose"/>. No channel is in use.</summary>
+    /// <summary>The migration that ran has failed, and the next source may come in. Where sources queue, and over RDMA, they do without.</summary>
+    public virtual void Resume()
+    {
+    }
+
+    /// <summary>Lets nobody in any more. Sources that wait stay until <see cref="TakeWaiting"/> or <see cref="Dispose"/>. No channel is in use.</summary>
     public virtual void StopListening()
     {
     }
 
     /// <summary>
-    /// After <see cref="StopListening"/>: a source that waits, has sent its whole stream and has gone, so it takes its machine for arrived; the callee owns the
-    /// channel. Null when there is none; those that have not sent everything are turned away then, and keep their machines.
+    /// After <see cref="StopListening"/>: a source that waits and has sent something, which may be its whole machine; the callee owns the channel. Null when there is
+    /// none any more; those that have sent nothing are turned away, and keep their machines.
     /// </summary>
-    public virtual IncomingChannel? TakeFinished() => null;
+    public virtual IncomingChannel? TakeWaiting() => null;
 
     /// <summary>Stops listening. Channels that were handed out stay as they are.</summary>
     public abstract void Dispose();

@@ -24,13 +24,16 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
     public sealed override bool CarriesRam => true;
 
     /// <inheritdoc/>
-    public sealed override bool HasSentEverything => isSocket && SocketBytes.AreComplete(Descriptor.Number);
+    public sealed override bool HasBytes => isSocket && SocketBytes.First(Descriptor.Number) != SocketBytes.None;
 
     /// <inheritdoc/>
     public sealed override bool IsConnected => isSocket;
 
     /// <inheritdoc/>
     public sealed override ConnectionLostException? Lost => Descriptor.Lost;
+
+    /// <summary>Called when the source has made all its connections; null for nothing.</summary>
+    internal Action? Begun { get; init; }
 
     /// <summary>The source's address; null where it has none.</summary>
     internal IPAddress? SourceAddress { get; init; }
@@ -69,6 +72,9 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
             null => 0,
         };
     }
+
+    /// <inheritdoc/>
+    public sealed override void RamBegins() => Begun?.Invoke();
 
     /// <inheritdoc/>
     public sealed override ReturnPathChannel? WaitForReturnPath(TimeSpan timeout) => isSocket && Lost is null ? new Writer(this) : null;

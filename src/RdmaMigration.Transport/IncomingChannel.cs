@@ -24,8 +24,8 @@ public abstract class IncomingChannel : IDisposable
     /// <summary>What the source came in by: the RDMA device's name, or the kind of channel.</summary>
     public abstract string DeviceName { get; }
 
-    /// <summary>The source has sent its whole stream and gone, though nothing was read yet: it takes its machine for arrived.</summary>
-    public virtual bool HasSentEverything => false;
+    /// <summary>Bytes of the source lie in a socket's buffer; they may be its whole machine.</summary>
+    public virtual bool HasBytes => false;
 
     /// <summary>RAM arrives in the stream, not beside it by RDMA writes.</summary>
     public virtual bool CarriesRam => false;
@@ -54,6 +54,11 @@ public abstract class IncomingChannel : IDisposable
 
     /// <summary>The blocks that the source's list asked for, in its order. The reader calls it between the list and the next read; the channel does not own them.</summary>
     public virtual void SetRamBlocks(RamBlockList blocks)
+    {
+    }
+
+    /// <summary>RAM has been announced: the source has made all its connections by now. The reader calls it.</summary>
+    public virtual void RamBegins()
     {
     }
 

@@ -19,8 +19,8 @@ public sealed record ListenerOptions
     public IReadOnlyList<IPNetwork> Allow { get; init; } = [];
 
     /// <summary>
-    /// While a migration runs, other sources that come by a socket wait. Default true. False where only one machine is taken: they are reset at once and keep theirs,
-    /// as with a QEMU, which closes its listener then. Over RDMA they wait in any case, since nothing is taken from them.
+    /// While a migration runs, other sources that come by a socket wait. Default true. False where only one machine is taken: they are reset or find nobody listening,
+    /// as with a QEMU, and keep their machines. Over RDMA they wait in any case, since nothing is taken from them.
     /// </summary>
     public bool Queues { get; init; } = true;
 

@@ -9,11 +9,13 @@ namespace RdmaMigration.Transport;
 /// <summary>A bound socket that listens, TCP or UNIX domain. The path of the latter is removed with it, as long as it is still this socket's.</summary>
 internal sealed unsafe class ListeningSocket
 {
+    private readonly bool _isDual;
     private readonly string? _path;
     private readonly FileNode? _node;
 
-    private ListeningSocket(int number, EndPoint address, string? path)
+    private ListeningSocket(int number, EndPoint address, bool isDual, string? path)
     {
+        _isDual = isDual;
         Number = number;
         Address = address;
         _path = path;
@@ -34,12 +36,13 @@ internal sealed unsafe class ListeningSocket
         IEnumerable<IPEndPoint> addresses = uri.Host.Length == 0
             ? [new IPEndPoint(IPAddress.IPv6Any, uri.Port), new IPEndPoint(IPAddress.Any, uri.Port)]
             : uri.Resolve();
+        bool isDual = uri.Host.Length == 0;
         foreach (IPEndPoint address in addresses)
         {
-            (int number, int error) = TryListen(address, backlog, isDual: uri.Host.Length == 0);
+            (int number, int error) = TryListen(address, backlog, isDual);
             if (error == 0)
             {
-                return new ListeningSocket(number, LocalAddress(number, address), path: null);
+                return new ListeningSocket(number, LocalAddress(number, address), isDual, path: null);
             }
 
             first ??= Explain(address, error);
@@ -60,8 +63,22 @@ internal sealed unsafe class ListeningSocket
         }
 
         return error == 0
-            ? new ListeningSocket(number, address, uri.Path)
+            ? new ListeningSocket(number, address, isDual: false, uri.Path)
             : throw new ConnectFailedException($"cannot listen on {uri}: {Explain(uri, error)}");
+    }
+
+    /// <summary>Listens again where this one did, which is closed.</summary>
+    /// <exception cref="ConnectFailedException">Another program listens there by now.</exception>
+    public ListeningSocket Reopen(int backlog)
+    {
+        if (_path is not null)
+        {
+            return Bind(new UnixUri(_path), backlog);
+        }
+
+        var address = (IPEndPoint)Address;
+        (int number, int error) = TryListen(address, backlog, _isDual);
+        return error == 0 ? new ListeningSocket(number, address, _isDual, path: null) : throw new ConnectFailedException(Explain(address, error));
     }
 
     /// <summary>Stops listening. Returns what could not be cleaned up, in words; null when nothing is left.</summary>

@@ -303,4 +303,7 @@ internal static partial class ListenerLog
 
     [LoggerMessage(5, LogLevel.Warning, "{What}")]
     public static partial void LeftBehind(ILogger log, string what);
+
+    [LoggerMessage(6, LogLevel.Error, "cannot listen again, and tries once a second: {Reason}")]
+    public static partial void NotListening(ILogger log, string reason);
 }

@@ -1,4 +1,3 @@
-using Tmds.Linux;
 using static Tmds.Linux.LibC;
 
 namespace RdmaMigration.Transport;
@@ -14,12 +13,5 @@ internal static unsafe class SocketBytes
     {
         byte first;
         return (nint)recv(socket, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 ? first : None;
-    }
-
-    /// <summary>The other side has sent something and closed its direction: all its bytes are here.</summary>
-    public static bool AreComplete(int socket)
-    {
-        pollfd polled = new() { fd = socket, events = POLLRDHUP };
-        return poll(&polled, 1, 0) > 0 && (polled.revents & (POLLRDHUP | POLLHUP)) != 0 && First(socket) != None;
     }
 }

@@ -10,8 +10,9 @@ namespace RdmaMigration.Transport;
 /// <summary>
 /// Listens on a TCP or a UNIX domain socket. While a migration runs, each further connection is looked at: one of a QEMU with capability multifd fails the
 /// migration, whose pages would go by it; another source waits, or is refused where only one machine is taken. A socket takes what a source writes whether or not
-/// somebody reads it, and a small machine fits in, so nobody may be left in the kernel's backlog: its source would believe that the machine has arrived. It runs on
-/// the completion waiter's thread.
+/// somebody reads it, and a small machine fits in, so nobody may be left in the kernel's backlog: its source would believe that the machine has arrived. For the
+/// same reason, where one machine is taken, the socket is closed once the source's RAM has begun, when its other connections are there: a reset that follows the
+/// first byte comes too late now and then. It runs on the completion waiter's thread.
 /// </summary>
 internal sealed unsafe class SocketListener : ChannelListener
 {
@@ -26,14 +27,19 @@ internal sealed unsafe class SocketListener : ChannelListener
     private readonly ListenerOptions _options;
     private readonly Action<IncomingChannel> _accepted;
     private readonly ILogger _log;
-    private readonly ListeningSocket _socket;
+    private volatile ListeningSocket _socket;
 
     // In the order of their arrival. The waiter's thread alone serves them, until nobody listens any more.
     private readonly List<Caller> _callers = [];
+
+    // Channels of the source whose migration runs, which fails for them. The waiter's thread alone uses them, until nobody listens any more.
+    private readonly List<Caller> _multifd = [];
     private Turn? _turn;
     private volatile DescriptorIncomingChannel? _active;
+    private volatile bool _closeRequested;
+    private volatile bool _openRequested;
+    private bool _isOpen = true;
     private bool _stopped;
-    private bool _closed;
 
     private SocketListener(
         CompletionWaiter waiter, ListeningSocket socket, MigrationUri uri, ListenerOptions options, Action<IncomingChannel> accepted, ILogger log)
@@ -71,37 +77,38 @@ internal sealed unsafe class SocketListener : ChannelListener
     public override void StopListening()
     {
         EndTurn(last: true);
-        if (_closed)
-        {
-            return;
-        }
-
-        _closed = true;
         foreach (Caller caller in Callers)
         {
             _waiter.Remove(caller);
         }
 
-        // Whoever the kernel has let in by now may have sent everything.
-        while (AcceptOne() is { } caller)
+        if (_isOpen)
         {
-            _callers.Add(caller);
-        }
+            // Whoever the kernel has let in by now may have sent everything.
+            while (AcceptOne() is { } caller)
+            {
+                _callers.Add(caller);
+            }
 
-        if (_socket.Close() is { } left)
-        {
-            ListenerLog.LeftBehind(_log, left);
+            CloseSocket();
         }
     }
 
     /// <inheritdoc/>
-    public override IncomingChannel? TakeFinished()
+    public override void Resume()
+    {
+        _openRequested = true;
+        _waiter.Wake();
+    }
+
+    /// <inheritdoc/>
+    public override IncomingChannel? TakeWaiting()
     {
         while (_callers.Count > 0)
         {
             Caller caller = _callers[0];
             _callers.RemoveAt(0);
-            if (caller.HasSentEverything)
+            if (_options.Queues && SocketBytes.First(caller.Number) != SocketBytes.None)
             {
                 return Open(caller);
             }
@@ -122,7 +129,10 @@ internal sealed unsafe class SocketListener : ChannelListener
         }
 
         _callers.Clear();
+        ResetMultifd();
     }
+
+    private const string Multifd = "it is a channel of capability multifd";
 
     private const string Stopped = "the destination stopped listening";
 
@@ -182,7 +192,7 @@ internal sealed unsafe class SocketListener : ChannelListener
             {
                 ListenerLog.Rejected(_log, Uri.ToString(), ErrorText.Of(error));
                 EndTurn(last: false);
-                TakeTurn(new Turn(this, [], Stopwatch.GetTimestamp() + (long)(s_pause.TotalSeconds * Stopwatch.Frequency)));
+                Pause();
             }
 
             // Else the source has gone again.
@@ -221,7 +231,7 @@ internal sealed unsafe class SocketListener : ChannelListener
             TcpOptions.Apply(descriptor, _options.KeepAliveInterval);
         }
 
-        return new DescriptorIncomingChannel(descriptor, Uri.Scheme, isSocket: true, _waiter, AcceptNext) { SourceAddress = caller.Address };
+        return new DescriptorIncomingChannel(descriptor, Uri.Scheme, isSocket: true, _waiter, AcceptNext) { SourceAddress = caller.Address, Begun = CloseIfSingle };
     }
 
     /// <summary>A connection while a migration runs: what it is shows by its first byte.</summary>
@@ -261,21 +271,27 @@ internal sealed unsafe class SocketListener : ChannelListener
         else if (first == MultifdFirstByte && active is not null)
         {
             Forget(caller);
-
-            // Of two sources on one host nothing tells whose it is: resetting it fails that one's migration too.
-            if (IsOfActive(caller) && !Callers.Any(IsOfActive))
+            if (!IsOfActive(caller) || Callers.Any(other => other.IsStream && IsOfActive(other)))
             {
-                active.Refuse(
-                    $"the source {active.Peer} has capability multifd on and sends pages by other connections, which are not taken here: "
-                    + "turn it off there ('migrate_set_capability multifd off')");
+                // Of two sources on one host nothing tells whose it is. Resetting it fails the migration at that one.
+                Refuse(caller, Multifd);
+                return;
             }
 
-            Refuse(caller, "it is a channel of capability multifd");
+            // Reset now, the source would break off, and the reason would be that.
+            _multifd.Add(caller);
+            active.Refuse(
+                $"the source {active.Peer} has capability multifd on and sends pages by other connections, which are not taken here: "
+                + "turn it off there ('migrate_set_capability multifd off')");
         }
         else if (!_options.Queues && active is not null)
         {
             Forget(caller);
             Refuse(caller, AnotherRuns);
+        }
+        else
+        {
+            caller.IsStream = true;
         }
     }
 
@@ -304,7 +320,93 @@ internal sealed unsafe class SocketListener : ChannelListener
         _waiter.Wake();
     }
 
+    /// <summary>A source has begun to send RAM, so all its connections have been made. Any thread.</summary>
+    private void CloseIfSingle()
+    {
+        if (!_options.Queues)
+        {
+            _closeRequested = true;
+            _waiter.Wake();
+        }
+    }
+
+    private bool IsDue => (_active is null && _multifd.Count > 0) || NextIsDue || _closeRequested || _openRequested;
+
     private bool NextIsDue => _active is null && Callers.Length > 0;
+
+    private void OnDue()
+    {
+        if (_active is null && _multifd.Count > 0)
+        {
+            ResetMultifd();
+        }
+        else if (_closeRequested)
+        {
+            _closeRequested = false;
+            while (_isOpen && AcceptOne() is { } caller)
+            {
+                Keep(caller);
+            }
+
+            EndTurn(last: false);
+            CloseSocket();
+            TakeTurn(new Turn(this, [], long.MaxValue));
+        }
+        else if (_openRequested)
+        {
+            _openRequested = false;
+            EndTurn(last: false);
+            Listen();
+        }
+        else if (NextIsDue)
+        {
+            ServeNext();
+        }
+        else
+        {
+            // A pause is over.
+            EndTurn(last: false);
+            Listen();
+        }
+    }
+
+    private void ResetMultifd()
+    {
+        foreach (Caller caller in _multifd)
+        {
+            Refuse(caller, Multifd);
+        }
+
+        _multifd.Clear();
+    }
+
+    /// <summary>Watches the socket, which is opened first where it was closed.</summary>
+    private void Listen()
+    {
+        try
+        {
+            _socket = _isOpen ? _socket : _socket.Reopen(_options.Backlog);
+            _isOpen = true;
+            TakeTurn(new Turn(this, [_socket.Number], long.MaxValue));
+        }
+        catch (ConnectFailedException taken)
+        {
+            ListenerLog.NotListening(_log, taken.Message);
+            Pause();
+        }
+    }
+
+    private void Pause() => TakeTurn(new Turn(this, [], Stopwatch.GetTimestamp() + (long)(s_pause.TotalSeconds * Stopwatch.Frequency)));
+
+    private void CloseSocket()
+    {
+        if (_isOpen && _socket.Close() is { } left)
+        {
+            ListenerLog.LeftBehind(_log, left);
+        }
+
+        _isOpen = false;
+    }
 
     private void ServeNext()
     {
@@ -351,21 +453,11 @@ internal sealed unsafe class SocketListener : ChannelListener
     {
         public ReadOnlySpan<int> Descriptors => descriptors;
 
-        public long Deadline => listener.NextIsDue ? 0 : deadline;
+        public long Deadline => listener.IsDue ? 0 : deadline;
 
         public void OnReady(int index) => listener.OnConnection();
 
-        public void OnDeadline(long now)
-        {
-            if (listener.NextIsDue)
-            {
-                listener.ServeNext();
-                return;
-            }
-
-            listener.EndTurn(last: false);
-            listener.TakeTurn(new Turn(listener, [listener._socket.Number], long.MaxValue));
-        }
+        public void OnDeadline(long now) => listener.OnDue();
 
         public void OnFault(Exception fault) => ListenerLog.Fault(listener._log, fault);
     }
@@ -383,14 +475,14 @@ internal sealed unsafe class SocketListener : ChannelListener
         /// <summary>Null on a UNIX domain socket.</summary>
         public IPAddress? Address { get; } = address;
 
+        /// <summary>It has begun to send, and is no channel of multifd. The waiter's thread alone uses it.</summary>
+        public bool IsStream { get; set; }
+
         public ReadOnlySpan<int> Descriptors => _descriptors;
 
         public long Deadline => long.MaxValue;
 
         public int Number => _descriptors[0];
-
-        /// <summary>It has closed its direction behind some bytes, which are all here then.</summary>
-        public bool HasSentEverything => SocketBytes.AreComplete(Number);
 
         public void Reset()
         {

@@ -18,9 +18,9 @@ public abstract class ReceiverTests : IDisposable
     }
 
     /// <summary>Starts a paused machine whose RAM is random, with zero pages.</summary>
-    private protected async Task<QemuMachine> StartSourceAsync(string machineType, int mebibytes, bool halfZero = true)
+    private protected async Task<QemuMachine> StartSourceAsync(string machineType, int mebibytes, bool halfZero = true, params string[] extra)
     {
-        QemuOptions options = NewMachine(machineType, mebibytes);
+        QemuOptions options = NewMachine(machineType, mebibytes) with { Extra = extra };
         GuestMemory.Fill(options.MemoryFile, mebibytes, seed: (ulong)(1000 + _machines), halfZero);
         return await StartAsync(options);
     }

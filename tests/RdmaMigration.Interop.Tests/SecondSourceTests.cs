@@ -1,0 +1,78 @@
+using RdmaMigration.Interop.Harness;
+
+namespace RdmaMigration.Interop;
+
+/// <summary>A second source that connects while a migration runs never takes its machine for arrived when it is not.</summary>
+[Trait("needs", "qemu")]
+public sealed class SecondSourceTests : ReceiverTests
+{
+    [Theory]
+    [InlineData("tcp:127.0.0.1:0")]
+    [InlineData("unix:")]
+    public async Task Where_one_machine_is_taken_others_fail_and_keep_theirs(string uri)
+    {
+        string file = Work.File("captured");
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(uri == "unix:" ? uri + Work.File("socket") : uri, file);
+        await using QemuMachine first = await StartSourceAsync("pc", 64, halfZero: false);
+        await first.SetLimitsAsync(4 << 20);
+        int from = first.Monitor.Events.Count;
+        await first.StartMigrationAsync(receiver.Uri);
+        await RamComesAsync(receiver);
+
+        await using QemuMachine second = await StartZeroSourceAsync();
+        for (int attempt = 0; attempt < 50; attempt++)
+        {
+            Assert.Equal("failed", (await second.MigrateAsync(receiver.Uri)).Status);
+
+            // A machine that was paused before is not let try again.
+            await second.ContinueAsync();
+            Assert.Equal("running", await second.RunStateAsync());
+            await second.Monitor.ExecuteAsync("stop");
+        }
+
+        await first.SetLimitsAsync(RdmaAddress.Unlimited);
+        Assert.Equal("completed", (await first.MigrationOutcomeAsync(from)).Status);
+        Assert.True((await receiver.ResultAsync()).Completed);
+        Assert.Equal(0, await receiver.Process.WaitForExitAsync(Deadlines.Answer));
+        await Restoration.IsIdenticalAsync(first, file, Work);
+    }
+
+    [Fact]
+    public async Task A_machine_that_was_sent_while_another_one_came_is_saved_before_a_signal_ends_the_receiver()
+    {
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync("tcp:127.0.0.1:0", NewFolder("captures"));
+        await using QemuMachine first = await StartSourceAsync("pc", 64, halfZero: false);
+        await first.SetLimitsAsync(4 << 20);
+        int from = first.Monitor.Events.Count;
+        await first.StartMigrationAsync(receiver.Uri);
+        await RamComesAsync(receiver);
+        await using QemuMachine second = await StartZeroSourceAsync();
+        Assert.Equal("completed", (await second.MigrateAsync(receiver.Uri)).Status);
+        await using QemuMachine third = await StartSourceAsync("pc", 64, halfZero: false);
+        await third.SetLimitsAsync(4 << 20);
+        int thirdFrom = third.Monitor.Events.Count;
+        await third.StartMigrationAsync(receiver.Uri);
+
+        await receiver.SignalAsync("TERM");
+
+        Assert.Equal(130, await receiver.Process.WaitForExitAsync(Deadlines.Migration));
+        Assert.Equal("failed", (await first.MigrationOutcomeAsync(from)).Status);
+        Assert.Equal("failed", (await third.MigrationOutcomeAsync(thirdFrom)).Status);
+        string[] saved = Directory.GetFiles(Work.File("captures"));
+        Assert.True(saved.Length == 1, receiver.Process.Errors);
+        await Restoration.IsIdenticalAsync(second, saved[0], Work);
+    }
+
+    /// <summary>A machine whose whole stream fits into a socket's buffers.</summary>
+    private async Task<QemuMachine> StartZeroSourceAsync()
+    {
+        QemuMachine source = await StartSourceAsync("pc", 8);
+        await using FileStream ram = File.OpenWrite(source.Options.MemoryFile);
+        ram.SetLength(0);
+        ram.SetLength(8 << 20);
+        return source;
+    }
+
+    private static async Task RamComesAsync(RdmamigProcess receiver) => await receiver.Events.FirstAsync(
+        e => e.Name == "PROGRESS" && e.Values.GetProperty("ram").GetProperty("transferred").GetInt64() > 0, 0, Deadlines.Migration, "PROGRESS");
+}
