@@ -68,6 +68,74 @@ public sealed class StreamChannelMigrationTests
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_source_that_is_silent_where_the_stream_looks_over_is_waited_for(bool returnPath)
+    {
+        // A device that holds what looks like its footer, the end marker and a vmdescription; the source pauses just behind them.
+        byte[] json = "{\"page_size\": 4096, \"devices\": []}"u8.ToArray();
+        byte[] device = [0x04, 0, 0, 0, 2, 3, .. "odd"u8, 0, 0, 0, 0, 0, 0, 0, 1, 0x7e, 0, 0, 0, 2, 0x00, 0x06, 0, 0, 0, (byte)json.Length, .. json];
+        byte[] rest = [1, 2, 3, 0x7e, 0, 0, 0, 2, 0x00];
+        byte[] description = System.Text.Encoding.ASCII.GetBytes(
+            $$"""{"devices": [{"name": "odd", "instance_id": 0, "fields": [{"name": "x", "type": "buffer", "size": {{device.Length - 17 + 3}}}]}]}""");
+        using RunningDestination destination = OverTcp();
+        using NetworkStream source = Connect(destination);
+        source.Write([.. StreamedMachine.Announcement(returnPath), .. StreamedMachine.RamSection(), .. device]);
+        Thread.Sleep(TimeSpan.FromSeconds(1));
+        source.Write(rest);
+
+        // Behind the end marker too, for longer than a machine type without vmdescription would be waited for.
+        Thread.Sleep(TimeSpan.FromSeconds(3));
+        source.Write([0x06, 0, 0, 0, (byte)description.Length, .. description]);
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        Assert.True(File.ReadAllBytes(destination.File).AsSpan().EndsWith((byte[])[.. device, .. rest, 0x06, 0, 0, 0, (byte)description.Length, .. description]));
+    }
+
+    [Fact]
+    public void BytesBehindTheStreamAreDropped()
+    {
+        using RunningDestination destination = OverTcp();
+        using (NetworkStream source = Connect(destination))
+        {
+            source.Write([.. StreamedMachine.All(), .. new byte[1024]]);
+        }
+
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        Assert.True(File.ReadAllBytes(destination.File).AsSpan().EndsWith(StreamedMachine.End()));
+    }
+
+    [Fact]
+    public void PagesThatAreAnnouncedBesideASocketAreRefused()
+    {
+        using RunningDestination destination = OverTcp();
+        using NetworkStream source = Connect(destination);
+        source.Write([.. StreamedMachine.Announcement(returnPath: false), 0x03, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x80, .. StreamedMachine.EndOfRam(), .. StreamedMachine.End()]);
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Protocol), (destination.Ended().Status, destination.Migration.Query().ErrorClass));
+        Assert.False(File.Exists(destination.File));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1_000_000)]
+    public void AChannelOfMultifdFailsTheMigrationAtOnceAndTheSourceIsTold(int ramSent)
+    {
+        using RunningDestination destination = OverTcp();
+        using NetworkStream source = Connect(destination);
+        source.Write([.. StreamedMachine.Announcement(returnPath: true), .. StreamedMachine.RamSection().AsSpan(0, ramSent)]);
+        Assert.Equal(2, Next(source)[1]);
+        using NetworkStream pages = Connect(destination);
+        pages.Write([0x11, 0x22, 0x33, 0x44]);
+        Assert.Equal([0, 1, 0, 4, 0, 0, 0, 1], Next(source));
+        MigrationInfo failed = destination.Ended();
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Stream), (failed.Status, failed.ErrorClass));
+        Assert.Contains("multifd", failed.ErrorDescription, StringComparison.Ordinal);
+        destination.Settle();
+        Assert.Empty(destination.LeftBehind);
+        Assert.False(File.Exists(destination.File));
+        NextOneWorks(destination);
+    }
+
     [Fact]
     public void AFailedLoadSendsShutOne()
     {

@@ -35,6 +35,74 @@ public sealed class SocketListenerTests : IDisposable
         Assert.Equal(2, ReadOne(next));
     }
 
+    [Theory]
+    [InlineData("tcp")]
+    [InlineData("unix")]
+    public void Where_one_machine_is_taken_nobody_else_gets_in_until_the_migration_has_failed(string kind)
+    {
+        using Listening listening = new(kind == "tcp" ? new TcpUri("127.0.0.1", 0) : new UnixUri(SocketPath), new ListenerOptions { Queues = false });
+        EndPoint address = kind == "tcp" ? listening.EndPoint : new UnixDomainSocketEndPoint(SocketPath);
+        using Stream first = IncomingPair.ConnectTo(address);
+        IncomingChannel running = listening.Accept();
+        using (Stream second = IncomingPair.ConnectTo(address))
+        {
+            second.Write([(byte)'Q']);
+            Assert.ThrowsAny<IOException>(() => second.ReadByte() is -1 ? throw new IOException("closed") : 0);
+        }
+
+        running.RamBegins();
+        Assert.True(SpinWait.SpinUntil(() => IsRefused(address), s_soon), "it still listens");
+        running.Dispose();
+        Assert.True(IsRefused(address));
+
+        listening.Listener.Resume();
+
+        Assert.True(SpinWait.SpinUntil(() => !IsRefused(address), s_soon), "it does not listen again");
+        listening.Accept().Dispose();
+    }
+
+    [Fact]
+    public void A_source_that_waits_and_has_sent_something_is_there_to_be_served_when_nobody_listens_any_more()
+    {
+        using Listening listening = new(new TcpUri("127.0.0.1", 0));
+        using Stream first = IncomingPair.ConnectTo(listening.EndPoint);
+        using IncomingChannel running = listening.Accept();
+        using Stream silent = IncomingPair.ConnectTo(listening.EndPoint);
+        using (Stream second = IncomingPair.ConnectTo(listening.EndPoint))
+        {
+            second.Write([2]);
+        }
+
+        listening.Listener.StopListening();
+        using IncomingChannel? waiting = listening.Listener.TakeWaiting();
+
+        Assert.Equal(2, ReadOne(waiting!));
+        Assert.Null(listening.Listener.TakeWaiting());
+        Assert.ThrowsAny<IOException>(() => silent.ReadByte() is -1 ? throw new IOException("closed") : 0);
+        Assert.True(IsRefused(listening.EndPoint));
+    }
+
+    [Fact]
+    public void A_channel_of_multifd_from_another_host_is_no_matter_of_the_migration_that_runs()
+    {
+        using Listening listening = new(new TcpUri("127.0.0.1", 0));
+        using Stream first = IncomingPair.ConnectTo(listening.EndPoint);
+        using IncomingChannel running = listening.Accept();
+        string? refusal = null;
+        running.WhenRefused(reason => Volatile.Write(ref refusal, reason));
+        using Socket other = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        other.Bind(new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0));
+        other.Connect(listening.EndPoint);
+        other.Send([0x11, 0x22, 0x33, 0x44]);
+        Assert.Throws<SocketException>(() => other.Receive(new byte[1]));
+        Assert.Null(refusal);
+
+        using Stream own = IncomingPair.ConnectTo(listening.EndPoint);
+        own.Write([0x11, 0x22, 0x33, 0x44]);
+        Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref refusal) is not null, s_soon));
+        Assert.Contains("multifd", refusal, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void ASourceOutsideTheAllowedNetworksIsTurnedAwayAndTheNextOneGetsIn()
     {
@@ -129,6 +197,19 @@ public sealed class SocketListenerTests : IDisposable
         var noSocket = Assert.Throws<ConnectFailedException>(() => new Listening(new UnixUri(SocketPath)));
         Assert.Contains("is there already and is no socket", noSocket.Message, StringComparison.Ordinal);
         Assert.Equal("a file", File.ReadAllText(SocketPath));
+    }
+
+    private static bool IsRefused(EndPoint address)
+    {
+        try
+        {
+            IncomingPair.ConnectTo(address).Dispose();
+            return false;
+        }
+        catch (SocketException)
+        {
+            return true;
+        }
     }
 
     private static byte ReadOne(IncomingChannel channel)
