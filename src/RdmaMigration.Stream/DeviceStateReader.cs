@@ -14,14 +14,11 @@ internal sealed class DeviceStateReader(SourceReader reader)
     /// </summary>
     private static readonly TimeSpan s_afterProof = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>After an end marker, for a machine type that sends no vmdescription: far above any pause between two messages.</summary>
-    private static readonly TimeSpan s_withoutVmDescription = TimeSpan.FromSeconds(2);
-
     /// <summary>
-    /// After an end marker, for a machine type that sends a vmdescription unless its user has turned that off (suppress-vmdesc): as long as a source may take to
-    /// start its stream.
+    /// After an end marker, where most machines go on with a vmdescription: those of old types do not, nor with suppress-vmdesc on, and the source does not close
+    /// while it waits to be told how it ended. As long as a source may take to start its stream.
     /// </summary>
-    private static readonly TimeSpan s_beforeVmDescription = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_afterMarker = TimeSpan.FromSeconds(30);
 
     private readonly ChunkedBytes _bytes = new();
     private long _patience = System.Threading.Timeout.InfiniteTimeSpan.Ticks;
@@ -50,9 +47,8 @@ internal sealed class DeviceStateReader(SourceReader reader)
     public StreamEnd WhyEnded { get; private set; }
 
     /// <param name="hasFooters">Sections end with a footer.</param>
-    /// <param name="sendsVmDescription">The machine's type sends a vmdescription unless told otherwise.</param>
     /// <param name="bound">The most bytes to keep.</param>
-    public void Read(bool hasFooters, bool sendsVmDescription, ulong bound)
+    public void Read(bool hasFooters, ulong bound)
     {
         reader.Step = "device state";
         Offset = reader.Position;
@@ -74,9 +70,8 @@ internal sealed class DeviceStateReader(SourceReader reader)
 
             tail.Scan();
             Patience = tail.ProvenEnd == _bytes.Length ? s_afterProof
-                : !tail.EndsWithMarker() ? System.Threading.Timeout.InfiniteTimeSpan
-                : sendsVmDescription ? s_beforeVmDescription
-                : s_withoutVmDescription;
+                : tail.EndsWithMarker() && tail.LastFooterClosesASection() ? s_afterMarker
+                : System.Threading.Timeout.InfiniteTimeSpan;
         }
     }
 

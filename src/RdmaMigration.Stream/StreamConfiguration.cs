@@ -27,11 +27,6 @@ public sealed class StreamConfiguration
     /// <summary>True if RAM that both sides share through a file may be left out of the stream.</summary>
     public bool IgnoresShared => Capabilities.Contains(Wire.IgnoreSharedCapability);
 
-    /// <summary>
-    /// The machine type sends a vmdescription, unless the source's user has set suppress-vmdesc. Those without one by default have no configuration section, but xenfv.
-    /// </summary>
-    internal bool SendsVmDescription => MachineType is { } type && !type.StartsWith("xenfv", StringComparison.Ordinal);
-
     /// <summary>The section's bytes as they arrived, with the marker; empty if there is none.</summary>
     public ReadOnlyMemory<byte> Encoded { get; }
 }

@@ -64,7 +64,7 @@ internal sealed partial class StreamParser
         }
 
         _target.OnRamEnd(this);
-        DeviceState.Read(HasFooters, Configuration.SendsVmDescription, _options.MaxDeviceState - (ulong)(BeforeRam.Length + AmidRam.Length));
+        DeviceState.Read(HasFooters, _options.MaxDeviceState - (ulong)(BeforeRam.Length + AmidRam.Length));
     }
 
     /// <summary>Reads one section or command; true after the "ram" END section.</summary>

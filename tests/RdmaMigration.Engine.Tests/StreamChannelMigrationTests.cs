@@ -85,7 +85,7 @@ public sealed class StreamChannelMigrationTests
         Thread.Sleep(TimeSpan.FromSeconds(1));
         source.Write(rest);
 
-        // Behind the end marker too, for longer than a machine type without vmdescription would be waited for.
+        // Behind the end marker too.
         Thread.Sleep(TimeSpan.FromSeconds(3));
         source.Write([0x06, 0, 0, 0, (byte)description.Length, .. description]);
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
