@@ -12,6 +12,9 @@ internal sealed class ChannelSource(IncomingChannel channel) : IStreamSource
     /// <summary>How long the source may be silent until the stream counts as over; the stream's reader knows.</summary>
     public Func<TimeSpan> Patience { get; set; } = () => Timeout.InfiniteTimeSpan;
 
+    /// <summary>Whether the bytes so far are a whole machine; the stream's reader knows.</summary>
+    public Func<bool> IsComplete { get; set; } = () => false;
+
     /// <summary>Called after each read, on the reading thread.</summary>
     public Action? Received { get; init; }
 
@@ -26,10 +29,16 @@ internal sealed class ChannelSource(IncomingChannel channel) : IStreamSource
             Received?.Invoke();
             return count;
         }
-        catch (ConnectionLostException lost) when (lost.Loss is ConnectionLoss.Disconnected)
+        catch (ConnectionLostException lost) when (IsEnd(lost.Loss))
         {
             Disconnected = lost;
             return 0;
         }
     }
+
+    /// <summary>
+    /// A source that has sent everything may be gone before it is asked for more, in whatever way that shows. One that says ERROR has given up and keeps its machine.
+    /// </summary>
+    private bool IsEnd(ConnectionLoss loss) =>
+        loss is ConnectionLoss.Disconnected || (IsComplete() && loss is not (ConnectionLoss.PeerError or ConnectionLoss.Shutdown));
 }

@@ -146,6 +146,7 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
             IncomingStream stream = new(
                 source, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = _channel.CarriesRam });
             source.Patience = () => stream.Patience;
+            source.IsComplete = () => stream.IsComplete;
             Volatile.Write(ref _stream, stream);
             CapturedStream captured = stream.Load();
             _channel.EndOfStream();

@@ -32,6 +32,9 @@ internal sealed class DeviceStateReader(SourceReader reader)
         private set => Volatile.Write(ref _patience, value.Ticks);
     }
 
+    /// <summary>A vmdescription that lists exactly the sections before it ends with the last byte. Readable from any thread.</summary>
+    public bool IsComplete => Patience == s_afterProof;
+
     /// <summary>Offset in the stream of the first byte kept.</summary>
     public ulong Offset { get; private set; }
 

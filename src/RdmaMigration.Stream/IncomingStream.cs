@@ -31,6 +31,9 @@ public sealed class IncomingStream
     /// </summary>
     public TimeSpan Patience => _parser.DeviceState.Patience;
 
+    /// <summary>True while the bytes so far are a whole machine: a vmdescription that lists exactly the device sections ends with the last byte. Any thread.</summary>
+    public bool IsComplete => _parser.DeviceState.IsComplete;
+
     /// <summary>Bytes of guest memory that have come in the stream, zero pages included, each page as often as it came. Readable from any thread.</summary>
     public long RamBytes => _target.RamBytes;
 

@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 namespace RdmaMigration.Interop.Harness;
 
 /// <summary>
-/// Gives a saved machine a larger RAM block. What is added was never written: a stream has no entries for such pages, so only two numbers change. A QEMU
+/// Gives a saved machine a larger RAM block. What is added was never written: it comes as zero pages, in a PART section behind the list of RAM blocks. A QEMU
 /// cannot be asked for such a file: it reads all its RAM to find out what is zero, and reading allocates.
 /// </summary>
 internal static class EnlargedMachine
@@ -14,14 +14,24 @@ internal static class EnlargedMachine
     /// <summary>instance_id and version_id of a section, behind its name.</summary>
     private const int SectionIds = 8;
 
+    private const byte Part = 2;
+    private const byte Footer = 0x7e;
+    private const ulong Zero = 0x02;
+    private const ulong SameBlock = 0x20;
+    private const ulong PageSize = 4096;
+
+    private static readonly byte[] s_endOfSection = [0, 0, 0, 0, 0, 0, 0, 0x10];
+
     public static void Write(string saved, string enlarged, int fromMebibytes, int toMebibytes)
     {
-        File.Copy(saved, enlarged, overwrite: true);
-        using FileStream file = new(enlarged, FileMode.Open, FileAccess.ReadWrite);
-        byte[] head = new byte[Math.Min(HeadBytes, file.Length)];
-        file.ReadExactly(head);
+        using FileStream from = File.OpenRead(saved);
+        using FileStream file = File.Create(enlarged);
+        byte[] head = new byte[Math.Min(HeadBytes, from.Length)];
+        from.ReadExactly(head);
         ulong more = (ulong)(toMebibytes - fromMebibytes) << 20;
-        Add(head, Behind(head, "ram") + SectionIds, more);
+        int ram = Behind(head, "ram");
+        ReadOnlySpan<byte> sectionId = head.AsSpan(ram - 1 - "ram".Length - sizeof(uint), sizeof(uint));
+        Add(head, ram + SectionIds, more);
         int block = Behind(head, QemuOptions.RamBlockName);
         ulong length = BinaryPrimitives.ReadUInt64BigEndian(head.AsSpan(block));
         if (length != (ulong)fromMebibytes << 20)
@@ -30,8 +40,27 @@ internal static class EnlargedMachine
         }
 
         Add(head, block, more);
-        file.Position = 0;
-        file.Write(head);
+        byte[] endOfStart = [.. s_endOfSection, Footer, .. sectionId];
+        int rest = head.AsSpan(block).IndexOf(endOfStart) + block + endOfStart.Length;
+        file.Write(head.AsSpan(0, rest));
+        file.Write([Part, .. sectionId]);
+        WriteZeroPages(file, length, length + more);
+        file.Write(endOfStart);
+        file.Write(head.AsSpan(rest));
+        from.CopyTo(file);
+    }
+
+    private static void WriteZeroPages(FileStream file, ulong from, ulong to)
+    {
+        byte[] name = [(byte)QemuOptions.RamBlockName.Length, .. System.Text.Encoding.ASCII.GetBytes(QemuOptions.RamBlockName)];
+        byte[] entry = new byte[sizeof(ulong) + 1];
+        for (ulong page = from; page < to; page += PageSize)
+        {
+            BinaryPrimitives.WriteUInt64BigEndian(entry, page | (page == from ? Zero : Zero | SameBlock));
+            file.Write(entry.AsSpan(0, sizeof(ulong)));
+            file.Write(page == from ? name : []);
+            file.Write(entry.AsSpan(sizeof(ulong)));
+        }
     }
 
     /// <summary>The offset behind a counted string.</summary>
