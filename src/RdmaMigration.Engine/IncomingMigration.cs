@@ -87,7 +87,7 @@ public sealed class IncomingMigration : Migration
 
     private void Begin(IncomingChannel channel)
     {
-        if (QuitCode is null || channel.HasBytes)
+        if (QuitCode is null || (TakesMany && channel.HasBytes))
         {
             Serve(channel);
         }
@@ -103,7 +103,7 @@ public sealed class IncomingMigration : Migration
         EngineLog.Connected(Log, channel.Peer, channel.DeviceName, RamModes.Of(channel).ToWord());
         IncomingSession session = new(Loop, _options, channel, OpenSink, Log, Changed, Ended) { IsLast = QuitCode is not null };
         Run(session);
-        channel.WhenRefused(reason => Loop.Schedule(() => session.Stop(MigrationErrorClass.Stream, reason)));
+        channel.WhenRefused(reason => Loop.Schedule(() => session.Refuse(reason)));
     }
 
     private IMachineSink OpenSink(IMachineSession session) => _options.Target switch

@@ -59,6 +59,15 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
 
     public IDisposable? WatchSource() => _returnPath is { } path ? _channel.WatchSource(path.LastPong) : null;
 
+    /// <summary>The source needs what this side cannot give. A machine whose every page has come already is kept: who asks may be another source. Main thread.</summary>
+    public void Refuse(string reason)
+    {
+        if (!Volatile.Read(ref _isTaken))
+        {
+            Stop(MigrationErrorClass.Stream, reason);
+        }
+    }
+
     protected override void Begin()
     {
         if (_channel.IsConnected)

@@ -100,8 +100,16 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
     private bool IsProven(VmDescription description)
     {
         var walker = new DeviceWalker(description.Text, hasFooters);
-        walker.Walk(bytes.AsSequence().Slice(0, description.Start - HeaderLength), 0);
-        return walker.AccountsForAll;
+        try
+        {
+            walker.Walk(bytes.AsSequence().Slice(0, description.Start - HeaderLength), 0);
+            return walker.AccountsForAll;
+        }
+        catch (InvalidOperationException)
+        {
+            // Text that a guest may have made up: JSON allows names that are no valid text, and .NET does not.
+            return false;
+        }
     }
 
     private VmDescription? Read(long start, long end)

@@ -36,6 +36,12 @@ internal sealed unsafe class SocketListener : ChannelListener
     private readonly List<Caller> _multifd = [];
     private Turn? _turn;
     private volatile DescriptorIncomingChannel? _active;
+
+    // Where one machine is taken: false from the first source on, until Resume. Whoever comes meanwhile is not served, also when the migration has just ended.
+    private volatile bool _admits = true;
+
+    // A source on the host of the active one was refused, so a channel of multifd may be of either.
+    private bool _hasRefusedNeighbour;
     private volatile bool _closeRequested;
     private volatile bool _openRequested;
     private bool _isOpen = true;
@@ -97,6 +103,7 @@ internal sealed unsafe class SocketListener : ChannelListener
     /// <inheritdoc/>
     public override void Resume()
     {
+        _admits = true;
         _openRequested = true;
         _waiter.Wake();
     }
@@ -156,7 +163,7 @@ internal sealed unsafe class SocketListener : ChannelListener
             return;
         }
 
-        if (_active is null)
+        if (_active is null && _admits)
         {
             Serve(caller);
         }
@@ -169,6 +176,8 @@ internal sealed unsafe class SocketListener : ChannelListener
     private void Serve(Caller caller)
     {
         DescriptorIncomingChannel channel = Open(caller);
+        _admits = _options.Queues;
+        _hasRefusedNeighbour = false;
         _active = channel;
         _accepted(channel);
     }
@@ -271,7 +280,7 @@ internal sealed unsafe class SocketListener : ChannelListener
         else if (first == MultifdFirstByte && active is not null)
         {
             Forget(caller);
-            if (!IsOfActive(caller) || Callers.Any(other => other.IsStream && IsOfActive(other)))
+            if (!IsOfActive(caller) || _hasRefusedNeighbour || Callers.Any(other => other.IsStream && IsOfActive(other)))
             {
                 // Of two sources on one host nothing tells whose it is. Resetting it fails the migration at that one.
                 Refuse(caller, Multifd);
@@ -284,9 +293,10 @@ internal sealed unsafe class SocketListener : ChannelListener
                 $"the source {active.Peer} has capability multifd on and sends pages by other connections, which are not taken here: "
                 + "turn it off there ('migrate_set_capability multifd off')");
         }
-        else if (!_options.Queues && active is not null)
+        else if (!_options.Queues && (active is not null || !_admits))
         {
             Forget(caller);
+            _hasRefusedNeighbour |= IsOfActive(caller);
             Refuse(caller, AnotherRuns);
         }
         else
@@ -332,7 +342,7 @@ internal sealed unsafe class SocketListener : ChannelListener
 
     private bool IsDue => (_active is null && _multifd.Count > 0) || NextIsDue || _closeRequested || _openRequested;
 
-    private bool NextIsDue => _active is null && Callers.Length > 0;
+    private bool NextIsDue => _active is null && _admits && Callers.Length > 0;
 
     private void OnDue()
     {
