@@ -22,7 +22,7 @@ internal static class Completeness
     /// <summary>A device with memory that is not plugged in, which the source does not send (idstr "0000:00:04.0/virtio-mem").</summary>
     private static ReadOnlySpan<byte> VirtioMem => "/virtio-mem"u8;
 
-    /// <summary>The subsection of a balloon whose guest reports free pages, which the source does not send either.</summary>
+    /// <summary>The subsection of a balloon with free page hints: the source does not send pages that its guest has said are free.</summary>
     private static ReadOnlySpan<byte> FreePageHints => "virtio-balloon-device/free-page-report"u8;
 
     /// <summary>

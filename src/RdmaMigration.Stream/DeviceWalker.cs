@@ -89,7 +89,7 @@ internal sealed class DeviceWalker
         try
         {
             JsonElement description = FindDescription(header);
-            string name = description.TryGetProperty("vmsd_name", out _) ? VmDescriptionReader.Text(description, "vmsd_name") : header.Name;
+            string name = VmDescriptionReader.TryGet(description, "vmsd_name", out _) ? VmDescriptionReader.Text(description, "vmsd_name") : header.Name;
             state = new StateDecoder().Decode(description, name, header.Version, ref reader);
             length = reader.Consumed - start.Consumed;
             if (_hasFooters && !TryReadFooter(header.Id, ref reader))

@@ -110,12 +110,12 @@ internal sealed class StateDecoder
     /// <summary>The VMState object of a struct field; "tmp" fields carry its members themselves.</summary>
     private static JsonElement? StructOf(JsonElement field)
     {
-        if (field.TryGetProperty("struct", out JsonElement nested) && nested.ValueKind == JsonValueKind.Object)
+        if (VmDescriptionReader.TryGet(field, "struct", out JsonElement nested) && nested.ValueKind == JsonValueKind.Object)
         {
             return nested;
         }
 
-        return field.TryGetProperty("fields", out _) ? field : null;
+        return VmDescriptionReader.TryGet(field, "fields", out _) ? field : null;
     }
 
     private static ReadOnlySequence<byte> Take(long length, string name, ref SequenceReader<byte> reader)

@@ -21,7 +21,7 @@ internal static class VmDescriptionReader
     /// <summary>A text member, fit for a terminal.</summary>
     public static string Text(JsonElement from, string name)
     {
-        if (!from.TryGetProperty(name, out JsonElement value) || value.ValueKind != JsonValueKind.String)
+        if (!TryGet(from, name, out JsonElement value) || value.ValueKind != JsonValueKind.String)
         {
             throw new StateDecodeException($"the vmdescription has no text '{name}' where it must");
         }
@@ -41,7 +41,7 @@ internal static class VmDescriptionReader
 
     public static ulong? OptionalNumber(JsonElement from, string name)
     {
-        if (!from.TryGetProperty(name, out JsonElement value))
+        if (!TryGet(from, name, out JsonElement value))
         {
             return null;
         }
@@ -54,7 +54,7 @@ internal static class VmDescriptionReader
     /// <summary>The objects in an array member; none if there is no such member.</summary>
     public static IEnumerable<JsonElement> Objects(JsonElement from, string name)
     {
-        if (!from.TryGetProperty(name, out JsonElement array))
+        if (!TryGet(from, name, out JsonElement array))
         {
             return [];
         }
@@ -62,5 +62,18 @@ internal static class VmDescriptionReader
         return array.ValueKind == JsonValueKind.Array && array.EnumerateArray().All(e => e.ValueKind == JsonValueKind.Object)
             ? array.EnumerateArray()
             : throw new StateDecodeException($"'{name}' in the vmdescription is no list of objects");
+    }
+
+    /// <summary>Looks for a member. JSON allows names that are no valid text, such as half a surrogate pair, and .NET does not.</summary>
+    public static bool TryGet(JsonElement from, string name, out JsonElement value)
+    {
+        try
+        {
+            return from.TryGetProperty(name, out value);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new StateDecodeException($"the vmdescription has a name that is no valid text, or no object, where '{name}' may be: {e.Message}");
+        }
     }
 }

@@ -5,7 +5,7 @@ using System.Text.Json;
 namespace RdmaMigration.Stream;
 
 /// <summary>
-/// Looks for the end marker and a vmdescription (00, 06, be32 length, JSON). Each byte is looked at once, however small the pieces; a text is parsed only when
+/// Looks for the end marker and a vmdescription (00, 06, be32 length, JSON). Each byte is searched once, however small the pieces; a text is parsed only when
 /// it ends at the last byte that has arrived, and once more for a few of them when no byte comes any more.
 /// </summary>
 internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
@@ -100,16 +100,8 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
     private bool IsProven(VmDescription description)
     {
         var walker = new DeviceWalker(description.Text, hasFooters);
-        try
-        {
-            walker.Walk(bytes.AsSequence().Slice(0, description.Start - HeaderLength), 0);
-            return walker.AccountsForAll;
-        }
-        catch (InvalidOperationException)
-        {
-            // Text that a guest may have made up: JSON allows names that are no valid text, and .NET does not.
-            return false;
-        }
+        walker.Walk(bytes.AsSequence().Slice(0, description.Start - HeaderLength), 0);
+        return walker.AccountsForAll;
     }
 
     private VmDescription? Read(long start, long end)

@@ -13,10 +13,8 @@ public sealed class SecondSourceTests : ReceiverTests
     {
         string file = Work.File("captured");
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(uri == "unix:" ? uri + Work.File("socket") : uri, file);
-        await using QemuMachine first = await StartSourceAsync("pc", 64, halfZero: false);
-        await first.SetLimitsAsync(4 << 20);
-        int from = first.Monitor.Events.Count;
-        await first.StartMigrationAsync(receiver.Uri);
+        (QemuMachine first, int from) = await StartSlowMigrationAsync(receiver);
+        await using QemuMachine running = first;
         await RamComesAsync(receiver);
 
         await using QemuMachine second = await StartZeroSourceAsync();
@@ -41,17 +39,13 @@ public sealed class SecondSourceTests : ReceiverTests
     public async Task A_machine_that_was_sent_while_another_one_came_is_saved_before_a_signal_ends_the_receiver()
     {
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync("tcp:127.0.0.1:0", NewFolder("captures"));
-        await using QemuMachine first = await StartSourceAsync("pc", 64, halfZero: false);
-        await first.SetLimitsAsync(4 << 20);
-        int from = first.Monitor.Events.Count;
-        await first.StartMigrationAsync(receiver.Uri);
+        (QemuMachine first, int from) = await StartSlowMigrationAsync(receiver);
+        await using QemuMachine running = first;
         await RamComesAsync(receiver);
         await using QemuMachine second = await StartZeroSourceAsync();
         Assert.Equal("completed", (await second.MigrateAsync(receiver.Uri)).Status);
-        await using QemuMachine third = await StartSourceAsync("pc", 64, halfZero: false);
-        await third.SetLimitsAsync(4 << 20);
-        int thirdFrom = third.Monitor.Events.Count;
-        await third.StartMigrationAsync(receiver.Uri);
+        (QemuMachine third, int thirdFrom) = await StartSlowMigrationAsync(receiver);
+        await using QemuMachine waiting = third;
 
         await receiver.SignalAsync("TERM");
 
@@ -61,6 +55,16 @@ public sealed class SecondSourceTests : ReceiverTests
         string[] saved = Directory.GetFiles(Work.File("captures"));
         Assert.True(saved.Length == 1, receiver.Process.Errors);
         await Restoration.IsIdenticalAsync(second, saved[0], Work);
+    }
+
+    /// <summary>A migration that goes on for long, and its source's number of events before it.</summary>
+    private async Task<(QemuMachine Source, int From)> StartSlowMigrationAsync(RdmamigProcess receiver)
+    {
+        QemuMachine source = await StartSourceAsync("pc", 64, halfZero: false);
+        await source.SetLimitsAsync(4 << 20);
+        int from = source.Monitor.Events.Count;
+        await source.StartMigrationAsync(receiver.Uri);
+        return (source, from);
     }
 
     /// <summary>A machine whose whole stream fits into a socket's buffers.</summary>

@@ -95,6 +95,7 @@ public sealed class EndOfStreamTests
 
     [Theory]
     [InlineData("{}")]
+    [InlineData("""{"\ud800aaaa": 1, "dev": 2}""")]
     [InlineData("""{"page_size": 4096, "devices": [{"name": "dev", "instance_id": 1, "fields": []}]}""")]
     [InlineData("""{"page_size": 4096, "devices": [{"name": "other", "instance_id": 0, "fields": []}]}""")]
     public void What_looks_like_an_end_where_a_read_ends_is_not_the_end(string fakeDescription)

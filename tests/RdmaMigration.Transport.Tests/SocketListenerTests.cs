@@ -62,6 +62,24 @@ public sealed class SocketListenerTests : IDisposable
     }
 
     [Fact]
+    public void Where_one_machine_is_taken_a_silent_connection_is_not_served_behind_it()
+    {
+        using Listening listening = new(new TcpUri("127.0.0.1", 0), new ListenerOptions { Queues = false });
+        using Stream first = IncomingPair.ConnectTo(listening.EndPoint);
+        IncomingChannel running = listening.Accept();
+        using Stream second = IncomingPair.ConnectTo(listening.EndPoint);
+        running.RamBegins();
+        Assert.True(SpinWait.SpinUntil(() => IsRefused(listening.EndPoint), s_soon), "it still listens");
+
+        running.Dispose();
+
+        second.ReadTimeout = (int)s_soon.TotalMilliseconds;
+        second.Write([(byte)'Q']);
+        Assert.ThrowsAny<IOException>(() => second.ReadByte() is -1 ? throw new IOException("closed") : 0);
+        Assert.Equal(0, listening.Waiting);
+    }
+
+    [Fact]
     public void A_source_that_waits_and_has_sent_something_is_there_to_be_served_when_nobody_listens_any_more()
     {
         using Listening listening = new(new TcpUri("127.0.0.1", 0));
