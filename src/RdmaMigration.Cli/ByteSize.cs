@@ -10,18 +10,18 @@ internal static class ByteSize
     public static bool TryParse(string text, out ulong bytes, out string error)
     {
         bytes = 0;
-        var digits = text.AsSpan().TrimEnd("iBKMGTPkmgtp");
-        var suffix = text.AsSpan(digits.Length);
-        if (!decimal.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number))
+        ReadOnlySpan<char> digits = text.AsSpan().TrimEnd("iBKMGTPkmgtp");
+        ReadOnlySpan<char> suffix = text.AsSpan(digits.Length);
+        if (!decimal.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal number))
         {
             error = $"'{text}' is not a size: write a number and a unit, such as 512M or 16G";
             return false;
         }
 
-        var shift = 0;
+        int shift = 0;
         if (suffix is not ("" or "B"))
         {
-            var unit = Units.IndexOf(char.ToUpperInvariant(suffix[0]));
+            int unit = Units.IndexOf(char.ToUpperInvariant(suffix[0]));
             if (unit < 0 || suffix[1..] is not ("" or "i" or "iB"))
             {
                 error = $"'{suffix}' is not a unit of size: K, M, G, T and P are, in steps of 1024";
@@ -31,7 +31,7 @@ internal static class ByteSize
             shift = (unit + 1) * 10;
         }
 
-        var product = number > (decimal)(ulong.MaxValue >> shift) ? decimal.MaxValue : number * (1UL << shift);
+        decimal product = number > (decimal)(ulong.MaxValue >> shift) ? decimal.MaxValue : number * (1UL << shift);
         if (product > ulong.MaxValue)
         {
             error = $"'{text}' is larger than 16 EiB";
@@ -52,7 +52,7 @@ internal static class ByteSize
     /// <summary>For people: <c>0 B</c>, <c>640 KiB</c>, <c>1.50 GiB</c>.</summary>
     public static string Format(ulong bytes)
     {
-        var unit = -1;
+        int unit = -1;
         double value = bytes;
         while (value >= 1024 && unit + 1 < Units.Length)
         {

@@ -12,7 +12,7 @@ internal sealed class HelpPage(HelpAction inner, IReadOnlyDictionary<Command, st
 
     public override int Invoke(ParseResult parseResult)
     {
-        var code = inner.Invoke(parseResult);
+        int code = inner.Invoke(parseResult);
         Write(parseResult.CommandResult.Command, parseResult.InvocationConfiguration.Output);
         return code;
     }
@@ -20,15 +20,15 @@ internal sealed class HelpPage(HelpAction inner, IReadOnlyDictionary<Command, st
     private void Write(Command command, TextWriter output)
     {
         output.WriteLine("Examples:");
-        var shown = examples.TryGetValue(command, out var own) ? own : examples.Values.SelectMany(lines => lines);
-        foreach (var line in shown)
+        IEnumerable<string> shown = examples.TryGetValue(command, out string[]? own) ? own : examples.Values.SelectMany(lines => lines);
+        foreach (string line in shown)
         {
             output.WriteLine($"  {line}");
         }
 
         output.WriteLine();
         output.WriteLine("Exit codes:");
-        foreach (var (code, meaning) in ExitCode.Meanings)
+        foreach ((int code, string? meaning) in ExitCode.Meanings)
         {
             output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {code,-4} {meaning}"));
         }

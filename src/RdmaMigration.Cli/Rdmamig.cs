@@ -33,8 +33,8 @@ internal static class Rdmamig
 
     private static int ParseAndRun(IReadOnlyList<string> arguments, Screen screen)
     {
-        var parsed = CreateRoot(screen).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        var configuration = new InvocationConfiguration
+        ParseResult parsed = CreateRoot(screen).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        InvocationConfiguration configuration = new()
         {
             Output = screen.Out,
             Error = screen.Error,
@@ -52,8 +52,8 @@ internal static class Rdmamig
         if (parsed.Errors.Count > 0)
         {
             // A command that does not exist is the whole story; that one is required follows from it.
-            var unknown = parsed.CommandResult.Command is RootCommand && parsed.UnmatchedTokens.Count > 0;
-            foreach (var message in unknown ? [$"'{parsed.UnmatchedTokens[0]}' is not a command"] : parsed.Errors.Select(error => error.Message))
+            bool unknown = parsed.CommandResult.Command is RootCommand && parsed.UnmatchedTokens.Count > 0;
+            foreach (string? message in unknown ? [$"'{parsed.UnmatchedTokens[0]}' is not a command"] : parsed.Errors.Select(error => error.Message))
             {
                 screen.Error.WriteLine($"rdmamig: {message}");
             }
@@ -67,13 +67,13 @@ internal static class Rdmamig
 
     private static RootCommand CreateRoot(Screen screen)
     {
-        var receive = new ReceiveCommand(screen);
-        var send = new SendCommand(screen);
-        var relay = new RelayCommand(screen);
-        var doctor = DoctorCommand.Create(screen);
-        var inspect = InspectCommand.Create(screen);
-        var root = new RootCommand("Takes a running QEMU machine over RDMA, sends it on, and looks into what it took.") { receive, send, relay, inspect, doctor };
-        var examples = new Dictionary<Command, string[]>
+        ReceiveCommand receive = new(screen);
+        SendCommand send = new(screen);
+        RelayCommand relay = new(screen);
+        Command doctor = DoctorCommand.Create(screen);
+        Command inspect = InspectCommand.Create(screen);
+        RootCommand root = new("Takes a running QEMU machine over RDMA, sends it on, and looks into what it took.") { receive, send, relay, inspect, doctor };
+        Dictionary<Command, string[]> examples = new()
         {
             [receive] = ReceiveCommand.Examples,
             [send] = SendCommand.Examples,
@@ -82,7 +82,7 @@ internal static class Rdmamig
             [doctor] = DoctorCommand.Examples,
         };
 
-        foreach (var option in root.Options)
+        foreach (Option option in root.Options)
         {
             switch (option)
             {
@@ -101,7 +101,7 @@ internal static class Rdmamig
     private static string Shorten(string version)
     {
         const int digits = 12;
-        var commit = version.IndexOf('+') + 1;
+        int commit = version.IndexOf('+') + 1;
         return commit > 0 && version.Length > commit + digits ? version[..(commit + digits)] : version;
     }
 

@@ -22,7 +22,7 @@ internal sealed class Screen(TextWriter output, TextWriter error, bool outputIsT
         StandardStream.ReserveNumbers();
         Console.SetOut(new StreamWriter(StandardStream.Output(), Console.OutputEncoding) { AutoFlush = true });
         Console.SetError(new StreamWriter(StandardStream.Error(), Console.OutputEncoding) { AutoFlush = true });
-        var dumb = Environment.GetEnvironmentVariable("TERM") is null or "" or "dumb";
+        bool dumb = Environment.GetEnvironmentVariable("TERM") is null or "" or "dumb";
         return new Screen(Console.Out, Console.Error, !dumb && !Console.IsOutputRedirected, !dumb && !Console.IsErrorRedirected);
     }
 

@@ -19,8 +19,8 @@ internal static class SharedOptions
         HelpName = "SIZE",
         CustomParser = result =>
         {
-            var text = result.Tokens[0].Value;
-            if (!ByteSize.TryParse(text, out var bytes, out var error))
+            string text = result.Tokens[0].Value;
+            if (!ByteSize.TryParse(text, out ulong bytes, out string? error))
             {
                 return Refuse<ulong?>(result, $"{name}: {error}");
             }
@@ -30,7 +30,7 @@ internal static class SharedOptions
                 return bytes;
             }
 
-            var bound = bytes >= least ? $"it must be a multiple of {ByteSize.Format(multipleOf)}"
+            string bound = bytes >= least ? $"it must be a multiple of {ByteSize.Format(multipleOf)}"
                 : text.All(char.IsAsciiDigit) ? $"the unit is missing, such as {text}M or {text}G"
                 : $"the least is {ByteSize.Format(least)}";
             return Refuse<ulong?>(result, $"{name}: '{text}' is {bytes} bytes; {bound}");
@@ -43,8 +43,8 @@ internal static class SharedOptions
         HelpName = "SECONDS",
         CustomParser = result =>
         {
-            var text = result.Tokens[0].Value;
-            var readable = decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds);
+            string text = result.Tokens[0].Value;
+            bool readable = decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal seconds);
             return readable && seconds <= MaxSeconds && (seconds >= 0.001m || (seconds == 0 && zeroIsOff))
                 ? TimeSpan.FromMilliseconds((long)(seconds * 1000))
                 : Refuse<TimeSpan?>(result, $"{name}: '{text}' is not a number of seconds, {(zeroIsOff ? "0 or " : "")}0.001 to {MaxSeconds}");

@@ -9,12 +9,12 @@ internal sealed class OutputException(string message, Exception inner) : IOExcep
 /// Standard output or standard error, with what happens when it cannot be written. A reader that has gone, as of <c>| head</c>, is no failure: the runtime
 /// drops what is written to it.
 /// </summary>
-internal sealed class StandardStream : System.IO.Stream
+internal sealed class StandardStream : Stream
 {
-    private readonly System.IO.Stream _inner;
+    private readonly Stream _inner;
     private readonly bool _throws;
 
-    private StandardStream(System.IO.Stream inner, bool throws)
+    private StandardStream(Stream inner, bool throws)
     {
         _inner = inner;
         _throws = throws;
@@ -34,7 +34,7 @@ internal sealed class StandardStream : System.IO.Stream
     {
         fixed (byte* nothing = "/dev/null\0"u8)
         {
-            for (var number = LibC.STDIN_FILENO; number <= LibC.STDERR_FILENO; number++)
+            for (int number = LibC.STDIN_FILENO; number <= LibC.STDERR_FILENO; number++)
             {
                 if (LibC.fcntl(number, LibC.F_GETFD) < 0)
                 {

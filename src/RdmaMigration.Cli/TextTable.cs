@@ -65,10 +65,10 @@ internal sealed class TextTable
 
     private void WriteToTerminal(IAnsiConsole console)
     {
-        var table = new Table { Border = TableBorder.None, ShowHeaders = _headers is not null };
-        for (var column = 0; column < _right.Length; column++)
+        Table table = new() { Border = TableBorder.None, ShowHeaders = _headers is not null };
+        for (int column = 0; column < _right.Length; column++)
         {
-            var last = column == _right.Length - 1;
+            bool last = column == _right.Length - 1;
             table.AddColumn(new TableColumn(new Text(_headers?[column] ?? "", new Style(decoration: Decoration.Bold)))
             {
                 Alignment = _right[column] ? Justify.Right : Justify.Left,
@@ -77,7 +77,7 @@ internal sealed class TextTable
             });
         }
 
-        foreach (var row in _rows)
+        foreach (Cell[] row in _rows)
         {
             table.AddRow(row.Select(cell => new Text(cell.Text, StyleOf(cell.Tone))));
         }
@@ -87,19 +87,19 @@ internal sealed class TextTable
 
     private void WritePlain(TextWriter output)
     {
-        var widths = new int[_right.Length];
-        var all = _headers is null ? _rows : [_headers.Select(header => new Cell(header)).ToArray(), .. _rows];
-        foreach (var row in all)
+        int[] widths = new int[_right.Length];
+        List<Cell[]> all = _headers is null ? _rows : [_headers.Select(header => new Cell(header)).ToArray(), .. _rows];
+        foreach (Cell[] row in all)
         {
-            for (var column = 0; column < widths.Length; column++)
+            for (int column = 0; column < widths.Length; column++)
             {
                 widths[column] = Math.Max(widths[column], row[column].Text.Length);
             }
         }
 
-        foreach (var row in all)
+        foreach (Cell[] row in all)
         {
-            var cells = row.Select((cell, column) => _right[column] ? cell.Text.PadLeft(widths[column]) : cell.Text.PadRight(widths[column]));
+            IEnumerable<string> cells = row.Select((cell, column) => _right[column] ? cell.Text.PadLeft(widths[column]) : cell.Text.PadRight(widths[column]));
             output.WriteLine(string.Join(new string(' ', Gap), cells).TrimEnd());
         }
     }

@@ -1,5 +1,5 @@
 using RdmaMigration.Memory;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
@@ -60,7 +60,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
                 throw DoesNotFit($"its {length} bytes do");
             }
 
-            var stream = new IncomingStream(this, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = true });
+            IncomingStream stream = new(this, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = true });
             return stream.Load();
         }
         catch (StreamFormatException unreadable)

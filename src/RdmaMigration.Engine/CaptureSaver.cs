@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 
 namespace RdmaMigration.Engine;
 

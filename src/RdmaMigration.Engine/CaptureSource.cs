@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 using Tmds.Linux;
 

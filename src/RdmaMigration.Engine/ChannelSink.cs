@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 using Tmds.Linux;
 

@@ -1,4 +1,4 @@
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;

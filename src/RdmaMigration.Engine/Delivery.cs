@@ -1,4 +1,4 @@
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
@@ -194,13 +194,13 @@ internal sealed partial class Delivery(
     /// <summary>Sends all bytes. A destination whose machine has no vmdescription may leave that unread and go (protocol E.5).</summary>
     private void Write(OutgoingChannel channel, CapturedStream machine)
     {
-        var carrier = channel is RdmaOutgoingChannel rdma ? new RdmaCarrier(rdma, () => Reach(DeliveryStep.Ram)) : null;
+        RdmaCarrier? carrier = channel is RdmaOutgoingChannel rdma ? new RdmaCarrier(rdma, () => Reach(DeliveryStep.Ram)) : null;
         if (carrier is null)
         {
             Reach(DeliveryStep.Ram);
         }
 
-        var form = new CaptureWriterOptions { Carrier = carrier, IsOpened = _isOpened, OpenReturnPath = _returnPath is not null };
+        CaptureWriterOptions form = new() { Carrier = carrier, IsOpened = _isOpened, OpenReturnPath = _returnPath is not null };
         try
         {
             CaptureWriter.Write(machine, new ChannelSink(channel), form, OnProgress, cancel);

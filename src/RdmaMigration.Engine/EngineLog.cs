@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Memory;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 
 namespace RdmaMigration.Engine;
 

@@ -1,4 +1,4 @@
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
@@ -202,7 +202,7 @@ internal sealed class MachineRelay : IMachineSink, IDeliverySession
     private void Save(CapturedStream machine, CaptureTarget target)
     {
         _session.Enter(MigrationPhase.Saving);
-        using var file = new CaptureFile(target, _session.OnLeftBehind, CancellationToken.None);
+        using CaptureFile file = new(target, _session.OnLeftBehind, CancellationToken.None);
         CaptureWriter.Write(machine, file);
         try
         {

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using RdmaMigration.Memory;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Memory;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
@@ -81,7 +81,7 @@ internal sealed class OutgoingSession : MigrationSession
 
     private CapturedStream Load()
     {
-        var load = new CaptureLoad(_path, _options, Cancellation);
+        CaptureLoad load = new(_path, _options, Cancellation);
         lock (Gate)
         {
             _load = load;

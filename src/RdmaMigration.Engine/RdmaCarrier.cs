@@ -1,5 +1,5 @@
 using RdmaMigration.Memory;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;

@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
@@ -59,7 +59,7 @@ internal sealed class SourceReturnPath
     {
         Span<byte> header = stackalloc byte[2 * sizeof(ushort)];
         ReadExactly(header, "a SHUT");
-        var type = (ReturnPathMessage)BinaryPrimitives.ReadUInt16BigEndian(header);
+        ReturnPathMessage type = (ReturnPathMessage)BinaryPrimitives.ReadUInt16BigEndian(header);
         int length = BinaryPrimitives.ReadUInt16BigEndian(header[sizeof(ushort)..]);
         int expected = type switch
         {

@@ -56,7 +56,7 @@ public sealed class RamBlockList : IReadOnlyList<RamBlock>, IDisposable
     {
         ArgumentNullException.ThrowIfNull(descriptions);
         ulong total = Check(descriptions, maxRam, out Dictionary<string, int> indexes);
-        var blocks = new RamBlock[descriptions.Count];
+        RamBlock[] blocks = new RamBlock[descriptions.Count];
         int made = 0;
         try
         {

@@ -38,10 +38,10 @@ public abstract class MigrationHost
     public int Run()
     {
         using IHost host = Build();
-        var loop = host.Services.GetRequiredService<MainLoop>();
-        var migration = host.Services.GetRequiredService<Migration>();
-        var systemd = host.Services.GetRequiredService<ISystemdNotifier>();
-        var log = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger(GetType());
+        MainLoop loop = host.Services.GetRequiredService<MainLoop>();
+        Migration migration = host.Services.GetRequiredService<Migration>();
+        ISystemdNotifier systemd = host.Services.GetRequiredService<ISystemdNotifier>();
+        ILogger log = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger(GetType());
 
         bool isDone = false;
         migration.StatusChanged += info =>

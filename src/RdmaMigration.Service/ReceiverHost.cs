@@ -29,7 +29,7 @@ public sealed class ReceiverHost : MigrationHost
 
     private protected override void Start(Migration migration, ILogger log)
     {
-        var incoming = (IncomingMigration)migration;
+        IncomingMigration incoming = (IncomingMigration)migration;
         incoming.Start();
         ServiceLog.Listening(log, incoming.Uri);
     }

@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>What a <see cref="CaptureWriter"/> is at.</summary>
 public enum CaptureStage

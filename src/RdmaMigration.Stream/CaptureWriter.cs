@@ -1,7 +1,7 @@
 using System.Buffers;
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// Writes a captured machine as a migration stream that any QEMU with the same machine type loads (protocol E.5): one complete RAM section, device state as
@@ -43,7 +43,7 @@ public static class CaptureWriter
             throw new InvalidOperationException("a block is left out of the stream, and RAM is to go beside it");
         }
 
-        var to = new SinkBuffer(sink);
+        SinkBuffer to = new(sink);
         ulong total = stream.RamLength;
         ulong zero = 0;
         void Report(CaptureStage stage)
@@ -83,7 +83,7 @@ public static class CaptureWriter
     {
         ArgumentNullException.ThrowIfNull(configuration);
         ArgumentNullException.ThrowIfNull(sink);
-        var to = new SinkBuffer(sink);
+        SinkBuffer to = new(sink);
         WriteOpening(to, configuration);
         to.Flush();
     }
@@ -140,7 +140,7 @@ public static class CaptureWriter
         }
         else
         {
-            using var pages = new PageWriter(stream, to, progress, cancellation);
+            using PageWriter pages = new(stream, to, progress, cancellation);
             zero = pages.WriteAll();
         }
 
@@ -157,7 +157,7 @@ public static class CaptureWriter
 
     private static void WriteHeader(ArrayBufferWriter<byte> to, CapturedStream stream, byte type)
     {
-        var header = new SectionHeader(type, stream.RamSectionId, Wire.RamSection, 0, Wire.RamVersion);
+        SectionHeader header = new(type, stream.RamSectionId, Wire.RamSection, 0, Wire.RamVersion);
         to.Advance(header.Encode(to.GetSpan(SectionHeader.MaxLength)));
     }
 

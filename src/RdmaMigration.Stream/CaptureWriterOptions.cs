@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>The form in which a captured machine is written. The default is the ordinary stream, for files and one-way channels.</summary>
 public sealed record CaptureWriterOptions

@@ -1,7 +1,7 @@
 using System.Buffers;
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>A machine that has arrived: its RAM blocks, and everything else as the bytes that QEMU sent. Immutable; the RAM blocks stay the handler's.</summary>
 public sealed class CapturedStream

@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Bytes that arrive in pieces, in chunks of fixed size: growing never copies, and never allocates more than one chunk ahead.</summary>
 internal sealed class ChunkedBytes
@@ -72,7 +72,7 @@ internal sealed class ChunkedBytes
             return ReadOnlySequence<byte>.Empty;
         }
 
-        var first = new Segment(_chunks[0], 0);
+        Segment first = new(_chunks[0], 0);
         Segment last = first;
         for (int i = 1; i < _chunks.Count; i++)
         {
@@ -92,7 +92,7 @@ internal sealed class ChunkedBytes
 
         public Segment Append(byte[] chunk)
         {
-            var next = new Segment(chunk, RunningIndex + ChunkSize);
+            Segment next = new(chunk, RunningIndex + ChunkSize);
             Next = next;
             return next;
         }

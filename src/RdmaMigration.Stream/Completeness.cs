@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Pages of one RAM block that never came in the stream.</summary>
 /// <param name="Block">The block's name.</param>

@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Reads magic, version and the configuration section with its subsections (protocol C.2, C.3).</summary>
 internal static class ConfigurationReader
@@ -40,14 +40,14 @@ internal static class ConfigurationReader
             return new StreamConfiguration(null, defaultPageSize, [], null, default);
         }
 
-        var encoded = new ChunkedBytes();
+        ChunkedBytes encoded = new();
         reader.RecordInto(encoded);
         reader.ReadByte();
         string machineType = reader.ReadText(reader.ReadUInt32(), "machine type");
         int pageSize = defaultPageSize;
         IReadOnlyList<string> capabilities = [];
         Guid? uuid = null;
-        var seen = new HashSet<string>(StringComparer.Ordinal);
+        HashSet<string> seen = new(StringComparer.Ordinal);
         while (reader.PeekByte() == SectionType.Subsection)
         {
             ulong at = reader.Position;
@@ -109,7 +109,7 @@ internal static class ConfigurationReader
             throw reader.Malformed(at, $"{count} capabilities, at most {MaxCapabilities} are allowed");
         }
 
-        var names = new List<string>();
+        List<string> names = new();
         for (uint i = 0; i < count; i++)
         {
             at = reader.Position;

@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// Keeps what follows the "ram" END section: device sections, the end marker, the vmdescription. Nothing in there has a length, and nothing says that the
@@ -55,7 +55,7 @@ internal sealed class DeviceStateReader(SourceReader reader)
     {
         reader.Step = "device state";
         Offset = reader.Position;
-        var tail = new VmDescriptionTail(_bytes, hasFooters);
+        VmDescriptionTail tail = new(_bytes, hasFooters);
         while (true)
         {
             int read = reader.ReadSome(_bytes.Room());

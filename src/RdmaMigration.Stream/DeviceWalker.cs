@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// Goes through sections that were kept as bytes. The vmdescription says how long each device is, and the footer proves it; where they
@@ -54,7 +54,7 @@ internal sealed class DeviceWalker
     /// <param name="offset">Offset in the stream of the first byte.</param>
     public void Walk(ReadOnlySequence<byte> bytes, ulong offset)
     {
-        var reader = new SequenceReader<byte>(bytes);
+        SequenceReader<byte> reader = new(bytes);
         while (reader.TryRead(out byte type))
         {
             if (type is not (SectionType.Start or SectionType.Part or SectionType.End or SectionType.Full))

@@ -1,6 +1,6 @@
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Puts what the parser reads into the handler's RAM blocks, and passes the rest on.</summary>
 internal sealed class HandlerTarget(IIncomingHandler handler, bool ramIsFresh) : IStreamTarget

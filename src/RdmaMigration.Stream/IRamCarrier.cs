@@ -1,6 +1,6 @@
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// Moves guest memory beside the stream: the control phases of an RDMA migration (protocol B.7). <see cref="CaptureWriter"/> calls it right after a write

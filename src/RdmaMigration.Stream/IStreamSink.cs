@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Where stream bytes go: a channel, a file. Used by one thread at a time. A call returns when the caller may reuse the memory.</summary>
 public interface IStreamSink

@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Where stream bytes come from: a channel, a file. Used by one thread at a time.</summary>
 public interface IStreamSource

@@ -1,6 +1,6 @@
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// Loads one incoming migration stream: decodes it, puts guest memory into the RAM blocks, keeps device state as bytes. Commands and control

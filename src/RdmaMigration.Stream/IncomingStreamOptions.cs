@@ -1,6 +1,6 @@
 using System.Numerics;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Bounds and defaults of an incoming stream.</summary>
 public sealed class IncomingStreamOptions

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>A run of unmanaged or pinned memory. Its layout is that of struct iovec, so a span of them can be handed to writev(2).</summary>
 [StructLayout(LayoutKind.Sequential)]

@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>MIG_CMD_*: what a COMMAND section carries (protocol D.1).</summary>
 public enum MigrationCommand

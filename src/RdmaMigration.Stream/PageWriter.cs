@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// The entries of a complete RAM section. Entry headers are gathered in one unmanaged buffer, pages stay in RAM; a batch of segments over both

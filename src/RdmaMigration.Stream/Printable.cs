@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Text of a peer, fit for a terminal.</summary>
 internal static class Printable

@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Which pages of a RAM block have come. Takes memory for what has come, not for the block's length, which is the source's word.</summary>
 internal sealed class ReceivedPages

@@ -1,6 +1,6 @@
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Counts what a stream contains; pages go into one scratch page.</summary>
 internal sealed class ReportTarget : IStreamTarget
@@ -65,9 +65,9 @@ internal sealed class ReportTarget : IStreamTarget
     {
         StreamConfiguration configuration = parser.Configuration;
         DeviceStateReader state = parser.DeviceState;
-        var blocks = parser.Blocks.Select((block, i) => Describe(block, _counts[i])).ToList();
+        List<RamBlockReport> blocks = parser.Blocks.Select((block, i) => Describe(block, _counts[i])).ToList();
         ulong total = parser.Blocks.Aggregate(0UL, (sum, block) => sum + block.Length);
-        var walker = new DeviceWalker(state.VmDescription, parser.HasFooters);
+        DeviceWalker walker = new(state.VmDescription, parser.HasFooters);
         walker.Walk(parser.BeforeRam.AsSequence(), parser.BeforeRamOffset);
         walker.Walk(state.Sections, state.Offset);
         return new StreamReport(

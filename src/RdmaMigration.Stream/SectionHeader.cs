@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>What stands before a section's data (protocol C.2). PART and END carry only the id; their name is known from their START.</summary>
 internal readonly record struct SectionHeader(byte Type, uint Id, string Name, uint InstanceId, uint Version)

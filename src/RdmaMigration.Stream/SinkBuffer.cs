@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// What a writer hands to its sink, in few writes: each write over RDMA waits for a credit of the destination's. Small pieces are collected, large ones go

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// Big-endian reads over a source, through one fixed buffer. The source is asked only when the buffer is empty and a byte is needed, so no

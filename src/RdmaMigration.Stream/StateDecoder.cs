@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Text;
 using System.Text.Json;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Decodes one device's bytes by its description (protocol E.2). The description is the source's word: lengths are checked against the bytes.</summary>
 internal sealed class StateDecoder
@@ -19,13 +19,13 @@ internal sealed class StateDecoder
     /// <exception cref="StateDecodeException">Bytes and description disagree.</exception>
     public StateReport Decode(JsonElement state, string name, uint version, ref SequenceReader<byte> reader)
     {
-        var fields = new List<FieldReport>();
+        List<FieldReport> fields = new();
         foreach (JsonElement field in VmDescriptionReader.Objects(state, "fields"))
         {
             fields.Add(DecodeField(field, ref reader));
         }
 
-        var subsections = new List<StateReport>();
+        List<StateReport> subsections = new();
         foreach (JsonElement subsection in VmDescriptionReader.Objects(state, "subsections"))
         {
             subsections.Add(DecodeSubsection(subsection, ref reader));
@@ -78,8 +78,8 @@ internal sealed class StateDecoder
         }
 
         ulong listed = length == 0 ? Math.Min(count, 1) : Math.Min(count, MaxListed);
-        var values = new List<string>();
-        var elements = new List<StateReport>();
+        List<string> values = new();
+        List<StateReport> elements = new();
         for (ulong i = 0; i < listed; i++)
         {
             if (StructOf(field) is { } nested)

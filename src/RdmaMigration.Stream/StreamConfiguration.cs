@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>The configuration section: what both sides must agree on (protocol C.3).</summary>
 public sealed class StreamConfiguration

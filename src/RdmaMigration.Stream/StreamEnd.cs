@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>How the end of a stream was recognised (protocol E.3).</summary>
 public enum StreamEnd

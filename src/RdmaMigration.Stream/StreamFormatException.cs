@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>What is wrong with a stream.</summary>
 public enum StreamFault

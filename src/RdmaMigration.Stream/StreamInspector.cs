@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Reads a migration stream for a person: what machine, how much memory, which devices. Guest RAM is not allocated.</summary>
 public static class StreamInspector
@@ -10,8 +10,8 @@ public static class StreamInspector
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(options);
-        var target = new ReportTarget();
-        var parser = new StreamParser(source, target, options);
+        ReportTarget target = new();
+        StreamParser parser = new(source, target, options);
         parser.Run();
         return target.Report(parser);
     }

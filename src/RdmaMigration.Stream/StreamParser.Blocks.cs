@@ -1,15 +1,15 @@
 using System.Numerics;
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>The MEM_SIZE entry: the list of RAM blocks (protocol C.4).</summary>
 internal sealed partial class StreamParser
 {
     private void ReadBlockList(ulong total)
     {
-        var blocks = new List<RamBlockDescription>();
-        var indexes = new Dictionary<string, int>(StringComparer.Ordinal);
+        List<RamBlockDescription> blocks = new();
+        Dictionary<string, int> indexes = new(StringComparer.Ordinal);
         ulong sum = 0;
         while (sum < total)
         {

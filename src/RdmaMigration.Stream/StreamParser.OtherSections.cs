@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// Sections that are not "ram", while RAM is still coming. They have no length; they are kept as bytes up to what can only be their end

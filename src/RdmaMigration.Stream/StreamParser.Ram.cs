@@ -1,7 +1,7 @@
 using System.IO.Compression;
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>The "ram" sections: entries up to EOS (protocol C.4).</summary>
 internal sealed partial class StreamParser
@@ -218,8 +218,8 @@ internal sealed partial class StreamParser
         }
 
         _reader.ReadExactly(EntryScratch()[..(int)length]);
-        using var memory = new MemoryStream(_entryScratch!, 0, (int)length, writable: false);
-        using var zlib = new ZLibStream(memory, CompressionMode.Decompress);
+        using MemoryStream memory = new(_entryScratch!, 0, (int)length, writable: false);
+        using ZLibStream zlib = new(memory, CompressionMode.Decompress);
         try
         {
             zlib.ReadExactly(page);

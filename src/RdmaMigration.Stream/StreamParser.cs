@@ -1,6 +1,6 @@
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// Reads one stream from its magic to its end and drives a target. RAM sections are decoded; everything else is kept as it is
@@ -132,7 +132,7 @@ internal sealed partial class StreamParser
         _reader.Step = "command";
         ushort code = _reader.ReadUInt16();
         ushort length = _reader.ReadUInt16();
-        var command = (MigrationCommand)code;
+        MigrationCommand command = (MigrationCommand)code;
         switch (command)
         {
             case MigrationCommand.OpenReturnPath or MigrationCommand.EnableColo or MigrationCommand.SwitchoverStart when length == 0:

@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>What a stream contains. Plain records: they serialise as they are.</summary>
 /// <param name="MachineType">The machine type, or null if the stream does not say.</param>

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>Reads members of the vmdescription's JSON objects (protocol E.2). What is missing or of a wrong kind is a <see cref="StateDecodeException"/>.</summary>
 internal static class VmDescriptionReader
@@ -12,7 +12,7 @@ internal static class VmDescriptionReader
     /// <exception cref="JsonException">It is no JSON.</exception>
     public static JsonDocument Parse(ReadOnlyMemory<byte> text)
     {
-        var options = new JsonDocumentOptions { MaxDepth = MaxDepth };
+        JsonDocumentOptions options = new() { MaxDepth = MaxDepth };
         return text.Span is [(byte)'"', ..]
             ? JsonDocument.Parse(new byte[] { (byte)'{' }.Concat(text.ToArray()).ToArray(), options)
             : JsonDocument.Parse(text, options);

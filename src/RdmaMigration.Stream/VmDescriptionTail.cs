@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Text.Json;
 
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// Looks for the end marker and a vmdescription (00, 06, be32 length, JSON). Each byte is searched once, however small the pieces; a text is parsed only when
@@ -99,7 +99,7 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
 
     private bool IsProven(VmDescription description)
     {
-        var walker = new DeviceWalker(description.Text, hasFooters);
+        DeviceWalker walker = new(description.Text, hasFooters);
         walker.Walk(bytes.AsSequence().Slice(0, description.Start - HeaderLength), 0);
         return walker.AccountsForAll;
     }
@@ -165,7 +165,7 @@ internal sealed class VmDescriptionTail(ChunkedBytes bytes, bool hasFooters)
             text = [(byte)'{', .. text];
         }
 
-        var reader = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = VmDescriptionReader.MaxDepth });
+        Utf8JsonReader reader = new(text, new JsonReaderOptions { MaxDepth = VmDescriptionReader.MaxDepth });
         try
         {
             while (reader.Read())

@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream;
+namespace RdmaMigration.Streams;
 
 /// <summary>
 /// XBZRLE (QEMU docs/devel/migration, "XBZRLE"): pairs of a run of unchanged bytes and a run of new bytes, both lengths as unsigned LEB128 of at

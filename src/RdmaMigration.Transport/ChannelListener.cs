@@ -26,13 +26,13 @@ public abstract class ChannelListener : IDisposable
     /// <exception cref="ConnectFailedException">It cannot listen there, or what is to be read cannot be opened; the message says what to do.</exception>
     public static ChannelListener Open(
         CompletionWaiter waiter, MigrationUri uri, ListenerOptions options, Action<IncomingChannel> accepted, ILogger log) => uri switch
-    {
-        RdmaUri rdma => new RdmaListener(waiter, rdma, options, accepted, log),
-        TcpUri tcp => SocketListener.Listen(waiter, tcp, options, accepted, log),
-        UnixUri unix => SocketListener.Listen(waiter, unix, options, accepted, log),
-        FileUri or ExecUri or DescriptorUri => new SingleChannel(waiter, uri, accepted),
-        _ => throw new ArgumentException($"nobody can listen on {uri}", nameof(uri)),
-    };
+        {
+            RdmaUri rdma => new RdmaListener(waiter, rdma, options, accepted, log),
+            TcpUri tcp => SocketListener.Listen(waiter, tcp, options, accepted, log),
+            UnixUri unix => SocketListener.Listen(waiter, unix, options, accepted, log),
+            FileUri or ExecUri or DescriptorUri => new SingleChannel(waiter, uri, accepted),
+            _ => throw new ArgumentException($"nobody can listen on {uri}", nameof(uri)),
+        };
 
     /// <summary>The migration that ran has failed, and the next source may come in. Where sources queue, and over RDMA, they do without.</summary>
     public virtual void Resume()

@@ -8,8 +8,13 @@ internal static class CmSteps
     {
         CmEvent cmEvent = channel.GetEvent();
         if (cmEvent.Type == expected)
+        {
             return cmEvent;
+        }
+
         using (cmEvent)
+        {
             throw cmEvent.ToException();
+        }
     }
 }

@@ -62,7 +62,7 @@ internal sealed unsafe class RPingBuffers : IDisposable
     /// <summary>Writes the message that lets the peer reach <paramref name="address"/>.</summary>
     internal void Advertise(nint address)
     {
-        var message = new Span<byte>((void*)Outgoing, MessageLength);
+        Span<byte> message = new((void*)Outgoing, MessageLength);
         BinaryPrimitives.WriteUInt64BigEndian(message, (ulong)address);
         BinaryPrimitives.WriteUInt32BigEndian(message[8..], _region.RemoteKey);
         BinaryPrimitives.WriteUInt32BigEndian(message[12..], (uint)Size);
@@ -71,7 +71,7 @@ internal sealed unsafe class RPingBuffers : IDisposable
     /// <summary>Reads the message that the peer sent.</summary>
     internal (ulong Address, uint Key, uint Length) ReadAdvertisement()
     {
-        var message = new ReadOnlySpan<byte>((void*)Incoming, MessageLength);
+        ReadOnlySpan<byte> message = new((void*)Incoming, MessageLength);
         return (BinaryPrimitives.ReadUInt64BigEndian(message), BinaryPrimitives.ReadUInt32BigEndian(message[8..]), BinaryPrimitives.ReadUInt32BigEndian(message[12..]));
     }
 
@@ -82,7 +82,10 @@ internal sealed unsafe class RPingBuffers : IDisposable
         int length = Encoding.ASCII.GetBytes($"rdma-ping-{ping}: ", bytes);
         const int Characters = LastCharacter - FirstCharacter + 1;
         for (int i = length; i < bytes.Length; i++)
+        {
             bytes[i] = (byte)(FirstCharacter + (ping + i - length) % Characters);
+        }
+
         bytes[^1] = 0;
     }
 

@@ -10,23 +10,31 @@ internal static class RPingClient
 
     internal static int Run(RPingOptions options, TextWriter output)
     {
-        using var channel = EventChannel.Create();
-        using var id = CmId.Create(channel);
+        using EventChannel channel = EventChannel.Create();
+        using CmId id = CmId.Create(channel);
         id.ResolveAddress(options.EndPoint, s_resolveTimeout);
         channel.Expect(CmEventType.AddressResolved).Dispose();
         id.ResolveRoute(s_resolveTimeout);
         channel.Expect(CmEventType.RouteResolved).Dispose();
-        using var connection = new RPingConnection(id, options.Size);
+        using RPingConnection connection = new(id, options.Size);
         id.Connect(RPingConnection.Parameters, []);
         channel.Expect(CmEventType.Established).Dispose();
         for (int ping = 0; options.Count == 0 || ping < options.Count; ping++)
         {
             if (!Ping(connection, ping))
+            {
                 throw new IOException("The server disconnected.");
+            }
+
             if (options.Verify && !connection.Buffers.SourceBytes.SequenceEqual(connection.Buffers.TargetBytes))
+            {
                 throw new IOException($"Ping {ping} came back changed.");
+            }
+
             if (options.Verbose)
+            {
                 output.WriteLine($"ping data: {RPingBuffers.TextOf(connection.Buffers.TargetBytes)}");
+            }
         }
         id.Disconnect();
         return 0;
@@ -42,7 +50,10 @@ internal static class RPingClient
     {
         connection.Buffers.Advertise(advertised);
         if (!connection.SendMessage() || !connection.ReceiveMessage())
+        {
             return false;
+        }
+
         connection.PostReceive();
         return true;
     }

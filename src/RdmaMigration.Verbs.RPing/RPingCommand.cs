@@ -17,42 +17,51 @@ public static class RPingCommand
     /// <returns>0 when all pings came back (client) or the client left (server), 1 on failure, 2 for wrong usage.</returns>
     public static int Run(IReadOnlyList<string> arguments, TextWriter output, TextWriter error)
     {
-        var server = new Option<bool>("-s") { Description = "be the server" };
-        var client = new Option<bool>("-c") { Description = "be the client" };
-        var address = new Option<string>("-a") { Description = "address to listen on, or to connect to", DefaultValueFactory = _ => "0.0.0.0" };
-        var port = new Option<ushort>("-p") { Description = "port", DefaultValueFactory = _ => DefaultPort };
-        var size = new Option<int>("-S") { Description = "bytes of a ping", DefaultValueFactory = _ => DefaultSize };
-        var count = new Option<int>("-C") { Description = "number of pings; 0 does not end" };
-        var verify = new Option<bool>("-V") { Description = "compare what comes back" };
-        var verbose = new Option<bool>("-v") { Description = "print what is pinged" };
-        var persistent = new Option<bool>("-P") { Description = "serve one client after the other" };
-        var root = new RootCommand("RDMA ping, wire-compatible with rping.") { server, client, address, port, size, count, verify, verbose, persistent };
+        Option<bool> server = new("-s") { Description = "be the server" };
+        Option<bool> client = new("-c") { Description = "be the client" };
+        Option<string> address = new("-a") { Description = "address to listen on, or to connect to", DefaultValueFactory = _ => "0.0.0.0" };
+        Option<ushort> port = new("-p") { Description = "port", DefaultValueFactory = _ => DefaultPort };
+        Option<int> size = new("-S") { Description = "bytes of a ping", DefaultValueFactory = _ => DefaultSize };
+        Option<int> count = new("-C") { Description = "number of pings; 0 does not end" };
+        Option<bool> verify = new("-V") { Description = "compare what comes back" };
+        Option<bool> verbose = new("-v") { Description = "print what is pinged" };
+        Option<bool> persistent = new("-P") { Description = "serve one client after the other" };
+        RootCommand root = new("RDMA ping, wire-compatible with rping.") { server, client, address, port, size, count, verify, verbose, persistent };
         root.Validators.Add(result =>
         {
             if (result.GetValue(server) == result.GetValue(client))
+            {
                 result.AddError("Give either -s or -c.");
+            }
         });
         size.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<int>() is < RPingBuffers.SmallestSize or > LargestSize)
+            {
                 result.AddError($"-S must be from {RPingBuffers.SmallestSize} to {LargestSize}.");
+            }
         });
         address.Validators.Add(result =>
         {
             if (!IPAddress.TryParse(result.GetValueOrDefault<string>(), out _))
+            {
                 result.AddError("-a must be an IP address.");
+            }
         });
 
         root.SetAction(result =>
         {
-            var endPoint = new IPEndPoint(IPAddress.Parse(result.GetValue(address)!), result.GetValue(port));
-            var options = new RPingOptions(
+            IPEndPoint endPoint = new(IPAddress.Parse(result.GetValue(address)!), result.GetValue(port));
+            RPingOptions options = new(
                 endPoint, result.GetValue(size), result.GetValue(count), result.GetValue(verify), result.GetValue(verbose), result.GetValue(persistent));
             return result.GetValue(server) ? RPingServer.Run(options, output) : RPingClient.Run(options, output);
         });
         ParseResult parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
+        {
             return Usage(parsed, error);
+        }
+
         try
         {
             return parsed.Invoke(new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false });
@@ -67,7 +76,10 @@ public static class RPingCommand
     private static int Usage(ParseResult parsed, TextWriter error)
     {
         foreach (System.CommandLine.Parsing.ParseError mistake in parsed.Errors)
+        {
             error.WriteLine($"rping: {mistake.Message}");
+        }
+
         return 2;
     }
 }

@@ -44,7 +44,9 @@ internal sealed class RPingConnection : IDisposable
         while (_messages == 0)
         {
             if (!Wait())
+            {
                 return false;
+            }
         }
         _messages--;
         return true;
@@ -68,11 +70,16 @@ internal sealed class RPingConnection : IDisposable
     private bool Carry(in SendRequest request)
     {
         if (!_queuePair.TryPost(request))
+        {
             throw new InvalidOperationException("The send queue is full although each request is waited for.");
+        }
+
         while (_requests == 0)
         {
             if (!Wait())
+            {
                 return false;
+            }
         }
         _requests--;
         return true;
@@ -96,13 +103,23 @@ internal sealed class RPingConnection : IDisposable
         foreach (WorkCompletion completion in completions[..count])
         {
             if (completion.Status == WorkCompletionStatus.WorkRequestFlushed)
+            {
                 return false;
+            }
+
             if (!completion.IsSuccess)
+            {
                 throw new IOException(completion.ToString());
+            }
+
             if (completion.Id == ReceiveId)
+            {
                 _messages++;
+            }
             else
+            {
                 _requests++;
+            }
         }
         return true;
     }

@@ -5,8 +5,8 @@ internal static class RPingServer
 {
     internal static int Run(RPingOptions options, TextWriter output)
     {
-        using var channel = EventChannel.Create();
-        using var listener = CmId.Create(channel);
+        using EventChannel channel = EventChannel.Create();
+        using CmId listener = CmId.Create(channel);
         listener.SetReuseAddress(true);
         listener.Bind(options.EndPoint);
         listener.Listen(backlog: 3);
@@ -14,9 +14,14 @@ internal static class RPingServer
         {
             CmId id;
             using (CmEvent request = channel.Expect(CmEventType.ConnectRequest))
+            {
                 id = request.Id;
+            }
+
             using (id)
+            {
                 Serve(id, options, output);
+            }
         }
         while (options.Persistent);
         return 0;
@@ -24,14 +29,14 @@ internal static class RPingServer
 
     private static void Serve(CmId id, RPingOptions options, TextWriter output)
     {
-        using var channel = EventChannel.Create();
+        using EventChannel channel = EventChannel.Create();
         id.MigrateTo(channel);
-        using var connection = new RPingConnection(id, options.Size);
+        using RPingConnection connection = new(id, options.Size);
         id.Accept(RPingConnection.Parameters, []);
         channel.Expect(CmEventType.Established).Dispose();
 
         // A client that leaves is seen on this channel only: answering it fails the queue pair, which wakes the thread that serves.
-        var watch = new Thread(() => Answer(channel, id)) { Name = "rping/cm", IsBackground = true };
+        Thread watch = new(() => Answer(channel, id)) { Name = "rping/cm", IsBackground = true };
         watch.Start();
         try
         {
@@ -61,19 +66,34 @@ internal static class RPingServer
     private static bool Pong(RPingConnection connection, RPingOptions options, TextWriter output)
     {
         if (!connection.ReceiveMessage())
+        {
             return false;
+        }
+
         (ulong address, uint key, uint length) = Advertised(connection);
         if (!connection.Read(address, key, length))
+        {
             return false;
+        }
+
         ReadOnlySpan<byte> ping = connection.Buffers.TargetBytes[..(int)length];
         if (options.Verbose)
+        {
             output.WriteLine($"server ping data: {RPingBuffers.TextOf(ping)}");
+        }
+
         if (!connection.SendMessage() || !connection.ReceiveMessage())
+        {
             return false;
+        }
+
         (address, key, uint room) = Advertised(connection);
         uint textLength = (uint)Math.Min(RPingBuffers.LengthOf(ping) + 1, ping.Length);
         if (textLength > room)
+        {
             throw new IOException($"The client has room for {room} bytes, but its ping had {textLength}.");
+        }
+
         return connection.Write(address, key, textLength) && connection.SendMessage();
     }
 
@@ -82,7 +102,10 @@ internal static class RPingServer
         (ulong Address, uint Key, uint Length) advertised = connection.Buffers.ReadAdvertisement();
         connection.PostReceive();
         if (advertised.Length > connection.Buffers.Size)
+        {
             throw new IOException($"The client pings {advertised.Length} bytes, this server has room for {connection.Buffers.Size}: give it a larger -S.");
+        }
+
         return advertised;
     }
 }

@@ -117,7 +117,10 @@ public sealed unsafe class CmEvent : IDisposable
         int errno = Status < -1 ? -Status : 0;
         string? about = detail ?? Id.Describe();
         if (Type == CmEventType.Rejected && Status > 0)
+        {
             about = about is null ? RejectReason(Status) : $"{about}, {RejectReason(Status)}";
+        }
+
         return new VerbsException(NativeName(Type), errno, about);
     }
 
@@ -142,7 +145,10 @@ public sealed unsafe class CmEvent : IDisposable
         nint orphan = isRequest ? (nint)native->id : 0;
         _ = LibRdmaCm.rdma_ack_cm_event((nint)native);
         if (orphan != 0)
+        {
             _ = LibRdmaCm.rdma_destroy_id(orphan);
+        }
+
         return null;
     }
 

@@ -20,7 +20,7 @@ public sealed unsafe partial class CmId
         using VerbsHandle.Scope domainScope = domain.Handle.Use();
         using VerbsHandle.Scope sendScope = options.SendQueue.Handle.Use();
         using VerbsHandle.Scope receiveScope = options.ReceiveQueue.Handle.Use();
-        var attributes = new ibv_qp_init_attr
+        ibv_qp_init_attr attributes = new()
         {
             send_cq = sendScope.Native,
             recv_cq = receiveScope.Native,
@@ -36,9 +36,12 @@ public sealed unsafe partial class CmId
             },
         };
         if (LibRdmaCm.rdma_create_qp(scope.Native, domainScope.Native, &attributes) != 0)
+        {
             throw Failed("rdma_create_qp");
+        }
+
         ibv_qp* native = Handle.Id->qp;
-        var handle = new QueuePairHandle((nint)native, Handle, domain.Handle, options.SendQueue.Handle, options.ReceiveQueue.Handle);
+        QueuePairHandle handle = new((nint)native, Handle, domain.Handle, options.SendQueue.Handle, options.ReceiveQueue.Handle);
         return new QueuePair(native, handle, attributes.cap);
     }
 
@@ -57,7 +60,9 @@ public sealed unsafe partial class CmId
         {
             rdma_conn_param native = ToNative(parameters, data, privateData.Length);
             if (LibRdmaCm.rdma_connect(scope.Native, &native) != 0)
+            {
                 throw Failed("rdma_connect");
+            }
         }
         Handle.MayBeConnected = true;
     }
@@ -77,7 +82,9 @@ public sealed unsafe partial class CmId
         {
             rdma_conn_param native = ToNative(parameters, data, privateData.Length);
             if (LibRdmaCm.rdma_accept(scope.Native, &native) != 0)
+            {
                 throw Failed("rdma_accept");
+            }
         }
         Handle.MayBeConnected = true;
     }
@@ -93,7 +100,9 @@ public sealed unsafe partial class CmId
         fixed (byte* data = privateData)
         {
             if (LibRdmaCm.rdma_reject(scope.Native, data, (byte)privateData.Length) != 0)
+            {
                 throw Failed("rdma_reject");
+            }
         }
     }
 
@@ -108,7 +117,10 @@ public sealed unsafe partial class CmId
     {
         using VerbsHandle.Scope scope = Handle.Use();
         if (LibRdmaCm.rdma_disconnect(scope.Native) != 0 && Marshal.GetLastPInvokeError() is not ((int)Errno.EINVAL or (int)Errno.ENOTCONN))
+        {
             throw Failed("rdma_disconnect");
+        }
+
         Handle.MayBeConnected = false;
     }
 
@@ -129,6 +141,8 @@ public sealed unsafe partial class CmId
     private static void ThrowIfTooLong(int length)
     {
         if (length > byte.MaxValue)
+        {
             throw new ArgumentException($"Private data of {length} bytes: at most {byte.MaxValue} can be sent.", nameof(length));
+        }
     }
 }

@@ -32,7 +32,10 @@ public sealed unsafe partial class CmId : IDisposable
         {
             using VerbsHandle.Scope scope = Handle.Use();
             if (_device is null && Handle.Id->verbs != 0)
+            {
                 Interlocked.CompareExchange(ref _device, new DeviceContext(Handle.Id->verbs, Handle), null);
+            }
+
             return _device;
         }
     }
@@ -74,7 +77,10 @@ public sealed unsafe partial class CmId : IDisposable
         using VerbsHandle.Scope scope = channel.Handle.Use();
         nint native;
         if (LibRdmaCm.rdma_create_id(scope.Native, &native, 0, (int)portSpace) != 0)
+        {
             throw new VerbsException("rdma_create_id", Marshal.GetLastPInvokeError());
+        }
+
         return new CmId((rdma_cm_id*)native, channel.Handle);
     }
 
@@ -105,7 +111,9 @@ public sealed unsafe partial class CmId : IDisposable
         byte* address = stackalloc byte[SocketAddresses.MaxLength];
         SocketAddresses.Write(endPoint, new Span<byte>(address, SocketAddresses.MaxLength));
         if (LibRdmaCm.rdma_bind_addr(scope.Native, address) != 0)
+        {
             throw new VerbsException("rdma_bind_addr", Marshal.GetLastPInvokeError(), endPoint.ToString());
+        }
     }
 
     /// <summary>Listens; each caller arrives as <see cref="CmEventType.ConnectRequest"/>.</summary>
@@ -115,7 +123,9 @@ public sealed unsafe partial class CmId : IDisposable
     {
         using VerbsHandle.Scope scope = Handle.Use();
         if (LibRdmaCm.rdma_listen(scope.Native, backlog) != 0)
+        {
             throw Failed("rdma_listen");
+        }
     }
 
     /// <summary>Looks for the device that leads to an address. Ends in <see cref="CmEventType.AddressResolved"/> or <see cref="CmEventType.AddressError"/>.</summary>
@@ -136,7 +146,9 @@ public sealed unsafe partial class CmId : IDisposable
         }
         SocketAddresses.Write(destination, new Span<byte>(addresses, SocketAddresses.MaxLength));
         if (LibRdmaCm.rdma_resolve_addr(scope.Native, from, addresses, Milliseconds(timeout)) != 0)
+        {
             throw new VerbsException("rdma_resolve_addr", Marshal.GetLastPInvokeError(), destination.ToString());
+        }
     }
 
     /// <summary>Looks for the path to the resolved address. Ends in <see cref="CmEventType.RouteResolved"/> or <see cref="CmEventType.RouteError"/>.</summary>
@@ -145,7 +157,9 @@ public sealed unsafe partial class CmId : IDisposable
     {
         using VerbsHandle.Scope scope = Handle.Use();
         if (LibRdmaCm.rdma_resolve_route(scope.Native, Milliseconds(timeout)) != 0)
+        {
             throw Failed("rdma_resolve_route");
+        }
     }
 
     /// <summary>Moves the id to another channel. Events that came already move along.</summary>
@@ -156,9 +170,15 @@ public sealed unsafe partial class CmId : IDisposable
         using VerbsHandle.Scope scope = Handle.Use();
         using VerbsHandle.Scope channelScope = channel.Handle.Use();
         if (Handle.Unacknowledged > 0)
+        {
             throw new InvalidOperationException("Dispose the events of this id before it moves to another channel.");
+        }
+
         if (LibRdmaCm.rdma_migrate_id(scope.Native, channelScope.Native) != 0)
+        {
             throw Failed("rdma_migrate_id");
+        }
+
         Handle.MovedTo(channel.Handle);
     }
 
@@ -172,7 +192,10 @@ public sealed unsafe partial class CmId : IDisposable
     internal string? Describe()
     {
         if (!Handle.TryUse(out VerbsHandle.Scope scope))
+        {
             return null;
+        }
+
         using (scope)
         {
             return (LocalEndPoint, RemoteEndPoint) switch
@@ -201,6 +224,8 @@ public sealed unsafe partial class CmId : IDisposable
         void* pointer = isWide ? &value : &narrow;
         nuint size = isWide ? sizeof(int) : (nuint)sizeof(byte);
         if (LibRdmaCm.rdma_set_option(scope.Native, Constants.RDMA_OPTION_ID, option, pointer, size) != 0)
+        {
             throw Failed("rdma_set_option");
+        }
     }
 }

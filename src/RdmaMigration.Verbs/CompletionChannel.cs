@@ -37,7 +37,10 @@ public sealed unsafe class CompletionChannel : IDisposable
         using VerbsHandle.Scope scope = context.Handle.Use();
         ibv_comp_channel* channel = LibIbVerbs.ibv_create_comp_channel(context.Context);
         if (channel is null)
+        {
             throw new VerbsException("ibv_create_comp_channel", Marshal.GetLastPInvokeError(), context.DeviceName);
+        }
+
         return new CompletionChannel(new CompletionChannelHandle((nint)channel, context.Handle), (nint)channel, channel->fd);
     }
 
@@ -102,7 +105,9 @@ public sealed unsafe class CompletionChannel : IDisposable
                 return false;
             }
             if (errno != (int)Errno.EINTR)
+            {
                 throw new VerbsException("ibv_get_cq_event", errno);
+            }
         }
         // The queue is still there: its destruction waits for this.
         LibIbVerbs.ibv_ack_cq_events(queue, 1);

@@ -41,7 +41,7 @@ public sealed unsafe class CompletionQueue : IDisposable
         using VerbsHandle.Scope channelScope = channel.Handle.Use();
         nint key = CompletionQueueHandle.NextKey();
         ibv_cq* native = CreateNative(context, entries, key, channelScope.Native);
-        var queue = new CompletionQueue(native);
+        CompletionQueue queue = new(native);
         channel.Handle.Add(key, queue);
         queue.Handle = new CompletionQueueHandle((nint)native, context.Handle, channel.Handle, key);
         return queue;
@@ -56,7 +56,10 @@ public sealed unsafe class CompletionQueue : IDisposable
         nint queue = Native;
         int count;
         fixed (WorkCompletion* first = completions)
+        {
             count = Shim.rdmamig_poll_cq(queue, completions.Length, first);
+        }
+
         GC.KeepAlive(this);
         return count >= 0 ? count : throw new VerbsException("ibv_poll_cq", (int)Errno.EIO, advice: "The queue has overflowed, or the device was removed.");
     }
@@ -69,7 +72,9 @@ public sealed unsafe class CompletionQueue : IDisposable
         int errno = Math.Abs(Shim.rdmamig_req_notify_cq(Native, solicitedOnly ? 1 : 0));
         GC.KeepAlive(this);
         if (errno != 0)
+        {
             throw new VerbsException("ibv_req_notify_cq", errno);
+        }
     }
 
     /// <summary>Destroys the queue once no queue pair uses it any more.</summary>

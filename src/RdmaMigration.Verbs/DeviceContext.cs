@@ -46,9 +46,15 @@ public sealed unsafe class DeviceContext : IDisposable
             ibv_odp_caps caps;
             int errno = Shim.rdmamig_query_odp_caps(_context, &caps);
             if (errno is (int)Errno.EOPNOTSUPP or (int)Errno.ENOSYS)
+            {
                 return default;
+            }
+
             if (errno != 0)
+            {
                 throw new VerbsException("ibv_query_device_ex", errno, DeviceName);
+            }
+
             uint reliable = caps.per_transport_caps_rc_odp_caps;
             return new OnDemandPagingSupport(
                 (caps.general_caps & Constants.IBV_ODP_SUPPORT) != 0,
@@ -74,7 +80,10 @@ public sealed unsafe class DeviceContext : IDisposable
         ibv_device_attr attr;
         int errno = LibIbVerbs.ibv_query_device(_context, &attr);
         if (errno != 0)
+        {
             throw new VerbsException("ibv_query_device", errno, DeviceName);
+        }
+
         return new DeviceAttributes
         {
             FirmwareVersion = Encoding.UTF8.GetString(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(attr.fw_ver)),
@@ -105,7 +114,10 @@ public sealed unsafe class DeviceContext : IDisposable
         ibv_port_attr attr;
         int errno = Shim.rdmamig_query_port(_context, port, &attr);
         if (errno != 0)
+        {
             throw new VerbsException("ibv_query_port", errno, $"{DeviceName} port {port}");
+        }
+
         return new PortAttributes(
             (PortState)attr.state, (LinkLayer)attr.link_layer, MtuBytes(attr.max_mtu), MtuBytes(attr.active_mtu),
             attr.max_msg_sz, attr.gid_tbl_len, attr.lid);
@@ -120,7 +132,10 @@ public sealed unsafe class DeviceContext : IDisposable
         using VerbsHandle.Scope scope = Handle.Use();
         ibv_gid gid;
         if (LibIbVerbs.ibv_query_gid(_context, port, index, &gid) != 0)
+        {
             throw new VerbsException("ibv_query_gid", Marshal.GetLastPInvokeError(), $"{DeviceName} port {port} GID index {index}");
+        }
+
         return new Gid(gid);
     }
 
@@ -129,7 +144,7 @@ public sealed unsafe class DeviceContext : IDisposable
     /// <exception cref="VerbsException">There is no such port, or the query failed.</exception>
     public IReadOnlyList<GidEntry> QueryGids(byte port)
     {
-        var entries = new List<GidEntry>();
+        List<GidEntry> entries = new();
         PortAttributes attributes = QueryPort(port);
         string directory = $"/sys/class/infiniband/{DeviceName}/ports/{port}/gid_attrs";
         for (int index = 0; index < attributes.GidTableLength; index++)
@@ -138,7 +153,9 @@ public sealed unsafe class DeviceContext : IDisposable
             string? type = ReadAttribute($"{directory}/types/{index}");
             Gid gid = type is null ? default : QueryGid(port, index);
             if (!gid.IsZero)
+            {
                 entries.Add(new GidEntry(index, gid, ParseType(type!, attributes.LinkLayer), ReadAttribute($"{directory}/ndevs/{index}")));
+            }
         }
         return entries;
     }
@@ -147,7 +164,9 @@ public sealed unsafe class DeviceContext : IDisposable
     public void Dispose()
     {
         if (!_isBorrowed)
+        {
             Handle.Dispose();
+        }
     }
 
     /// <inheritdoc/>

@@ -30,7 +30,10 @@ public sealed unsafe class EventChannel : IDisposable
     public static EventChannel Create()
     {
         if (RdmaSupport.MissingLibraryReason is { } missing)
+        {
             throw new PlatformNotSupportedException(missing);
+        }
+
         rdma_event_channel* channel = LibRdmaCm.rdma_create_event_channel();
         if (channel is null)
         {
@@ -63,7 +66,10 @@ public sealed unsafe class EventChannel : IDisposable
             {
                 cmEvent = CmEvent.Take(native, Handle);
                 if (cmEvent is not null)
+                {
                     return true;
+                }
+
                 continue;
             }
             int errno = Marshal.GetLastPInvokeError();
@@ -73,7 +79,9 @@ public sealed unsafe class EventChannel : IDisposable
                 return false;
             }
             if (errno != (int)Errno.EINTR)
+            {
                 throw new VerbsException("rdma_get_cm_event", errno);
+            }
         }
     }
 
@@ -84,7 +92,10 @@ public sealed unsafe class EventChannel : IDisposable
     {
         CmEvent? cmEvent;
         while (!TryGetEvent(out cmEvent))
+        {
             Wait(Timeout.InfiniteTimeSpan);
+        }
+
         return cmEvent;
     }
 

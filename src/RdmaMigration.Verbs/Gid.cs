@@ -26,7 +26,7 @@ public readonly record struct Gid
     public IPAddress ToIPAddress()
     {
         ibv_gid value = _value;
-        var address = new IPAddress(MemoryMarshal.AsBytes(new ReadOnlySpan<ibv_gid>(ref value)));
+        IPAddress address = new(MemoryMarshal.AsBytes(new ReadOnlySpan<ibv_gid>(ref value)));
         return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
     }
 

@@ -14,12 +14,17 @@ internal static unsafe class PollableDescriptor
         while (true)
         {
             int remaining = timeout < TimeSpan.Zero ? -1 : (int)Math.Clamp(Math.Ceiling(timeout.TotalMilliseconds) - (Environment.TickCount64 - start), 0, int.MaxValue);
-            var entry = new pollfd { fd = descriptor, events = LibC.POLLIN };
+            pollfd entry = new() { fd = descriptor, events = LibC.POLLIN };
             int ready = LibC.poll(&entry, 1, remaining);
             if (ready >= 0)
+            {
                 return ready > 0;
+            }
+
             if (LibC.errno != (int)Errno.EINTR)
+            {
                 throw new VerbsException("poll", LibC.errno);
+            }
         }
     }
 
@@ -27,6 +32,8 @@ internal static unsafe class PollableDescriptor
     {
         int flags = LibC.fcntl(descriptor, LibC.F_GETFL);
         if (flags < 0 || LibC.fcntl(descriptor, LibC.F_SETFL, flags | LibC.O_NONBLOCK) < 0)
+        {
             throw new VerbsException("fcntl", LibC.errno);
+        }
     }
 }

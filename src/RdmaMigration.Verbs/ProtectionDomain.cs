@@ -55,7 +55,10 @@ public sealed unsafe class ProtectionDomain : IDisposable
         using VerbsHandle.Scope scope = context.Handle.Use();
         nint domain = LibIbVerbs.ibv_alloc_pd(context.Context);
         if (domain == 0)
+        {
             throw new VerbsException("ibv_alloc_pd", Marshal.GetLastPInvokeError(), context.DeviceName);
+        }
+
         return new ProtectionDomain(new ProtectionDomainHandle(domain, context.Handle), context.Context);
     }
 
@@ -72,7 +75,10 @@ public sealed unsafe class ProtectionDomain : IDisposable
         using VerbsHandle.Scope scope = Handle.Use();
         ibv_mr* region = LibIbVerbs.ibv_reg_mr_iova2(scope.Native, address, length, (ulong)address, (uint)access);
         if (region is null)
+        {
             throw RegistrationFailed(Marshal.GetLastPInvokeError(), length);
+        }
+
         return new MemoryRegion(region, new MemoryRegionHandle((nint)region, Handle));
     }
 
@@ -90,7 +96,7 @@ public sealed unsafe class ProtectionDomain : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, region.Length - offset);
         using VerbsHandle.Scope scope = Handle.Use();
         using VerbsHandle.Scope regionScope = region.Handle.Use();
-        var segment = new ibv_sge { addr = (ulong)region.Address + offset, length = length, lkey = region.LocalKey };
+        ibv_sge segment = new() { addr = (ulong)region.Address + offset, length = length, lkey = region.LocalKey };
         uint advice = forWrite ? Constants.IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE : Constants.IBV_ADVISE_MR_ADVICE_PREFETCH;
         int errno = Shim.rdmamig_advise_mr(scope.Native, advice, Constants.IBV_ADVISE_MR_FLAG_FLUSH, &segment, 1);
         return errno switch

@@ -96,7 +96,10 @@ public sealed unsafe partial class QueuePair
         ibv_qp_init_attr initial;
         int errno = Math.Abs(LibIbVerbs.ibv_query_qp(scope.Native, &attributes, Everything, &initial));
         if (errno != 0)
+        {
             throw new VerbsException("ibv_query_qp", errno, $"queue pair {Number}");
+        }
+
         return new QueuePairAttributes
         {
             State = (QueuePairState)attributes.qp_state,
@@ -116,7 +119,7 @@ public sealed unsafe partial class QueuePair
     public void Modify(in QueuePairAttributes attributes, QueuePairAttributeMask mask)
     {
         using VerbsHandle.Scope scope = _handle.Use();
-        var native = new ibv_qp_attr
+        ibv_qp_attr native = new()
         {
             qp_state = (uint)attributes.State,
             timeout = attributes.Timeout,
@@ -126,7 +129,9 @@ public sealed unsafe partial class QueuePair
         };
         int errno = Math.Abs(LibIbVerbs.ibv_modify_qp(scope.Native, &native, (int)mask));
         if (errno != 0)
+        {
             throw new VerbsException("ibv_modify_qp", errno, $"queue pair {Number}, {mask}");
+        }
     }
 
     /// <summary>Fails the queue pair, so that everything outstanding completes as flushed.</summary>

@@ -54,9 +54,14 @@ public sealed unsafe partial class QueuePair : IDisposable
         const int OnStack = 32;
         Span<ibv_sge> native = segments.Length <= OnStack ? stackalloc ibv_sge[OnStack] : new ibv_sge[segments.Length];
         for (int i = 0; i < segments.Length; i++)
+        {
             native[i] = ToNative(segments[i]);
+        }
+
         fixed (ibv_sge* first = native)
+        {
             return TryPost(request, first, segments.Length);
+        }
     }
 
     /// <summary>Posts a receive.</summary>
@@ -68,13 +73,15 @@ public sealed unsafe partial class QueuePair : IDisposable
     public void PostReceive(ulong id, nint address, uint length, uint localKey)
     {
         nint queuePair = Native;
-        var segment = new ibv_sge { addr = (ulong)address, length = length, lkey = localKey };
-        var work = new ibv_recv_wr { wr_id = id, sg_list = &segment, num_sge = length == 0 ? 0 : 1 };
+        ibv_sge segment = new() { addr = (ulong)address, length = length, lkey = localKey };
+        ibv_recv_wr work = new() { wr_id = id, sg_list = &segment, num_sge = length == 0 ? 0 : 1 };
         ibv_recv_wr* bad;
         int errno = Math.Abs(Shim.rdmamig_post_recv(queuePair, &work, &bad));
         GC.KeepAlive(this);
         if (errno != 0)
+        {
             throw new VerbsException("ibv_post_recv", errno, $"queue pair {Number}", errno == (int)Errno.ENOMEM ? "The receive queue is full: MaxReceive is too small." : null);
+        }
     }
 
     /// <summary>Ends the connection if there is one and destroys the queue pair. Requests that are still outstanding are lost: disconnect and drain before if they matter.</summary>
@@ -97,7 +104,7 @@ public sealed unsafe partial class QueuePair : IDisposable
     private bool TryPost(in SendRequest request, ibv_sge* segments, int count)
     {
         nint queuePair = Native;
-        var work = new ibv_send_wr
+        ibv_send_wr work = new()
         {
             wr_id = request.Id,
             sg_list = segments,

@@ -24,10 +24,13 @@ public sealed unsafe class RdmaDevice
     /// <summary>The devices that there are now. Empty when there is none, or when the libraries are missing (see <see cref="RdmaSupport"/>).</summary>
     public static IReadOnlyList<RdmaDevice> GetDevices()
     {
-        var devices = new List<RdmaDevice>();
-        using var list = new DeviceList();
+        List<RdmaDevice> devices = new();
+        using DeviceList list = new();
         for (int i = 0; i < list.Count; i++)
+        {
             devices.Add(new RdmaDevice(NameOf(list[i]), BinaryPrimitives.ReverseEndianness(LibIbVerbs.ibv_get_device_guid(list[i]))));
+        }
+
         return devices;
     }
 
@@ -35,14 +38,20 @@ public sealed unsafe class RdmaDevice
     /// <exception cref="VerbsException">The device is gone or may not be opened.</exception>
     public DeviceContext Open()
     {
-        using var list = new DeviceList();
+        using DeviceList list = new();
         for (int i = 0; i < list.Count; i++)
         {
             if (NameOf(list[i]) != Name)
+            {
                 continue;
+            }
+
             nint context = LibIbVerbs.ibv_open_device(list[i]);
             if (context == 0)
+            {
                 throw new VerbsException("ibv_open_device", Marshal.GetLastPInvokeError(), Name);
+            }
+
             return new DeviceContext(context, Name, new DeviceContextHandle(context));
         }
         throw new VerbsException("ibv_open_device", (int)Errno.ENODEV, Name);
@@ -53,7 +62,7 @@ public sealed unsafe class RdmaDevice
 
     internal static int Count()
     {
-        using var list = new DeviceList();
+        using DeviceList list = new();
         return list.Count;
     }
 
@@ -67,12 +76,18 @@ public sealed unsafe class RdmaDevice
         public DeviceList()
         {
             if (NativeLibraries.MissingReason is not null)
+            {
                 return;
+            }
+
             int count = 0;
             _list = LibIbVerbs.ibv_get_device_list(&count);
             // ENOSYS is the library's word for a kernel without RDMA.
             if (_list is null && Marshal.GetLastPInvokeError() is not ((int)Errno.ENOSYS or (int)Errno.ENOENT) and int errno)
+            {
                 throw new VerbsException("ibv_get_device_list", errno);
+            }
+
             Count = count;
         }
 
@@ -83,7 +98,9 @@ public sealed unsafe class RdmaDevice
         public void Dispose()
         {
             if (_list is not null)
+            {
                 LibIbVerbs.ibv_free_device_list(_list);
+            }
         }
     }
 }

@@ -18,7 +18,9 @@ public static class RdmaSupport
     internal static void ThrowIfUnsupported()
     {
         if (UnsupportedReason is { } reason)
+        {
             throw new PlatformNotSupportedException(reason);
+        }
     }
 
     private static string NoDevice()
@@ -26,10 +28,16 @@ public static class RdmaSupport
         const string InfinibandClass = "/sys/class/infiniband";
         string[] known = Directory.Exists(InfinibandClass) ? Directory.GetDirectories(InfinibandClass) : [];
         if (known.Length == 0)
+        {
             return "This host has no RDMA device. Load the driver of the NIC; for soft-RoCE: modprobe rdma_rxe && rdma link add rxe0 type rxe netdev DEVICE.";
+        }
+
         string names = string.Join(", ", known.Select(Path.GetFileName));
         if (!Directory.Exists("/dev/infiniband"))
+        {
             return $"The kernel has RDMA devices ({names}), but programs cannot reach them: modprobe ib_uverbs rdma_ucm.";
+        }
+
         return $"The kernel has RDMA devices ({names}), but libibverbs has no driver for them (Debian: apt-get install ibverbs-providers), or /dev/infiniband/uverbs* may not be opened.";
     }
 }

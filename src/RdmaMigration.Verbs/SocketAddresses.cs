@@ -21,7 +21,9 @@ internal static class SocketAddresses
         BinaryPrimitives.WriteUInt16BigEndian(destination[2..], (ushort)endPoint.Port);
         endPoint.Address.TryWriteBytes(destination[(isV6 ? 8 : 4)..], out _);
         if (isV6)
+        {
             BitConverter.TryWriteBytes(destination[24..], (uint)endPoint.Address.ScopeId);
+        }
     }
 
     /// <summary>Null for an address that is not set, or not IP.</summary>

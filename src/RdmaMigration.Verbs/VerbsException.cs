@@ -34,7 +34,10 @@ public class VerbsException : IOException
     {
         string message = errno == 0 ? call : $"{call}: {NameOf(errno)}";
         if (detail is not null)
+        {
             message += $" ({detail})";
+        }
+
         return advice is null ? message : $"{message}. {advice}";
     }
 }

@@ -8,7 +8,7 @@ public sealed class RoundFiguresTests
     public void A_round_is_held_against_the_bandwidth_around_it()
     {
         Passage[] passages = [Passage(Mode.Dynamic, 1000), Passage(Mode.PinAll, 500), Passage(Mode.PinAll, 1000), Passage(Mode.Dynamic, 2000)];
-        var figures = new RoundFigures(passages, [100, 60, 20]);
+        RoundFigures figures = new(passages, [100, 60, 20]);
 
         Assert.Equal(0.8, figures.ShareOfBandwidth(Contestant(Mode.Dynamic)), tolerance: 1e-9); // 64 of 80, then 32 of 40
         Assert.Equal(1.6, figures.ShareOfBandwidth(Contestant(Mode.PinAll)), tolerance: 1e-9);

@@ -9,7 +9,7 @@ public sealed class WorkloadTests
     [InlineData(65536, 99.90234375, 64)]
     public void As_many_MiB_are_random_as_the_share_leaves(int mebibytes, double zeroPercent, int random)
     {
-        var workload = new Workload(mebibytes, zeroPercent);
+        Workload workload = new(mebibytes, zeroPercent);
         Assert.Equal(random, workload.DataMebibytes);
         Assert.Equal(random, Enumerable.Range(0, mebibytes).Count(workload.IsData));
     }
@@ -17,7 +17,7 @@ public sealed class WorkloadTests
     [Fact]
     public void What_is_random_is_spread_evenly()
     {
-        var workload = new Workload(100, 90);
+        Workload workload = new(100, 90);
         Assert.All(Enumerable.Range(0, 10), ten => Assert.Single(Enumerable.Range(ten * 10, 10), workload.IsData));
     }
 }

@@ -9,7 +9,7 @@ internal static class Demo
     {
         Report.Say($"A paused {machineType} machine with {mebibytes} MiB of RAM, half random, half zero:");
         Report.Say("QEMU → RDMA → rdmamig receive → file → rdmamig send → RDMA → QEMU");
-        using var bench = new Workbench(machineType, mebibytes, halfZero: true);
+        using Workbench bench = new(machineType, mebibytes, halfZero: true);
         List<Passage> passages = [];
         foreach (Mode mode in (Mode[])[Mode.Dynamic, Mode.PinAll])
         {

@@ -79,7 +79,7 @@ internal sealed class RdmamigDestination : Destination
 
     public static async Task<RdmamigDestination> ListenAsync(Workbench bench, string uri)
     {
-        var captures = new WorkDirectory();
+        WorkDirectory captures = new();
         try
         {
             // Reports as often as without --json: a QEMU tells nothing unasked, and each costs what 100 control messages do.

@@ -32,7 +32,7 @@ internal static class Footprint
         Dictionary<string, double> beyond = [];
         if (Directory.Exists("/sys/class/infiniband") && Directory.EnumerateFileSystemEntries("/sys/class/infiniband").Any())
         {
-            using var bench = new Workbench("pc", mebibytes, halfZero: false);
+            using Workbench bench = new("pc", mebibytes, halfZero: false);
             foreach (bool pinAll in (bool[])[false, true])
             {
                 string mode = pinAll ? "pin-all" : "dynamic";
@@ -52,7 +52,7 @@ internal static class Footprint
 
     private static async Task<double> PeakBeyondRamAsync(Workbench bench, bool pinAll, int mebibytes)
     {
-        using var captures = new WorkDirectory();
+        using WorkDirectory captures = new();
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), captures.FullName + "/");
         await using QemuMachine source = await bench.StartSourceAsync(pinAll);
         await receiver.TakeAsync(source);

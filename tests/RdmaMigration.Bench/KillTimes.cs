@@ -9,11 +9,11 @@ internal static class KillTimes
 
     public static async Task<int> RunAsync(int pairs, FileInfo? json)
     {
-        using var bench = new Workbench("pc", Mebibytes, halfZero: false);
-        var random = new Random(20261122);
+        using Workbench bench = new("pc", Mebibytes, halfZero: false);
+        Random random = new(20261122);
         List<KillLatency> qemu = [];
         List<KillLatency> rdmamig = [];
-        using var captures = new WorkDirectory();
+        using WorkDirectory captures = new();
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), captures.FullName + "/");
         for (int i = 0; i < pairs; i++)
         {

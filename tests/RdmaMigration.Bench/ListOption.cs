@@ -30,7 +30,7 @@ internal static class ListOption
     private static ListOption<T> Create<T>(
         string name, string description, IReadOnlyList<T> standard, Func<T, string> write, Func<string, T[]> parse, string wanted)
     {
-        var option = new Option<T[]>(name)
+        Option<T[]> option = new(name)
         {
             Description = $"{description} [default: {string.Join(',', standard.Select(write))}]",
             HelpName = "LIST",

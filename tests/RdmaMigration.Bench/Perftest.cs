@@ -52,11 +52,11 @@ internal static partial class Perftest
     {
         string program = Executables.OnPath(name, "perftest");
         string[] arguments = ["-F", "-p", RdmaAddress.NextPort().ToString(CultureInfo.InvariantCulture), .. options];
-        var lines = new EventLog<string>();
+        EventLog<string> lines = new();
         await using ChildProcess server =
             ChildProcess.Start(name, Executables.OnPath("stdbuf", "coreutils"), ["-oL", program, .. arguments], lines.Add);
         await lines.FirstAsync(l => l.Contains("Waiting for client", StringComparison.Ordinal), 0, Deadlines.Start, $"a waiting {name}");
-        var output = new EventLog<string>();
+        EventLog<string> output = new();
         await using ChildProcess client = ChildProcess.Start(name, program, [.. arguments, RdmaAddress.Host.ToString()], output.Add);
         try
         {

@@ -3,30 +3,30 @@ using RdmaMigration.Bench;
 using RdmaMigration.Bench.Bars;
 using RdmaMigration.Bench.Matrix;
 
-var pairs = new Option<int>("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 5 };
-var killPairs = new Option<int>("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 20 };
-var size = new Option<int>("--ram") { Description = "The machine's RAM in MiB, all of it random", DefaultValueFactory = _ => 512 };
-var demoSize = new Option<int>("--ram") { Description = "The machine's RAM in MiB, half of it random, half zero", DefaultValueFactory = _ => 256 };
-var machine = new Option<string>("--machine") { Description = "QEMU's -M", DefaultValueFactory = _ => "pc" };
-var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file" };
+Option<int> pairs = new("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 5 };
+Option<int> killPairs = new("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 20 };
+Option<int> size = new("--ram") { Description = "The machine's RAM in MiB, all of it random", DefaultValueFactory = _ => 512 };
+Option<int> demoSize = new("--ram") { Description = "The machine's RAM in MiB, half of it random, half zero", DefaultValueFactory = _ => 256 };
+Option<string> machine = new("--machine") { Description = "QEMU's -M", DefaultValueFactory = _ => "pc" };
+Option<FileInfo?> json = new("--json") { Description = "Also write the figures to this file" };
 
-var totalTime = new Command("total-time", "total-time of QEMU → QEMU and of QEMU → rdmamig, dynamic and pin-all, beside ib_write_bw")
+Command totalTime = new("total-time", "total-time of QEMU → QEMU and of QEMU → rdmamig, dynamic and pin-all, beside ib_write_bw")
 {
     pairs, size, machine, json,
 };
 totalTime.SetAction((parsed, _) => TotalTime.RunAsync(
     parsed.GetValue(pairs), parsed.GetValue(size), parsed.GetValue(machine)!, parsed.GetValue(json)));
 
-var killToError = new Command("kill-to-error", "from kill -9 of the source to the destination's failure, QEMU and rdmamig") { killPairs, json };
+Command killToError = new("kill-to-error", "from kill -9 of the source to the destination's failure, QEMU and rdmamig") { killPairs, json };
 killToError.SetAction((parsed, _) => KillTimes.RunAsync(parsed.GetValue(killPairs), parsed.GetValue(json)));
 
-var footprint = new Command("footprint", "rdmamig's size, the time of --help, and its memory beyond the guest's RAM") { size, json };
+Command footprint = new("footprint", "rdmamig's size, the time of --help, and its memory beyond the guest's RAM") { size, json };
 footprint.SetAction((parsed, _) => Footprint.RunAsync(parsed.GetValue(size), parsed.GetValue(json)));
 
-var demo = new Command("demo", "a machine of known memory: QEMU → rdmamig receive → file → rdmamig send → QEMU, compared byte for byte") { demoSize, machine };
+Command demo = new("demo", "a machine of known memory: QEMU → rdmamig receive → file → rdmamig send → QEMU, compared byte for byte") { demoSize, machine };
 demo.SetAction((parsed, _) => Demo.RunAsync(parsed.GetValue(demoSize), parsed.GetValue(machine)!));
 
-var root = new RootCommand("Figures of rdmamig beside a real QEMU. Runs where there is an RDMA device: docker/softroce/softroce run.")
+RootCommand root = new("Figures of rdmamig beside a real QEMU. Runs where there is an RDMA device: docker/softroce/softroce run.")
 {
     MatrixCommand.Create(), MatrixCommand.CreatePlot(), totalTime, killToError, footprint, demo,
 };

@@ -25,7 +25,7 @@ internal static class Report
 
     public static void Table(string title, string[] columns, IEnumerable<string[]> rows)
     {
-        var table = new Table().Border(TableBorder.Simple).Title(Markup.Escape(title));
+        Table table = new Table().Border(TableBorder.Simple).Title(Markup.Escape(title));
         foreach (string column in columns)
         {
             table.AddColumn(new TableColumn(Markup.Escape(column)) { NoWrap = true });

@@ -27,7 +27,7 @@ internal static class Source
         string[] command = [.. ExactProcessors.ForSender, Executables.Rdmamig, "send", file, uri, "--json", .. pinAll ? (string[])["--pin-all"] : []];
         List<QmpEvent> said = [];
         ProcessorTime beforeRam = default, atLast = default;
-        var started = new TaskCompletionSource<int>();
+        TaskCompletionSource<int> started = new();
         await using ChildProcess sender = ChildProcess.Start("rdmamig send", command[0], command[1..], line =>
         {
             atLast = ProcessorTime.OfProcessOrNone(started.Task.Result) ?? atLast;

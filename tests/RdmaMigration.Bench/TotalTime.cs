@@ -10,10 +10,10 @@ internal static class TotalTime
 
     public static async Task<int> RunAsync(int pairs, int mebibytes, string machineType, FileInfo? json)
     {
-        var workload = new Workload(mebibytes, ZeroPercent: 0);
-        using var bench = new Workbench(machineType, workload);
+        Workload workload = new(mebibytes, ZeroPercent: 0);
+        using Workbench bench = new(machineType, workload);
         double before = await Perftest.WriteBandwidthAsync();
-        var progress = new Progress(4 * pairs);
+        Progress progress = new(4 * pairs);
         List<ModeFigures> modes = [];
         foreach (Mode mode in (Mode[])[Mode.Dynamic, Mode.PinAll])
         {

@@ -46,7 +46,7 @@ internal sealed class Workbench : IDisposable
     /// <summary>A machine that exists as a file alone, which <paramref name="write"/> writes.</summary>
     public static Workbench OfSaved(string machineType, int mebibytes, Action<string> write)
     {
-        var bench = new Workbench(machineType, mebibytes);
+        Workbench bench = new(machineType, mebibytes);
         write(bench.SavedMachine);
         return bench;
     }

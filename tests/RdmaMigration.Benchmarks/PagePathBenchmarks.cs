@@ -49,7 +49,7 @@ public class PagePathBenchmarks
     [Bytes(Chunk)]
     public long Pinned()
     {
-        using var windows = new ReadyWindows(_pinned);
+        using ReadyWindows windows = new(_pinned);
         new RamSender(_link, _control, [_large], [new DestinationBlock(0, 0, _large.Length, RemoteKey: 7)], windows, limit: null).Run();
         return _link.WrittenBytes;
     }
@@ -58,7 +58,7 @@ public class PagePathBenchmarks
     [Bytes(Chunk)]
     public long Dynamic()
     {
-        using var windows = new PlannedWindows(new OutgoingPlan([_dense], WindowChunks * (ulong)Chunk, scan: true, static () => { }));
+        using PlannedWindows windows = new(new OutgoingPlan([_dense], WindowChunks * (ulong)Chunk, scan: true, static () => { }));
         new RamSender(_link, _control, [_dense], [new DestinationBlock(0, 0, _dense.Length, RemoteKey: 0)], windows, limit: null).Run();
         return _link.WrittenBytes;
     }

@@ -18,7 +18,7 @@ public class ByteSizeTests
     [InlineData("18446744073709551615", ulong.MaxValue)]
     public void Reads_binary_units(string text, ulong bytes)
     {
-        Assert.True(ByteSize.TryParse(text, out var read, out _));
+        Assert.True(ByteSize.TryParse(text, out ulong read, out _));
         Assert.Equal(bytes, read);
     }
 
@@ -36,7 +36,7 @@ public class ByteSizeTests
     [InlineData("18446744073709551616", "larger than 16 EiB")]
     public void Refuses_what_is_no_size_and_says_why(string text, string why)
     {
-        Assert.False(ByteSize.TryParse(text, out _, out var error));
+        Assert.False(ByteSize.TryParse(text, out _, out string? error));
         Assert.Contains(why, error, StringComparison.Ordinal);
     }
 

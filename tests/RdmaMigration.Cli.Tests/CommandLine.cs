@@ -5,9 +5,9 @@ internal sealed record CommandLine(int ExitCode, string Out, string Error)
 {
     public static CommandLine Run(params string[] arguments)
     {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        var exitCode = Rdmamig.Run(arguments, new Screen(output, error));
+        using StringWriter output = new();
+        using StringWriter error = new();
+        int exitCode = Rdmamig.Run(arguments, new Screen(output, error));
         return new CommandLine(exitCode, output.ToString(), error.ToString());
     }
 }

@@ -12,7 +12,7 @@ public sealed class DoctorTests : IDisposable
     [Fact]
     public void A_host_that_lacks_nothing_has_only_good_lines_and_the_libraries_versions()
     {
-        var report = _host.Examine();
+        HostReport report = _host.Examine();
 
         Assert.True(report.MigrationPossible);
         Assert.All(report.Checks, check => Assert.Equal(CheckStatus.Ok, check.Status));
@@ -40,7 +40,7 @@ public sealed class DoctorTests : IDisposable
     {
         _host.Without("/sys/module/rdma_ucm");
 
-        var report = _host.Examine();
+        HostReport report = _host.Examine();
 
         Assert.True(report.MigrationPossible);
         Assert.Contains(report.Checks, check => check is { Name: "module rdma_ucm", Detail: "built in" });
@@ -51,9 +51,9 @@ public sealed class DoctorTests : IDisposable
     {
         _host.Without("/sys/module/ib_uverbs").Without("/sys/class/infiniband_verbs").With("/lib/modules/6.1.0-13-amd64/modules.dep", "kernel/fs/9p/9p.ko:");
 
-        var report = _host.Examine();
+        HostReport report = _host.Examine();
 
-        var check = report.Checks.Single(line => line.Name == "module ib_uverbs");
+        HostCheck check = report.Checks.Single(line => line.Name == "module ib_uverbs");
         Assert.Equal(CheckStatus.Missing, check.Status);
         Assert.DoesNotContain("modprobe", check.Mend, StringComparison.Ordinal);
     }
@@ -92,7 +92,7 @@ public sealed class DoctorTests : IDisposable
     {
         _host.Devices.Add(HostLayout.Device("rxe1", HostLayout.Port(active: false)));
 
-        var report = _host.Examine();
+        HostReport report = _host.Examine();
 
         Assert.True(report.MigrationPossible);
         Assert.Equal(CheckStatus.Warn, report.Checks.Single(check => check.Name == "rxe1").Status);
@@ -106,7 +106,7 @@ public sealed class DoctorTests : IDisposable
     {
         _host.Devices[0] = HostLayout.Device("rxe0", HostLayout.Port(gids: new GidView(0, "fe80::1", "RoCE v2", "fe80::1", true, "eth0")));
 
-        var check = _host.Examine().Checks.Single(line => line.Name == "rxe0");
+        HostCheck check = _host.Examine().Checks.Single(line => line.Name == "rxe0");
 
         Assert.Equal((CheckStatus.Warn, "ip addr add ADDRESS/PREFIX dev eth0"), (check.Status, check.Mend));
     }
@@ -122,7 +122,7 @@ public sealed class DoctorTests : IDisposable
     {
         _host.MemlockLimit = (ulong)limit;
 
-        var check = _host.Examine((ulong?)maxRam).Checks.Single(line => line.Name == "memlock limit");
+        HostCheck check = _host.Examine((ulong?)maxRam).Checks.Single(line => line.Name == "memlock limit");
 
         Assert.Equal(status, check.Status.ToString());
         Assert.Equal(check.Status != CheckStatus.Ok, check.Mend?.Contains("ulimit -l", StringComparison.Ordinal) ?? false);
@@ -155,9 +155,9 @@ public sealed class DoctorTests : IDisposable
     {
         _host.Without("/dev/infiniband/rdma_cm");
 
-        var lines = Write(DoctorText.Write).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        string[] lines = Write(DoctorText.Write).Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
-        var missing = Array.FindIndex(lines, line => line.StartsWith("missing", StringComparison.Ordinal));
+        int missing = Array.FindIndex(lines, line => line.StartsWith("missing", StringComparison.Ordinal));
         Assert.Contains("/dev/infiniband/rdma_cm", lines[missing], StringComparison.Ordinal);
         Assert.StartsWith("mend: ", lines[missing + 1].TrimStart(), StringComparison.Ordinal);
         Assert.Matches(@"^gid +rxe0/1 +\[1\] 10\.0\.0\.5  RoCE v2  eth0$", lines[^2]);
@@ -169,28 +169,28 @@ public sealed class DoctorTests : IDisposable
     {
         _host.Without("/dev/infiniband/rdma_cm");
 
-        using var document = JsonDocument.Parse(Write((report, screen) => DoctorJson.Write(report, screen.Out)));
+        using JsonDocument document = JsonDocument.Parse(Write((report, screen) => DoctorJson.Write(report, screen.Out)));
 
-        var root = document.RootElement;
+        JsonElement root = document.RootElement;
         Assert.False(root.GetProperty("migration-possible").GetBoolean());
-        var missing = root.GetProperty("checks").EnumerateArray().Single(check => check.GetProperty("status").GetString() == "missing");
+        JsonElement missing = root.GetProperty("checks").EnumerateArray().Single(check => check.GetProperty("status").GetString() == "missing");
         Assert.Equal("kernel", missing.GetProperty("group").GetString());
         Assert.NotEmpty(missing.GetProperty("mend").GetString()!);
-        var port = root.GetProperty("devices")[0].GetProperty("ports")[0];
+        JsonElement port = root.GetProperty("devices")[0].GetProperty("ports")[0];
         Assert.Equal(("Ethernet", 1024), (port.GetProperty("link-layer").GetString(), port.GetProperty("active-mtu").GetInt32()));
     }
 
     private static void AssertMissing(HostReport report, string name, string mend)
     {
         Assert.False(report.MigrationPossible);
-        var check = Assert.Single(report.Checks, line => line.Name == name);
+        HostCheck check = Assert.Single(report.Checks, line => line.Name == name);
         Assert.Equal(CheckStatus.Missing, check.Status);
         Assert.Contains(mend, check.Mend, StringComparison.Ordinal);
     }
 
     private string Write(Action<HostReport, Screen> write)
     {
-        using var output = new StringWriter();
+        using StringWriter output = new();
         write(_host.Examine(), new Screen(output, TextWriter.Null));
         return output.ToString();
     }

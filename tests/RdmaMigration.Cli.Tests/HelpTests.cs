@@ -5,15 +5,15 @@ public class HelpTests
     [Fact]
     public void Root_help_has_an_example_of_each_command_and_every_exit_code()
     {
-        var help = CommandLine.Run("--help");
+        CommandLine help = CommandLine.Run("--help");
 
         Assert.Equal(0, help.ExitCode);
-        foreach (var command in (string[])["receive", "send", "relay", "inspect", "doctor"])
+        foreach (string command in (string[])["receive", "send", "relay", "inspect", "doctor"])
         {
             Assert.Contains($"  rdmamig {command} ", help.Out, StringComparison.Ordinal);
         }
 
-        var table = help.Out[help.Out.IndexOf("Exit codes:", StringComparison.Ordinal)..];
+        string table = help.Out[help.Out.IndexOf("Exit codes:", StringComparison.Ordinal)..];
         Assert.Equal(
             """
             Exit codes:
@@ -34,11 +34,11 @@ public class HelpTests
     [InlineData("doctor")]
     public void Command_help_has_its_own_examples_and_no_others(string command)
     {
-        var help = CommandLine.Run(command, "--help");
+        CommandLine help = CommandLine.Run(command, "--help");
 
         Assert.Equal(0, help.ExitCode);
-        var examples = help.Out[help.Out.IndexOf("Examples:", StringComparison.Ordinal)..help.Out.IndexOf("Exit codes:", StringComparison.Ordinal)];
-        var commands = examples.Split('\n').Where(line => line.StartsWith("  rdmamig ", StringComparison.Ordinal)).Select(line => line.Split(' ')[3]).Distinct();
+        string examples = help.Out[help.Out.IndexOf("Examples:", StringComparison.Ordinal)..help.Out.IndexOf("Exit codes:", StringComparison.Ordinal)];
+        IEnumerable<string> commands = examples.Split('\n').Where(line => line.StartsWith("  rdmamig ", StringComparison.Ordinal)).Select(line => line.Split(' ')[3]).Distinct();
         Assert.Equal([command], commands);
     }
 
@@ -48,11 +48,11 @@ public class HelpTests
     [InlineData("relay", "--max-ram", "--window", "--max-bandwidth", "--timeout", "--connect-timeout", "--keepalive-interval", "--confirm-timeout", "--interval")]
     public void Help_names_every_default(string command, params string[] options)
     {
-        var help = CommandLine.Run(command, "--help").Out;
+        string help = CommandLine.Run(command, "--help").Out;
 
-        foreach (var option in options)
+        foreach (string option in options)
         {
-            var line = help.Split('\n').Single(text => text.TrimStart().StartsWith(option + " ", StringComparison.Ordinal));
+            string line = help.Split('\n').Single(text => text.TrimStart().StartsWith(option + " ", StringComparison.Ordinal));
             Assert.Contains("[default: ", line, StringComparison.Ordinal);
         }
     }
@@ -60,9 +60,9 @@ public class HelpTests
     [Fact]
     public void Help_of_send_says_what_is_asked_for_and_which_values_hold_without_it()
     {
-        var help = string.Join(' ', CommandLine.Run("send", "--help").Out.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        string help = string.Join(' ', CommandLine.Run("send", "--help").Out.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 
-        foreach (var text in (string[])
+        foreach (string text in (string[])
             [
                 "<FILE> The capture: what 'rdmamig receive' wrote",
                 "<URI> Where to, as QEMU writes it: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, file:PATH[,offset=N], exec:COMMAND or fd:N",
@@ -84,7 +84,7 @@ public class HelpTests
     [Fact]
     public void Version_is_one_line_with_the_program_and_its_version()
     {
-        var version = CommandLine.Run("--version");
+        CommandLine version = CommandLine.Run("--version");
 
         Assert.Equal(0, version.ExitCode);
         Assert.Matches(@"^rdmamig \d+\.\d+\.\d+\S*\n$", version.Out);
@@ -93,7 +93,7 @@ public class HelpTests
     [Fact]
     public void Without_a_command_help_goes_to_stderr()
     {
-        var nothing = CommandLine.Run();
+        CommandLine nothing = CommandLine.Run();
 
         Assert.Equal(ExitCode.Usage, nothing.ExitCode);
         Assert.Empty(nothing.Out);

@@ -21,7 +21,7 @@ internal sealed class HostLayout : IDisposable
     /// <summary>A Debian host with soft-RoCE: nothing is missing.</summary>
     public static HostLayout Able()
     {
-        var host = new HostLayout()
+        HostLayout host = new HostLayout()
             .With("/proc/sys/kernel/osrelease", "6.1.0-13-amd64")
             .With("/proc/self/uid_map", "         0          0 4294967295")
             .With("/proc/self/status", "Name:\trdmamig\nCapEff:\t0000000000000000")

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using RdmaMigration.Stream.Tests;
+using RdmaMigration.Streams.Tests;
 
 namespace RdmaMigration.Cli.Tests;
 
@@ -14,7 +14,7 @@ public sealed class InspectTests : IDisposable
     [Fact]
     public void Text_has_machine_blocks_with_their_zero_share_and_devices()
     {
-        var inspected = CommandLine.Run("inspect", _file);
+        CommandLine inspected = CommandLine.Run("inspect", _file);
 
         Assert.Equal(ExitCode.Done, inspected.ExitCode);
         Assert.Matches(@"(?m)^machine type +test$", inspected.Out);
@@ -27,7 +27,7 @@ public sealed class InspectTests : IDisposable
     [Fact]
     public void Fields_of_one_device_come_with_their_values_and_nothing_else()
     {
-        var inspected = CommandLine.Run("inspect", _file, "--device", "dev", "--fields");
+        CommandLine inspected = CommandLine.Run("inspect", _file, "--device", "dev", "--fields");
 
         Assert.Equal(ExitCode.Done, inspected.ExitCode);
         Assert.StartsWith("dev  instance 0, version 1, 4 bytes at 0x", inspected.Out, StringComparison.Ordinal);
@@ -38,16 +38,16 @@ public sealed class InspectTests : IDisposable
     [Fact]
     public void Json_is_one_object_with_the_same_facts()
     {
-        var inspected = CommandLine.Run("inspect", _file, "--json");
+        CommandLine inspected = CommandLine.Run("inspect", _file, "--json");
 
         Assert.Equal(ExitCode.Done, inspected.ExitCode);
-        using var document = JsonDocument.Parse(inspected.Out);
-        var root = document.RootElement;
+        using JsonDocument document = JsonDocument.Parse(inspected.Out);
+        JsonElement root = document.RootElement;
         Assert.Equal("test", root.GetProperty("machine-type").GetString());
         Assert.Equal(20480, root.GetProperty("ram").GetProperty("total-length").GetInt64());
-        var block = root.GetProperty("ram").GetProperty("blocks")[0];
+        JsonElement block = root.GetProperty("ram").GetProperty("blocks")[0];
         Assert.Equal(("a", 2, 0.5), (block.GetProperty("name").GetString(), block.GetProperty("zero-pages").GetInt32(), block.GetProperty("zero-share").GetDouble()));
-        var field = root.GetProperty("devices")[0].GetProperty("state").GetProperty("fields")[0];
+        JsonElement field = root.GetProperty("devices")[0].GetProperty("state").GetProperty("fields")[0];
         Assert.Equal(("x", "4277009102"), (field.GetProperty("name").GetString(), field.GetProperty("values")[0].GetString()));
         Assert.Single(inspected.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
@@ -55,7 +55,7 @@ public sealed class InspectTests : IDisposable
     [Fact]
     public void A_device_that_is_not_there_ends_with_1_and_the_names_that_are()
     {
-        var inspected = CommandLine.Run("inspect", _file, "--device", "vga");
+        CommandLine inspected = CommandLine.Run("inspect", _file, "--device", "vga");
 
         Assert.Equal(ExitCode.Failed, inspected.ExitCode);
         Assert.EndsWith("has no device 'vga'; it has dev\n", inspected.Error, StringComparison.Ordinal);
@@ -66,7 +66,7 @@ public sealed class InspectTests : IDisposable
     {
         File.WriteAllBytes(_file, StreamBuilder.SmallMachine()[..5000]);
 
-        var inspected = CommandLine.Run("inspect", _file);
+        CommandLine inspected = CommandLine.Run("inspect", _file);
 
         Assert.Equal(ExitCode.Failed, inspected.ExitCode);
         Assert.Empty(inspected.Out);
@@ -76,7 +76,7 @@ public sealed class InspectTests : IDisposable
     [Fact]
     public void A_file_that_is_not_there_ends_with_1()
     {
-        var inspected = CommandLine.Run("inspect", _file + ".gone");
+        CommandLine inspected = CommandLine.Run("inspect", _file + ".gone");
 
         Assert.Equal(ExitCode.Failed, inspected.ExitCode);
         Assert.Contains(_file + ".gone", inspected.Error, StringComparison.Ordinal);

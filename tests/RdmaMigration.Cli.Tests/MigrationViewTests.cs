@@ -54,7 +54,7 @@ public sealed class MigrationViewTests : IDisposable
     [Fact]
     public void Json_is_one_object_a_line_in_QMPs_form()
     {
-        var view = new JsonView(Screen, clock: new FixedClock());
+        JsonView view = new(Screen, clock: new FixedClock());
 
         view.Listening("rdma:10.0.0.5:4444");
         view.Changed(s_half);
@@ -76,9 +76,9 @@ public sealed class MigrationViewTests : IDisposable
     {
         new JsonView(Screen).Changed(s_completed);
 
-        var lines = _out.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        string[] lines = _out.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(["MIGRATION", "RESULT"], lines.Select(line => Event(line).GetProperty("event").GetString()));
-        var result = Event(lines[1]).GetProperty("data");
+        JsonElement result = Event(lines[1]).GetProperty("data");
         Assert.Equal("completed", result.GetProperty("status").GetString());
         Assert.Equal("/srv/vm.qemu", result.GetProperty("file").GetString());
         Assert.Equal("pc-i440fx-7.2", result.GetProperty("machine").GetString());
@@ -96,7 +96,7 @@ public sealed class MigrationViewTests : IDisposable
     {
         new JsonView(Screen).Changed(s_failed);
 
-        var result = Event(_out.ToString().Split('\n')[1]).GetProperty("data");
+        JsonElement result = Event(_out.ToString().Split('\n')[1]).GetProperty("data");
         Assert.Equal("failed", result.GetProperty("status").GetString());
         Assert.Equal("the source disconnected: it's gone", result.GetProperty("error-desc").GetString());
         Assert.Equal("Disconnected", result.GetProperty("error-class").GetString());
@@ -107,7 +107,7 @@ public sealed class MigrationViewTests : IDisposable
     [Fact]
     public void Lines_go_to_stderr_and_only_the_names_of_complete_captures_to_stdout()
     {
-        var view = new LinesView(Screen);
+        LinesView view = new(Screen);
 
         view.Listening("rdma:10.0.0.5:4444");
         view.Changed(s_half with { Status = MigrationStatus.Setup });
@@ -134,9 +134,9 @@ public sealed class MigrationViewTests : IDisposable
     [Fact]
     public void Lines_of_sending_say_what_is_proven_and_never_print_the_file_to_stdout()
     {
-        var sending = s_half with { IsOutgoing = true, File = "vm.qemu", Uri = "rdma:10.0.0.7:4444", Peer = "10.0.0.7:4444", LoadTime = TimeSpan.FromSeconds(1) };
-        var completed = sending with { Status = MigrationStatus.Completed, Phase = MigrationPhase.Idle, Machine = "pc-i440fx-7.2", Mode = RamMode.PinAll };
-        var view = new LinesView(Screen);
+        MigrationInfo sending = s_half with { IsOutgoing = true, File = "vm.qemu", Uri = "rdma:10.0.0.7:4444", Peer = "10.0.0.7:4444", LoadTime = TimeSpan.FromSeconds(1) };
+        MigrationInfo completed = sending with { Status = MigrationStatus.Completed, Phase = MigrationPhase.Idle, Machine = "pc-i440fx-7.2", Mode = RamMode.PinAll };
+        LinesView view = new(Screen);
 
         view.Changed(sending with { Status = MigrationStatus.Setup });
         view.Progress(sending with { Phase = MigrationPhase.Loading, LoadedBytes = 0, FileBytes = 300 << 20, TotalTime = TimeSpan.Zero });
@@ -183,7 +183,7 @@ public sealed class MigrationViewTests : IDisposable
     [Fact]
     public void The_rate_starts_anew_with_the_phase()
     {
-        var view = new LinesView(Screen);
+        LinesView view = new(Screen);
 
         view.Progress(s_half);
         view.Progress(s_half with { Phase = MigrationPhase.Saving, SavedRam = 400 << 20, TotalTime = TimeSpan.FromSeconds(5), SaveTime = TimeSpan.FromSeconds(1) });

@@ -13,7 +13,7 @@ public class RateMeterTests
     public void A_steady_stream_has_its_rate()
     {
         Add(0, 0);
-        for (var second = 1; second < 60; second++)
+        for (int second = 1; second < 60; second++)
         {
             Assert.Equal(100, Add(second, second * 100));
         }
@@ -24,7 +24,7 @@ public class RateMeterTests
     {
         Add(0, 0);
         Add(1, 1000);
-        for (var second = 2; second < 6; second++)
+        for (int second = 2; second < 6; second++)
         {
             Add(second, 1000);
         }

@@ -1,4 +1,4 @@
-using RdmaMigration.Stream.Tests;
+using RdmaMigration.Streams.Tests;
 
 namespace RdmaMigration.Cli.Tests;
 
@@ -18,7 +18,7 @@ public sealed class ReceiveCommandTests : IDisposable
     [Fact]
     public void A_capture_is_named_on_stdout_and_can_be_read()
     {
-        var received = CommandLine.Run("receive", $"file:{Source}", "--to", Capture);
+        CommandLine received = CommandLine.Run("receive", $"file:{Source}", "--to", Capture);
 
         Assert.Equal((ExitCode.Done, $"{Capture}\n"), (received.ExitCode, received.Out));
         Assert.Equal(0, CommandLine.Run("inspect", Capture).ExitCode);
@@ -28,7 +28,7 @@ public sealed class ReceiveCommandTests : IDisposable
     [Fact]
     public void A_file_may_be_received_into_itself()
     {
-        var received = CommandLine.Run("receive", $"file:{Source}", "--to", Source);
+        CommandLine received = CommandLine.Run("receive", $"file:{Source}", "--to", Source);
 
         Assert.Equal(ExitCode.Done, received.ExitCode);
         Assert.Equal(0, CommandLine.Run("inspect", Source).ExitCode);
@@ -39,7 +39,7 @@ public sealed class ReceiveCommandTests : IDisposable
     {
         Shell.Fifo(Capture);
 
-        var refused = CommandLine.Run("receive", $"file:{Source}", "--to", Capture);
+        CommandLine refused = CommandLine.Run("receive", $"file:{Source}", "--to", Capture);
 
         Assert.Equal(ExitCode.HostCannot, refused.ExitCode);
         Assert.Contains($"'rdmamig relay URI \"exec:cat > {Capture}\"' writes a machine into it", refused.Error, StringComparison.Ordinal);
@@ -50,7 +50,7 @@ public sealed class ReceiveCommandTests : IDisposable
     [Fact]
     public void A_rescue_into_a_device_ends_with_3()
     {
-        var refused = CommandLine.Run("relay", $"file:{Source}", "unix:/nonexistent", "--rescue", "/dev/null");
+        CommandLine refused = CommandLine.Run("relay", $"file:{Source}", "unix:/nonexistent", "--rescue", "/dev/null");
 
         Assert.Equal(ExitCode.HostCannot, refused.ExitCode);
         Assert.Contains("'/dev/null' is no regular file", refused.Error, StringComparison.Ordinal);

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using RdmaMigration.Cli.Relay;
-using RdmaMigration.Stream.Tests;
+using RdmaMigration.Streams.Tests;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Cli.Tests;
@@ -23,15 +23,15 @@ public sealed class RelayCommandTests : IDisposable
     [Fact]
     public void A_machine_that_passes_ends_with_0_and_a_RESULT_of_both_ways()
     {
-        var relayed = CommandLine.Run("relay", $"file:{Capture}", $"file:{Arrived}", "--json");
+        CommandLine relayed = CommandLine.Run("relay", $"file:{Capture}", $"file:{Arrived}", "--json");
 
         Assert.Equal((ExitCode.Done, ""), (relayed.ExitCode, relayed.Error));
-        var result = Result(relayed.Out);
+        JsonElement result = Result(relayed.Out);
         Assert.Equal(
             ["status", "peer", "confirmed", "machine", "mode", "return-path", "total-time", "ram", "destination"],
             result.EnumerateObject().Select(member => member.Name));
         Assert.Equal(("completed", true), (result.GetProperty("status").GetString(), result.GetProperty("confirmed").GetBoolean()));
-        var destination = result.GetProperty("destination");
+        JsonElement destination = result.GetProperty("destination");
         Assert.Equal(
             ["peer", "uri", "mode", "return-path", "total-time", "setup-time", "ram"], destination.EnumerateObject().Select(member => member.Name));
         Assert.Equal($"file:{Arrived}", destination.GetProperty("uri").GetString());
@@ -42,7 +42,7 @@ public sealed class RelayCommandTests : IDisposable
     [Fact]
     public void People_are_told_both_ways_in_a_line()
     {
-        var relayed = CommandLine.Run("relay", $"file:{Capture}", $"file:{Arrived}");
+        CommandLine relayed = CommandLine.Run("relay", $"file:{Capture}", $"file:{Arrived}");
 
         Assert.Equal((ExitCode.Done, ""), (relayed.ExitCode, relayed.Out));
         Assert.Matches(
@@ -52,10 +52,10 @@ public sealed class RelayCommandTests : IDisposable
     [Fact]
     public void A_destination_that_fails_ends_with_1_and_says_what_became_of_the_machine()
     {
-        var lost = CommandLine.Run("relay", $"file:{Capture}", "exec:cat > /dev/null; exit 7", "--json");
+        CommandLine lost = CommandLine.Run("relay", $"file:{Capture}", "exec:cat > /dev/null; exit 7", "--json");
 
         Assert.Equal(ExitCode.Failed, lost.ExitCode);
-        var result = Result(lost.Out);
+        JsonElement result = Result(lost.Out);
         Assert.Equal("failed", result.GetProperty("status").GetString());
         Assert.Contains("--rescue would have saved it", result.GetProperty("error-desc").GetString(), StringComparison.Ordinal);
         Assert.False(result.TryGetProperty("file", out _));
@@ -64,10 +64,10 @@ public sealed class RelayCommandTests : IDisposable
     [Fact]
     public void A_rescued_machine_is_named_and_can_be_read()
     {
-        var rescued = CommandLine.Run("relay", $"file:{Capture}", "exec:cat > /dev/null; exit 7", "--json", "--rescue", $"{_directory.FullName}/");
+        CommandLine rescued = CommandLine.Run("relay", $"file:{Capture}", "exec:cat > /dev/null; exit 7", "--json", "--rescue", $"{_directory.FullName}/");
 
         Assert.Equal(ExitCode.Failed, rescued.ExitCode);
-        var file = Result(rescued.Out).GetProperty("file").GetString()!;
+        string file = Result(rescued.Out).GetProperty("file").GetString()!;
         Assert.StartsWith(Path.Combine(_directory.FullName, "test-"), file, StringComparison.Ordinal);
         Assert.Equal(0, CommandLine.Run("inspect", file).ExitCode);
     }
@@ -90,10 +90,10 @@ public sealed class RelayCommandTests : IDisposable
     [InlineData("file:{link}", "file:{capture},offset=1M")]
     public void A_relay_to_itself_is_a_usage_error_and_changes_nothing(string from, string to)
     {
-        var link = Path.Combine(_directory.FullName, "link");
+        string link = Path.Combine(_directory.FullName, "link");
         Shell.HardLink(Capture, link);
 
-        var relayed = CommandLine.Run("relay", Named(from), Named(to));
+        CommandLine relayed = CommandLine.Run("relay", Named(from), Named(to));
 
         Assert.Equal(ExitCode.Usage, relayed.ExitCode);
         Assert.Contains("are the same place: a relay cannot send a machine to itself", relayed.Error, StringComparison.Ordinal);
@@ -121,7 +121,7 @@ public sealed class RelayCommandTests : IDisposable
     [Fact]
     public void A_rescue_where_no_file_can_be_ends_with_3_before_a_machine_comes()
     {
-        var absent = CommandLine.Run("relay", $"file:{Capture}", $"file:{Arrived}", "--rescue", $"{_directory.FullName}/absent/vm.qemu");
+        CommandLine absent = CommandLine.Run("relay", $"file:{Capture}", $"file:{Arrived}", "--rescue", $"{_directory.FullName}/absent/vm.qemu");
 
         Assert.Equal(ExitCode.HostCannot, absent.ExitCode);
         Assert.Contains("mkdir -p", absent.Error, StringComparison.Ordinal);
@@ -130,7 +130,7 @@ public sealed class RelayCommandTests : IDisposable
 
     private static JsonElement Result(string output)
     {
-        var last = JsonDocument.Parse(output.TrimEnd().Split('\n')[^1]).RootElement;
+        JsonElement last = JsonDocument.Parse(output.TrimEnd().Split('\n')[^1]).RootElement;
         Assert.Equal("RESULT", last.GetProperty("event").GetString());
         return last.GetProperty("data");
     }

@@ -11,11 +11,11 @@ public class ReportThreadTests
     [Fact]
     public void Reports_are_shown_in_order_and_all_of_them_before_the_end()
     {
-        var view = new RecordingView();
+        RecordingView view = new();
 
-        using (var report = new ReportThread(view, TextWriter.Null))
+        using (ReportThread report = new(view, TextWriter.Null))
         {
-            for (var i = 0; i < 1000; i++)
+            for (int i = 0; i < 1000; i++)
             {
                 report.Tell(LogLevel.Information, $"{i}");
             }
@@ -27,10 +27,10 @@ public class ReportThreadTests
     [Fact]
     public void A_terminal_that_takes_nothing_holds_up_neither_the_main_loop_nor_the_end()
     {
-        var goesOn = new TaskCompletionSource();
-        var view = new RecordingView { Before = goesOn.Task.Wait };
+        TaskCompletionSource goesOn = new();
+        RecordingView view = new() { Before = goesOn.Task.Wait };
 
-        using (var report = new ReportThread(view, TextWriter.Null))
+        using (ReportThread report = new(view, TextWriter.Null))
         {
             report.OnStatusChanged(new MigrationInfo { Status = MigrationStatus.Setup });
             report.OnStatusChanged(new MigrationInfo { Status = MigrationStatus.Failed });
@@ -43,14 +43,14 @@ public class ReportThreadTests
     [Fact]
     public void Progress_that_nobody_took_for_a_while_is_not_made_up_for()
     {
-        using var migration = new OutgoingMigration(new MainLoop(), NullLogger<OutgoingMigration>.Instance);
-        using var shown = new SemaphoreSlim(0);
-        var interval = TimeSpan.FromMilliseconds(20);
+        using OutgoingMigration migration = new(new MainLoop(), NullLogger<OutgoingMigration>.Instance);
+        using SemaphoreSlim shown = new(0);
+        TimeSpan interval = TimeSpan.FromMilliseconds(20);
         long takenAt = 0;
         long nextAt = 0;
-        var view = new RecordingView(interval) { OnProgress = Take };
+        RecordingView view = new(interval) { OnProgress = Take };
 
-        using (var report = new ReportThread(view, TextWriter.Null))
+        using (ReportThread report = new(view, TextWriter.Null))
         {
             report.OnStarted(migration);
             report.OnStatusChanged(new MigrationInfo { Status = MigrationStatus.Active });
@@ -64,7 +64,7 @@ public class ReportThreadTests
         {
             if (takenAt == 0)
             {
-                var began = Stopwatch.GetTimestamp();
+                long began = Stopwatch.GetTimestamp();
                 SpinWait.SpinUntil(() => Stopwatch.GetElapsedTime(began) > 5 * interval);
                 takenAt = Stopwatch.GetTimestamp();
             }
@@ -80,8 +80,8 @@ public class ReportThreadTests
     [Fact]
     public void Words_after_the_end_are_dropped()
     {
-        var view = new RecordingView();
-        var report = new ReportThread(view, TextWriter.Null);
+        RecordingView view = new();
+        ReportThread report = new(view, TextWriter.Null);
         report.Dispose();
 
         report.Tell(LogLevel.Warning, "late");
@@ -92,11 +92,11 @@ public class ReportThreadTests
     [Fact]
     public void An_output_that_takes_nothing_is_told_once_and_later_reports_are_tried_again()
     {
-        using var error = new StringWriter();
-        var tried = 0;
-        var view = new RecordingView { Before = () => _ = ++tried < 3 ? throw new OutputException("cannot write", new IOException()) : tried };
+        using StringWriter error = new();
+        int tried = 0;
+        RecordingView view = new() { Before = () => _ = ++tried < 3 ? throw new OutputException("cannot write", new IOException()) : tried };
 
-        using (var report = new ReportThread(view, error))
+        using (ReportThread report = new(view, error))
         {
             report.Tell(LogLevel.Warning, "first");
             report.Tell(LogLevel.Warning, "second");
@@ -110,10 +110,10 @@ public class ReportThreadTests
     [Fact]
     public void A_defect_of_a_view_ends_the_reports_and_nothing_else()
     {
-        using var error = new StringWriter();
-        var view = new RecordingView { Before = () => throw new InvalidOperationException("a defect") };
+        using StringWriter error = new();
+        RecordingView view = new() { Before = () => throw new InvalidOperationException("a defect") };
 
-        using (var report = new ReportThread(view, error))
+        using (ReportThread report = new(view, error))
         {
             report.Tell(LogLevel.Warning, "first");
         }

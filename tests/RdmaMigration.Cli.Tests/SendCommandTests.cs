@@ -1,7 +1,7 @@
 using System.IO.Pipes;
 using System.Net.Sockets;
 using System.Text.Json;
-using RdmaMigration.Stream.Tests;
+using RdmaMigration.Streams.Tests;
 using Tmds.Linux;
 
 namespace RdmaMigration.Cli.Tests;
@@ -27,11 +27,11 @@ public sealed class SendCommandTests : IDisposable
     [Fact]
     public void A_machine_that_the_destination_confirms_ends_with_0_and_a_RESULT_that_says_so()
     {
-        var sent = SendToSocket(() => s_success, "--json");
+        CommandLine sent = SendToSocket(() => s_success, "--json");
 
         Assert.Equal((ExitCode.Done, ""), (sent.ExitCode, sent.Error));
         Assert.Equal(["setup", "active", "device", "completed"], Events(sent, "MIGRATION").Select(data => data.GetProperty("status").GetString()));
-        var result = Result(sent);
+        JsonElement result = Result(sent);
         Assert.Equal(
             ["status", "peer", "confirmed", "uri", "file", "machine", "mode", "return-path", "total-time", "setup-time", "load-time", "ram"],
             result.EnumerateObject().Select(member => member.Name));
@@ -39,7 +39,7 @@ public sealed class SendCommandTests : IDisposable
         Assert.Equal((true, true), (result.GetProperty("confirmed").GetBoolean(), result.GetProperty("return-path").GetBoolean()));
         Assert.Equal((Capture, $"unix:{SocketPath}", $"unix:{SocketPath}"), (Text(result, "file"), Text(result, "uri"), Text(result, "peer")));
         Assert.InRange(result.GetProperty("setup-time").GetInt64(), 0, result.GetProperty("total-time").GetInt64());
-        var ram = result.GetProperty("ram");
+        JsonElement ram = result.GetProperty("ram");
         Assert.Equal(["total", "transferred", "remaining", "zero", "mbps"], ram.EnumerateObject().Select(member => member.Name));
         Assert.Equal((RamSize, RamSize, 0), (Number(ram, "total"), Number(ram, "transferred"), Number(ram, "remaining")));
         Assert.Equal(2 * StreamBuilder.Page, Number(ram, "zero"));
@@ -48,17 +48,17 @@ public sealed class SendCommandTests : IDisposable
     [Fact]
     public void A_pipe_completes_with_0_and_is_not_confirmed()
     {
-        using var destination = new AnonymousPipeServerStream(PipeDirection.In);
+        using AnonymousPipeServerStream destination = new(PipeDirection.In);
 
-        var sent = CommandLine.Run("send", Capture, $"fd:{destination.GetClientHandleAsString()}", "--json");
+        CommandLine sent = CommandLine.Run("send", Capture, $"fd:{destination.GetClientHandleAsString()}", "--json");
 
         // The descriptor was rdmamig's, and is closed.
         destination.ClientSafePipeHandle.SetHandleAsInvalid();
 
         Assert.Equal(ExitCode.Done, sent.ExitCode);
-        var result = Result(sent);
+        JsonElement result = Result(sent);
         Assert.Equal((false, false), (result.GetProperty("confirmed").GetBoolean(), result.GetProperty("return-path").GetBoolean()));
-        using var taken = new MemoryStream();
+        using MemoryStream taken = new();
         destination.CopyTo(taken);
         Assert.True(taken.Length > 3 * StreamBuilder.Page);
     }
@@ -66,7 +66,7 @@ public sealed class SendCommandTests : IDisposable
     [Fact]
     public void What_a_device_swallows_completes_with_0_and_is_not_confirmed()
     {
-        var sent = CommandLine.Run("send", Capture, "file:/dev/null", "--json");
+        CommandLine sent = CommandLine.Run("send", Capture, "file:/dev/null", "--json");
 
         Assert.Equal((ExitCode.Done, false), (sent.ExitCode, Result(sent).GetProperty("confirmed").GetBoolean()));
     }
@@ -74,9 +74,9 @@ public sealed class SendCommandTests : IDisposable
     [Fact]
     public void What_a_file_then_holds_is_the_machine_and_is_confirmed()
     {
-        var file = Path.Combine(_directory.FullName, "sent");
+        string file = Path.Combine(_directory.FullName, "sent");
 
-        var sent = CommandLine.Run("send", Capture, $"file:{file}", "--json");
+        CommandLine sent = CommandLine.Run("send", Capture, $"file:{file}", "--json");
 
         Assert.Equal((ExitCode.Done, true), (sent.ExitCode, Result(sent).GetProperty("confirmed").GetBoolean()));
         Assert.Equal(0, CommandLine.Run("inspect", file).ExitCode);
@@ -93,7 +93,7 @@ public sealed class SendCommandTests : IDisposable
         File.CreateSymbolicLink(Path.Combine(_directory.FullName, "symbolic"), "vm.qemu");
         Shell.HardLink(Capture, Path.Combine(_directory.FullName, "hard"));
 
-        var sent = CommandLine.Run("send", Path.Combine(_directory.FullName, file), $"file:{_directory.FullName}/{destination}");
+        CommandLine sent = CommandLine.Run("send", Path.Combine(_directory.FullName, file), $"file:{_directory.FullName}/{destination}");
 
         Assert.Equal(ExitCode.Usage, sent.ExitCode);
         Assert.Contains("is to be sent and would be overwritten: name another destination", sent.Error, StringComparison.Ordinal);
@@ -103,9 +103,9 @@ public sealed class SendCommandTests : IDisposable
     [Fact]
     public void A_file_on_a_descriptor_is_not_sent_into_itself_either()
     {
-        using var open = new FileStream(Capture, FileMode.Open, FileAccess.ReadWrite);
+        using FileStream open = new(Capture, FileMode.Open, FileAccess.ReadWrite);
 
-        var sent = CommandLine.Run("send", Capture, $"fd:{open.SafeFileHandle.DangerousGetHandle()}");
+        CommandLine sent = CommandLine.Run("send", Capture, $"fd:{open.SafeFileHandle.DangerousGetHandle()}");
 
         Assert.Equal(ExitCode.Usage, sent.ExitCode);
         Assert.Equal(StreamBuilder.SmallMachine(), File.ReadAllBytes(Capture));
@@ -114,10 +114,10 @@ public sealed class SendCommandTests : IDisposable
     [Fact]
     public void A_destination_that_refuses_ends_with_1_and_a_RESULT_that_says_why()
     {
-        var sent = SendToSocket(() => s_failure, "--json");
+        CommandLine sent = SendToSocket(() => s_failure, "--json");
 
         Assert.Equal(ExitCode.Failed, sent.ExitCode);
-        var result = Result(sent);
+        JsonElement result = Result(sent);
         Assert.Equal(("failed", "Refused"), (Text(result, "status"), Text(result, "error-class")));
         Assert.Contains("SHUT 1", Text(result, "error-desc"), StringComparison.Ordinal);
         Assert.False(result.TryGetProperty("confirmed", out _));
@@ -133,10 +133,10 @@ public sealed class SendCommandTests : IDisposable
     {
         File.WriteAllBytes(Path.Combine(_directory.FullName, "empty"), []);
 
-        var sent = CommandLine.Run("send", Path.Combine(_directory.FullName, file), $"unix:{SocketPath}", "--json");
+        CommandLine sent = CommandLine.Run("send", Path.Combine(_directory.FullName, file), $"unix:{SocketPath}", "--json");
 
         Assert.Equal(ExitCode.Failed, sent.ExitCode);
-        var result = Result(sent);
+        JsonElement result = Result(sent);
         Assert.Equal(("failed", expected), (Text(result, "status"), Text(result, "error-class")));
         Assert.Contains(words, Text(result, "error-desc"), StringComparison.Ordinal);
     }
@@ -144,7 +144,7 @@ public sealed class SendCommandTests : IDisposable
     [Fact]
     public void A_signal_ends_with_130_and_a_RESULT_of_a_cancelled_migration()
     {
-        var sent = SendToSocket(
+        CommandLine sent = SendToSocket(
             () =>
             {
                 Assert.Equal(0, LibC.kill(LibC.getpid(), LibC.SIGTERM));
@@ -153,7 +153,7 @@ public sealed class SendCommandTests : IDisposable
             "--json");
 
         Assert.Equal(ExitCode.Cancelled, sent.ExitCode);
-        var result = Result(sent);
+        JsonElement result = Result(sent);
         Assert.Equal(("cancelled", "Cancelled"), (Text(result, "status"), Text(result, "error-class")));
         Assert.StartsWith("the source quits; the destination", Text(result, "error-desc"), StringComparison.Ordinal);
         Assert.False(result.TryGetProperty("confirmed", out _));
@@ -162,7 +162,7 @@ public sealed class SendCommandTests : IDisposable
     [Fact]
     public void A_timeout_ends_with_1_and_its_bound()
     {
-        var sent = SendToSocket(() => null, "--json", "--timeout", "0.1");
+        CommandLine sent = SendToSocket(() => null, "--json", "--timeout", "0.1");
 
         Assert.Equal((ExitCode.Failed, "Timeout"), (sent.ExitCode, Text(Result(sent), "error-class")));
         Assert.Contains("within 0.1 s", Text(Result(sent), "error-desc"), StringComparison.Ordinal);
@@ -171,7 +171,7 @@ public sealed class SendCommandTests : IDisposable
     [Fact]
     public void Without_json_people_read_what_became_of_it_on_stderr_and_stdout_stays_empty()
     {
-        var sent = SendToSocket(() => s_success);
+        CommandLine sent = SendToSocket(() => s_success);
 
         Assert.Equal((ExitCode.Done, ""), (sent.ExitCode, sent.Out));
         Assert.Contains($"sending {Capture} to unix:{SocketPath}\n", sent.Error, StringComparison.Ordinal);
@@ -181,14 +181,14 @@ public sealed class SendCommandTests : IDisposable
     /// <summary>Sends the capture to a destination that takes all of it and says what is returned; for null it says nothing.</summary>
     private CommandLine SendToSocket(Func<byte[]?> end, params string[] options)
     {
-        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        using Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(SocketPath));
         listener.Listen();
-        using var over = new ManualResetEventSlim();
-        var destination = Task.Run(() =>
+        using ManualResetEventSlim over = new();
+        Task destination = Task.Run(() =>
         {
-            using var source = listener.Accept();
-            var taken = new byte[1 << 16];
+            using Socket source = listener.Accept();
+            byte[] taken = new byte[1 << 16];
             while (source.Receive(taken) > 0)
             {
             }
@@ -202,7 +202,7 @@ public sealed class SendCommandTests : IDisposable
                 over.Wait();
             }
         });
-        var sent = CommandLine.Run(["send", Capture, $"unix:{SocketPath}", .. options]);
+        CommandLine sent = CommandLine.Run(["send", Capture, $"unix:{SocketPath}", .. options]);
         over.Set();
         destination.GetAwaiter().GetResult();
         return sent;

@@ -12,7 +12,7 @@ public class SendOptionsTests
     [Fact]
     public void Without_options_the_engines_defaults_hold()
     {
-        var options = Read();
+        OutgoingOptions options = Read();
 
         Assert.Equal(new OutgoingOptions { Uri = s_uri, MaxRam = options.MaxRam }, options);
         Assert.Equal((false, false, null, null), (options.PinAll, options.ReturnPath, options.WindowBytes, options.MaxBandwidth));
@@ -23,7 +23,7 @@ public class SendOptionsTests
     [Fact]
     public void Each_option_arrives_in_its_place()
     {
-        var options = Read(
+        OutgoingOptions options = Read(
             "--pin-all", "--return-path", "--window", "1M", "--max-bandwidth", "1.5G", "--timeout", "90", "--connect-timeout", "0.5",
             "--keepalive-interval", "0", "--confirm-timeout", "86400");
 
@@ -49,10 +49,10 @@ public class SendOptionsTests
 
     private static OutgoingOptions Read(params string[] arguments)
     {
-        var options = new SendOptions();
-        var command = new Command("send");
+        SendOptions options = new();
+        Command command = new("send");
         options.AddTo(command);
-        var parsed = command.Parse(arguments);
+        ParseResult parsed = command.Parse(arguments);
         Assert.Empty(parsed.Errors);
         return options.Read(parsed, s_uri);
     }

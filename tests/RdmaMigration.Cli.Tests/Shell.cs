@@ -8,9 +8,9 @@ internal static class Shell
     /// <summary>Runs a command to its end.</summary>
     public static CommandLine Run(string command)
     {
-        using var shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", command]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var error = shell.StandardError.ReadToEndAsync();
-        var output = shell.StandardOutput.ReadToEnd();
+        using Process shell = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", command]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        Task<string> error = shell.StandardError.ReadToEndAsync();
+        string output = shell.StandardOutput.ReadToEnd();
         shell.WaitForExit();
         return new CommandLine(shell.ExitCode, output, error.GetAwaiter().GetResult());
     }

@@ -1,4 +1,4 @@
-using RdmaMigration.Stream.Tests;
+using RdmaMigration.Streams.Tests;
 
 namespace RdmaMigration.Cli.Tests;
 
@@ -27,7 +27,7 @@ public sealed class UnwritableOutputTests : IDisposable
     [InlineData("inspect {source} --json", ">&-", "Bad file descriptor")]
     public void A_command_whose_output_is_its_work_ends_with_3_and_says_why(string arguments, string redirection, string reason)
     {
-        var unwritable = Shell.Run($"{Rdmamig} {arguments.Replace("{source}", Source, StringComparison.Ordinal)} {redirection}");
+        CommandLine unwritable = Shell.Run($"{Rdmamig} {arguments.Replace("{source}", Source, StringComparison.Ordinal)} {redirection}");
 
         Assert.Equal(new CommandLine(ExitCode.HostCannot, "", $"rdmamig: cannot write to standard output: {reason}\n"), unwritable);
     }
@@ -39,7 +39,7 @@ public sealed class UnwritableOutputTests : IDisposable
     [InlineData(">&-", "--json")]
     public void A_migration_is_not_lost_with_its_report_and_its_exit_code_stays(string redirection, string option)
     {
-        var received = Shell.Run($"{Rdmamig} receive file:{Source} --to {Capture} {option} {redirection}");
+        CommandLine received = Shell.Run($"{Rdmamig} receive file:{Source} --to {Capture} {option} {redirection}");
 
         Assert.Equal(ExitCode.Done, received.ExitCode);
         Assert.Single(received.Error.Split('\n'), line => line.StartsWith("rdmamig: cannot write to standard output: ", StringComparison.Ordinal));
@@ -49,7 +49,7 @@ public sealed class UnwritableOutputTests : IDisposable
     [Fact]
     public void A_failed_migration_still_ends_with_1()
     {
-        var failed = Shell.Run($"{Rdmamig} send {Source} unix:{Source} --json > /dev/full");
+        CommandLine failed = Shell.Run($"{Rdmamig} send {Source} unix:{Source} --json > /dev/full");
 
         Assert.Equal(ExitCode.Failed, failed.ExitCode);
         Assert.Contains("the migration goes on, and the exit code says how it ends", failed.Error, StringComparison.Ordinal);

@@ -56,7 +56,7 @@ public class UsageErrorTests
     [InlineData("--allow is for rdma:HOST:PORT and tcp:HOST:PORT, and the source is fd:0", "relay", "fd:0", "tcp:10.0.0.7:4444", "--allow", "10.0.0.0/8")]
     public void A_wrong_command_line_ends_with_2_and_says_what_is_wrong(string message, params string[] arguments)
     {
-        var wrong = CommandLine.Run(arguments);
+        CommandLine wrong = CommandLine.Run(arguments);
 
         Assert.Equal(ExitCode.Usage, wrong.ExitCode);
         Assert.Empty(wrong.Out);
@@ -71,9 +71,9 @@ public class UsageErrorTests
     [Fact]
     public void A_target_in_a_directory_that_is_not_there_ends_with_3_and_the_line_that_makes_it()
     {
-        var directory = Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString("N"));
+        string directory = Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString("N"));
 
-        var absent = CommandLine.Run("receive", "rdma::4444", "--to", $"{directory}/vm.qemu");
+        CommandLine absent = CommandLine.Run("receive", "rdma::4444", "--to", $"{directory}/vm.qemu");
 
         Assert.Equal(ExitCode.HostCannot, absent.ExitCode);
         Assert.Contains($"mkdir -p '{directory}'", absent.Error, StringComparison.Ordinal);
@@ -83,7 +83,7 @@ public class UsageErrorTests
     [Fact]
     public void A_target_in_a_directory_that_takes_no_file_ends_with_3()
     {
-        var readOnly = CommandLine.Run("receive", "rdma::4444", "--to", "/sys/kernel/vm.qemu");
+        CommandLine readOnly = CommandLine.Run("receive", "rdma::4444", "--to", "/sys/kernel/vm.qemu");
 
         Assert.Equal(ExitCode.HostCannot, readOnly.ExitCode);
         Assert.Contains("no file can be made in '/sys/kernel'", readOnly.Error, StringComparison.Ordinal);
@@ -93,7 +93,7 @@ public class UsageErrorTests
     [Fact]
     public void An_address_that_is_not_this_hosts_ends_with_3()
     {
-        var cannot = CommandLine.Run("receive", "rdma:192.0.2.1:4444", "--to", Path.Combine(Path.GetTempPath(), "vm.qemu"));
+        CommandLine cannot = CommandLine.Run("receive", "rdma:192.0.2.1:4444", "--to", Path.Combine(Path.GetTempPath(), "vm.qemu"));
 
         Assert.Equal(ExitCode.HostCannot, cannot.ExitCode);
         Assert.Contains("cannot listen on rdma:192.0.2.1:4444", cannot.Error, StringComparison.Ordinal);
@@ -106,7 +106,7 @@ public class UsageErrorTests
     [InlineData("file:/nonexistent/file")]
     public void What_has_nothing_to_do_with_RDMA_is_no_case_for_the_doctor(string uri)
     {
-        var cannot = CommandLine.Run("receive", uri, "--to", Path.Combine(Path.GetTempPath(), "vm.qemu"));
+        CommandLine cannot = CommandLine.Run("receive", uri, "--to", Path.Combine(Path.GetTempPath(), "vm.qemu"));
 
         Assert.Equal(ExitCode.HostCannot, cannot.ExitCode);
         Assert.Contains(uri, cannot.Error, StringComparison.Ordinal);

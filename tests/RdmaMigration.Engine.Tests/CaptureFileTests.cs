@@ -1,4 +1,4 @@
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 
 namespace RdmaMigration.Engine.Tests;
 

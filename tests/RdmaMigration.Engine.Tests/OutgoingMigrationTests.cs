@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
-using RdmaMigration.Stream.Tests;
+using RdmaMigration.Streams.Tests;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 

@@ -18,7 +18,7 @@ public sealed class BadPeerTests : ReceiverTests
     {
         await using RdmamigProcess receiver = await ListenAsync();
 
-        using (var client = new TcpClient())
+        using (TcpClient client = new())
         {
             // RoCE listens on no TCP port; on iWARP the connection comes and is dropped.
             SocketException? refused = await Record.ExceptionAsync(

@@ -17,7 +17,7 @@ public sealed class Ipv6Tests : ReceiverTests
         IPAddress host = Testing.RdmaAddress.V6;
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync($"rdma:[{host}]:{port}", NewFolder("captures"));
         using RdmaSource source = RdmaSource.Connect(new IPEndPoint(host, port), pinAll ? RdmaSource.PinAll : RdmaSource.Dynamic);
-        var machine = new SmallMachine(source, pinAll);
+        SmallMachine machine = new(source, pinAll);
 
         machine.RunTo(SmallMachine.Step.Complete);
         source.Disconnect();

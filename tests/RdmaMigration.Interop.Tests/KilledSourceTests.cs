@@ -19,7 +19,7 @@ public sealed class KilledSourceTests : ReceiverTests
     [Fact]
     public async Task A_hundred_migrations_of_which_fifty_are_killed_leave_nothing_behind()
     {
-        var random = new Random(20261122);
+        Random random = new(20261122);
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"));
         Holdings? before = null;
         Task<QemuMachine> next = StartSourceAsync("pc", 8);
@@ -70,7 +70,7 @@ public sealed class KilledSourceTests : ReceiverTests
     [Fact]
     public async Task A_killed_source_is_held_within_5_ms_and_said_as_soon_as_by_a_destination_QEMU()
     {
-        var random = new Random(5);
+        Random random = new(5);
         List<KillLatency> rdmamig = [];
         List<KillLatency> qemu = [];
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"));

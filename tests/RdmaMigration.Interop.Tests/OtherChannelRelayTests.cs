@@ -39,7 +39,10 @@ public sealed class OtherChannelRelayTests : ReceiverTests
         await source.SetCapabilitiesAsync(("return-path", true));
         await using QemuMachine other = await QemuMachine.StartAsync(source.Options with
         {
-            Name = "other", MachineType = "q35", MemoryFile = Work.File("other.ram"), Incoming = "defer",
+            Name = "other",
+            MachineType = "q35",
+            MemoryFile = Work.File("other.ram"),
+            Incoming = "defer",
         });
         await using RdmamigProcess relay = await RdmamigProcess.RelayAsync("tcp:127.0.0.1:0", await other.ListenAsync("tcp:127.0.0.1:0"), "--once");
 

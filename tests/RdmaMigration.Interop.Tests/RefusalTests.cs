@@ -57,7 +57,7 @@ public sealed class RefusalTests : ReceiverTests
     [Fact]
     public async Task A_full_disk_fails_the_migration_and_the_source_keeps_its_machine()
     {
-        await using var disk = await SmallDisk.MountAsync(NewFolder("small"));
+        await using SmallDisk disk = await SmallDisk.MountAsync(NewFolder("small"));
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), disk.Folder);
         await using QemuMachine source = await StartSourceAsync("pc", 64, halfZero: false);
         await source.SetCapabilitiesAsync(("postcopy-ram", true));
@@ -79,7 +79,7 @@ public sealed class RefusalTests : ReceiverTests
     {
         (QemuMachine source, string capture) = await CaptureAsync($"unix:{Work.File("socket")}", "pc", 64, halfZero: false);
         await source.DisposeAsync();
-        await using var disk = await SmallDisk.MountAsync(NewFolder("small"));
+        await using SmallDisk disk = await SmallDisk.MountAsync(NewFolder("small"));
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), disk.Folder);
         await using RdmamigProcess sender = RdmamigProcess.Send(capture, receiver.Uri);
 

@@ -141,7 +141,10 @@ public sealed class RelayTests : ReceiverTests
 
     private Task<QemuMachine> StartLargerAsync(QemuMachine source) => QemuMachine.StartAsync(source.Options with
     {
-        Name = "larger", RamMebibytes = 2 * source.Options.RamMebibytes, MemoryFile = Work.File("larger.ram"), Incoming = "defer",
+        Name = "larger",
+        RamMebibytes = 2 * source.Options.RamMebibytes,
+        MemoryFile = Work.File("larger.ram"),
+        Incoming = "defer",
     });
 
     private static string Mode(bool pinAll) => pinAll ? "pin-all" : "dynamic";

@@ -29,7 +29,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     {
         string capture = await CaptureAsync();
         VerbsObjects before = await VerbsObjects.OfAllAsync();
-        var random = new Random(Seed);
+        Random random = new(Seed);
         for (int i = 0; i < 10; i++)
         {
             await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), Work.File("killed"), ["--once"]);
@@ -51,7 +51,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     public async Task A_destination_QEMU_that_is_killed_at_any_of_two_moments_ends_the_sender_within_5_seconds(bool pinAll)
     {
         string capture = await CaptureAsync();
-        var random = new Random(Seed);
+        Random random = new(Seed);
         for (int i = 0; i < 2; i++)
         {
             await using QemuMachine destination = await StartDestinationAsync("pc", Mebibytes);
@@ -127,7 +127,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     {
         string capture = await CaptureAsync();
         VerbsObjects before = await VerbsObjects.OfAllAsync();
-        var random = new Random(Seed);
+        Random random = new(Seed);
         for (int i = 0; i < 4; i++)
         {
             await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), Work.File("cancelled"), ["--once"]);
@@ -156,7 +156,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
         Holdings before = await Holdings.OfAsync(receiver.Process.Id);
         string[] open = OpenFiles.Of(receiver.Process.Id);
         int from = receiver.Events.Count;
-        var random = new Random(Seed);
+        Random random = new(Seed);
         for (int i = 0; i < 10; i++)
         {
             await using RdmamigProcess sender = await StartAsync(capture, receiver.Uri, pinAll, returnPath: i % 2 == 0);
@@ -308,7 +308,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     /// <summary>What the stack of RDMA holds for all processes together.</summary>
     private static async Task NothingIsHeldAsync(VerbsObjects before)
     {
-        using var deadline = new CancellationTokenSource(Deadlines.Answer);
+        using CancellationTokenSource deadline = new(Deadlines.Answer);
         VerbsObjects after;
         do
         {

@@ -70,12 +70,12 @@ public sealed unsafe class RamBlockTests
     [Fact]
     public void Extents_cover_any_pattern_of_written_pages_without_gap_or_overlap()
     {
-        var random = new Random(20260711);
+        Random random = new(20260711);
         for (int round = 0; round < 50; round++)
         {
             ulong pages = (ulong)random.Next(1, 200);
             using RamBlock block = RamBlock.Allocate("pc.ram", pages * Page);
-            var written = new HashSet<ulong>();
+            HashSet<ulong> written = new();
             for (int i = random.Next(0, 60); i > 0; i--)
             {
                 ulong page = (ulong)random.NextInt64((long)pages);
@@ -166,7 +166,7 @@ public sealed unsafe class RamBlockTests
     [InlineData(0xfffffffffffff000UL)]
     public void A_length_that_is_no_positive_multiple_of_a_page_is_refused_by_name_and_value(ulong length)
     {
-        var e = Assert.Throws<RamAllocationException>(() => RamBlock.Allocate("pc.ram", length));
+        RamAllocationException e = Assert.Throws<RamAllocationException>(() => RamBlock.Allocate("pc.ram", length));
         Assert.Equal("pc.ram", e.BlockName);
         Assert.Contains("pc.ram", e.Message, StringComparison.Ordinal);
         Assert.Contains($"{length}", e.Message, StringComparison.Ordinal);
@@ -175,7 +175,7 @@ public sealed unsafe class RamBlockTests
     [Fact]
     public void A_length_that_no_address_space_holds_fails_with_the_call_and_its_errno()
     {
-        var e = Assert.Throws<RamAllocationException>(() => RamBlock.Allocate("pc.ram", 1UL << 62));
+        RamAllocationException e = Assert.Throws<RamAllocationException>(() => RamBlock.Allocate("pc.ram", 1UL << 62));
         Assert.Contains("pc.ram", e.Message, StringComparison.Ordinal);
         Assert.Matches("(mmap|ftruncate): .+ \\(errno [1-9][0-9]*\\)", e.Message);
     }
@@ -190,7 +190,7 @@ public sealed unsafe class RamBlockTests
 
     private static List<RamExtent> Collect(RamExtents extents)
     {
-        var list = new List<RamExtent>();
+        List<RamExtent> list = new();
         foreach (RamExtent extent in extents)
         {
             list.Add(extent);

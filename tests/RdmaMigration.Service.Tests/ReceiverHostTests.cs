@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RdmaMigration.Engine;
-using RdmaMigration.Stream.Tests;
+using RdmaMigration.Streams.Tests;
 using RdmaMigration.Transport;
 using Tmds.Linux;
 
@@ -15,9 +15,9 @@ public class ReceiverHostTests
     [MemberData(nameof(Contradictions))]
     public void Options_that_contradict_themselves_are_refused_before_anything_listens(IncomingOptions incoming, string named)
     {
-        var observer = new Observer();
+        Observer observer = new();
 
-        var refused = Assert.Throws<OptionsValidationException>(() => Host(incoming, observer).Run());
+        OptionsValidationException refused = Assert.Throws<OptionsValidationException>(() => Host(incoming, observer).Run());
 
         Assert.Contains(named, refused.Message, StringComparison.Ordinal);
         Assert.Null(observer.Migration);
@@ -54,7 +54,7 @@ public class ReceiverHostTests
         };
         Migration? receiver = null;
         Task? source = null;
-        var observer = new Observer
+        Observer observer = new()
         {
             Started = migration =>
             {
@@ -81,7 +81,7 @@ public class ReceiverHostTests
     [Fact]
     public void An_address_that_cannot_be_bound_is_an_exception_of_Run()
     {
-        var observer = new Observer();
+        Observer observer = new();
 
         Assert.Throws<ConnectFailedException>(() => Host(Anywhere with { Uri = RdmaUri.Parse("rdma:192.0.2.1:4444") }, observer).Run());
 
@@ -92,8 +92,8 @@ public class ReceiverHostTests
     [Trait("needs", "rdma")]
     public void Quit_ends_Run_with_its_code_after_the_observer_has_been_told_where_it_listens()
     {
-        var port = 0;
-        var observer = new Observer
+        int port = 0;
+        Observer observer = new()
         {
             Started = migration =>
             {
@@ -112,7 +112,7 @@ public class ReceiverHostTests
     [Trait("needs", "rdma")]
     public void SIGTERM_ends_Run_with_130()
     {
-        var observer = new Observer { Started = _ => Assert.Equal(0, LibC.kill(LibC.getpid(), LibC.SIGTERM)) };
+        Observer observer = new() { Started = _ => Assert.Equal(0, LibC.kill(LibC.getpid(), LibC.SIGTERM)) };
 
         Assert.Equal(ReceiverHost.Cancelled, Host(Anywhere, observer).Run());
 
@@ -125,7 +125,7 @@ public class ReceiverHostTests
     {
         ConnectFailedException? inUse = null;
         IncomingOptions taken = Anywhere;
-        var first = new Observer
+        Observer first = new()
         {
             Started = migration =>
             {
@@ -150,7 +150,7 @@ public class ReceiverHostTests
     /// <summary>Sends a machine, and waits until the receiver closes.</summary>
     private static void Send(string path)
     {
-        using var source = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        using Socket source = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         source.Connect(new UnixDomainSocketEndPoint(path));
         source.Send(StreamBuilder.SmallMachine());
         source.Shutdown(SocketShutdown.Send);

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RdmaMigration.Engine;
-using RdmaMigration.Stream.Tests;
+using RdmaMigration.Streams.Tests;
 using RdmaMigration.Transport;
 using Tmds.Linux;
 
@@ -28,9 +28,9 @@ public sealed class SenderHostTests : IDisposable
     [MemberData(nameof(Contradictions))]
     public void Options_that_contradict_themselves_are_refused_before_anything_is_read(OutgoingOptions outgoing, string[] named)
     {
-        var observer = new Observer();
+        Observer observer = new();
 
-        var refused = Assert.Throws<OptionsValidationException>(() => Host("/nowhere", outgoing, observer).Run());
+        OptionsValidationException refused = Assert.Throws<OptionsValidationException>(() => Host("/nowhere", outgoing, observer).Run());
 
         Assert.Equal(named.Length, refused.Failures.Count());
         Assert.All(named, name => Assert.Contains(refused.Failures, failure => failure.StartsWith(name, StringComparison.Ordinal)));
@@ -62,7 +62,7 @@ public sealed class SenderHostTests : IDisposable
     [Fact]
     public void A_machine_that_arrives_ends_Run_with_0_after_every_status_in_order()
     {
-        var observer = new Observer();
+        Observer observer = new();
 
         Assert.Equal(0, Host(Capture, s_unix with { Uri = new FileUri(Path.Combine(_directory.FullName, "sent")) }, observer).Run());
 
@@ -74,7 +74,7 @@ public sealed class SenderHostTests : IDisposable
     [Fact]
     public void A_machine_that_does_not_arrive_ends_Run_with_1_and_the_reason()
     {
-        var observer = new Observer();
+        Observer observer = new();
 
         Assert.Equal(1, Host(Capture, s_unix, observer).Run());
 
@@ -85,7 +85,7 @@ public sealed class SenderHostTests : IDisposable
     [Fact]
     public void A_capture_that_is_not_there_ends_Run_with_1_and_the_reason()
     {
-        var observer = new Observer();
+        Observer observer = new();
 
         Assert.Equal(1, Host("/nowhere", s_unix, observer).Run());
 
@@ -96,8 +96,8 @@ public sealed class SenderHostTests : IDisposable
     [Fact]
     public void SIGTERM_while_it_sends_cancels_and_ends_Run_with_130()
     {
-        using var destination = Listen();
-        var observer = new Observer { Changed = When(MigrationStatus.Device, () => Assert.Equal(0, LibC.kill(LibC.getpid(), LibC.SIGTERM))) };
+        using Socket destination = Listen();
+        Observer observer = new() { Changed = When(MigrationStatus.Device, () => Assert.Equal(0, LibC.kill(LibC.getpid(), LibC.SIGTERM))) };
 
         Assert.Equal(MigrationHost.Cancelled, Host(Capture, s_unix with { Uri = Destination }, observer).Run());
 
@@ -109,7 +109,7 @@ public sealed class SenderHostTests : IDisposable
     public void A_signal_that_comes_when_the_machine_has_arrived_ends_Run_with_0()
     {
         Migration? migration = null;
-        var quitting = new Observer { Started = started => migration = started, Changed = When(MigrationStatus.Completed, () => migration!.Quit(MigrationHost.Cancelled)) };
+        Observer quitting = new() { Started = started => migration = started, Changed = When(MigrationStatus.Completed, () => migration!.Quit(MigrationHost.Cancelled)) };
 
         Assert.Equal(0, Host(Capture, s_unix with { Uri = new FileUri(Path.Combine(_directory.FullName, "sent")) }, quitting).Run());
     }
@@ -117,12 +117,12 @@ public sealed class SenderHostTests : IDisposable
     [Fact]
     public void A_cancel_ends_Run_with_130_and_Quit_with_its_own_code()
     {
-        using var destination = Listen();
+        using Socket destination = Listen();
         Migration? migration = null;
-        var cancelled = new Observer { Started = started => migration = started, Changed = When(MigrationStatus.Device, () => migration!.Cancel()) };
+        Observer cancelled = new() { Started = started => migration = started, Changed = When(MigrationStatus.Device, () => migration!.Cancel()) };
         Assert.Equal(MigrationHost.Cancelled, Host(Capture, s_unix with { Uri = Destination }, cancelled).Run());
 
-        var quit = new Observer { Started = started => migration = started, Changed = When(MigrationStatus.Device, () => migration!.Quit(7)) };
+        Observer quit = new() { Started = started => migration = started, Changed = When(MigrationStatus.Device, () => migration!.Quit(7)) };
         Assert.Equal(7, Host(Capture, s_unix with { Uri = Destination }, quit).Run());
         Assert.Equal(MigrationStatus.Cancelled, quit.Changes[^1].Status);
     }
@@ -130,7 +130,7 @@ public sealed class SenderHostTests : IDisposable
     /// <summary>A destination that takes what fits into its socket and says nothing.</summary>
     private Socket Listen()
     {
-        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(Destination.Path));
         listener.Listen(4);
         return listener;

@@ -7,7 +7,7 @@ public class CommandTests
     [Fact]
     public async Task Exit_code_and_both_streams_come_through_apart()
     {
-        var (code, output, error) = await Rig.RunToEnd("--", "bash", "-c", "echo out; echo err >&2; exit 7");
+        (int code, string? output, string? error) = await Rig.RunToEnd("--", "bash", "-c", "echo out; echo err >&2; exit 7");
 
         Assert.Equal((7, "out\n", "err\n"), (code, output, error));
     }
@@ -15,7 +15,7 @@ public class CommandTests
     [Fact]
     public async Task Arguments_variables_and_working_directory_arrive_as_they_are()
     {
-        var (code, output, error) = await Rig.RunToEnd("--env", "QUOTED=a 'b' \"$c\"", "--", "bash", "-c", "printf '%s\\n' \"$PWD\" \"$QUOTED\" \"$@\"", "-", "two words", "*", "");
+        (int code, string? output, string? error) = await Rig.RunToEnd("--env", "QUOTED=a 'b' \"$c\"", "--", "bash", "-c", "printf '%s\\n' \"$PWD\" \"$QUOTED\" \"$@\"", "-", "two words", "*", "");
 
         Assert.Equal((0, $"{Rig.Repository}\na 'b' \"$c\"\ntwo words\n*\n\n", ""), (code, output, error));
     }
@@ -27,7 +27,7 @@ public class CommandTests
         await rig.Input.WriteAsync("one\r\n\0\u0004two");
         rig.Input.Close();
 
-        var (code, output, _) = await rig.End();
+        (int code, string? output, string _) = await rig.End();
 
         Assert.Equal((0, "   o   n   e  \\r  \\n  \\0 004   t   w   o\n"), (code, output));
     }
@@ -60,7 +60,7 @@ public class CommandTests
         string file = Path.Combine(Rig.Repository, ".artifacts", $"written-{Guid.NewGuid():N}");
         try
         {
-            var (code, _, error) = await Rig.RunToEnd("--", "bash", "-c", "echo guest > \"$1\"; touch /tmp/own /run/own /dev/shm/own && ! touch /etc/others", "-", file);
+            (int code, string _, string? error) = await Rig.RunToEnd("--", "bash", "-c", "echo guest > \"$1\"; touch /tmp/own /run/own /dev/shm/own && ! touch /etc/others", "-", file);
 
             Assert.True(code == 0, error);
             Assert.Equal("guest\n", await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
@@ -82,7 +82,7 @@ public class CommandTests
             done
             ulimit -l
             """;
-        var (code, output, error) = await Rig.RunToEnd("--timeout", "120", "--", "bash", "-c", Script);
+        (int code, string? output, string? error) = await Rig.RunToEnd("--timeout", "120", "--", "bash", "-c", Script);
 
         Assert.True(code == 0, error);
         Assert.Equal(2, output.Split('\n').Count(line => line.StartsWith("ping data: rdma-ping-1", StringComparison.Ordinal)));

@@ -26,7 +26,7 @@ public class EndingTests
     public async Task A_rig_that_is_still_booting_ends_at_once_and_leaves_no_process()
     {
         using Rig rig = Rig.Run("--boot-timeout", "1", "--", "true");
-        var (code, _, error) = await rig.End();
+        (int code, string _, string? error) = await rig.End();
 
         Assert.Equal(125, code);
         Assert.Contains("did not come up within 1 s", error, StringComparison.Ordinal);
@@ -36,7 +36,7 @@ public class EndingTests
     [Fact]
     public async Task A_command_that_exceeds_its_time_ends_with_124_and_keeps_its_output()
     {
-        var (code, output, error) = await Rig.RunToEnd("--timeout", "10", "--", "bash", "-c", "echo before; exec sleep 1000");
+        (int code, string? output, string? error) = await Rig.RunToEnd("--timeout", "10", "--", "bash", "-c", "echo before; exec sleep 1000");
 
         Assert.Equal((124, "before\n"), (code, output));
         Assert.Contains("within 10 s", error, StringComparison.Ordinal);
@@ -45,7 +45,7 @@ public class EndingTests
     [Fact]
     public async Task What_the_command_leaves_running_does_not_hold_the_rig()
     {
-        var (code, output, _) = await Rig.RunToEnd("--", "bash", "-c", "sleep 1000 & echo done; exit 3");
+        (int code, string? output, string _) = await Rig.RunToEnd("--", "bash", "-c", "sleep 1000 & echo done; exit 3");
 
         Assert.Equal((3, "done\n"), (code, output));
     }

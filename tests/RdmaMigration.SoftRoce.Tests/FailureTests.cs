@@ -7,7 +7,7 @@ public class FailureTests
     [InlineData("module_blacklist=rdma_rxe", "does not load the module rdma_rxe.ko")]
     public async Task A_guest_that_does_not_come_up_says_why(string kernelArgument, string reason)
     {
-        var (code, _, error) = await Rig.RunToEnd("--append", kernelArgument, "--", "true");
+        (int code, string _, string? error) = await Rig.RunToEnd("--append", kernelArgument, "--", "true");
 
         Assert.Equal(125, code);
         string said = Assert.Single(error.Split('\n'), line => line.StartsWith("softroce: the guest did not come up: ", StringComparison.Ordinal));
@@ -17,7 +17,7 @@ public class FailureTests
     [Fact]
     public async Task A_guest_that_dies_under_the_command_says_why()
     {
-        var (code, _, error) = await Rig.RunToEnd("--", "bash", "-c", "echo c > /proc/sysrq-trigger");
+        (int code, string _, string? error) = await Rig.RunToEnd("--", "bash", "-c", "echo c > /proc/sysrq-trigger");
 
         Assert.Equal(125, code);
         Assert.Contains("the guest died while the command ran: Kernel panic", error, StringComparison.Ordinal);
@@ -26,7 +26,7 @@ public class FailureTests
     [Fact]
     public async Task A_guest_that_does_not_fit_is_refused_with_both_sizes()
     {
-        var (code, _, error) = await Rig.RunToEnd("--memory", "99999999", "--", "true");
+        (int code, string _, string? error) = await Rig.RunToEnd("--memory", "99999999", "--", "true");
 
         Assert.Equal(125, code);
         Assert.Matches(@"99999999 MiB do not fit into this machine's \d+ MiB", error);
@@ -35,7 +35,7 @@ public class FailureTests
     [Fact]
     public async Task A_command_that_exhausts_the_guests_memory_is_told_so()
     {
-        var (code, _, error) = await Rig.RunToEnd("--memory", "256", "--", "tail", "/dev/zero");
+        (int code, string _, string? error) = await Rig.RunToEnd("--memory", "256", "--", "tail", "/dev/zero");
 
         Assert.Equal(137, code);
         Assert.Contains("ran out of its 256 MiB", error, StringComparison.Ordinal);
@@ -50,7 +50,7 @@ public class FailureTests
     public async Task Wrong_usage_is_exit_code_2(params string[] arguments)
     {
         using Rig rig = Rig.Start(arguments);
-        var (code, output, error) = await rig.End();
+        (int code, string? output, string? error) = await rig.End();
 
         Assert.Equal((2, ""), (code, output));
         Assert.NotEmpty(error);

@@ -34,7 +34,7 @@ internal sealed class Rig : IDisposable
     public static Rig Start(params string[] arguments)
     {
         // A suite that runs in the background ignores SIGINT, and so would the rig.
-        var start = new ProcessStartInfo("env", ["--default-signal=INT", Path.Combine(Repository, "docker/softroce/softroce"), .. arguments])
+        ProcessStartInfo start = new("env", ["--default-signal=INT", Path.Combine(Repository, "docker/softroce/softroce"), .. arguments])
         {
             WorkingDirectory = Repository,
             RedirectStandardInput = true,
@@ -76,7 +76,7 @@ internal sealed class Rig : IDisposable
     /// <summary>The processes that the rig has started, and theirs.</summary>
     public IReadOnlyList<Process> Descendants()
     {
-        var parents = new Dictionary<int, int>();
+        Dictionary<int, int> parents = new();
         foreach (Process process in Process.GetProcesses())
         {
             if (ParentOf(process.Id) is int parent)

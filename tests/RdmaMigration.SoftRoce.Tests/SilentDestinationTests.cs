@@ -26,7 +26,7 @@ public sealed class SilentDestinationTests(ITestOutputHelper output)
     [Fact]
     public async Task A_destination_that_is_cut_off_at_random_moments_is_found_each_time_the_sender_ends_with_1_and_the_next_send_works()
     {
-        using var work = new WorkDirectory(Path.Combine(Executables.RepositoryRoot, ".artifacts"));
+        using WorkDirectory work = new(Path.Combine(Executables.RepositoryRoot, ".artifacts"));
         string capture = work.File("capture");
         await SaveAsync(capture, work.File("ram"));
         string go = work.File("go");
@@ -35,7 +35,7 @@ public sealed class SilentDestinationTests(ITestOutputHelper output)
         await using RdmamigProcess receiver = hosts.Receive(probing);
         await using RdmamigProcess sender = hosts.Send(capture, go, probing);
         await receiver.Events.FirstAsync(e => e.Name == "LISTENING", 0, Deadlines.Scale(240), "LISTENING");
-        var random = new Random(Seed);
+        Random random = new(Seed);
         for (int i = 0; i < 4; i++)
         {
             int from = sender.Events.Count;

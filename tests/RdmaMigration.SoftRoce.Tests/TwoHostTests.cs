@@ -16,7 +16,7 @@ public class TwoHostTests
     public async Task Two_hosts_on_a_wire_connect_over_RDMA()
     {
         using Rig pair = Rig.Start("pair", "--memory", "1024", "--timeout", "120", "rping -s -a 10.77.0.1 -C 2; exit 3", "until rping -c -a 10.77.0.1 -C 2 -v; do sleep 1; done");
-        var (code, output, _) = await pair.End();
+        (int code, string? output, string _) = await pair.End();
 
         Assert.Equal(3, code);
         Assert.Contains("b: ping data: rdma-ping-1", output, StringComparison.Ordinal);
@@ -46,7 +46,7 @@ public class TwoHostTests
     private static async Task Link(string state, string wire)
     {
         using Rig link = Rig.Start("link", state, wire, "b");
-        var (code, _, error) = await link.End();
+        (int code, string _, string? error) = await link.End();
         Assert.True(code == 0, error);
     }
 }

@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 public sealed class AllocationTests
 {
@@ -20,8 +20,8 @@ public sealed class AllocationTests
 
     private static long AllocatedByLoading(int pages)
     {
-        using var handler = new RecordingHandler();
-        var incoming = new IncomingStream(new MemorySource(Machine(pages), 32768), handler, new IncomingStreamOptions { AllowsMissingPages = true });
+        using RecordingHandler handler = new();
+        IncomingStream incoming = new(new MemorySource(Machine(pages), 32768), handler, new IncomingStreamOptions { AllowsMissingPages = true });
         long before = GC.GetAllocatedBytesForCurrentThread();
         incoming.Load();
         return GC.GetAllocatedBytesForCurrentThread() - before;
@@ -29,9 +29,9 @@ public sealed class AllocationTests
 
     private static long AllocatedByWriting(int pages)
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(Machine(pages), handler);
-        var sink = new CountingSink();
+        CountingSink sink = new();
         long before = GC.GetAllocatedBytesForCurrentThread();
         CaptureWriter.Write(stream, sink, cancellation: TestContext.Current.CancellationToken);
         return GC.GetAllocatedBytesForCurrentThread() - before;

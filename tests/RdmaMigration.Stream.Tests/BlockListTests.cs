@@ -1,6 +1,6 @@
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 public sealed class BlockListTests
 {
@@ -95,8 +95,8 @@ public sealed class BlockListTests
     [Fact]
     public void More_than_the_handler_allows_is_its_own_error_and_nothing_is_mapped()
     {
-        using var handler = new RecordingHandler(maxRam: (4 * Page) - 1);
-        var e = Assert.Throws<RamAllocationException>(() => Streams.Load(StreamBuilder.SmallMachine(), handler));
+        using RecordingHandler handler = new(maxRam: (4 * Page) - 1);
+        RamAllocationException e = Assert.Throws<RamAllocationException>(() => Streams.Load(StreamBuilder.SmallMachine(), handler));
         Assert.Contains($"max-ram {(4 * Page) - 1}", e.Message, StringComparison.Ordinal);
         Assert.Null(handler.Blocks);
     }
@@ -108,7 +108,7 @@ public sealed class BlockListTests
             .Opened(StreamBuilder.Start, 2, "ram", 0, 4)
             .UInt64((2 * Page) | 4).Name("shared").UInt64(Page).UInt64(0).Name("own").UInt64(Page).UInt64(0x10000).Eos().Footer(2)
             .Continued(StreamBuilder.End, 2).PageOf("own", 0, 0x44).Eos().Footer(2).EndOfFile().ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler);
 
         Assert.True(stream.IsLeftOut(0));
@@ -127,9 +127,9 @@ public sealed class BlockListTests
     /// <summary>Loads a stream with that block list twice: followed by EOS, and by a HOOK.</summary>
     private static RecordingHandler Load(Func<StreamBuilder, StreamBuilder> list, bool ignoreShared = false)
     {
-        using var hooked = new RecordingHandler();
+        using RecordingHandler hooked = new();
         Streams.Load(Finish(Build(list, ignoreShared).Hook()), hooked);
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Streams.Load(Finish(Build(list, ignoreShared)), handler);
         Assert.Equal(1, hooked.Hooks);
         Assert.Equal(handler.Descriptions, hooked.Descriptions);

@@ -1,6 +1,6 @@
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 public sealed unsafe class CaptureWriterTests
 {
@@ -13,7 +13,7 @@ public sealed unsafe class CaptureWriterTests
     public void A_canonical_stream_comes_out_as_it_went_in(bool footers, bool vmDescription)
     {
         byte[] bytes = StreamBuilder.SmallMachine(footers, vmDescription);
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Assert.Equal(bytes, Streams.Write(Streams.Load(bytes, handler)));
     }
 
@@ -28,7 +28,7 @@ public sealed unsafe class CaptureWriterTests
             .Opened(StreamBuilder.Full, 3, "dev", 0, 1).UInt32(0xfeedface).Footer(3)
             .EndOfFile().VmDescription(StreamBuilder.SmallDescription).ToArray();
         RecordingHandler? self = null;
-        using var handler = new RecordingHandler
+        using RecordingHandler handler = new()
         {
             WhenHooked = () =>
             {
@@ -50,17 +50,17 @@ public sealed unsafe class CaptureWriterTests
         byte[] expected = StreamBuilder.WithConfiguration()
             .Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", Page)).Eos().Footer(2)
             .Continued(StreamBuilder.End, 2).Zero("a", 0).Eos().Footer(2).EndOfFile().ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Assert.Equal(expected, Streams.Write(Streams.Load(bytes, handler)));
     }
 
     [Fact]
     public void Pages_are_handed_over_where_they_lie_in_batches_of_bounded_size()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Machine(handler, pages: 5000);
         stream.RamBlocks[0].Slice(0, (int)(5000 * Page)).Fill(1);
-        var sink = new MemorySink();
+        MemorySink sink = new();
         CaptureWriter.Write(stream, sink, cancellation: TestContext.Current.CancellationToken);
 
         IoSegment[] pages = [.. sink.Batches.SelectMany(b => b).Where(s => s.Length == Page)];
@@ -76,12 +76,12 @@ public sealed unsafe class CaptureWriterTests
     [Fact]
     public void Writing_neither_touches_holes_nor_forgets_them()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Machine(handler, pages: 5000);
         byte[] bytes = Streams.Write(stream);
 
         Assert.Equal(0UL, stream.RamBlocks.ResidentBytes);
-        using var second = new RecordingHandler { InitialContent = 0xff };
+        using RecordingHandler second = new() { InitialContent = 0xff };
         CapturedStream again = Streams.Load(bytes, second);
         Assert.True(ZeroScan.IsZero(again.RamBlocks[0].Slice(0, (int)again.RamBlocks[0].Length)));
     }
@@ -89,11 +89,11 @@ public sealed unsafe class CaptureWriterTests
     [Fact]
     public void Any_mix_of_holes_zero_pages_and_data_reads_back_the_same()
     {
-        var random = new Random(20260714);
+        Random random = new(20260714);
         for (int round = 0; round < 20; round++)
         {
             int pages = random.Next(1, 600);
-            using var handler = new RecordingHandler();
+            using RecordingHandler handler = new();
             CapturedStream stream = Machine(handler, pages);
             for (int i = 0; i < pages; i++)
             {
@@ -112,7 +112,7 @@ public sealed unsafe class CaptureWriterTests
                 }
             }
 
-            using var second = new RecordingHandler();
+            using RecordingHandler second = new();
             CapturedStream again = Streams.Load(Streams.Write(stream), second);
             Assert.Equal(Streams.Content(stream.RamBlocks[0]), Streams.Content(again.RamBlocks[0]));
         }
@@ -121,11 +121,11 @@ public sealed unsafe class CaptureWriterTests
     [Fact]
     public void Progress_grows_to_the_whole_and_counts_the_bytes_that_went_out()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Machine(handler, pages: 5000);
         stream.RamBlocks[0].Slice(0, (int)(2000 * Page)).Fill(1);
-        var seen = new List<CaptureProgress>();
-        var sink = new MemorySink();
+        List<CaptureProgress> seen = new();
+        MemorySink sink = new();
         CaptureWriter.Write(stream, sink, seen.Add, TestContext.Current.CancellationToken);
 
         Assert.True(seen.Count > 3);
@@ -136,11 +136,11 @@ public sealed unsafe class CaptureWriterTests
     [Fact]
     public void Cancelling_stops_before_the_next_batch()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Machine(handler, pages: 5000);
         stream.RamBlocks[0].Slice(0, (int)(5000 * Page)).Fill(1);
-        using var cancellation = new CancellationTokenSource();
-        var sink = new MemorySink();
+        using CancellationTokenSource cancellation = new();
+        MemorySink sink = new();
         Assert.Throws<OperationCanceledException>(() => CaptureWriter.Write(stream, sink, _ => cancellation.Cancel(), cancellation.Token));
         Assert.Single(sink.Batches);
     }
@@ -149,7 +149,7 @@ public sealed unsafe class CaptureWriterTests
     public void IoSegment_has_the_layout_of_iovec()
     {
         Assert.Equal(2 * sizeof(nint), sizeof(IoSegment));
-        var segment = new IoSegment((byte*)0x1234, 0x5678);
+        IoSegment segment = new((byte*)0x1234, 0x5678);
         Assert.Equal(0x1234, ((nint*)&segment)[0]);
         Assert.Equal(0x5678, ((nint*)&segment)[1]);
     }

@@ -1,6 +1,6 @@
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 /// <summary>What is written when RAM goes beside the stream, and when the destination is to answer.</summary>
 public sealed class CarrierFormTests
@@ -20,8 +20,8 @@ public sealed class CarrierFormTests
     [Fact]
     public void Each_HOOK_ends_a_write_and_its_control_phase_runs_before_the_next_one()
     {
-        using var handler = new RecordingHandler();
-        var ladder = new Ladder();
+        using RecordingHandler handler = new();
+        Ladder ladder = new();
         ulong written = ladder.Run(Streams.Load(StreamBuilder.SmallMachine(), handler), new CaptureWriterOptions { Carrier = ladder });
 
         Assert.Equal(["write", "exchange", "write", "pages", "write", "write"], ladder.Steps);
@@ -33,9 +33,9 @@ public sealed class CarrierFormTests
     [Fact]
     public void The_end_marker_and_the_vmdescription_are_written_apart_so_that_a_destination_may_leave_the_latter_unread()
     {
-        using var handler = new RecordingHandler();
-        var ladder = new Ladder();
-        var stages = new List<(CaptureStage Stage, int Writes)>();
+        using RecordingHandler handler = new();
+        Ladder ladder = new();
+        List<(CaptureStage Stage, int Writes)> stages = [];
         CaptureWriter.Write(
             Streams.Load(StreamBuilder.SmallMachine(), handler),
             ladder,
@@ -52,14 +52,14 @@ public sealed class CarrierFormTests
     {
         byte[] commands = new StreamBuilder().Command(1).Command(2, 0, 0, 0, 1).ToArray();
         int beginning = StreamBuilder.WithConfiguration().Length;
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(StreamBuilder.SmallMachine(), handler);
 
-        var ladder = new Ladder();
+        Ladder ladder = new();
         ladder.Run(stream, new CaptureWriterOptions { Carrier = ladder, OpenReturnPath = true });
         Assert.Equal([.. s_start[..beginning], .. commands, .. s_start[beginning..]], ladder.Writes[0]);
 
-        var plain = new MemorySink();
+        MemorySink plain = new();
         CaptureWriter.Write(stream, plain, new CaptureWriterOptions { OpenReturnPath = true }, null, TestContext.Current.CancellationToken);
         byte[] ordinary = Streams.Write(stream);
         Assert.Equal([.. ordinary[..beginning], .. commands, .. ordinary[beginning..]], plain.ToArray());
@@ -72,13 +72,13 @@ public sealed class CarrierFormTests
     public void The_carrier_form_loads_back_as_the_machine_that_was_written(bool footers, bool vmDescription, bool returnPath)
     {
         byte[] original = StreamBuilder.SmallMachine(footers, vmDescription);
-        using var first = new RecordingHandler();
+        using RecordingHandler first = new();
         CapturedStream stream = Streams.Load(original, first);
-        var ladder = new Ladder();
+        Ladder ladder = new();
         ladder.Run(stream, new CaptureWriterOptions { Carrier = ladder, OpenReturnPath = returnPath });
 
         RecordingHandler? self = null;
-        using var second = new RecordingHandler
+        using RecordingHandler second = new()
         {
             WhenHooked = () =>
             {
@@ -103,8 +103,8 @@ public sealed class CarrierFormTests
         byte[] bytes = StreamBuilder.WithConfiguration()
             .Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", Page)).Eos().Footer(2).Command(11)
             .Continued(StreamBuilder.End, 2).Zero("a", 0).Eos().Footer(2).EndOfFile().VmDescription("{}").ToArray();
-        using var handler = new RecordingHandler();
-        var ladder = new Ladder();
+        using RecordingHandler handler = new();
+        Ladder ladder = new();
         ladder.Run(Streams.Load(bytes, handler), new CaptureWriterOptions { Carrier = ladder });
         Assert.Equal(new StreamBuilder().Eos().Footer(2).Command(11).Continued(StreamBuilder.End, 2).Hook().ToArray(), ladder.Writes[1]);
     }
@@ -117,10 +117,10 @@ public sealed class CarrierFormTests
             .Opened(StreamBuilder.Start, 2, "ram", 0, 4)
             .UInt64((2 * Page) | 4).Name("a").UInt64(Page).UInt64(0).Name("b").UInt64(Page).UInt64(Page).Eos().Footer(2)
             .Continued(StreamBuilder.End, 2).Zero("a", 0).Eos().Footer(2).EndOfFile().VmDescription("{}").ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler);
         Assert.True(stream.IsLeftOut(1));
-        var ladder = new Ladder();
+        Ladder ladder = new();
         Assert.Throws<InvalidOperationException>(() => ladder.Run(stream, new CaptureWriterOptions { Carrier = ladder }));
         Assert.Empty(ladder.Steps);
     }
@@ -128,9 +128,9 @@ public sealed class CarrierFormTests
     [Fact]
     public void Cancelled_while_the_carrier_works_nothing_more_is_written()
     {
-        using var cancellation = new CancellationTokenSource();
-        using var handler = new RecordingHandler();
-        var ladder = new Ladder { WhenSending = cancellation.Cancel };
+        using CancellationTokenSource cancellation = new();
+        using RecordingHandler handler = new();
+        Ladder ladder = new() { WhenSending = cancellation.Cancel };
         CapturedStream stream = Streams.Load(StreamBuilder.SmallMachine(), handler);
         Assert.Throws<OperationCanceledException>(() =>
             CaptureWriter.Write(stream, ladder, new CaptureWriterOptions { Carrier = ladder }, null, cancellation.Token));

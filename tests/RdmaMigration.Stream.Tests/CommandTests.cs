@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 public sealed class CommandTests
 {
@@ -8,7 +8,7 @@ public sealed class CommandTests
         byte[] small = StreamBuilder.SmallMachine();
         byte[] advise = [0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x10, 0];
         byte[] bytes = new StreamBuilder().Raw(small[..17]).Command(1).Command(2, 0, 0, 0, 1).Command(3).Command(3, advise).Command(8).Raw(small[17..]).ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler);
 
         Assert.Equal(
@@ -24,7 +24,7 @@ public sealed class CommandTests
     public void SWITCHOVER_START_is_reported_and_written_again_before_the_END_section()
     {
         byte[] bytes = new StreamBuilder().Raw(StreamBuilder.SmallMachine()[..FirstEnd]).Command(11).Raw(StreamBuilder.SmallMachine()[FirstEnd..]).ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler);
 
         Assert.True(stream.HasSwitchoverStart);

@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 /// <summary>A machine counts as complete only when every page of every block has come.</summary>
 public sealed class CompletenessTests
@@ -32,7 +32,7 @@ public sealed class CompletenessTests
     public void Memory_that_the_guest_does_without_need_not_come(string device, string state)
     {
         byte[] bytes = Machine(b => b.PageOf("a", 0, 7).Zero(null, Page), StreamBuilder.Full, device, state);
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler, options: new IncomingStreamOptions());
         Assert.Equal([new MissingPages("a", 2, 4, 2 * Page)], stream.NotSent);
     }
@@ -40,7 +40,7 @@ public sealed class CompletenessTests
     [Fact]
     public void Pages_far_apart_are_told_from_those_that_never_came()
     {
-        var received = new ReceivedPages();
+        ReceivedPages received = new();
         ulong[] far = [0, 1, 63, 64, (1UL << 15) - 1, 1UL << 15, 1UL << 40];
         Assert.All(far, page => Assert.True(received.Add(page)));
         Assert.All(far, page => Assert.False(received.Add(page)));

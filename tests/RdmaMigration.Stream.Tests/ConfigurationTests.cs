@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 public sealed class ConfigurationTests
 {
@@ -19,7 +19,7 @@ public sealed class ConfigurationTests
     [Fact]
     public void The_machine_type_reaches_the_handler_and_the_bytes_are_kept()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(StreamBuilder.SmallMachine(), handler);
 
         Assert.Same(handler.Configuration, stream.Configuration);
@@ -32,7 +32,7 @@ public sealed class ConfigurationTests
     public void A_stream_without_configuration_section_loads_with_the_default_page_size()
     {
         byte[] bytes = new StreamBuilder().Header().Raw(StreamBuilder.SmallMachine()[(8 + 9)..]).ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler);
 
         Assert.Null(stream.Configuration.MachineType);
@@ -43,13 +43,13 @@ public sealed class ConfigurationTests
     [Fact]
     public void All_known_subsections_are_decoded()
     {
-        var uuid = new Guid("00112233-4455-6677-8899-aabbccddeeff");
+        Guid uuid = new("00112233-4455-6677-8899-aabbccddeeff");
         StreamBuilder b = StreamBuilder.WithConfiguration()
             .Subsection("configuration/target-page-bits").UInt32(16)
             .Subsection("configuration/capabilities").UInt32(1).Name("x-ignore-shared")
             .Subsection("configuration/uuid").Raw(uuid.ToByteArray(bigEndian: true))
             .Raw(0x55);
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Assert.Throws<StreamFormatException>(() => Streams.Load(b.ToArray(), handler));
 
         Assert.Equal(65536, handler.Configuration!.PageSize);

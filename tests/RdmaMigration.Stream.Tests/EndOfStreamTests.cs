@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 public sealed class EndOfStreamTests
 {
@@ -13,10 +13,10 @@ public sealed class EndOfStreamTests
     public void After_a_vmdescription_that_lists_every_section_the_source_is_hardly_waited_for(bool footers)
     {
         byte[] bytes = StreamBuilder.SmallMachine(footers);
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         IncomingStream? incoming = null;
-        var patience = new List<TimeSpan>();
-        var source = new PiecewiseSource([bytes], () => patience.Add(incoming!.Patience));
+        List<TimeSpan> patience = new();
+        PiecewiseSource source = new([bytes], () => patience.Add(incoming!.Patience));
         incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
         CapturedStream stream = incoming.Load();
 
@@ -32,7 +32,7 @@ public sealed class EndOfStreamTests
     [InlineData(false)]
     public void Without_vmdescription_the_end_of_the_source_ends_the_stream(bool footers)
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(StreamBuilder.SmallMachine(footers, vmDescription: false), handler);
 
         Assert.Equal(StreamEnd.SourceEnded, stream.WhyEnded);
@@ -45,9 +45,9 @@ public sealed class EndOfStreamTests
     {
         byte[] bytes = StreamBuilder.SmallMachine(vmDescription: false);
         IncomingStream? incoming = null;
-        var seen = new List<TimeSpan>();
-        var source = new PiecewiseSource([bytes[..^1], bytes[^1..]], () => seen.Add(incoming!.Patience));
-        using var handler = new RecordingHandler();
+        List<TimeSpan> seen = new();
+        PiecewiseSource source = new([bytes[..^1], bytes[^1..]], () => seen.Add(incoming!.Patience));
+        using RecordingHandler handler = new();
         incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
         incoming.Load();
 
@@ -61,14 +61,14 @@ public sealed class EndOfStreamTests
         int endMarker = bytes.Length - StreamBuilder.SmallDescription.Length - MarkerAndDescription + 1;
         for (int length = 0; length < bytes.Length; length += length is > 300 and < 12000 ? 211 : 1)
         {
-            using var handler = new RecordingHandler();
+            using RecordingHandler handler = new();
             if (length == endMarker)
             {
                 Assert.Equal(StreamEnd.SourceEnded, Streams.Load(bytes[..length], handler).WhyEnded);
                 continue;
             }
 
-            var e = Assert.Throws<StreamFormatException>(() => Streams.Load(bytes[..length], handler));
+            StreamFormatException e = Assert.Throws<StreamFormatException>(() => Streams.Load(bytes[..length], handler));
             Assert.Equal(StreamFault.Truncated, e.Fault);
             Assert.Equal((ulong)length, e.Offset);
             Assert.Contains("truncated", e.Message, StringComparison.Ordinal);
@@ -78,7 +78,7 @@ public sealed class EndOfStreamTests
     [Fact]
     public void Device_bytes_that_look_like_an_end_are_not_one_when_the_source_breaks_off()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "dev", 0, 1).Raw(1, 2, 0x7e, 0, 0, 0, 9, 0).ToArray();
         Assert.Equal(StreamFault.Truncated, Assert.Throws<StreamFormatException>(() => Streams.Load(bytes, handler)).Fault);
     }
@@ -87,7 +87,7 @@ public sealed class EndOfStreamTests
     public void Bytes_after_the_vmdescription_are_dropped_and_counted()
     {
         byte[] machine = StreamBuilder.SmallMachine();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load([.. machine, .. new byte[1000]], handler);
         Assert.Equal(1000, stream.TrailingBytes);
         Assert.Equal(machine, Streams.Write(stream));
@@ -106,9 +106,9 @@ public sealed class EndOfStreamTests
         byte[] rest = new StreamBuilder().Raw(1, 2, 3).Footer(3).EndOfFile()
             .VmDescription($$"""{"devices": [{"name": "dev", "instance_id": 0, "fields": [{"name": "x", "type": "buffer", "size": {{size}}}]}]}""").ToArray();
         IncomingStream? incoming = null;
-        var patience = new List<TimeSpan>();
-        var source = new PiecewiseSource([beginning, rest], () => patience.Add(incoming!.Patience));
-        using var handler = new RecordingHandler();
+        List<TimeSpan> patience = new();
+        PiecewiseSource source = new([beginning, rest], () => patience.Add(incoming!.Patience));
+        using RecordingHandler handler = new();
         incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
         CapturedStream stream = incoming.Load();
 
@@ -121,7 +121,7 @@ public sealed class EndOfStreamTests
     public void A_vmdescription_whose_sizes_are_wrong_but_whose_devices_are_right_is_the_end()
     {
         IncomingStream? incoming = null;
-        var patience = new List<TimeSpan>();
+        List<TimeSpan> patience = new();
         byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "dev", 0, 1).UInt32(5).Footer(3).Opened(StreamBuilder.Full, 4, "dev", 1, 1).Footer(4).EndOfFile()
             .VmDescription(
                 """
@@ -129,7 +129,7 @@ public sealed class EndOfStreamTests
                 {"name": "dev", "instance_id": 0, "fields": [{"name": "x", "type": "int", "size": 9}]}, {"name": "dev", "instance_id": 1, "fields": []}]}
                 """)
             .ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         incoming = new IncomingStream(new PiecewiseSource([bytes], () => patience.Add(incoming!.Patience)), handler, new IncomingStreamOptions());
         incoming.Load();
         Assert.InRange(patience[^1], TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(100));
@@ -140,7 +140,7 @@ public sealed class EndOfStreamTests
     {
         byte[] fake = new StreamBuilder().Footer(3).EndOfFile().VmDescription("{\"a\": 1}").ToArray();
         byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "dev", 0, 1).Raw(fake).Raw(1, 2, 3).Footer(3).EndOfFile().VmDescription("{}").ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler);
         Assert.Equal("{}"u8.ToArray(), stream.VmDescription!.Value.ToArray());
         Assert.Equal(bytes, Streams.Write(stream));
@@ -155,7 +155,7 @@ public sealed class EndOfStreamTests
             b.Footer(3).EndOfFile().Byte(6).UInt32(0x00ffffff).Text("{");
         }
 
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(b.Footer(3).EndOfFile().VmDescription("{}").ToArray(), handler);
         Assert.Equal(StreamEnd.VmDescription, stream.WhyEnded);
     }
@@ -163,7 +163,7 @@ public sealed class EndOfStreamTests
     [Fact]
     public void Text_of_right_length_that_is_no_JSON_is_not_a_vmdescription()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         StreamBuilder b = Prefix().EndOfFile().VmDescription("{ not json }");
         Assert.Equal(StreamFault.Truncated, Assert.Throws<StreamFormatException>(() => Streams.Load(b.ToArray(), handler)).Fault);
     }
@@ -171,7 +171,7 @@ public sealed class EndOfStreamTests
     [Fact]
     public void A_vmdescription_without_its_opening_brace_is_one()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         byte[] bytes = Prefix().EndOfFile().VmDescription("\"page_size\": 4096, \"devices\": []}").ToArray();
         CapturedStream stream = Streams.Load(bytes, handler);
         Assert.Equal(StreamEnd.VmDescription, stream.WhyEnded);
@@ -183,7 +183,7 @@ public sealed class EndOfStreamTests
     {
         string json = "{\"devices\": [" + string.Join(", ", Enumerable.Range(0, 20000).Select(i => $"{{\"name\": \"d{i}\"}}")) + "]}";
         byte[] bytes = Prefix().EndOfFile().VmDescription(json).ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Assert.Equal(StreamEnd.VmDescription, Streams.Load(bytes, handler, mostPerRead: 7).WhyEnded);
     }
 
@@ -195,7 +195,7 @@ public sealed class EndOfStreamTests
         byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "big", 0, 1).Raw(state).Footer(3).EndOfFile().VmDescription("{}").ToArray();
         foreach (int most in new[] { int.MaxValue, 32768, 4097 })
         {
-            using var handler = new RecordingHandler();
+            using RecordingHandler handler = new();
             Assert.Equal(bytes, Streams.Write(Streams.Load(bytes, handler, most)));
         }
     }
@@ -228,8 +228,8 @@ public sealed class EndOfStreamTests
     [Fact]
     public void A_load_runs_once()
     {
-        using var handler = new RecordingHandler();
-        var incoming = new IncomingStream(new MemorySource(StreamBuilder.SmallMachine()), handler, new IncomingStreamOptions());
+        using RecordingHandler handler = new();
+        IncomingStream incoming = new(new MemorySource(StreamBuilder.SmallMachine()), handler, new IncomingStreamOptions());
         incoming.Load();
         Assert.Throws<InvalidOperationException>(incoming.Load);
     }

@@ -1,6 +1,6 @@
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 /// <summary>Zero pages for memory that nobody wrote to.</summary>
 public sealed class FreshRamTests
@@ -12,7 +12,7 @@ public sealed class FreshRamTests
     [Fact]
     public void Zero_pages_stay_holes()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(Machine(b => b.Zero("a", 0).Zero(null, Page).PageOf(null, 2 * Page, 7)), handler, options: s_fresh);
         Assert.Equal(Page, stream.RamBlocks.ResidentBytes);
     }
@@ -20,7 +20,7 @@ public sealed class FreshRamTests
     [Fact]
     public void A_zero_page_that_comes_after_a_page_for_the_same_memory_clears_it()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(
             Machine(b => b.PageOf("a", 0, 7).Zero(null, Page, fill: 9).Zero(null, 0).Zero(null, Page)), handler, options: s_fresh);
         Assert.True(ZeroScan.IsZero(stream.RamBlocks[0].Slice(0, (int)(2 * Page))));
@@ -30,7 +30,7 @@ public sealed class FreshRamTests
     public void After_a_HOOK_memory_may_have_been_written_beside_the_stream_and_is_cleared()
     {
         RecordingHandler? self = null;
-        using var handler = new RecordingHandler { WhenHooked = () => self!.Blocks![0].Slice(0, (int)Page).Fill(7) };
+        using RecordingHandler handler = new() { WhenHooked = () => self!.Blocks![0].Slice(0, (int)Page).Fill(7) };
         self = handler;
         CapturedStream stream = Streams.Load(Machine(b => b.Hook().Zero("a", 0)), handler, options: s_fresh);
         Assert.True(ZeroScan.IsZero(stream.RamBlocks[0].Slice(0, (int)Page)));

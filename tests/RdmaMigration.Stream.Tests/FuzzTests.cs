@@ -3,7 +3,7 @@ using System.IO.Compression;
 using RdmaMigration.Interop.Harness;
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 /// <summary>10,000 damaged streams: each loads or is refused with a clear error, within its bounds.</summary>
 public sealed class FuzzTests
@@ -41,7 +41,7 @@ public sealed class FuzzTests
     {
         foreach (StreamBuilder whole in new[] { RdmaMachine(), EveryEntry() })
         {
-            using var handler = new RecordingHandler(MaxRam);
+            using RecordingHandler handler = new(MaxRam);
             Assert.Equal(StreamEnd.VmDescription, Streams.Load(whole.ToArray(), handler).WhyEnded);
         }
     }
@@ -51,12 +51,12 @@ public sealed class FuzzTests
         int loaded = 0;
         for (int i = 0; i < count; i++)
         {
-            var random = new Random(seed + i);
+            Random random = new(seed + i);
             byte[] bytes = Mutation.Apply(bases[random.Next(bases.Length)], bases[random.Next(bases.Length)].Bytes, random);
             int mostPerRead = random.Next(3) == 0 ? random.Next(1, 5000) : int.MaxValue;
             try
             {
-                var clock = Stopwatch.StartNew();
+                Stopwatch clock = Stopwatch.StartNew();
                 loaded += Load(bytes, mostPerRead) ? 1 : 0;
                 Inspect(bytes, mostPerRead);
                 Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(5));
@@ -74,7 +74,7 @@ public sealed class FuzzTests
     private static bool Load(byte[] bytes, int mostPerRead)
     {
         long before = GC.GetAllocatedBytesForCurrentThread();
-        using var handler = new RecordingHandler(MaxRam);
+        using RecordingHandler handler = new(MaxRam);
         try
         {
             CapturedStream stream = Streams.Load(bytes, handler, mostPerRead, s_options);
@@ -131,8 +131,8 @@ public sealed class FuzzTests
 
     private static StreamBuilder EveryEntry()
     {
-        using var memory = new MemoryStream();
-        using (var zlib = new ZLibStream(memory, CompressionLevel.Fastest, leaveOpen: true))
+        using MemoryStream memory = new();
+        using (ZLibStream zlib = new(memory, CompressionLevel.Fastest, leaveOpen: true))
         {
             zlib.Write(new byte[4096]);
         }

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 /// <summary>A stream to damage.</summary>
 /// <param name="Bytes">The whole stream.</param>

@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 /// <summary>Sections of other handlers before guest memory is complete: kept whole where their end can be found, refused by name where not.</summary>
 public sealed class OtherSectionTests
@@ -14,7 +14,7 @@ public sealed class OtherSectionTests
             .Opened(Full, 1, "virtio-mem-early", 3, 1).Raw(1, 2, 3, 1, 0, 0, 0, 2, 3).Text("ra").Footer(1, footers)
             .Opened(Start, 2, "block", 0, 1).Raw(9).Footer(2, footers)
             .Raw(Memory(5, footers)).EndOfFile().VmDescription("{}").ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler);
 
         Assert.False(stream.SectionsBeforeRam.IsEmpty);
@@ -36,7 +36,7 @@ public sealed class OtherSectionTests
             .Continued(End, 3).Raw(7).Footer(3)
             .Continued(End, 2).PageOf("a", 0, 0x66).Eos().Footer(2)
             .EndOfFile().VmDescription("{}").ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler, mostPerRead);
 
         Assert.Equal(0x66, handler.Blocks![0].Slice(0, 1)[0]);

@@ -1,7 +1,7 @@
 using System.Buffers;
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 /// <summary>Bytes in memory, at most <paramref name="most"/> a read.</summary>
 internal sealed class MemorySource(ReadOnlyMemory<byte> bytes, int most = int.MaxValue) : IStreamSource
@@ -123,8 +123,8 @@ internal static class Streams
     /// <summary>Expects the load to be refused, and by a message that is of use.</summary>
     public static StreamFormatException Refused(byte[] bytes, IncomingStreamOptions? options = null)
     {
-        using var handler = new RecordingHandler();
-        var e = Assert.Throws<StreamFormatException>(() => Load(bytes, handler, options: options));
+        using RecordingHandler handler = new();
+        StreamFormatException e = Assert.Throws<StreamFormatException>(() => Load(bytes, handler, options: options));
         Assert.StartsWith(e.Step, e.Message, StringComparison.Ordinal);
         Assert.NotEmpty(e.Step);
         Assert.Contains($"0x{e.Offset:x}", e.Message, StringComparison.Ordinal);
@@ -134,7 +134,7 @@ internal static class Streams
 
     public static byte[] Write(CapturedStream stream)
     {
-        var sink = new MemorySink();
+        MemorySink sink = new();
         ulong written = CaptureWriter.Write(stream, sink);
         byte[] bytes = sink.ToArray();
         Assert.Equal((ulong)bytes.Length, written);

@@ -1,7 +1,7 @@
 using System.IO.Compression;
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 public sealed class RamSectionTests
 {
@@ -10,7 +10,7 @@ public sealed class RamSectionTests
     [Fact]
     public void Pages_zero_pages_and_continued_pages_land_where_they_belong()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Streams.Load(StreamBuilder.SmallMachine(), handler);
 
         byte[] a = Streams.Content(handler.Blocks![0]);
@@ -24,7 +24,7 @@ public sealed class RamSectionTests
     [Fact]
     public void A_zero_page_does_not_touch_a_hole()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Streams.Load(StreamBuilder.SmallMachine(), handler);
         Assert.Equal(3UL * Page, handler.Blocks!.ResidentBytes);
     }
@@ -32,7 +32,7 @@ public sealed class RamSectionTests
     [Fact]
     public void A_zero_page_clears_what_an_earlier_section_sent()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Load(handler, b => b.PageOf("a", 0, 0x11).Eos().Footer(2).Continued(StreamBuilder.Part, 2).Zero("a", 0));
         Assert.True(ZeroScan.IsZero(handler.Blocks![0].Slice(0, Page)));
     }
@@ -40,7 +40,7 @@ public sealed class RamSectionTests
     [Fact]
     public void A_fill_byte_other_than_zero_fills_the_page()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Load(handler, b => b.Zero("a", Page, fill: 0x5a));
         Assert.Equal(Page, handler.Blocks![0].Slice(Page, Page).Count((byte)0x5a));
     }
@@ -48,7 +48,7 @@ public sealed class RamSectionTests
     [Fact]
     public void CONTINUE_means_the_block_of_the_last_section_too()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Load(handler, b => b.PageOf("b", 0, 0x11).Eos().Footer(2).Continued(StreamBuilder.Part, 2).PageOf(null, 0, 0x22));
         Assert.Equal(0x22, handler.Blocks![1].Slice(0, 1)[0]);
     }
@@ -56,7 +56,7 @@ public sealed class RamSectionTests
     [Fact]
     public void An_XBZRLE_page_changes_the_page_that_was_sent_before()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Load(handler, b => b.PageOf("a", 0, 0x11)
             .Entry(0, 0x40, null).Byte(1).UInt16(8).Raw(3, 2, 0xaa, 0xbb, 0x80, 0x01, 1, 0xcc));
 
@@ -74,7 +74,7 @@ public sealed class RamSectionTests
         new Random(1).NextBytes(content);
         byte[] compressed = Compress(content);
         Assert.True(compressed.Length > Page, "a page that does not compress is the longest that a source sends");
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Load(handler, b => b.Entry(Page, 0x100, "a").UInt32((uint)compressed.Length).Raw(compressed));
         Assert.Equal(content, handler.Blocks![0].Slice(Page, Page).ToArray());
     }
@@ -108,7 +108,7 @@ public sealed class RamSectionTests
     [Fact]
     public void A_HOOK_calls_the_handler_once_and_the_entries_go_on_behind_it()
     {
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         Load(handler, b => b.Hook().PageOf("a", 0, 0x11));
         Assert.Equal(1, handler.Hooks);
         Assert.Equal(0x11, handler.Blocks![0].Slice(0, 1)[0]);
@@ -117,7 +117,7 @@ public sealed class RamSectionTests
     [Fact]
     public void What_the_handler_throws_in_a_control_phase_passes_through()
     {
-        using var handler = new RecordingHandler { WhenHooked = () => throw new TimeoutException("silent") };
+        using RecordingHandler handler = new() { WhenHooked = () => throw new TimeoutException("silent") };
         Assert.Throws<TimeoutException>(() => Load(handler, b => b.Hook()));
     }
 
@@ -185,7 +185,7 @@ public sealed class RamSectionTests
         byte[] bytes = StreamBuilder.WithConfiguration().Subsection("configuration/target-page-bits").UInt32(14)
             .Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", 32768)).Eos()
             .Continued(StreamBuilder.End, 2).Zero("a", 0).PageOf(null, 16384, page).Eos().EndOfFile().ToArray();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler);
         Assert.Equal(page, handler.Blocks![0].Slice(16384, 16384).ToArray());
         Assert.Equal(bytes, Streams.Write(stream));
@@ -209,8 +209,8 @@ public sealed class RamSectionTests
 
     private static byte[] Compress(byte[] content)
     {
-        using var memory = new MemoryStream();
-        using (var zlib = new ZLibStream(memory, CompressionLevel.Fastest))
+        using MemoryStream memory = new();
+        using (ZLibStream zlib = new(memory, CompressionLevel.Fastest))
         {
             zlib.Write(content);
         }

@@ -1,4 +1,4 @@
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 /// <summary>Over RDMA each read that finds nothing sends a READY, so a read too many breaks the protocol.</summary>
 public sealed class ReadAheadTests
@@ -19,9 +19,9 @@ public sealed class ReadAheadTests
             new StreamBuilder().Footer(2).Opened(StreamBuilder.Full, 3, "dev", 0, 1).UInt32(1).Footer(3).ToArray(),
             new StreamBuilder().EndOfFile().VmDescription("{}").ToArray(),
         ];
-        var source = new PiecewiseSource(messages);
-        var readsAtHook = new List<int>();
-        using var handler = new RecordingHandler { WhenHooked = () => readsAtHook.Add(source.Reads) };
+        PiecewiseSource source = new(messages);
+        List<int> readsAtHook = new();
+        using RecordingHandler handler = new() { WhenHooked = () => readsAtHook.Add(source.Reads) };
         CapturedStream stream = new IncomingStream(source, handler, new IncomingStreamOptions { AllowsMissingPages = true }).Load();
 
         Assert.Equal([1, 3, 6], readsAtHook);
@@ -40,7 +40,7 @@ public sealed class ReadAheadTests
     public void A_trickle_gives_the_same_machine(int mostPerRead)
     {
         byte[] bytes = StreamBuilder.SmallMachine();
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler, mostPerRead);
         Assert.Equal(bytes, Streams.Write(stream));
     }
@@ -48,8 +48,8 @@ public sealed class ReadAheadTests
     [Fact]
     public void A_source_that_claims_more_than_the_buffer_holds_is_caught()
     {
-        using var handler = new RecordingHandler();
-        var incoming = new IncomingStream(new LyingSource(), handler, new IncomingStreamOptions());
+        using RecordingHandler handler = new();
+        IncomingStream incoming = new(new LyingSource(), handler, new IncomingStreamOptions());
         Assert.Contains(nameof(LyingSource), Assert.Throws<InvalidOperationException>(incoming.Load).Message, StringComparison.Ordinal);
     }
 

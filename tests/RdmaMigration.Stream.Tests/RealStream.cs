@@ -1,6 +1,6 @@
 using RdmaMigration.Interop.Harness;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 /// <summary>A stream that a real QEMU wrote to a file, and the memory that it wrote.</summary>
 internal sealed class RealStream : IDisposable
@@ -20,7 +20,7 @@ internal sealed class RealStream : IDisposable
     /// <summary>Starts a paused machine with memory of known content and lets it migrate into a file.</summary>
     public static async Task<RealStream> CaptureAsync(QemuOptions options, Func<QemuMachine, Task>? prepare, params string[] capabilities)
     {
-        var stream = new RealStream(options);
+        RealStream stream = new(options);
         try
         {
             GuestMemory.Fill(stream.MemoryFile, options.RamMebibytes, seed: 20260715, halfZero: true);

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using RdmaMigration.Interop.Harness;
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 /// <summary>Streams of a real QEMU, read here and, rewritten, read by a real QEMU.</summary>
 [Trait("needs", "qemu")]
@@ -19,7 +19,7 @@ public sealed class RealStreamTests
     public async Task A_real_stream_is_read_whole_and_a_real_QEMU_starts_from_what_is_written(string machineType)
     {
         using RealStream real = await RealStream.CaptureAsync(Machine(machineType), null);
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = real.Load(handler);
 
         AssertMemoryIs(real.MemoryFile, stream);
@@ -37,9 +37,9 @@ public sealed class RealStreamTests
     public async Task Writing_is_stable_what_was_written_reads_and_writes_the_same()
     {
         using RealStream real = await RealStream.CaptureAsync(Machine("pc"), null);
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         byte[] once = Streams.Write(real.Load(handler));
-        using var second = new RecordingHandler();
+        using RecordingHandler second = new();
         Assert.True(once.AsSpan().SequenceEqual(Streams.Write(Streams.Load(once, second))));
     }
 
@@ -49,8 +49,8 @@ public sealed class RealStreamTests
     public async Task A_trickle_gives_the_same_machine(int mostPerRead)
     {
         using RealStream real = await RealStream.CaptureAsync(Machine("pc") with { RamMebibytes = 4 }, null);
-        using var whole = new RecordingHandler();
-        using var trickled = new RecordingHandler();
+        using RecordingHandler whole = new();
+        using RecordingHandler trickled = new();
         byte[] expected = Streams.Write(real.Load(whole));
         Assert.True(expected.AsSpan().SequenceEqual(Streams.Write(real.Load(trickled, mostPerRead))));
     }
@@ -61,7 +61,7 @@ public sealed class RealStreamTests
         using RealStream real = await RealStream.CaptureAsync(Machine("pc"), null, "compress");
         StreamReport report = Inspect(real);
         Assert.True(report.Ram.Blocks.Aggregate(0UL, (sum, b) => sum + b.CompressedPages) > 1000);
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         AssertMemoryIs(real.MemoryFile, real.Load(handler));
     }
 
@@ -70,7 +70,7 @@ public sealed class RealStreamTests
     {
         const string Uuid = "6f1c2b1e-2c3d-4e5f-8a9b-0c1d2e3f4a5b";
         using RealStream real = await RealStream.CaptureAsync(Machine("pc") with { Extra = ["-uuid", Uuid] }, null, "validate-uuid");
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = real.Load(handler);
         Assert.Equal(new Guid(Uuid), stream.Configuration.Uuid);
         await AssertRestoresAsync(real, stream, "validate-uuid");
@@ -80,7 +80,7 @@ public sealed class RealStreamTests
     public async Task Memory_that_is_shared_through_a_file_stays_out_of_the_stream()
     {
         using RealStream real = await RealStream.CaptureAsync(Machine("pc"), null, "x-ignore-shared");
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = real.Load(handler);
 
         int ram = Ram(stream);
@@ -103,7 +103,7 @@ public sealed class RealStreamTests
             options,
             machine => machine.Monitor.ExecuteAsync("block-dirty-bitmap-add", new { node = "disk", name = "changed" }),
             "dirty-bitmaps");
-        using var handler = new RecordingHandler();
+        using RecordingHandler handler = new();
         CapturedStream stream = real.Load(handler);
 
         Assert.False(stream.SectionsAmidRam.IsEmpty);

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 /// <summary>Writes streams by hand, right ones and wrong ones. Encodes by itself, so that a mistake in the product's encoder shows.</summary>
 internal sealed class StreamBuilder

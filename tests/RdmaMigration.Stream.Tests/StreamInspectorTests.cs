@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 public sealed class StreamInspectorTests
 {

@@ -1,11 +1,11 @@
-namespace RdmaMigration.Stream.Tests;
+namespace RdmaMigration.Streams.Tests;
 
 public sealed class XbzrleTests
 {
     [Fact]
     public void What_a_reference_encoder_makes_of_two_pages_decodes_to_the_second()
     {
-        var random = new Random(20260712);
+        Random random = new(20260712);
         for (int round = 0; round < 500; round++)
         {
             byte[] before = new byte[4096];
@@ -44,7 +44,7 @@ public sealed class XbzrleTests
     [Fact]
     public void Any_bytes_either_decode_or_are_refused_within_the_page()
     {
-        var random = new Random(20260713);
+        Random random = new(20260713);
         byte[] guarded = new byte[4096 + 64];
         for (int round = 0; round < 20000; round++)
         {
@@ -59,7 +59,7 @@ public sealed class XbzrleTests
 
     private static byte[] Encode(byte[] before, byte[] after)
     {
-        var encoded = new List<byte>();
+        List<byte> encoded = new();
         int i = 0;
         while (i < after.Length)
         {

@@ -101,7 +101,7 @@ public sealed class IncomingChannelTests : IDisposable
         byte[] said = new byte[4];
         pair.Source.ReadExactly(said);
         Assert.Equal("pong"u8, said);
-        var stuck = Assert.Throws<TransportException>(() => back.Write(new byte[64 << 20], TimeSpan.FromMilliseconds(50)));
+        TransportException stuck = Assert.Throws<TransportException>(() => back.Write(new byte[64 << 20], TimeSpan.FromMilliseconds(50)));
         Assert.Contains("took nothing within", stuck.Message, StringComparison.Ordinal);
     }
 
@@ -153,7 +153,7 @@ public sealed class IncomingChannelTests : IDisposable
         using Listening listening = new(new ExecUri("printf abc; exit 4"));
         using IncomingChannel channel = listening.Accept();
         channel.Read(new byte[3], s_soon);
-        var failed = Assert.Throws<ConnectionLostException>(channel.EndOfStream);
+        ConnectionLostException failed = Assert.Throws<ConnectionLostException>(channel.EndOfStream);
         Assert.Equal(ConnectionLoss.PeerError, failed.Loss);
         Assert.Contains("exit code 4", failed.Message, StringComparison.Ordinal);
     }

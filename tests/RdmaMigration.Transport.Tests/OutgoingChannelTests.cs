@@ -156,7 +156,7 @@ public sealed class OutgoingChannelTests
     public void AWriteToACommandThatHasExitedSaysItsExitCode()
     {
         using OutgoingChannel channel = OutgoingPair.Open(new ExecUri("exit 127"));
-        var lost = Assert.Throws<ConnectionLostException>(() => channel.Write(new byte[64 * Megabyte]));
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Write(new byte[64 * Megabyte]));
         Assert.Contains("exit code 127", lost.Message, StringComparison.Ordinal);
     }
 

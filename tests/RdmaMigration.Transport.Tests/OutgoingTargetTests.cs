@@ -66,7 +66,7 @@ public sealed class OutgoingTargetTests : IDisposable
     public void AFullDiskIsAnErrorInWords()
     {
         using OutgoingChannel channel = OutgoingPair.Open(new FileUri("/dev/full"));
-        var lost = Assert.Throws<ConnectionLostException>(() => channel.Write([1]));
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Write([1]));
         Assert.Contains("No space left", lost.Message, StringComparison.Ordinal);
     }
 
@@ -97,13 +97,13 @@ public sealed class OutgoingTargetTests : IDisposable
         using Socket full = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         full.Listen(0);
-        var address = (IPEndPoint)full.LocalEndPoint!;
+        IPEndPoint address = (IPEndPoint)full.LocalEndPoint!;
         TcpUri uri = new("localhost", address.Port);
         DescriptorChannelOptions options = new() { ConnectTimeout = TimeSpan.FromMilliseconds(100) };
         using PolledDescriptor inBacklog = SocketConnector.Connect(uri, [address], options, CancellationToken.None);
 
         long start = Stopwatch.GetTimestamp();
-        var refused = Assert.Throws<ConnectFailedException>(() => SocketConnector.Connect(uri, [address, address], options, CancellationToken.None));
+        ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => SocketConnector.Connect(uri, [address, address], options, CancellationToken.None));
 
         Assert.True(Stopwatch.GetElapsedTime(start) >= 2 * options.ConnectTimeout, refused.Message);
         string unanswered = $"{address} does not answer within 0.1 s; check the address, and firewalls on the way";
@@ -162,7 +162,7 @@ public sealed class OutgoingTargetTests : IDisposable
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting);
 
-        var refused = Assert.Throws<ConnectFailedException>(() => DescriptorOutgoingChannel.Open(
+        ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => DescriptorOutgoingChannel.Open(
             new UnixUri(path), new DescriptorChannelOptions { ConnectTimeout = TimeSpan.FromMilliseconds(50) }, CancellationToken.None));
         Assert.Contains("backlog", refused.Message, StringComparison.Ordinal);
     }

@@ -168,7 +168,7 @@ public sealed class SocketListenerTests : IDisposable
         using (Listening first = new(new TcpUri("127.0.0.1", 0)))
         {
             taken = (TcpUri)first.Listener.Uri;
-            var refused = Assert.Throws<ConnectFailedException>(() => new Listening(taken));
+            ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => new Listening(taken));
             Assert.Contains("another program listens", refused.Message, StringComparison.Ordinal);
             using Stream source = IncomingPair.ConnectTo(first.EndPoint);
             first.Accept().Dispose();
@@ -204,7 +204,7 @@ public sealed class SocketListenerTests : IDisposable
 
         using (Listening replaced = new(new UnixUri(SocketPath)))
         {
-            var refused = Assert.Throws<ConnectFailedException>(() => new Listening(new UnixUri(SocketPath)));
+            ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => new Listening(new UnixUri(SocketPath)));
             Assert.Contains("in use", refused.Message, StringComparison.Ordinal);
             Assert.Equal(0, replaced.Waiting);
             using Stream source = IncomingPair.ConnectTo(new UnixDomainSocketEndPoint(SocketPath));
@@ -212,7 +212,7 @@ public sealed class SocketListenerTests : IDisposable
         }
 
         File.WriteAllText(SocketPath, "a file");
-        var noSocket = Assert.Throws<ConnectFailedException>(() => new Listening(new UnixUri(SocketPath)));
+        ConnectFailedException noSocket = Assert.Throws<ConnectFailedException>(() => new Listening(new UnixUri(SocketPath)));
         Assert.Contains("is there already and is no socket", noSocket.Message, StringComparison.Ordinal);
         Assert.Equal("a file", File.ReadAllText(SocketPath));
     }

@@ -9,11 +9,11 @@ public class SpinTests
     [Fact]
     public void No_time_polls_never_and_a_negative_one_until_the_deadline()
     {
-        var never = new Spin(TimeSpan.Zero);
+        Spin never = new(TimeSpan.Zero);
         never.Begin(long.MaxValue);
         Assert.False(never.Goes());
 
-        var always = new Spin(Timeout.InfiniteTimeSpan);
+        Spin always = new(Timeout.InfiniteTimeSpan);
         long deadline = Stopwatch.GetTimestamp() + (Stopwatch.Frequency / 100);
         always.Begin(deadline);
         PollToTheEnd(always);
@@ -26,7 +26,7 @@ public class SpinTests
     [Fact]
     public void A_wait_that_lasts_makes_the_next_ones_park_at_once_until_one_is_short_again()
     {
-        var spin = new Spin(s_time);
+        Spin spin = new(s_time);
         spin.Begin(long.MaxValue);
         Assert.True(spin.Goes());
         PollToTheEnd(spin);

@@ -25,10 +25,13 @@ public sealed unsafe class AbiTests
     public void Struct_has_the_size_and_the_field_offsets_of_the_header(string name)
     {
         Type type = Structs.Single(type => type.Name == name);
-        var difference = new List<string>();
+        List<string> difference = new();
         Compare(difference, $"sizeof({name})", SizeOf(type));
         foreach (FieldInfo field in type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic))
+        {
             Compare(difference, FactOf(name, field.Name), Marshal.OffsetOf(type, field.Name));
+        }
+
         Assert.Empty(difference);
     }
 
@@ -71,14 +74,18 @@ public sealed unsafe class AbiTests
     {
         Type type = PublicEnums().Single(type => type.Name == name);
         Dictionary<string, string> names = EnumConstants.Of(type);
-        var difference = new List<string>();
+        List<string> difference = new();
         foreach (FieldInfo member in type.GetFields(BindingFlags.Static | BindingFlags.Public))
         {
             long value = Convert.ToInt64(member.GetRawConstantValue(), null);
             if (!names.TryGetValue(member.Name, out string? constant))
+            {
                 difference.Add($"{member.Name} has no check");
+            }
             else if (constant.Length > 0 && (!s_facts.TryGetValue(constant, out long native) || native != value))
+            {
                 difference.Add($"{member.Name} is {value}, {constant} is {s_facts.GetValueOrDefault(constant, -1)}");
+            }
         }
         Assert.Empty(difference);
     }
@@ -103,9 +110,13 @@ public sealed unsafe class AbiTests
     private static void Compare(List<string> difference, string fact, long managed)
     {
         if (!s_facts.TryGetValue(fact, out long native))
+        {
             difference.Add($"{fact} is not in the native table");
+        }
         else if (native != managed)
+        {
             difference.Add($"{fact} is {native}, managed code says {managed}");
+        }
     }
 
     private static long SizeOf(Type type) =>
@@ -113,9 +124,12 @@ public sealed unsafe class AbiTests
 
     private static Dictionary<string, long> ReadFacts()
     {
-        var facts = new Dictionary<string, long>();
+        Dictionary<string, long> facts = new();
         for (rdmamig_abi_fact* fact = Shim.rdmamig_abi_facts(); fact->name is not null; fact++)
+        {
             facts.Add(Marshal.PtrToStringUTF8((nint)fact->name)!, fact->value);
+        }
+
         return facts;
     }
 }

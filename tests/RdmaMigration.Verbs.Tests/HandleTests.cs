@@ -16,10 +16,13 @@ public sealed class HandleTests
     [MemberData(nameof(Orders))]
     public void Children_are_destroyed_before_parents_whatever_the_order_of_Dispose(string order)
     {
-        var destroyed = new List<string>();
+        List<string> destroyed = new();
         Dictionary<string, Recorded> handles = Family(destroyed);
         foreach (string name in order.Split(' '))
+        {
             handles[name].Dispose();
+        }
+
         AssertOrder(destroyed);
     }
 
@@ -28,7 +31,7 @@ public sealed class HandleTests
     {
         for (int round = 0; round < 20; round++)
         {
-            var destroyed = new List<string>();
+            List<string> destroyed = new();
             Abandon(destroyed);
             GC.Collect();
             GC.WaitForPendingFinalizers();
@@ -39,8 +42,8 @@ public sealed class HandleTests
     [Fact]
     public void Handle_in_use_is_destroyed_after_the_use()
     {
-        var destroyed = new List<string>();
-        var handle = new Recorded("one", destroyed);
+        List<string> destroyed = new();
+        Recorded handle = new("one", destroyed);
         using (handle.Use())
         {
             handle.Dispose();
@@ -54,10 +57,10 @@ public sealed class HandleTests
     [Fact]
     public void Replaced_parent_is_let_go_and_the_new_one_is_held()
     {
-        var destroyed = new List<string>();
-        var former = new Recorded("former", destroyed);
-        var later = new Recorded("later", destroyed);
-        var child = new Recorded("child", destroyed, former);
+        List<string> destroyed = new();
+        Recorded former = new("former", destroyed);
+        Recorded later = new("later", destroyed);
+        Recorded child = new("child", destroyed, former);
         child.Adopt(later);
         former.Dispose();
         later.Dispose();
@@ -79,10 +82,10 @@ public sealed class HandleTests
 
     private static Dictionary<string, Recorded> Family(List<string> destroyed)
     {
-        var grandparent = new Recorded("grandparent", destroyed);
-        var parent = new Recorded("parent", destroyed, grandparent);
-        var child = new Recorded("child", destroyed, parent);
-        var heir = new Recorded("heir", destroyed, parent, grandparent);
+        Recorded grandparent = new("grandparent", destroyed);
+        Recorded parent = new("parent", destroyed, grandparent);
+        Recorded child = new("child", destroyed, parent);
+        Recorded heir = new("heir", destroyed, parent, grandparent);
         return new() { ["grandparent"] = grandparent, ["parent"] = parent, ["child"] = child, ["heir"] = heir };
     }
 
@@ -97,7 +100,10 @@ public sealed class HandleTests
         protected override int Destroy(nint native)
         {
             lock (destroyed)
+            {
                 destroyed.Add(name);
+            }
+
             return 0;
         }
     }

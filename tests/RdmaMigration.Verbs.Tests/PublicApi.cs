@@ -8,12 +8,14 @@ internal static class PublicApi
 {
     internal static string Describe(Assembly assembly)
     {
-        var text = new StringBuilder();
+        StringBuilder text = new();
         foreach (Type type in assembly.GetExportedTypes().OrderBy(type => type.FullName, StringComparer.Ordinal))
         {
             text.Append(Kind(type)).Append(' ').Append(type.FullName).AppendLine(Bases(type));
             foreach (string member in Members(type).Order(StringComparer.Ordinal))
+            {
                 text.Append("    ").AppendLine(member);
+            }
         }
         return text.ToString();
     }
@@ -22,7 +24,10 @@ internal static class PublicApi
     {
         const BindingFlags Declared = BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
         if (type.IsEnum)
+        {
             return type.GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => $"{field.Name} = {Convert.ToInt64(field.GetRawConstantValue(), null)}");
+        }
+
         bool isRecord = type.GetMethod("PrintMembers", BindingFlags.NonPublic | BindingFlags.Instance) is not null;
         return type.GetConstructors(Declared).Select(constructor => $"new({Parameters(constructor)})")
             .Concat(type.GetProperties(Declared).Select(property => $"{Static(property.GetMethod)}{Name(property.PropertyType)} {property.Name} {{{Accessors(property)} }}"))
@@ -52,7 +57,10 @@ internal static class PublicApi
     {
         IEnumerable<Type> bases = type.IsEnum ? [] : type.GetInterfaces().Where(type => !type.IsGenericType);
         if (type.BaseType is { } parent && parent != typeof(object) && parent != typeof(ValueType) && parent != typeof(Enum))
+        {
             bases = bases.Except(parent.GetInterfaces()).Prepend(parent);
+        }
+
         string list = string.Join(", ", bases.Select(Name));
         return list.Length == 0 ? "" : $" : {list}";
     }
@@ -63,9 +71,15 @@ internal static class PublicApi
     private static string Name(Type type)
     {
         if (type.IsByRef)
+        {
             return Name(type.GetElementType()!);
+        }
+
         if (!type.IsGenericType)
+        {
             return type.Name;
+        }
+
         return $"{type.Name[..type.Name.IndexOf('`')]}<{string.Join(", ", type.GetGenericArguments().Select(Name))}>";
     }
 }

@@ -56,12 +56,12 @@ public sealed class SupportTests
     {
         if (HostHasDevice)
         {
-            using var channel = EventChannel.Create();
+            using EventChannel channel = EventChannel.Create();
             Assert.True(channel.FileDescriptor >= 0);
         }
         else
         {
-            var exception = Assert.Throws<PlatformNotSupportedException>(EventChannel.Create);
+            PlatformNotSupportedException exception = Assert.Throws<PlatformNotSupportedException>(EventChannel.Create);
             Assert.Equal(RdmaSupport.UnsupportedReason, exception.Message);
         }
     }

@@ -20,7 +20,7 @@ public sealed class VerbsExceptionTests
     [InlineData("ibv_create_cq", Errno.EMFILE, "LimitNOFILE")]
     internal void Message_names_call_and_errno_and_says_what_to_do(string call, Errno errno, string advice)
     {
-        var exception = new VerbsException(call, (int)errno, "10.77.0.1:4444");
+        VerbsException exception = new(call, (int)errno, "10.77.0.1:4444");
         Assert.StartsWith($"{call}: {errno} (10.77.0.1:4444). ", exception.Message, StringComparison.Ordinal);
         Assert.Contains(advice, exception.Message, StringComparison.Ordinal);
         Assert.Equal((call, (int)errno, errno.ToString()), (exception.Call, exception.Errno, exception.ErrnoName));

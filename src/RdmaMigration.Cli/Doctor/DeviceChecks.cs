@@ -14,8 +14,8 @@ internal static class DeviceChecks
         }
 
         // One working port is enough; the others are worth a warning only when it exists.
-        var active = verbs.Devices.Any(device => device.Ports.Any(port => port.IsActive));
-        foreach (var device in verbs.Devices)
+        bool active = verbs.Devices.Any(device => device.Ports.Any(port => port.IsActive));
+        foreach (DeviceView device in verbs.Devices)
         {
             if (device.Error is not null)
             {
@@ -24,7 +24,7 @@ internal static class DeviceChecks
                 continue;
             }
 
-            foreach (var port in device.Ports)
+            foreach (PortView port in device.Ports)
             {
                 yield return Port(tree, device, port, active);
             }
@@ -33,10 +33,10 @@ internal static class DeviceChecks
 
     private static HostCheck Port(HostTree tree, DeviceView device, PortView port, bool anotherIsActive)
     {
-        var name = device.Ports.Count == 1 ? device.Name : $"{device.Name} port {port.Number}";
-        var netdev = port.Gids.FirstOrDefault(gid => gid.NetworkDevice is not null)?.NetworkDevice
+        string name = device.Ports.Count == 1 ? device.Name : $"{device.Name} port {port.Number}";
+        string? netdev = port.Gids.FirstOrDefault(gid => gid.NetworkDevice is not null)?.NetworkDevice
             ?? tree.ReadLine($"/sys/class/infiniband/{device.Name}/ports/{port.Number}/gid_attrs/ndevs/0");
-        var detail = $"{port.State}, {port.LinkLayer}, mtu {port.ActiveMtu}, {Count(port.Gids.Count, "GID")}"
+        string detail = $"{port.State}, {port.LinkLayer}, mtu {port.ActiveMtu}, {Count(port.Gids.Count, "GID")}"
             + (netdev is null ? "" : $", {netdev}") + (device.OnDemandPaging ? ", on-demand paging" : "");
         if (!port.IsActive)
         {
@@ -56,7 +56,7 @@ internal static class DeviceChecks
 
     private static string SoftRoceLine(HostTree tree)
     {
-        var netdev = tree.Entries("/sys/class/net").FirstOrDefault(name => name != "lo" && tree.ReadLine($"/sys/class/net/{name}/operstate") == "up")
+        string netdev = tree.Entries("/sys/class/net").FirstOrDefault(name => name != "lo" && tree.ReadLine($"/sys/class/net/{name}/operstate") == "up")
             ?? "INTERFACE";
         return KernelChecks.LoadLine(tree, "rdma_rxe",
             $" && modprobe crc32_generic && rdma link add rxe0 type rxe netdev {netdev}  (soft-RoCE; or plug in an RDMA NIC)");

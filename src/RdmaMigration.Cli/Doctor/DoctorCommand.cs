@@ -14,16 +14,16 @@ internal static class DoctorCommand
 
     public static Command Create(Screen screen)
     {
-        var maxRam = SharedOptions.MaxRam("Size of the machine that is expected; binary units [default: the RAM that this host can give]");
-        var json = SharedOptions.Json("Write one JSON object");
-        var command = new Command("doctor", "Says what this host lacks for a migration over RDMA, and the line that mends it.") { maxRam, json };
+        Option<ulong?> maxRam = SharedOptions.MaxRam("Size of the machine that is expected; binary units [default: the RAM that this host can give]");
+        Option<bool> json = SharedOptions.Json("Write one JSON object");
+        Command command = new("doctor", "Says what this host lacks for a migration over RDMA, and the line that mends it.") { maxRam, json };
         command.SetAction(parsed => Run(screen, parsed.GetValue(maxRam), parsed.GetValue(json)));
         return command;
     }
 
     private static int Run(Screen screen, ulong? maxRam, bool json)
     {
-        var report = HostReport.Examine(
+        HostReport report = HostReport.Examine(
             new HostTree(), VerbsView.Read(), LibraryChecks.Load, HostMemory.Available, HostMemory.MemlockLimit, maxRam);
         if (json)
         {

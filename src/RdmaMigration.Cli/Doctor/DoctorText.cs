@@ -5,8 +5,8 @@ internal static class DoctorText
 {
     public static void Write(HostReport report, Screen screen)
     {
-        var table = new TextTable(columns: 3);
-        foreach (var check in report.Checks)
+        TextTable table = new(columns: 3);
+        foreach (HostCheck check in report.Checks)
         {
             table.Add(Status(check.Status), check.Name, check.Detail);
             if (check.Mend is not null)
@@ -15,11 +15,11 @@ internal static class DoctorText
             }
         }
 
-        foreach (var device in report.Devices)
+        foreach (DeviceView device in report.Devices)
         {
-            foreach (var port in device.Ports)
+            foreach (PortView port in device.Ports)
             {
-                foreach (var gid in port.Gids)
+                foreach (GidView gid in port.Gids)
                 {
                     table.Add(new Cell("gid", Tone.Dim), new Cell($"{device.Name}/{port.Number}", Tone.Dim), new Cell(Describe(gid), Tone.Dim));
                 }
@@ -42,8 +42,8 @@ internal static class DoctorText
 
     private static string Verdict(HostReport report)
     {
-        var missing = report.Checks.Count(check => check.Status == CheckStatus.Missing);
-        var warnings = report.Checks.Count(check => check.Status == CheckStatus.Warn);
+        int missing = report.Checks.Count(check => check.Status == CheckStatus.Missing);
+        int warnings = report.Checks.Count(check => check.Status == CheckStatus.Warn);
         return (missing, warnings) switch
         {
             (0, 0) => "A migration can arrive here.",

@@ -35,7 +35,7 @@ internal sealed class HostTree(string root = "/")
             return [];
         }
 
-        var names = Directory.GetFileSystemEntries(Real(path)).Select(entry => Path.GetFileName(entry)!).ToArray();
+        string[] names = Directory.GetFileSystemEntries(Real(path)).Select(entry => Path.GetFileName(entry)!).ToArray();
         Array.Sort(names, StringComparer.Ordinal);
         return names;
     }

@@ -14,14 +14,14 @@ internal static class KernelChecks
 
     public static IEnumerable<HostCheck> Run(HostTree tree)
     {
-        var release = tree.ReadLine("/proc/sys/kernel/osrelease") ?? "unknown";
+        string release = tree.ReadLine("/proc/sys/kernel/osrelease") ?? "unknown";
         yield return new HostCheck(Group, "kernel", CheckStatus.Ok, $"Linux {release}");
-        foreach (var (module, proof, purpose) in s_required)
+        foreach ((string? module, string? proof, string? purpose) in s_required)
         {
             yield return Module(tree, release, module, proof, purpose);
         }
 
-        foreach (var check in Nodes(tree))
+        foreach (HostCheck check in Nodes(tree))
         {
             yield return check;
         }
@@ -30,7 +30,7 @@ internal static class KernelChecks
     /// <summary>The line that loads a module, or what to do with a kernel that has no such module.</summary>
     public static string LoadLine(HostTree tree, string module, string more = "")
     {
-        var release = tree.ReadLine("/proc/sys/kernel/osrelease") ?? "";
+        string release = tree.ReadLine("/proc/sys/kernel/osrelease") ?? "";
         return IsShipped(tree, release, module)
             ? $"modprobe {module}{more}"
             : "boot a distribution's stock kernel, or run in the soft-RoCE guest (docker/softroce)";
@@ -38,7 +38,7 @@ internal static class KernelChecks
 
     private static HostCheck Module(HostTree tree, string release, string module, string proof, string purpose)
     {
-        var name = $"module {module}";
+        string name = $"module {module}";
         if (tree.Exists($"/sys/module/{module}"))
         {
             return new HostCheck(Group, name, CheckStatus.Ok, "loaded");
@@ -49,14 +49,14 @@ internal static class KernelChecks
             return new HostCheck(Group, name, CheckStatus.Ok, "built in");
         }
 
-        var why = IsShipped(tree, release, module) ? "not loaded" : "this kernel does not have it";
+        string why = IsShipped(tree, release, module) ? "not loaded" : "this kernel does not have it";
         return new HostCheck(Group, name, CheckStatus.Missing, $"{why}: needed for {purpose}", LoadLine(tree, module));
     }
 
     private static bool IsShipped(HostTree tree, string release, string module)
     {
         // depmod's list; module file names may be compressed, and - and _ are the same to modprobe.
-        var file = $"/{module.Replace('-', '_')}.ko";
+        string file = $"/{module.Replace('-', '_')}.ko";
         return tree.ReadLines($"/lib/modules/{release}/modules.dep").Any(line =>
             line.AsSpan(0, Math.Max(0, line.IndexOf(':'))).ToString().Replace('-', '_').Contains(file, StringComparison.Ordinal));
     }
@@ -64,8 +64,8 @@ internal static class KernelChecks
     private static IEnumerable<HostCheck> Nodes(HostTree tree)
     {
         const string folder = "/dev/infiniband";
-        var nodes = tree.Entries(folder).Where(node => node == "rdma_cm" || node.StartsWith("uverbs", StringComparison.Ordinal)).ToArray();
-        foreach (var device in tree.Entries("/sys/class/infiniband_verbs").Where(entry => entry.StartsWith("uverbs", StringComparison.Ordinal)))
+        string[] nodes = tree.Entries(folder).Where(node => node == "rdma_cm" || node.StartsWith("uverbs", StringComparison.Ordinal)).ToArray();
+        foreach (string? device in tree.Entries("/sys/class/infiniband_verbs").Where(entry => entry.StartsWith("uverbs", StringComparison.Ordinal)))
         {
             if (!nodes.Contains(device))
             {
@@ -82,10 +82,10 @@ internal static class KernelChecks
                 "outside a container: udevadm trigger; inside one: start it with --device=/dev/infiniband");
         }
 
-        foreach (var node in nodes)
+        foreach (string? node in nodes)
         {
-            var path = $"{folder}/{node}";
-            var mode = Permissions(tree.Mode(path));
+            string path = $"{folder}/{node}";
+            string mode = Permissions(tree.Mode(path));
             yield return tree.IsReadWrite(path)
                 ? new HostCheck(Group, path, CheckStatus.Ok, mode)
                 : new HostCheck(Group, path, CheckStatus.Missing, $"{mode}: this user may not open it",
@@ -96,7 +96,7 @@ internal static class KernelChecks
     private static string Permissions(UnixFileMode mode) =>
         string.Create(9, (int)mode, (text, bits) =>
         {
-            for (var i = 0; i < text.Length; i++)
+            for (int i = 0; i < text.Length; i++)
             {
                 text[i] = (bits & (0x100 >> i)) != 0 ? "rwx"[i % 3] : '-';
             }

@@ -14,8 +14,8 @@ internal static class LibraryChecks
     /// <param name="verbs">What the libraries see.</param>
     public static IEnumerable<HostCheck> Run(HostTree tree, Func<string, bool> load, VerbsView verbs)
     {
-        var complete = true;
-        foreach (var library in s_libraries)
+        bool complete = true;
+        foreach (string library in s_libraries)
         {
             if (load(library))
             {
@@ -33,7 +33,7 @@ internal static class LibraryChecks
             yield return new HostCheck(Group, "verbs", CheckStatus.Missing, reason, InstallLine(tree));
         }
 
-        foreach (var device in tree.Entries("/sys/class/infiniband"))
+        foreach (string device in tree.Entries("/sys/class/infiniband"))
         {
             if (verbs.MissingLibraryReason is null && !verbs.Devices.Any(seen => seen.Name == device))
             {
@@ -49,7 +49,7 @@ internal static class LibraryChecks
     /// <summary>The line that installs rdma-core's libraries on this distribution.</summary>
     public static string InstallLine(HostTree tree)
     {
-        var family = tree.ReadLines("/etc/os-release")
+        HashSet<string> family = tree.ReadLines("/etc/os-release")
             .Where(line => line.StartsWith("ID=", StringComparison.Ordinal) || line.StartsWith("ID_LIKE=", StringComparison.Ordinal))
             .SelectMany(line => line[(line.IndexOf('=') + 1)..].Trim('"').Split(' '))
             .ToHashSet();

@@ -21,7 +21,7 @@ internal static class MemoryChecks
     /// <param name="maxRam">The machine that is expected; null when the user named none.</param>
     public static IEnumerable<HostCheck> Run(HostTree tree, ulong availableRam, ulong? memlockLimit, ulong? maxRam)
     {
-        var available = ByteSize.Format(availableRam);
+        string available = ByteSize.Format(availableRam);
         yield return maxRam > availableRam
             ? new HostCheck(Group, "RAM", CheckStatus.Missing, $"{available} available, need {ByteSize.Format(maxRam.Value)}",
                 "free memory, or take a smaller machine (--max-ram)")
@@ -41,20 +41,20 @@ internal static class MemoryChecks
             return new HostCheck(Group, name, CheckStatus.Ok, "unlimited");
         }
 
-        var has = ByteSize.Format(limit.Value);
+        string has = ByteSize.Format(limit.Value);
         if (IgnoresMemlock(tree))
         {
             return new HostCheck(Group, name, CheckStatus.Ok, $"{has}, not applied: this process has CAP_IPC_LOCK");
         }
 
-        var need = (maxRam ?? availableRam) + ControlBuffers;
+        ulong need = (maxRam ?? availableRam) + ControlBuffers;
         if (limit >= need)
         {
             return new HostCheck(Group, name, CheckStatus.Ok, $"{has}, need {ByteSize.Format(need)}");
         }
 
         // Without a size asked for, a limit that lets some machine through is a ceiling to know of, not an error.
-        var ceiling = maxRam is null && limit >= SmallestMachine + ControlBuffers;
+        bool ceiling = maxRam is null && limit >= SmallestMachine + ControlBuffers;
         return new HostCheck(Group, name, ceiling ? CheckStatus.Warn : CheckStatus.Missing,
             ceiling
                 ? $"{has}: machines up to {ByteSize.Format(limit.Value - ControlBuffers)} can arrive, the host has room for {ByteSize.Format(availableRam)}"
@@ -65,30 +65,30 @@ internal static class MemoryChecks
     private static bool IgnoresMemlock(HostTree tree)
     {
         // The kernel asks for the capability in the first user namespace; root in a container of its own does not have it.
-        var map = tree.ReadLine("/proc/self/uid_map")?.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        string[]? map = tree.ReadLine("/proc/self/uid_map")?.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         if (map is not ["0", "0", "4294967295"])
         {
             return false;
         }
 
         const string field = "CapEff:";
-        var line = tree.ReadLines("/proc/self/status").FirstOrDefault(text => text.StartsWith(field, StringComparison.Ordinal));
+        string? line = tree.ReadLines("/proc/self/status").FirstOrDefault(text => text.StartsWith(field, StringComparison.Ordinal));
         return line is not null
-            && ulong.TryParse(line.AsSpan(field.Length).Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var capabilities)
+            && ulong.TryParse(line.AsSpan(field.Length).Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong capabilities)
             && (capabilities >> CapIpcLock & 1) != 0;
     }
 
     private static string? HugePages(HostTree tree)
     {
         const string folder = "/sys/kernel/mm/hugepages";
-        var pools = new List<string>();
-        foreach (var pool in tree.Entries(folder))
+        List<string> pools = new();
+        foreach (string pool in tree.Entries(folder))
         {
-            var size = pool.AsSpan(pool.IndexOf('-') + 1).TrimEnd("kB");
-            if (ulong.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out var kib))
+            ReadOnlySpan<char> size = pool.AsSpan(pool.IndexOf('-') + 1).TrimEnd("kB");
+            if (ulong.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out ulong kib))
             {
-                var free = tree.ReadLine($"{folder}/{pool}/free_hugepages") ?? "?";
-                var all = tree.ReadLine($"{folder}/{pool}/nr_hugepages") ?? "?";
+                string free = tree.ReadLine($"{folder}/{pool}/free_hugepages") ?? "?";
+                string all = tree.ReadLine($"{folder}/{pool}/nr_hugepages") ?? "?";
                 pools.Add($"{ByteSize.Format(kib << 10)}: {free} of {all} free");
             }
         }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Sockets;
 using RdmaMigration.Verbs;
 
@@ -17,12 +18,12 @@ internal sealed record DeviceView(string Name, string NodeGuid, IReadOnlyList<Po
 {
     public static DeviceView Read(RdmaDevice device)
     {
-        var guid = device.NodeGuid.ToString("x16", CultureInfo.InvariantCulture);
+        string guid = device.NodeGuid.ToString("x16", CultureInfo.InvariantCulture);
         try
         {
-            using var context = device.Open();
-            var attributes = context.QueryDevice();
-            var ports = Enumerable.Range(1, attributes.PortCount).Select(number => PortView.Read(context, (byte)number));
+            using DeviceContext context = device.Open();
+            DeviceAttributes attributes = context.QueryDevice();
+            IEnumerable<PortView> ports = Enumerable.Range(1, attributes.PortCount).Select(number => PortView.Read(context, (byte)number));
             return new DeviceView(device.Name, guid, [.. ports], context.OnDemandPagingSupport.IsSupported);
         }
         catch (VerbsException failed)
@@ -37,7 +38,7 @@ internal sealed record PortView(byte Number, string State, bool IsActive, string
 {
     public static PortView Read(DeviceContext context, byte number)
     {
-        var port = context.QueryPort(number);
+        PortAttributes port = context.QueryPort(number);
         return new PortView(
             number,
             port.State.ToString().ToUpperInvariant(),
@@ -53,13 +54,13 @@ internal sealed record GidView(int Index, string Gid, string Type, string? Addre
 {
     public static GidView Read(GidEntry entry)
     {
-        var type = entry.Type switch
+        string type = entry.Type switch
         {
             GidType.RoCEv2 => "RoCE v2",
             GidType.RoCEv1 => "RoCE v1",
             _ => "IB",
         };
-        var address = entry.Gid.ToIPAddress();
+        IPAddress? address = entry.Gid.ToIPAddress();
         return new GidView(
             entry.Index,
             entry.Gid.ToString(),

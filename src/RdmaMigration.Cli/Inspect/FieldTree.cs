@@ -1,5 +1,5 @@
 using System.Globalization;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 
 namespace RdmaMigration.Cli.Inspect;
 
@@ -27,12 +27,12 @@ internal static class FieldTree
 
     private static void Write(StateReport state, TextWriter output, int depth)
     {
-        foreach (var field in state.Fields)
+        foreach (FieldReport field in state.Fields)
         {
             Write(field, output, depth);
         }
 
-        foreach (var subsection in state.Subsections)
+        foreach (StateReport subsection in state.Subsections)
         {
             output.WriteLine($"{Space(depth)}{subsection.Name}  (subsection, version {subsection.Version})");
             Write(subsection, output, depth + 1);
@@ -41,16 +41,16 @@ internal static class FieldTree
 
     private static void Write(FieldReport field, TextWriter output, int depth)
     {
-        var type = field.Count == 1 ? field.Type : string.Create(CultureInfo.InvariantCulture, $"{field.Type}[{field.Count}]");
+        string type = field.Count == 1 ? field.Type : string.Create(CultureInfo.InvariantCulture, $"{field.Type}[{field.Count}]");
         if (field.Elements.Count == 0)
         {
             output.WriteLine($"{(Space(depth) + field.Name).PadRight(NameWidth)} {type.PadRight(TypeWidth)} {string.Join(' ', field.Values)}".TrimEnd());
             return;
         }
 
-        for (var i = 0; i < field.Elements.Count; i++)
+        for (int i = 0; i < field.Elements.Count; i++)
         {
-            var name = field.Count == 1 ? field.Name : string.Create(CultureInfo.InvariantCulture, $"{field.Name}[{i}]");
+            string name = field.Count == 1 ? field.Name : string.Create(CultureInfo.InvariantCulture, $"{field.Name}[{i}]");
             output.WriteLine($"{(Space(depth) + name).PadRight(NameWidth)} {field.Elements[i].Name}".TrimEnd());
             Write(field.Elements[i], output, depth + 1);
         }

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using RdmaMigration.Engine;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 
 namespace RdmaMigration.Cli.Inspect;
 
@@ -16,15 +16,15 @@ internal static class InspectCommand
 
     public static Command Create(Screen screen)
     {
-        var file = SharedOptions.Path("FILE", "A migration stream: rdmamig's captures, or what QEMU's migrate wrote to a file; - reads standard input");
-        var device = new Option<string?>("--device")
+        Argument<string> file = SharedOptions.Path("FILE", "A migration stream: rdmamig's captures, or what QEMU's migrate wrote to a file; - reads standard input");
+        Option<string?> device = new("--device")
         {
             Description = "Show only this device: its name, or the part after the last slash",
             HelpName = "NAME",
         };
-        var fields = new Option<bool>("--fields") { Description = "Show the devices' fields with their values" };
-        var json = SharedOptions.Json("Write one JSON object, fields included");
-        var command = new Command("inspect", "Says what a migration stream holds: machine type, RAM, devices and their fields.")
+        Option<bool> fields = new("--fields") { Description = "Show the devices' fields with their values" };
+        Option<bool> json = SharedOptions.Json("Write one JSON object, fields included");
+        Command command = new("inspect", "Says what a migration stream holds: machine type, RAM, devices and their fields.")
         {
             file, device, fields, json,
         };
@@ -38,7 +38,7 @@ internal static class InspectCommand
         StreamReport report;
         try
         {
-            using var source = new CaptureSource(path);
+            using CaptureSource source = new(path);
             report = StreamInspector.Inspect(source, new IncomingStreamOptions());
         }
         catch (IOException failed)
@@ -49,10 +49,10 @@ internal static class InspectCommand
 
         if (device is not null)
         {
-            var chosen = report.Devices.Where(candidate => IsNamed(candidate, device)).ToArray();
+            DeviceReport[] chosen = report.Devices.Where(candidate => IsNamed(candidate, device)).ToArray();
             if (chosen.Length == 0)
             {
-                var names = string.Join(", ", report.Devices.Select(candidate => candidate.Name));
+                string names = string.Join(", ", report.Devices.Select(candidate => candidate.Name));
                 screen.Error.WriteLine($"rdmamig: {path} has no device '{device}'; it has {names}");
                 return ExitCode.Failed;
             }

@@ -1,5 +1,5 @@
 using System.Globalization;
-using RdmaMigration.Stream;
+using RdmaMigration.Streams;
 
 namespace RdmaMigration.Cli.Inspect;
 
@@ -16,7 +16,7 @@ internal static class InspectText
 
         if (fields)
         {
-            foreach (var device in report.Devices)
+            foreach (DeviceReport device in report.Devices)
             {
                 FieldTree.Write(device, screen.Out);
             }
@@ -29,7 +29,7 @@ internal static class InspectText
 
     private static void WriteMachine(StreamReport report, Screen screen)
     {
-        var table = new TextTable(columns: 2);
+        TextTable table = new(columns: 2);
         table.Add("machine type", report.MachineType ?? "not told");
         if (report.Uuid is { } uuid)
         {
@@ -65,9 +65,9 @@ internal static class InspectText
             (">xbzrle", block => block.XbzrlePages),
             (">compressed", block => block.CompressedPages),
         ];
-        var used = encodings.Where((encoding, index) => index < 2 || ram.Blocks.Any(block => encoding.Pages(block) > 0)).ToArray();
-        var table = new TextTable(["RAM block", ">size", .. used.Select(encoding => encoding.Header), ">zero share"]);
-        foreach (var block in ram.Blocks)
+        (string Header, Func<RamBlockReport, ulong> Pages)[] used = encodings.Where((encoding, index) => index < 2 || ram.Blocks.Any(block => encoding.Pages(block) > 0)).ToArray();
+        TextTable table = new(["RAM block", ">size", .. used.Select(encoding => encoding.Header), ">zero share"]);
+        foreach (RamBlockReport block in ram.Blocks)
         {
             table.Add([
                 block.Name,
@@ -78,7 +78,7 @@ internal static class InspectText
         }
 
         table.Write(screen);
-        foreach (var missing in ram.Missing)
+        foreach (MissingPages missing in ram.Missing)
         {
             screen.Out.WriteLine(missing);
         }
@@ -88,8 +88,8 @@ internal static class InspectText
 
     private static void WriteDevices(IReadOnlyList<DeviceReport> devices, Screen screen)
     {
-        var table = new TextTable("device", ">instance", ">version", ">bytes", ">fields", "subsections");
-        foreach (var device in devices)
+        TextTable table = new("device", ">instance", ">version", ">bytes", ">fields", "subsections");
+        foreach (DeviceReport device in devices)
         {
             table.Add(
                 device.Name,
@@ -107,8 +107,8 @@ internal static class InspectText
 
     private static double ZeroShare(RamReport ram)
     {
-        var zero = ram.Blocks.Aggregate(0UL, (sum, block) => sum + block.ZeroPages);
-        var all = ram.Blocks.Aggregate(0UL, (sum, block) =>
+        ulong zero = ram.Blocks.Aggregate(0UL, (sum, block) => sum + block.ZeroPages);
+        ulong all = ram.Blocks.Aggregate(0UL, (sum, block) =>
             sum + block.DataPages + block.ZeroPages + block.FillPages + block.XbzrlePages + block.CompressedPages);
         return all == 0 ? 0 : (double)zero / all;
     }

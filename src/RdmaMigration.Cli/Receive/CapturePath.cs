@@ -18,7 +18,7 @@ internal static class CapturePath
     /// </summary>
     public static string? ReasonNotWritable(CaptureTarget target)
     {
-        var directory = target.Directory;
+        string directory = target.Directory;
         if (!Directory.Exists(directory))
         {
             return $"there is no directory '{directory}': mkdir -p '{directory}'";
@@ -31,7 +31,7 @@ internal static class CapturePath
 
         try
         {
-            var probe = Path.Combine(directory, $".rdmamig-{Guid.NewGuid():N}.probe");
+            string probe = Path.Combine(directory, $".rdmamig-{Guid.NewGuid():N}.probe");
             File.OpenHandle(probe, FileMode.CreateNew, FileAccess.Write, options: FileOptions.DeleteOnClose).Dispose();
             return null;
         }

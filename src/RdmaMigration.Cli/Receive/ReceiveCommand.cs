@@ -52,13 +52,13 @@ internal sealed class ReceiveCommand : MigrationCommand
 
     protected override int Run(ParseResult parsed)
     {
-        var target = CapturePath.Read(parsed.GetRequiredValue(_to), parsed.GetValue(_pattern));
+        CaptureTarget target = CapturePath.Read(parsed.GetRequiredValue(_to), parsed.GetValue(_pattern));
         if (CapturePath.ReasonNotWritable(target) is { } reason)
         {
             return HostCannot(reason, uri: null);
         }
 
-        var incoming = _options.Read(parsed, parsed.GetRequiredValue(_uri), target);
+        IncomingOptions incoming = _options.Read(parsed, parsed.GetRequiredValue(_uri), target);
         return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(
             new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
     }

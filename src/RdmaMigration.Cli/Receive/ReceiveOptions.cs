@@ -42,7 +42,7 @@ internal sealed class ReceiveOptions
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_once, _maxRam, _timeout, _keepAlive, _allow, _switchoverAck])
+        foreach (Option option in (Option[])[_once, _maxRam, _timeout, _keepAlive, _allow, _switchoverAck])
         {
             command.Add(option);
         }
@@ -61,7 +61,7 @@ internal sealed class ReceiveOptions
 
     public IncomingOptions Read(ParseResult parsed, MigrationUri uri, MachineTarget target)
     {
-        var options = new IncomingOptions
+        IncomingOptions options = new()
         {
             Uri = uri,
             Target = target,
@@ -80,12 +80,12 @@ internal sealed class ReceiveOptions
     private static IPNetwork ParseNetwork(ArgumentResult result, string text)
     {
         // One host needs no prefix length.
-        if (IPAddress.TryParse(text, out var host))
+        if (IPAddress.TryParse(text, out IPAddress? host))
         {
             return new IPNetwork(host, host.GetAddressBytes().Length * 8);
         }
 
-        return IPNetwork.TryParse(text, out var network)
+        return IPNetwork.TryParse(text, out IPNetwork network)
             ? network
             : SharedOptions.Refuse<IPNetwork>(result, $"--allow: '{text}' is not a network: an address and a prefix length, such as 10.0.0.0/24");
     }

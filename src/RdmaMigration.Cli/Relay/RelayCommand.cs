@@ -47,27 +47,27 @@ internal sealed class RelayCommand : MigrationCommand
 
     protected override int Run(ParseResult parsed)
     {
-        var rescue = parsed.GetValue(_rescue) is { } path ? CapturePath.Read(path) : null;
+        CaptureTarget? rescue = parsed.GetValue(_rescue) is { } path ? CapturePath.Read(path) : null;
         if (rescue is not null && CapturePath.ReasonNotWritable(rescue) is { } notWritable)
         {
             return HostCannot(notWritable, uri: null);
         }
 
-        var to = parsed.GetRequiredValue(_to);
+        MigrationUri to = parsed.GetRequiredValue(_to);
         if (SendOptions.ReasonCannotSend(to) is { } reason)
         {
             return HostCannot(reason, to);
         }
 
-        var outgoing = _send.Read(parsed, to) with { KeepAliveInterval = _receive.KeepAlive(parsed) };
-        var incoming = _receive.Read(parsed, parsed.GetRequiredValue(_from), new RelayTarget(outgoing, rescue));
+        OutgoingOptions outgoing = _send.Read(parsed, to) with { KeepAliveInterval = _receive.KeepAlive(parsed) };
+        IncomingOptions incoming = _receive.Read(parsed, parsed.GetRequiredValue(_from), new RelayTarget(outgoing, rescue));
         return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(
             new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
     }
 
     private void Check(CommandResult result)
     {
-        var (from, to) = (SharedOptions.ValueOf(() => result.GetValue(_from)), SharedOptions.ValueOf(() => result.GetValue(_to)));
+        (MigrationUri? from, MigrationUri? to) = (SharedOptions.ValueOf(() => result.GetValue(_from)), SharedOptions.ValueOf(() => result.GetValue(_to)));
         _receive.Check(result, from);
         _send.Check(result, to);
         if (from is not null && to is not null && RelayLoop.Closes(from, to))

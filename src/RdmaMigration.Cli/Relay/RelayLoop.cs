@@ -37,7 +37,7 @@ internal static class RelayLoop
     private static string HostOf(HostUri listens) => listens is RdmaUri { Host.Length: 0 } ? "0.0.0.0" : listens.Host;
 
     private static IPAddress? AddressOf(string host) =>
-        IPAddress.TryParse(host, out var address) ? address
+        IPAddress.TryParse(host, out IPAddress? address) ? address
         : host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.Equals(Environment.MachineName, StringComparison.OrdinalIgnoreCase) ? IPAddress.Loopback
         : null;
 
@@ -49,7 +49,7 @@ internal static class RelayLoop
         try
         {
             // Where the kernel has no IPv6, there is no such socket either.
-            using var probe = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+            using Socket probe = new(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
             probe.Bind(new IPEndPoint(address, 0));
             return true;
         }

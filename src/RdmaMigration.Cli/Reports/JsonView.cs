@@ -4,6 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
+using RdmaMigration.Memory;
 
 namespace RdmaMigration.Cli.Reports;
 
@@ -78,7 +79,7 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         }
 
         json.WriteStartArray("left-out");
-        foreach (var block in migration.LeftOut)
+        foreach (RamBlockDescription block in migration.LeftOut)
         {
             json.WriteStartObject();
             json.WriteString("block", block.Name);
@@ -152,9 +153,9 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
     /// <summary>As in QMP an event has the time at which it happened, not that of its printing.</summary>
     private void Write(string name, Action<Utf8JsonWriter> data, DateTimeOffset? at = null)
     {
-        var microseconds = ((at ?? _clock.GetUtcNow()) - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+        long microseconds = ((at ?? _clock.GetUtcNow()) - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
         _line.ResetWrittenCount();
-        using (var json = new Utf8JsonWriter(_line, s_options))
+        using (Utf8JsonWriter json = new(_line, s_options))
         {
             json.WriteStartObject();
             json.WriteStartObject("timestamp");

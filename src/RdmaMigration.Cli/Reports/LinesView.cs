@@ -34,7 +34,7 @@ internal sealed class LinesView(Screen screen, TimeSpan? interval = null) : Migr
             _rate.Restart();
         }
 
-        var rate = _rate.Add(ProgressText.Elapsed(migration), ProgressText.Bytes(migration).Done);
+        double rate = _rate.Add(ProgressText.Elapsed(migration), ProgressText.Bytes(migration).Done);
         screen.Error.WriteLine($"{ProgressText.Phase(migration)}: {ProgressText.Figures(migration, rate)}");
     }
 

@@ -62,8 +62,8 @@ internal sealed class LiveView(Screen screen) : MigrationView
             _rate.Restart();
         }
 
-        var (done, total) = ProgressText.Bytes(migration);
-        var rate = _rate.Add(ProgressText.Elapsed(migration), done);
+        (long done, long total) = ProgressText.Bytes(migration);
+        double rate = _rate.Add(ProgressText.Elapsed(migration), done);
         _bar?.Show(ProgressText.Phase(migration), done, total, ProgressText.Figures(migration, rate));
     }
 
@@ -76,7 +76,7 @@ internal sealed class LiveView(Screen screen) : MigrationView
 
     public override void Close()
     {
-        var bar = _bar;
+        Bar? bar = _bar;
         _bar = null;
         bar?.Remove();
     }
@@ -87,7 +87,7 @@ internal sealed class LiveView(Screen screen) : MigrationView
     private void Line(string text, Tone tone)
     {
         // A line that wraps above a bar would leave pieces of the bar behind it.
-        var interrupted = _bar is not null;
+        bool interrupted = _bar is not null;
         Close();
         _console.Write(new Text(text + "\n", TextTable.StyleOf(tone)));
         if (interrupted)

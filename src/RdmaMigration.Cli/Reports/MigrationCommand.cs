@@ -47,12 +47,12 @@ internal abstract class MigrationCommand : Command
     /// <param name="create">Makes the host, from the least level to log, the observer, and where logs go.</param>
     protected int RunHost(ParseResult parsed, MigrationUri uri, Func<LogLevel, IMigrationObserver, Action<ILoggingBuilder>?, MigrationHost> create)
     {
-        var (json, verbose, interval) = (parsed.GetValue(_json), parsed.GetValue(_verbose), parsed.GetValue(_interval));
+        (bool json, bool verbose, TimeSpan? interval) = (parsed.GetValue(_json), parsed.GetValue(_verbose), parsed.GetValue(_interval));
         MigrationView view = json ? new JsonView(Screen, interval)
             : Screen.ErrorIsTerminal && !verbose ? new LiveView(Screen)
             : new LinesView(Screen, interval);
-        using var report = new ReportThread(view, Screen.Error);
-        var host = create(
+        using ReportThread report = new(view, Screen.Error);
+        MigrationHost host = create(
             verbose ? LogLevel.Debug : LogLevel.Warning,
             report,
             json || verbose ? null : logging => logging.AddProvider(new ReportLoggerProvider(report)));

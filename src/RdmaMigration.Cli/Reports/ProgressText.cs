@@ -45,7 +45,7 @@ internal static class ProgressText
     /// <summary><c>312 MiB of 512 MiB (61 %), 54.20 MiB/s, 0:05 elapsed, 0:03 left</c>; what is not known is left out.</summary>
     public static string Figures(MigrationInfo migration, double bytesPerSecond)
     {
-        var (done, total) = Bytes(migration);
+        (long done, long total) = Bytes(migration);
         List<string> parts = [];
         if (total > 0)
         {
@@ -71,11 +71,11 @@ internal static class ProgressText
     {
         if (migration.Status is not MigrationStatus.Completed)
         {
-            var left = migration.IsOutgoing ? $"; {migration.File} is as it was" : migration.Destination is null && migration.File is null ? "; nothing was kept" : "";
+            string left = migration.IsOutgoing ? $"; {migration.File} is as it was" : migration.Destination is null && migration.File is null ? "; nothing was kept" : "";
             return $"{migration.Status.ToQmp()}: {migration.ErrorDescription} (after {Seconds(migration.LoadTime + migration.TotalTime)}{left})";
         }
 
-        var moved = $"completed: {migration.Machine ?? "machine"} {(migration.IsOutgoing ? "to" : "from")} {migration.Peer}, "
+        string moved = $"completed: {migration.Machine ?? "machine"} {(migration.IsOutgoing ? "to" : "from")} {migration.Peer}, "
             + $"{Size(migration.RamTotal)} of RAM{LeftOut(migration)} {Speed(migration)}";
         return (migration.IsOutgoing, migration.Destination) switch
         {
@@ -91,7 +91,7 @@ internal static class ProgressText
 
     private static string Speed(MigrationInfo migration)
     {
-        var rate = migration.TotalTime > TimeSpan.Zero ? migration.RamTransferred / migration.TotalTime.TotalSeconds : 0;
+        double rate = migration.TotalTime > TimeSpan.Zero ? migration.RamTransferred / migration.TotalTime.TotalSeconds : 0;
         return $"in {Seconds(migration.TotalTime)} ({Rate(rate)}, {migration.Mode.ToWord()})";
     }
 
@@ -108,7 +108,7 @@ internal static class ProgressText
     /// <summary><c>0:05</c>, <c>12:40</c>, <c>3:00:01</c>.</summary>
     public static string Clock(TimeSpan span)
     {
-        var seconds = (long)span.TotalSeconds;
+        long seconds = (long)span.TotalSeconds;
         return seconds >= 3600
             ? string.Create(CultureInfo.InvariantCulture, $"{seconds / 3600}:{seconds / 60 % 60:00}:{seconds % 60:00}")
             : string.Create(CultureInfo.InvariantCulture, $"{seconds / 60}:{seconds % 60:00}");

@@ -28,7 +28,7 @@ internal sealed class RateMeter
 
         _latest = (at, bytes);
         _samples.Enqueue(_latest);
-        var first = _samples.Peek();
+        (TimeSpan At, long Bytes) first = _samples.Peek();
         return at > first.At ? (bytes - first.Bytes) / (at - first.At).TotalSeconds : 0;
     }
 }

@@ -25,7 +25,7 @@ internal sealed class ReportLoggerProvider(ReportThread report) : ILoggerProvide
         {
             if (!s_inTheResult.Contains(eventId.Name))
             {
-                var text = formatter(state, exception);
+                string text = formatter(state, exception);
                 report.Tell(logLevel, exception is null ? text : $"{text}: {exception}");
             }
         }

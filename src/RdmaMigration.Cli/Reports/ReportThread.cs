@@ -89,7 +89,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
         try
         {
             long? due = null;
-            while (Next(due, out var report))
+            while (Next(due, out Report? report))
             {
                 if (report is null)
                 {
@@ -145,7 +145,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
                     return false;
                 }
 
-                var wait = due is null ? Timeout.InfiniteTimeSpan : Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), due.Value);
+                TimeSpan wait = due is null ? Timeout.InfiniteTimeSpan : Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), due.Value);
                 if (due is not null && wait <= TimeSpan.Zero)
                 {
                     return true;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using RdmaMigration.Cli.Reports;
+using RdmaMigration.Engine;
 using RdmaMigration.Service;
 using RdmaMigration.Transport;
 
@@ -36,7 +37,7 @@ internal sealed class SendCommand : MigrationCommand
 
     protected override int Run(ParseResult parsed)
     {
-        var outgoing = _options.Read(parsed, parsed.GetRequiredValue(_uri));
+        OutgoingOptions outgoing = _options.Read(parsed, parsed.GetRequiredValue(_uri));
         if (SendOptions.ReasonCannotSend(outgoing.Uri) is { } reason)
         {
             return HostCannot(reason, outgoing.Uri);
@@ -48,7 +49,7 @@ internal sealed class SendCommand : MigrationCommand
 
     private void Check(CommandResult result)
     {
-        var uri = SharedOptions.ValueOf(() => result.GetValue(_uri));
+        MigrationUri? uri = SharedOptions.ValueOf(() => result.GetValue(_uri));
         _options.Check(result, uri);
         if (uri is not null && SharedOptions.ValueOf(() => result.GetValue(_file)) is { } file
             && FileNode.IsSameStorage(FileNode.Of(uri), file == "-" ? FileNode.Of(0) : FileNode.At(file)))

@@ -56,7 +56,7 @@ internal sealed class SendOptions
     /// <summary>For a command that has a timeout and probes of its own.</summary>
     public void AddChannelTo(Command command)
     {
-        foreach (var option in (Option[])[_pinAll, _returnPath, _window, _maxBandwidth, _connectTimeout, _confirmTimeout])
+        foreach (Option option in (Option[])[_pinAll, _returnPath, _window, _maxBandwidth, _connectTimeout, _confirmTimeout])
         {
             command.Add(option);
         }
@@ -75,7 +75,7 @@ internal sealed class SendOptions
             return;
         }
 
-        foreach (var option in (Option[])[_pinAll, _returnPath, _window])
+        foreach (Option option in (Option[])[_pinAll, _returnPath, _window])
         {
             if (result.GetResult(option) is { Implicit: false })
             {

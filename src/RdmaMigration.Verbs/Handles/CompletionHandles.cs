@@ -13,20 +13,26 @@ internal sealed class CompletionChannelHandle(nint native, VerbsHandle device) :
     internal void Add(nint key, CompletionQueue owner)
     {
         lock (_lock)
+        {
             _queues.Add(key, new WeakReference<CompletionQueue>(owner));
+        }
     }
 
     /// <summary>Null when the queue is on its way out.</summary>
     internal CompletionQueue? Find(nint key)
     {
         lock (_lock)
+        {
             return _queues.TryGetValue(key, out WeakReference<CompletionQueue>? queue) && queue.TryGetTarget(out CompletionQueue? owner) ? owner : null;
+        }
     }
 
     internal void Remove(nint key)
     {
         lock (_lock)
+        {
             _queues.Remove(key);
+        }
     }
 }
 

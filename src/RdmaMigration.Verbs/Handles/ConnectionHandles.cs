@@ -92,7 +92,10 @@ internal sealed class QueuePairHandle : VerbsHandle
     {
         nint id = (nint)_id.Id;
         if (_id.MayBeConnected)
+        {
             _ = LibRdmaCm.rdma_disconnect(id);
+        }
+
         LibRdmaCm.rdma_destroy_qp(id);
         return 0;
     }

@@ -71,7 +71,10 @@ internal abstract class VerbsHandle : SafeHandle
     {
         int error = Destroy(handle);
         foreach (VerbsHandle parent in _parents)
+        {
             parent.DangerousRelease();
+        }
+
         return error == 0;
     }
 

@@ -20,20 +20,34 @@ internal static class NativeLibraries
     {
         MissingReason = Probe(Verbs, ConnectionManager, HasShim, out s_verbs, out s_connectionManager);
         if (MissingReason is null)
+        {
             NativeLibrary.SetDllImportResolver(typeof(NativeLibraries).Assembly, Resolve);
+        }
     }
 
     internal static string? Probe(string verbs, string connectionManager, Func<bool> hasShim, out nint verbsHandle, out nint connectionManagerHandle)
     {
         verbsHandle = connectionManagerHandle = 0;
         if (!OperatingSystem.IsLinux() || !Environment.Is64BitProcess)
+        {
             return "RDMA verbs are supported on 64-bit Linux only.";
+        }
+
         if (!NativeLibrary.TryLoad(verbs, out verbsHandle))
+        {
             return $"{verbs} was not found. Install it (Debian: apt-get install libibverbs1 ibverbs-providers).";
+        }
+
         if (!NativeLibrary.TryLoad(connectionManager, out connectionManagerHandle))
+        {
             return $"{connectionManager} was not found. Install it (Debian: apt-get install librdmacm1).";
+        }
+
         if (!hasShim())
+        {
             return $"lib{Shim}.so was not found beside the program. It is a part of RdmaMigration.Verbs: copy it with the assemblies.";
+        }
+
         return null;
     }
 

@@ -18,11 +18,11 @@ internal static class BarCommands
 
     private static Command Create(string name, string description, int standardRounds, Measurement measure)
     {
-        var rounds = new Option<int>("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => standardRounds };
-        var ram = new Option<int>("--ram") { Description = "The machine's RAM in MiB, all of it random", DefaultValueFactory = _ => 512 };
-        var machine = new Option<string>("--machine") { Description = "QEMU's -M", DefaultValueFactory = _ => "pc" };
-        var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file" };
-        var command = new Command(name, description + ". Exit code 3 if not.") { rounds, ram, machine, json };
+        Option<int> rounds = new("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => standardRounds };
+        Option<int> ram = new("--ram") { Description = "The machine's RAM in MiB, all of it random", DefaultValueFactory = _ => 512 };
+        Option<string> machine = new("--machine") { Description = "QEMU's -M", DefaultValueFactory = _ => "pc" };
+        Option<FileInfo?> json = new("--json") { Description = "Also write the figures to this file" };
+        Command command = new(name, description + ". Exit code 3 if not.") { rounds, ram, machine, json };
         command.SetAction((parsed, _) => measure(
             parsed.GetValue(rounds), parsed.GetValue(ram), parsed.GetValue(machine)!, parsed.GetValue(json)));
         return command;

@@ -21,8 +21,8 @@ internal sealed class ConnectedPair : IDisposable
         listener.Bind(new IPEndPoint(RdmaAddress.Host, port));
         listener.Listen(1);
         Task<RdmaConnection> accepted = Task.Run(() => Accept(events, spinTime));
-        var uri = new RdmaUri(RdmaAddress.Host.ToString(), port);
-        var options = new RdmaConnectOptions { KeepAliveInterval = TimeSpan.Zero, SpinTime = spinTime };
+        RdmaUri uri = new(RdmaAddress.Host.ToString(), port);
+        RdmaConnectOptions options = new() { KeepAliveInterval = TimeSpan.Zero, SpinTime = spinTime };
         (Active, _) = RdmaConnector.Connect(_activeWaiter, uri, options, s_setup, CancellationToken.None);
         Passive = accepted.GetAwaiter().GetResult();
     }

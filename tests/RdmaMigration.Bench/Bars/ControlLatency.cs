@@ -18,9 +18,9 @@ internal static class ControlLatency
 
     public static Command Create()
     {
-        var rounds = new Option<int>("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 5 };
-        var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file" };
-        var command = new Command(
+        Option<int> rounds = new("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 5 };
+        Option<FileInfo?> json = new("--json") { Description = "Also write the figures to this file" };
+        Command command = new(
             "control-latency",
             "a control message's round trip beside ib_send_lat of the same size: at most 1.5 times with events, 1.2 times spinning. Exit code 3 if not.")
         {
@@ -40,7 +40,7 @@ internal static class ControlLatency
             new("control message, spinning", () => Task.FromResult(PingPong(Timeout.InfiniteTimeSpan))),
             new("control message, by default", () => Task.FromResult(PingPong(new RdmaConnectOptions().SpinTime))),
         ];
-        var progress = new Progress(rounds * contestants.Length);
+        Progress progress = new(rounds * contestants.Length);
         for (int round = 0; round < rounds; round++)
         {
             foreach (Contestant contestant in Interleaving.Turn(contestants, round))
@@ -66,8 +66,8 @@ internal static class ControlLatency
     /// <summary>The median of half a round trip, in µs, as ib_send_lat counts.</summary>
     private static double PingPong(TimeSpan spinTime)
     {
-        using var pair = new ConnectedPair(spinTime);
-        var echo = new Thread(() => Echo(pair.Passive)) { Name = "echo" };
+        using ConnectedPair pair = new(spinTime);
+        Thread echo = new(() => Echo(pair.Passive)) { Name = "echo" };
         echo.Start();
         double[] microseconds = new double[RoundTrips];
         for (int i = -WarmUp; i < RoundTrips; i++)

@@ -7,8 +7,8 @@ internal static class ProcessorUse
 
     public static async Task<int> RunAsync(int rounds, int mebibytes, string machineType, FileInfo? json)
     {
-        var workload = new Workload(mebibytes, ZeroPercent: 0);
-        using var bench = new Workbench(machineType, workload);
+        Workload workload = new(mebibytes, ZeroPercent: 0);
+        using Workbench bench = new(machineType, workload);
         List<Contestant> contestants = [];
         foreach (Mode mode in (Mode[])[Mode.Dynamic, Mode.PinAll])
         {

@@ -48,7 +48,7 @@ internal static class Rounds
 
         // The quickest machine of each route, not counted: what runs for the first time, here and in the programs measured, is compiled, linked or read from a disk.
         List<Contestant> first = [.. contestants.OrderBy(c => c.Workload.DataMebibytes).DistinctBy(c => c.Route)];
-        var progress = new Progress(first.Count + (rounds * (contestants.Count + 1)) + 1);
+        Progress progress = new(first.Count + (rounds * (contestants.Count + 1)) + 1);
         foreach (Contestant c in first)
         {
             await progress.StepAsync($"once before, {c}", () => Crossing.RunAsync(c.Bench, c.Workload, c.Route, c.Mode, compare: true), Report.Short);

@@ -7,9 +7,9 @@ internal static class SendTime
 
     public static async Task<int> RunAsync(int rounds, int mebibytes, string machineType, FileInfo? json)
     {
-        var workload = new Workload(mebibytes, ZeroPercent: 0);
-        using var bench = new Workbench(machineType, workload);
-        var ours = new Contestant(bench, workload, new Route(Peer.Rdmamig, Peer.Qemu), Mode.Dynamic);
+        Workload workload = new(mebibytes, ZeroPercent: 0);
+        using Workbench bench = new(machineType, workload);
+        Contestant ours = new(bench, workload, new Route(Peer.Rdmamig, Peer.Qemu), Mode.Dynamic);
         Contestant qemu = Rounds.ByQemu(ours) with { Mode = Mode.PinAll };
         RoundFigures figures = await Rounds.RunAsync([ours, qemu], rounds);
         Rounds.Show(Report.Text($"sending to a stock QEMU, {machineType}, {workload}, medians of {rounds}"), [ours, qemu], figures);

@@ -14,11 +14,11 @@ internal static class Sparse
 
     public static Command Create()
     {
-        var rounds = new Option<int>("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 3 };
-        var ram = new Option<int>("--ram") { Description = "The full machine's RAM in MiB", DefaultValueFactory = _ => 512 };
-        var huge = new Option<int>("--huge") { Description = "The sparse machine's RAM in GiB", DefaultValueFactory = _ => 64 };
-        var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file" };
-        var command = new Command(
+        Option<int> rounds = new("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 3 };
+        Option<int> ram = new("--ram") { Description = "The full machine's RAM in MiB", DefaultValueFactory = _ => 512 };
+        Option<int> huge = new("--huge") { Description = "The sparse machine's RAM in GiB", DefaultValueFactory = _ => 64 };
+        Option<FileInfo?> json = new("--json") { Description = "Also write the figures to this file" };
+        Command command = new(
             "sparse",
             "rdmamig → rdmamig: a machine that is 90 % zero takes at most 1.2 times its share of the full one's time; one of 64 GiB with 64 MiB in use at most "
             + "3 times that of a dense one of 64 MiB. Exit code 3 if not.")
@@ -31,9 +31,9 @@ internal static class Sparse
 
     private static async Task<int> RunAsync(int rounds, int mebibytes, int hugeGibibytes, FileInfo? json)
     {
-        using var full = new Workbench("pc", new Workload(mebibytes, 0));
-        using var mostlyZero = new Workbench("pc", new Workload(mebibytes, MostlyZero));
-        using var dense = new Workbench("pc", new Workload(DenseMebibytes, 0));
+        using Workbench full = new("pc", new Workload(mebibytes, 0));
+        using Workbench mostlyZero = new("pc", new Workload(mebibytes, MostlyZero));
+        using Workbench dense = new("pc", new Workload(DenseMebibytes, 0));
         foreach (Workbench bench in (Workbench[])[full, mostlyZero, dense])
         {
             await bench.SaveAloneAsync();

@@ -7,8 +7,8 @@ internal static class Throughput
 
     public static async Task<int> RunAsync(int rounds, int mebibytes, string machineType, FileInfo? json)
     {
-        var workload = new Workload(mebibytes, ZeroPercent: 0);
-        using var bench = new Workbench(machineType, workload);
+        Workload workload = new(mebibytes, ZeroPercent: 0);
+        using Workbench bench = new(machineType, workload);
         Contestant[] ours =
             [.. new[] { Mode.Dynamic, Mode.PinAll }.Select(mode => new Contestant(bench, workload, new Route(Peer.Rdmamig, Peer.Rdmamig), mode))];
         RoundFigures figures = await Rounds.RunAsync(ours, rounds);

@@ -9,14 +9,14 @@ internal static class MatrixCommand
 {
     public static Command Create()
     {
-        var sizes = ListOption.OfNumbers("--sizes", "The machine's RAM in MiB", [64, 256, 512], 16, 1 << 20);
-        var zero = ListOption.OfNumbers("--zero", "Percent of the RAM that was never written", [0, 50, 90], 0, 99);
-        var repeats = new Option<int>("--repeats") { Description = "How often each migration is measured, interleaved", DefaultValueFactory = _ => 3 };
-        var routes = ListOption.OfNames("--pairs", "Who sends to whom", Route.All, route => route.ToOption());
-        var modes = ListOption.OfNames("--modes", "How", Enum.GetValues<Mode>(), Words.Of);
-        var machine = new Option<string>("--machine") { Description = "QEMU's -M", DefaultValueFactory = _ => "pc" };
+        ListOption<int> sizes = ListOption.OfNumbers("--sizes", "The machine's RAM in MiB", [64, 256, 512], 16, 1 << 20);
+        ListOption<int> zero = ListOption.OfNumbers("--zero", "Percent of the RAM that was never written", [0, 50, 90], 0, 99);
+        Option<int> repeats = new("--repeats") { Description = "How often each migration is measured, interleaved", DefaultValueFactory = _ => 3 };
+        ListOption<Route> routes = ListOption.OfNames("--pairs", "Who sends to whom", Route.All, route => route.ToOption());
+        ListOption<Mode> modes = ListOption.OfNames("--modes", "How", Enum.GetValues<Mode>(), Words.Of);
+        Option<string> machine = new("--machine") { Description = "QEMU's -M", DefaultValueFactory = _ => "pc" };
         Option<string> to = Output();
-        var matrix = new Command(
+        Command matrix = new(
             "matrix",
             """
             Migrations between QEMU and rdmamig, beside ib_write_bw and ib_send_lat, as matrix.json, matrix.md and plots.
@@ -46,9 +46,9 @@ internal static class MatrixCommand
 
     public static Command CreatePlot()
     {
-        var file = new Argument<FileInfo>("FILE") { Description = "matrix.json" };
+        Argument<FileInfo> file = new("FILE") { Description = "matrix.json" };
         Option<string> to = Output();
-        var plot = new Command("plot", "Table and plots of a finished matrix, from its JSON. Needs no RDMA device. Example: rdmamig-bench plot matrix.json --to .")
+        Command plot = new("plot", "Table and plots of a finished matrix, from its JSON. Needs no RDMA device. Example: rdmamig-bench plot matrix.json --to .")
         {
             file, to,
         };

@@ -7,7 +7,7 @@ internal static class MatrixMarkdown
 {
     public static string Write(MatrixFigures figures)
     {
-        var text = new StringBuilder();
+        StringBuilder text = new();
         text.Append(Report.Text($"{figures.Host}. {figures.MachineType} machine, "))
             .Append(figures.Repeats == 1 ? "one run a cell.\n" : Report.Text($"medians of {figures.Repeats} interleaved runs (least–most).\n"));
         if (figures.References.Count > 0)

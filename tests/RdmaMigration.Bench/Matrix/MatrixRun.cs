@@ -28,7 +28,7 @@ internal static class MatrixRun
 
         MeasuredHost host = await MeasuredHost.OfThisAsync();
         int references = device ? plan.Workloads.Count + 1 : 0;
-        var progress = new Progress((plan.Workloads.Count * plan.Cells.Count * plan.Repeats) + references + (device ? 1 : 0));
+        Progress progress = new((plan.Workloads.Count * plan.Cells.Count * plan.Repeats) + references + (device ? 1 : 0));
         List<Reference> perftest = [];
         List<Passage> passages = [];
         IReadOnlyList<RegistrationCost> registrations = device
@@ -55,7 +55,7 @@ internal static class MatrixRun
 
     private static async Task MeasureAsync(MatrixPlan plan, Workload workload, List<Passage> passages, Progress progress)
     {
-        using var bench = new Workbench(plan.MachineType, workload);
+        using Workbench bench = new(plan.MachineType, workload);
         if (plan.Routes.Any(route => route.From == Peer.Rdmamig))
         {
             await bench.SaveAsync();

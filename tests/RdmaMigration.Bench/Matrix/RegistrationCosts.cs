@@ -31,7 +31,7 @@ internal static class RegistrationCosts
 
     private static unsafe RegistrationCost Measure(ProtectionDomain domain, RamBlock block, long regionBytes)
     {
-        var regions = new Stack<MemoryRegion>();
+        Stack<MemoryRegion> regions = new();
         try
         {
             long count = Math.Min(BlockBytes / regionBytes, MostRegions);

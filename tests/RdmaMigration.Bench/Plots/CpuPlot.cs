@@ -15,7 +15,7 @@ internal static class CpuPlot
     public static Figure Draw(MatrixFigures figures)
     {
         Workload workload = MatrixPlots.Largest(figures, MatrixPlots.LeastZeroPercent(figures));
-        var figure = new Figure(
+        Figure figure = new(
             "cpu", $"CPU time of the sending (s) and the receiving (r) program, {workload}", MatrixPlots.Caption(figures),
             width: 440 * figures.Modes.Count, height: 440);
         double top = 1.1 * figures.Modes

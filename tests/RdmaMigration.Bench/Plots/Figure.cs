@@ -33,7 +33,7 @@ internal sealed class Figure
     /// <summary>Adds a panel to the right of those that are there.</summary>
     public Plot AddPanel(string title)
     {
-        var plot = new Plot();
+        Plot plot = new();
         _panels.Subplots.Add(plot);
         plot.Title(title, 14);
         plot.Axes.Title.Label.Bold = false;
@@ -57,9 +57,9 @@ internal sealed class Figure
     /// <summary>Writes NAME.png, at twice the size for sharp screens, and NAME.svg.</summary>
     public void Save(string folder)
     {
-        using (var bitmap = new SKBitmap((int)_size.Width * Scale, (int)_size.Height * Scale))
+        using (SKBitmap bitmap = new((int)_size.Width * Scale, (int)_size.Height * Scale))
         {
-            using (var canvas = new SKCanvas(bitmap))
+            using (SKCanvas canvas = new(bitmap))
             {
                 canvas.Scale(Scale);
                 Draw(canvas);
@@ -82,16 +82,16 @@ internal sealed class Figure
         canvas.Restore();
 
         // The panels' renderer clears the canvas around them, which an SVG shows as black.
-        using (var white = new SKPaint { Color = SKColors.White })
+        using (SKPaint white = new() { Color = SKColors.White })
         {
             canvas.DrawRect(0, 0, _size.Width, Top + 1, white);
             canvas.DrawRect(0, _size.Height - Bottom - 1, _size.Width, Bottom + 1, white);
         }
 
-        using var paint = Paint.NewDisposablePaint();
+        using Paint paint = Paint.NewDisposablePaint();
         Write(canvas, paint, _title, 18, 10, Colors.Black);
         Write(canvas, paint, _caption, 11, 36, Palette.Faint);
-        var legend = new Legend(_panels.Subplots.GetPlot(0))
+        Legend legend = new(_panels.Subplots.GetPlot(0))
         {
             IsVisible = true,
             ManualItems = _legend,
@@ -108,7 +108,7 @@ internal sealed class Figure
 
     private static void Write(SKCanvas canvas, Paint paint, string text, float size, float y, Color color)
     {
-        var label = new LabelStyle { Text = text, FontSize = size, ForeColor = color, Alignment = Alignment.UpperLeft };
+        LabelStyle label = new() { Text = text, FontSize = size, ForeColor = color, Alignment = Alignment.UpperLeft };
         label.Render(canvas, new Pixel(14, y), paint);
     }
 }

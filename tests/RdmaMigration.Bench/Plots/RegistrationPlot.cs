@@ -1,5 +1,6 @@
 using RdmaMigration.Bench.Matrix;
 using ScottPlot;
+using ScottPlot.Plottables;
 using ScottPlot.TickGenerators;
 
 namespace RdmaMigration.Bench.Plots;
@@ -12,7 +13,7 @@ internal static class RegistrationPlot
 
     public static Figure Draw(MatrixFigures figures)
     {
-        var figure = new Figure("registration", "Registering RAM, by the size of a region", figures.Host.Short, width: 760, height: 440);
+        Figure figure = new("registration", "Registering RAM, by the size of a region", figures.Host.Short, width: 760, height: 440);
         Plot plot = figure.AddPanel("");
         double[] sizes = [.. figures.Registrations.Select(c => Math.Log2(c.RegionBytes))];
         Add(plot, sizes, figures.Registrations.Select(c => c.RegisterMilliseconds), s_register);
@@ -29,7 +30,7 @@ internal static class RegistrationPlot
 
     private static void Add(Plot plot, double[] sizes, IEnumerable<double> milliseconds, Color color)
     {
-        var line = plot.Add.Scatter(sizes, milliseconds.ToArray(), color);
+        Scatter line = plot.Add.Scatter(sizes, milliseconds.ToArray(), color);
         line.LineWidth = 2;
         line.MarkerSize = 8;
     }

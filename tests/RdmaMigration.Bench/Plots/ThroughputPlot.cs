@@ -1,5 +1,6 @@
 using RdmaMigration.Bench.Matrix;
 using ScottPlot;
+using ScottPlot.Plottables;
 using ScottPlot.TickGenerators;
 
 namespace RdmaMigration.Bench.Plots;
@@ -12,7 +13,7 @@ internal static class ThroughputPlot
         double zeroPercent = MatrixPlots.LeastZeroPercent(figures);
         Workload[] sizes = [.. figures.Workloads.Where(w => w.ZeroPercent == zeroPercent).OrderBy(w => w.Mebibytes)];
         double top = Top(figures, sizes);
-        var figure = new Figure(
+        Figure figure = new(
             "throughput", "Throughput: the machine's RAM over the migration's total time", MatrixPlots.Caption(figures), width: 360 * figures.Modes.Count, height: 440);
         foreach (Mode mode in figures.Modes)
         {
@@ -68,7 +69,7 @@ internal static class ThroughputPlot
             plot.Add.Line(x, rate.Least, x, rate.Most).Color = Palette.Of(route);
         }
 
-        var line = plot.Add.Scatter(points.Select(p => p.X).ToArray(), points.Select(p => p.Rate.Median).ToArray(), Palette.Of(route));
+        Scatter line = plot.Add.Scatter(points.Select(p => p.X).ToArray(), points.Select(p => p.Rate.Median).ToArray(), Palette.Of(route));
         line.LineWidth = 2;
         line.MarkerSize = 8;
     }

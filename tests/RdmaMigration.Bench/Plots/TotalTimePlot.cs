@@ -12,7 +12,7 @@ internal static class TotalTimePlot
     public static Figure Draw(MatrixFigures figures)
     {
         double[] shares = [.. figures.Workloads.Select(w => w.ZeroPercent).Distinct().Order()];
-        var figure = new Figure(
+        Figure figure = new(
             "total-time", "Total time of a migration", MatrixPlots.Caption(figures), width: Math.Max(480 * shares.Length, 800), height: 440);
         int group = figures.Routes.Count + 1;
         double middle = (figures.Routes.Count - 1) / 2.0;

@@ -66,7 +66,7 @@ internal sealed class ChildProcess : IAsyncDisposable
         string name, string file, IEnumerable<string> arguments, Action<string>? onOutput = null, Action<string>? onError = null,
         string? workingDirectory = null)
     {
-        var start = new ProcessStartInfo(file, arguments)
+        ProcessStartInfo start = new(file, arguments)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -77,7 +77,7 @@ internal sealed class ChildProcess : IAsyncDisposable
         };
         Process process = Process.Start(start) ?? throw new InvalidOperationException($"{file} did not start");
         process.StandardInput.Close();
-        var child = new ChildProcess(name, process, onOutput, onError);
+        ChildProcess child = new(name, process, onOutput, onError);
         Living.TryAdd(child, 0);
         return child;
     }
@@ -85,7 +85,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>Runs a program to its end; its exit code and all that it printed.</summary>
     public static async Task<(int ExitCode, string Output)> RunAsync(string file, params string[] arguments)
     {
-        var output = new StringBuilder();
+        StringBuilder output = new();
         void Append(string line)
         {
             lock (output)
@@ -106,7 +106,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <exception cref="TimeoutException">It still runs.</exception>
     public async Task<int> WaitForExitAsync(TimeSpan deadline)
     {
-        using var timeout = new CancellationTokenSource(deadline);
+        using CancellationTokenSource timeout = new(deadline);
         try
         {
             await _reader.WaitAsync(timeout.Token);

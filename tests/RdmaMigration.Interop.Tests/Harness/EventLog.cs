@@ -51,7 +51,7 @@ internal sealed class EventLog<T>
     /// <exception cref="EndOfStreamException">The log ended without one.</exception>
     public async Task<T> FirstAsync(Func<T, bool> match, int from, TimeSpan deadline, string what)
     {
-        using var timeout = new CancellationTokenSource(deadline);
+        using CancellationTokenSource timeout = new(deadline);
         int next = from;
         while (true)
         {

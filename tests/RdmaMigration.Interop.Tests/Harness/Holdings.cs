@@ -12,7 +12,7 @@ internal sealed record Holdings(ProcessFootprint Process, VerbsObjects Verbs, lo
     /// </summary>
     public static async Task<Holdings> SettledAsync(int pid, Holdings before)
     {
-        using var deadline = new CancellationTokenSource(Deadlines.Answer);
+        using CancellationTokenSource deadline = new(Deadlines.Answer);
         while (true)
         {
             Holdings now = await OfAsync(pid);

@@ -52,7 +52,7 @@ internal sealed class MigrationFile : IDisposable
     /// <exception cref="InvalidDataException">The file is not such a stream.</exception>
     public static MigrationFile Open(string path)
     {
-        var file = new MigrationFile(path);
+        MigrationFile file = new(path);
         try
         {
             file.Read();

@@ -29,7 +29,7 @@ internal sealed class QemuMachine : IAsyncDisposable
     /// <exception cref="InvalidOperationException">It ended instead; the message has its last words.</exception>
     public static async Task<QemuMachine> StartAsync(QemuOptions options)
     {
-        var sockets = new WorkDirectory();
+        WorkDirectory sockets = new();
         ChildProcess? process = null;
         try
         {
@@ -40,7 +40,7 @@ internal sealed class QemuMachine : IAsyncDisposable
             process = ChildProcess.Start(options.Name, command[0], command[1..]);
             Socket? serial = serialListener is null ? null : await AcceptAsync(serialListener, process);
             QmpClient monitor = await QmpClient.OpenAsync(await AcceptAsync(monitorListener, process));
-            var machine = new QemuMachine(
+            QemuMachine machine = new(
                 options, sockets, process, monitor, serial is null ? null : new NetworkStream(serial, ownsSocket: true));
             await machine.SetCapabilitiesAsync(("events", true));
             return machine;
@@ -134,7 +134,7 @@ internal sealed class QemuMachine : IAsyncDisposable
         if (end.Status == "completed")
         {
             // QEMU says "completed" before its migration thread has stored the times and stopped the machine for good.
-            using var deadline = new CancellationTokenSource(Deadlines.Answer);
+            using CancellationTokenSource deadline = new(Deadlines.Answer);
             while (await RunStateAsync() != "postmigrate")
             {
                 deadline.Token.ThrowIfCancellationRequested();
@@ -155,7 +155,7 @@ internal sealed class QemuMachine : IAsyncDisposable
     public async Task GuestWritesAsync()
     {
         NetworkStream serial = _serial ?? throw new InvalidOperationException($"{Options.Name} has no COM1");
-        using var deadline = new CancellationTokenSource(Deadlines.Start);
+        using CancellationTokenSource deadline = new(Deadlines.Start);
         await serial.ReadExactlyAsync(new byte[1], deadline.Token);
     }
 
@@ -184,7 +184,7 @@ internal sealed class QemuMachine : IAsyncDisposable
 
     private static Socket Listen(string path)
     {
-        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(path));
         listener.Listen();
         return listener;
@@ -192,7 +192,7 @@ internal sealed class QemuMachine : IAsyncDisposable
 
     private static async Task<Socket> AcceptAsync(Socket listener, ChildProcess process)
     {
-        using var stop = new CancellationTokenSource(Deadlines.Start);
+        using CancellationTokenSource stop = new(Deadlines.Start);
         Task<Socket> accepted = listener.AcceptAsync(stop.Token).AsTask();
         Task<int> exited = process.WaitForExitAsync(Deadlines.Start);
         if (await Task.WhenAny(accepted, exited) == accepted)

@@ -53,7 +53,7 @@ internal sealed class QmpClient : IAsyncDisposable
     /// <summary>Takes over <paramref name="socket"/> and negotiates.</summary>
     public static async Task<QmpClient> OpenAsync(Socket socket)
     {
-        var client = new QmpClient(socket);
+        QmpClient client = new(socket);
         await client.ExecuteAsync("qmp_capabilities");
         return client;
     }
@@ -100,7 +100,7 @@ internal sealed class QmpClient : IAsyncDisposable
     {
         try
         {
-            using var reader = new StreamReader(_stream, Encoding.UTF8, leaveOpen: true);
+            using StreamReader reader = new(_stream, Encoding.UTF8, leaveOpen: true);
             while (await reader.ReadLineAsync() is { } line)
             {
                 using JsonDocument document = JsonDocument.Parse(line);

@@ -75,7 +75,7 @@ internal sealed class RdmamigProcess : IAsyncDisposable
 
     private static RdmamigProcess Start(string uri, string[] command)
     {
-        var events = new EventLog<QmpEvent>();
+        EventLog<QmpEvent> events = new();
         ChildProcess process = ChildProcess.Start("rdmamig", command[0], command[1..], line =>
         {
             using JsonDocument document = JsonDocument.Parse(line);

@@ -33,11 +33,11 @@ public sealed class ConnectionTests
     [Fact]
     public void Request_shows_what_the_peer_offers()
     {
-        using var channel = EventChannel.Create();
+        using EventChannel channel = EventChannel.Create();
         using CmId listener = Loopback.Listen(channel, Address);
-        using var calling = EventChannel.Create();
+        using EventChannel calling = EventChannel.Create();
         using CmId caller = Loopback.Resolve(calling, listener.LocalEndPoint!);
-        using var client = new Side(caller, calling);
+        using Side client = new(caller, calling);
         caller.Connect(new ConnectionParameters(ResponderResources: 3, InitiatorDepth: 2, RetryCount: 5, RnrRetryCount: 6), []);
         using CmEvent request = channel.Expect(CmEventType.ConnectRequest);
         using CmId accepted = request.Id;
@@ -49,11 +49,11 @@ public sealed class ConnectionTests
     [Fact]
     public void Rejection_carries_private_data_and_the_exception_says_who_refused()
     {
-        using var channel = EventChannel.Create();
+        using EventChannel channel = EventChannel.Create();
         using CmId listener = Loopback.Listen(channel, Address);
-        using var calling = EventChannel.Create();
+        using EventChannel calling = EventChannel.Create();
         using CmId caller = Loopback.Resolve(calling, listener.LocalEndPoint!);
-        using var client = new Side(caller, calling);
+        using Side client = new(caller, calling);
         caller.Connect(Loopback.Parameters, []);
         using (CmEvent request = channel.Expect(CmEventType.ConnectRequest))
         {
@@ -73,15 +73,15 @@ public sealed class ConnectionTests
     public void Connecting_to_a_port_where_nobody_listens_is_rejected_with_that_reason()
     {
         IPEndPoint free;
-        using (var channel = EventChannel.Create())
-        using (var placeholder = CmId.Create(channel))
+        using (EventChannel channel = EventChannel.Create())
+        using (CmId placeholder = CmId.Create(channel))
         {
             placeholder.Bind(new IPEndPoint(Address, 0));
             free = placeholder.LocalEndPoint!;
         }
-        using var calling = EventChannel.Create();
+        using EventChannel calling = EventChannel.Create();
         using CmId caller = Loopback.Resolve(calling, free);
-        using var client = new Side(caller, calling);
+        using Side client = new(caller, calling);
         caller.Connect(Loopback.Parameters, []);
         using CmEvent rejected = calling.Expect(CmEventType.Rejected);
         Assert.Contains("nobody listens on that port", rejected.ToException().Message, StringComparison.Ordinal);
@@ -90,24 +90,27 @@ public sealed class ConnectionTests
     [Fact]
     public void Request_that_is_only_disposed_is_rejected()
     {
-        using var channel = EventChannel.Create();
+        using EventChannel channel = EventChannel.Create();
         using CmId listener = Loopback.Listen(channel, Address);
-        using var calling = EventChannel.Create();
+        using EventChannel calling = EventChannel.Create();
         using CmId caller = Loopback.Resolve(calling, listener.LocalEndPoint!);
-        using var client = new Side(caller, calling);
+        using Side client = new(caller, calling);
         caller.Connect(Loopback.Parameters, []);
         using (CmEvent request = channel.Expect(CmEventType.ConnectRequest))
+        {
             request.Id.Dispose();
+        }
+
         calling.Expect(CmEventType.Rejected).Dispose();
     }
 
     [Fact]
     public void Binding_to_a_port_in_use_says_so()
     {
-        using var channel = EventChannel.Create();
+        using EventChannel channel = EventChannel.Create();
         using CmId listener = Loopback.Listen(channel, Address);
-        using var second = CmId.Create(channel);
-        var exception = Assert.Throws<VerbsException>(() =>
+        using CmId second = CmId.Create(channel);
+        VerbsException exception = Assert.Throws<VerbsException>(() =>
         {
             second.Bind(listener.LocalEndPoint!);
             second.Listen(1);
@@ -119,9 +122,9 @@ public sealed class ConnectionTests
     [Fact]
     public void Binding_to_an_address_of_no_device_says_so()
     {
-        using var channel = EventChannel.Create();
-        using var id = CmId.Create(channel);
-        var exception = Assert.Throws<VerbsException>(() => id.Bind(IPEndPoint.Parse("203.0.113.1:4444")));
+        using EventChannel channel = EventChannel.Create();
+        using CmId id = CmId.Create(channel);
+        VerbsException exception = Assert.Throws<VerbsException>(() => id.Bind(IPEndPoint.Parse("203.0.113.1:4444")));
         Assert.Contains("203.0.113.1:4444", exception.Message, StringComparison.Ordinal);
         Assert.Contains("No RDMA device has this address", exception.Message, StringComparison.Ordinal);
     }
@@ -129,8 +132,8 @@ public sealed class ConnectionTests
     [Fact]
     public void Resolving_an_address_without_route_says_so()
     {
-        using var channel = EventChannel.Create();
-        using var id = CmId.Create(channel);
+        using EventChannel channel = EventChannel.Create();
+        using CmId id = CmId.Create(channel);
         VerbsException exception;
         try
         {
@@ -149,14 +152,14 @@ public sealed class ConnectionTests
     [Fact]
     public void Listener_on_all_addresses_has_no_device_and_takes_both_families()
     {
-        using var channel = EventChannel.Create();
+        using EventChannel channel = EventChannel.Create();
         using CmId listener = Loopback.Listen(channel, IPAddress.IPv6Any);
         Assert.Null(listener.Device);
         foreach (AddressFamily family in (AddressFamily[])[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
         {
-            using var calling = EventChannel.Create();
+            using EventChannel calling = EventChannel.Create();
             using CmId caller = Loopback.Resolve(calling, new IPEndPoint(TestHost.Address(family), listener.LocalEndPoint!.Port));
-            using var client = new Side(caller, calling);
+            using Side client = new(caller, calling);
             caller.Connect(Loopback.Parameters, []);
             using CmEvent request = channel.Expect(CmEventType.ConnectRequest);
             using CmId accepted = request.Id;
@@ -167,8 +170,8 @@ public sealed class ConnectionTests
     [Fact]
     public void Options_are_taken_before_the_id_is_bound()
     {
-        using var channel = EventChannel.Create();
-        using var id = CmId.Create(channel);
+        using EventChannel channel = EventChannel.Create();
+        using CmId id = CmId.Create(channel);
         id.SetReuseAddress(true);
         id.SetTypeOfService(0x20);
         id.SetAckTimeout(14);
@@ -182,17 +185,17 @@ public sealed class ConnectionTests
     [Fact]
     public void Ack_timeout_reaches_the_queue_pair()
     {
-        using var channel = EventChannel.Create();
+        using EventChannel channel = EventChannel.Create();
         using CmId listener = Loopback.Listen(channel, Address);
-        using var calling = EventChannel.Create();
+        using EventChannel calling = EventChannel.Create();
         using CmId caller = Loopback.Resolve(calling, listener.LocalEndPoint!);
         caller.SetAckTimeout(10);
-        using var client = new Side(caller, calling);
+        using Side client = new(caller, calling);
         caller.Connect(Loopback.Parameters, []);
         using (CmEvent request = channel.Expect(CmEventType.ConnectRequest))
         {
             using CmId accepted = request.Id;
-            using var server = new Side(accepted, EventChannel.Create());
+            using Side server = new(accepted, EventChannel.Create());
             accepted.Accept(Loopback.Parameters, []);
             calling.Expect(CmEventType.Established).Dispose();
             Assert.Equal(10, client.Pair.Query().Timeout);
@@ -202,14 +205,17 @@ public sealed class ConnectionTests
     [Fact]
     public void Migrating_an_id_with_an_unacknowledged_event_is_refused_instead_of_hanging()
     {
-        using var channel = EventChannel.Create();
+        using EventChannel channel = EventChannel.Create();
         using CmId listener = Loopback.Listen(channel, Address);
-        using var calling = EventChannel.Create();
-        using var other = EventChannel.Create();
-        using var caller = CmId.Create(calling);
+        using EventChannel calling = EventChannel.Create();
+        using EventChannel other = EventChannel.Create();
+        using CmId caller = CmId.Create(calling);
         caller.ResolveAddress(listener.LocalEndPoint!, TestHost.Limit);
         using (calling.Expect(CmEventType.AddressResolved))
+        {
             Assert.Throws<InvalidOperationException>(() => caller.MigrateTo(other));
+        }
+
         caller.MigrateTo(other);
         caller.ResolveRoute(TestHost.Limit);
         using CmEvent resolved = other.Expect(CmEventType.RouteResolved);
@@ -219,13 +225,13 @@ public sealed class ConnectionTests
     [Fact]
     public void Channel_that_does_not_block_has_no_event_when_nothing_happened()
     {
-        using var channel = EventChannel.Create();
+        using EventChannel channel = EventChannel.Create();
         channel.SetNonBlocking();
         Assert.False(channel.TryGetEvent(out CmEvent? none));
         Assert.Null(none);
         Assert.False(channel.Wait(TimeSpan.Zero));
         using DeviceContext context = TestHost.Device.Open();
-        using var completions = CompletionChannel.Create(context);
+        using CompletionChannel completions = CompletionChannel.Create(context);
         completions.SetNonBlocking();
         Assert.False(completions.TryGetEvent());
     }
@@ -233,11 +239,11 @@ public sealed class ConnectionTests
     [Fact]
     public void Private_data_beyond_the_wire_is_refused()
     {
-        using var channel = EventChannel.Create();
+        using EventChannel channel = EventChannel.Create();
         using CmId listener = Loopback.Listen(channel, Address);
-        using var calling = EventChannel.Create();
+        using EventChannel calling = EventChannel.Create();
         using CmId caller = Loopback.Resolve(calling, listener.LocalEndPoint!);
-        using var client = new Side(caller, calling);
+        using Side client = new(caller, calling);
         Assert.Throws<ArgumentException>(() => caller.Connect(Loopback.Parameters, new byte[256]));
         Assert.Throws<VerbsException>(() => caller.Connect(Loopback.Parameters, new byte[255]));
     }

@@ -118,7 +118,10 @@ public sealed class DataPathTests : IDisposable
         uint posted = 0;
         // The peer has posted no receive, so nothing completes.
         while (posted < 10_000 && Client.Pair.TryPost(SendRequest.Send(posted, 0, 0, 0, SendOptions.Signaled)))
+        {
             posted++;
+        }
+
         Assert.InRange(posted, 8u, 9_999u);
         for (uint i = 0; i < posted; i++)
         {
@@ -133,10 +136,12 @@ public sealed class DataPathTests : IDisposable
     [Fact]
     public void Full_receive_queue_is_an_error_that_says_so()
     {
-        var exception = Assert.Throws<VerbsException>(() =>
+        VerbsException exception = Assert.Throws<VerbsException>(() =>
         {
             for (ulong i = 0; i < 10_000; i++)
+            {
                 Client.Receive(i);
+            }
         });
         Assert.Contains("receive queue is full", exception.Message, StringComparison.Ordinal);
     }
@@ -155,7 +160,10 @@ public sealed class DataPathTests : IDisposable
     {
         const int Count = 300;
         for (int i = 0; i < 4; i++)
+        {
             Server.Receive((ulong)i, offset: i * 4, length: 4);
+        }
+
         for (int i = 0; i < Count; i++)
         {
             BitConverter.TryWriteBytes(Client.Bytes, i);
@@ -193,7 +201,7 @@ public sealed class DataPathTests : IDisposable
     [Fact]
     public void Posting_and_polling_do_not_allocate()
     {
-        var completions = new WorkCompletion[4];
+        WorkCompletion[] completions = new WorkCompletion[4];
         SendRequest request = SendRequest.RdmaWrite(1, 0, 0, 0, 0, 0, SendOptions.Signaled);
         PostAndPoll(request, completions);
         long before = GC.GetAllocatedBytesForCurrentThread();

@@ -53,7 +53,7 @@ public sealed unsafe class DeviceTests
     public void Query_of_a_port_that_does_not_exist_names_device_and_port()
     {
         using DeviceContext context = TestHost.Device.Open();
-        var exception = Assert.Throws<VerbsException>(() => context.QueryPort(200));
+        VerbsException exception = Assert.Throws<VerbsException>(() => context.QueryPort(200));
         Assert.Contains($"{context.DeviceName} port 200", exception.Message, StringComparison.Ordinal);
     }
 
@@ -61,7 +61,7 @@ public sealed unsafe class DeviceTests
     public void On_demand_registration_works_where_the_device_says_so_and_is_refused_where_not()
     {
         using DeviceContext context = TestHost.Device.Open();
-        using var domain = ProtectionDomain.Allocate(context);
+        using ProtectionDomain domain = ProtectionDomain.Allocate(context);
         byte[] memory = GC.AllocateArray<byte>(4096, pinned: true);
         nint address = (nint)System.Runtime.CompilerServices.Unsafe.AsPointer(ref memory[0]);
         if (context.OnDemandPagingSupport.IsSupported)
@@ -80,7 +80,7 @@ public sealed unsafe class DeviceTests
     public void Prefetch_outside_of_the_region_is_refused()
     {
         using DeviceContext context = TestHost.Device.Open();
-        using var domain = ProtectionDomain.Allocate(context);
+        using ProtectionDomain domain = ProtectionDomain.Allocate(context);
         byte[] memory = GC.AllocateArray<byte>(4096, pinned: true);
         using MemoryRegion region = domain.Register((nint)System.Runtime.CompilerServices.Unsafe.AsPointer(ref memory[0]), 4096, MemoryAccess.LocalWrite);
         Assert.Throws<ArgumentOutOfRangeException>(() => domain.TryPrefetch(region, 1, 4096, forWrite: false));
@@ -91,8 +91,8 @@ public sealed unsafe class DeviceTests
     public void Registering_unmapped_memory_names_the_device_and_the_size()
     {
         using DeviceContext context = TestHost.Device.Open();
-        using var domain = ProtectionDomain.Allocate(context);
-        var exception = Assert.Throws<VerbsException>(() => domain.Register(4096, 1 << 20, MemoryAccess.LocalWrite));
+        using ProtectionDomain domain = ProtectionDomain.Allocate(context);
+        VerbsException exception = Assert.Throws<VerbsException>(() => domain.Register(4096, 1 << 20, MemoryAccess.LocalWrite));
         Assert.Equal("ibv_reg_mr", exception.Call);
         Assert.Contains($"{context.DeviceName}, 1024 KiB", exception.Message, StringComparison.Ordinal);
     }
@@ -102,7 +102,7 @@ public sealed unsafe class DeviceTests
     {
         using DeviceContext context = TestHost.Device.Open();
         int tooMany = context.QueryDevice().MaxCompletionQueueEntries + 1;
-        var exception = Assert.Throws<VerbsException>(() => CompletionQueue.Create(context, tooMany, null));
+        VerbsException exception = Assert.Throws<VerbsException>(() => CompletionQueue.Create(context, tooMany, null));
         Assert.Contains($"{tooMany} entries", exception.Message, StringComparison.Ordinal);
     }
 }

@@ -15,7 +15,7 @@ internal readonly record struct KernelObjects(int Descriptors, int QueuePairs, i
 
     private static int Tracked(string kind)
     {
-        var start = new ProcessStartInfo("rdma", ["resource", "show", kind]) { RedirectStandardOutput = true };
+        ProcessStartInfo start = new("rdma", ["resource", "show", kind]) { RedirectStandardOutput = true };
         using Process process = Process.Start(start)!;
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

@@ -28,14 +28,17 @@ public sealed class LifetimeTests
     public void Objects_may_be_disposed_in_any_order_and_nothing_is_left()
     {
         KernelObjects before = KernelObjects.Count();
-        var random = new Random(20261122);
+        Random random = new(20261122);
         for (int round = 0; round < 10; round++)
         {
             Loopback loopback = Loopback.Connect(TestHost.Address(AddressFamily.InterNetwork));
             IDisposable[] objects = [.. Objects(loopback.Client), .. Objects(loopback.Server), loopback.Listener];
             random.Shuffle(objects);
             foreach (IDisposable item in objects)
+            {
                 item.Dispose();
+            }
+
             loopback.Dispose();
         }
         Assert.Equal(before, KernelObjects.Count());
@@ -46,7 +49,10 @@ public sealed class LifetimeTests
     {
         KernelObjects before = KernelObjects.Count();
         for (int round = 0; round < 5; round++)
+        {
             Abandon();
+        }
+
         GC.Collect();
         GC.WaitForPendingFinalizers();
         GC.Collect();
@@ -65,7 +71,10 @@ public sealed class LifetimeTests
             client.Post(SendRequest.RdmaWrite(1, 0, 0, 0, 0, 0, SendOptions.Signaled));
             Assert.True(client.Channel.Wait(s_patience));
             if (i < 2)
+            {
                 Assert.True(client.Channel.TryGetEvent());
+            }
+
             Assert.Equal(1, client.Queue.Poll(new WorkCompletion[1]));
         }
         Finish(() =>
@@ -81,10 +90,10 @@ public sealed class LifetimeTests
     public void Id_disposed_before_its_event_is_destroyed_when_the_event_is_acknowledged()
     {
         KernelObjects before = KernelObjects.Count();
-        var channel = EventChannel.Create();
+        EventChannel channel = EventChannel.Create();
         CmId listener = Loopback.Listen(channel, TestHost.Address(AddressFamily.InterNetwork));
-        var calling = EventChannel.Create();
-        var caller = CmId.Create(calling);
+        EventChannel calling = EventChannel.Create();
+        CmId caller = CmId.Create(calling);
         caller.ResolveAddress(listener.LocalEndPoint!, s_patience);
         CmEvent resolved = calling.Expect(CmEventType.AddressResolved);
         Finish(() =>
@@ -148,7 +157,10 @@ public sealed class LifetimeTests
         Side client = loopback.Client;
         KernelObjects before = KernelObjects.Count();
         for (int i = 0; i < 100; i++)
+        {
             client.Domain.Register(client.Address, Side.BufferLength, MemoryAccess.LocalWrite).Dispose();
+        }
+
         Assert.Equal(before, KernelObjects.Count());
     }
 
@@ -161,7 +173,7 @@ public sealed class LifetimeTests
     // A wrong order would hang in the native library for ever.
     private static void Finish(Action action)
     {
-        var thread = new Thread(() => action()) { IsBackground = true };
+        Thread thread = new(() => action()) { IsBackground = true };
         thread.Start();
         Assert.True(thread.Join(s_patience), "the native destructor waits for an event that was not acknowledged");
     }

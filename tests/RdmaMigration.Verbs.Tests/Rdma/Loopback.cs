@@ -56,7 +56,7 @@ internal sealed class Loopback : IDisposable
         CmId listener = Listen(listening, address);
         EventChannel calling = EventChannel.Create();
         CmId caller = Resolve(calling, listener.LocalEndPoint!);
-        var client = new Side(caller, calling);
+        Side client = new(caller, calling);
         caller.Connect(Parameters, RequestData);
 
         CmId accepted;
@@ -68,7 +68,7 @@ internal sealed class Loopback : IDisposable
         }
         EventChannel serving = EventChannel.Create();
         accepted.MigrateTo(serving);
-        var server = new Side(accepted, serving);
+        Side server = new(accepted, serving);
         accepted.Accept(Parameters, AcceptData);
         using (CmEvent established = calling.Expect(CmEventType.Established))
         {
@@ -76,7 +76,10 @@ internal sealed class Loopback : IDisposable
             Assert.Equal(AcceptData, established.PrivateData[..AcceptData.Length].ToArray());
         }
         using (CmEvent established = serving.Expect(CmEventType.Established))
+        {
             Assert.Same(accepted, established.Id);
+        }
+
         return new Loopback(listening, listener, client, server);
     }
 }

@@ -22,8 +22,8 @@ public sealed class RPingTests
     public void Our_client_pings_the_real_server(int count, int size)
     {
         int port = FreePort();
-        using var server = new RealRPing("-s", "-v", "-V", "-a", Address.ToString(), "-p", Text(port), "-S", Text(size));
-        var (code, output, error) = Retry(() => Run("-c", "-v", "-V", "-a", Address.ToString(), "-p", Text(port), "-S", Text(size), "-C", Text(count)));
+        using RealRPing server = new("-s", "-v", "-V", "-a", Address.ToString(), "-p", Text(port), "-S", Text(size));
+        (int code, string? output, string? error) = Retry(() => Run("-c", "-v", "-V", "-a", Address.ToString(), "-p", Text(port), "-S", Text(size), "-C", Text(count)));
         Assert.Equal(("", 0), (error, code));
         Assert.Equal(Expected("ping data: ", count, size), Lines(output));
         server.Finish();
@@ -39,11 +39,11 @@ public sealed class RPingTests
     {
         int port = FreePort();
         (int Code, string Output, string Error) ours = (-1, "", "");
-        var server = new Thread(() => ours = Run("-s", "-v", "-a", Address.ToString(), "-p", Text(port), "-S", Text(size)));
+        Thread server = new(() => ours = Run("-s", "-v", "-a", Address.ToString(), "-p", Text(port), "-S", Text(size)));
         server.Start();
         List<string> theirs = Retry(() =>
         {
-            using var client = new RealRPing("-c", "-v", "-V", "-a", Address.ToString(), "-p", Text(port), "-S", Text(size), "-C", Text(count));
+            using RealRPing client = new("-c", "-v", "-V", "-a", Address.ToString(), "-p", Text(port), "-S", Text(size), "-C", Text(count));
             int code = client.Finish();
             return (code, string.Join('\n', client.Lines), client.Error);
         }).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).ToList();
@@ -56,7 +56,7 @@ public sealed class RPingTests
     [Fact]
     public void Real_server_that_is_not_there_is_an_error_that_says_so()
     {
-        var (code, _, error) = Run("-c", "-a", Address.ToString(), "-p", Text(FreePort()), "-C", "1");
+        (int code, string _, string? error) = Run("-c", "-a", Address.ToString(), "-p", Text(FreePort()), "-C", "1");
         Assert.Equal(1, code);
         Assert.Contains("nobody listens on that port", error, StringComparison.Ordinal);
     }
@@ -64,25 +64,27 @@ public sealed class RPingTests
     // Where nobody listens yet the connection is rejected at once; there is no event to wait for across two programs.
     private static (int Code, string Output, string Error) Retry(Func<(int Code, string Output, string Error)> connect)
     {
-        var clock = Stopwatch.StartNew();
+        Stopwatch clock = Stopwatch.StartNew();
         (int Code, string Output, string Error) result;
         do
+        {
             result = connect();
+        }
         while (result.Code != 0 && clock.Elapsed < TestHost.Limit);
         return result;
     }
 
     private static (int Code, string Output, string Error) Run(params string[] arguments)
     {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
+        using StringWriter output = new();
+        using StringWriter error = new();
         int code = RPingCommand.Run(arguments, output, error);
         return (code, output.ToString(), error.ToString());
     }
 
     private static List<string> Expected(string prefix, int count, int size)
     {
-        var lines = new List<string>();
+        List<string> lines = new();
         for (int ping = 0; ping < count; ping++)
         {
             string head = $"rdma-ping-{ping}: ";
@@ -98,8 +100,8 @@ public sealed class RPingTests
 
     private static int FreePort()
     {
-        using var channel = EventChannel.Create();
-        using var id = CmId.Create(channel);
+        using EventChannel channel = EventChannel.Create();
+        using CmId id = CmId.Create(channel);
         id.Bind(new IPEndPoint(Address, 0));
         return id.LocalEndPoint!.Port;
     }
@@ -126,7 +128,10 @@ public sealed class RPingTests
         public void Dispose()
         {
             if (!_process.HasExited)
+            {
                 _process.Kill();
+            }
+
             _process.WaitForExit();
             _process.Dispose();
         }
@@ -141,7 +146,9 @@ public sealed class RPingTests
         private static void Add(ConcurrentQueue<string> queue, string? line)
         {
             if (line is not null)
+            {
                 queue.Enqueue(line);
+            }
         }
     }
 }

@@ -61,7 +61,10 @@ internal sealed unsafe class Side : IDisposable
     {
         Span<WorkCompletion> completions = stackalloc WorkCompletion[1];
         if (Queue.Poll(completions) == 1)
+        {
             return completions[0];
+        }
+
         Queue.RequestNotification();
         while (Queue.Poll(completions) == 0)
         {

@@ -15,7 +15,7 @@ internal static class DestinationBlocks
                 + "start the destination with the same machine and devices");
         }
 
-        var destination = new DestinationBlock[blocks.Count];
+        DestinationBlock[] destination = new DestinationBlock[blocks.Count];
         for (int i = 0; i < destination.Length; i++)
         {
             DestinationBlock block = DestinationBlock.Read(payload[(i * DestinationBlock.Size)..]);

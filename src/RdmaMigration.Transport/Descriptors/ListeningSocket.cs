@@ -76,7 +76,7 @@ internal sealed unsafe class ListeningSocket
             return Bind(new UnixUri(_path), backlog);
         }
 
-        var address = (IPEndPoint)Address;
+        IPEndPoint address = (IPEndPoint)Address;
         (int number, int error) = TryListen(address, backlog, _isDual);
         return error == 0 ? new ListeningSocket(number, address, _isDual, path: null) : throw new ConnectFailedException(Explain(address, error));
     }
