@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Bench;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Bench;
 
@@ -57,7 +57,7 @@ internal static partial class Perftest
             ChildProcess.Start(name, Executables.OnPath("stdbuf", "coreutils"), ["-oL", program, .. arguments], lines.Add);
         await lines.FirstAsync(l => l.Contains("Waiting for client", StringComparison.Ordinal), 0, Deadlines.Start, $"a waiting {name}");
         EventLog<string> output = new();
-        await using ChildProcess client = ChildProcess.Start(name, program, [.. arguments, RdmaAddress.Host.ToString()], output.Add);
+        await using ChildProcess client = ChildProcess.Start(name, program, [.. arguments, RdmaAddress.V4.ToString()], output.Add);
         try
         {
             int exitCode = await client.WaitForExitAsync(s_deadline);

@@ -11,7 +11,7 @@ internal readonly record struct Statistic(double Median, double Least, double Mo
         double[] all = [.. values];
         return all.Length == 0
             ? throw new ArgumentException("nothing was measured", nameof(values))
-            : new Statistic(Interop.Harness.Median.Of(all), all.Min(), all.Max());
+            : new Statistic(Testing.Median.Of(all), all.Min(), all.Max());
     }
 
     /// <summary>The median, and what lies around it if there is more than one value: <c>12 (11–14)</c>.</summary>

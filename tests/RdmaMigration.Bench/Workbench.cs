@@ -1,4 +1,4 @@
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Bench;
 

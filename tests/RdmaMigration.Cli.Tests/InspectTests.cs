@@ -1,5 +1,5 @@
 using System.Text.Json;
-using RdmaMigration.Streams.Tests;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Cli.Tests;
 

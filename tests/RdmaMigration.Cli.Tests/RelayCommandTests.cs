@@ -1,6 +1,6 @@
 using System.Text.Json;
 using RdmaMigration.Cli.Relay;
-using RdmaMigration.Streams.Tests;
+using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Cli.Tests;

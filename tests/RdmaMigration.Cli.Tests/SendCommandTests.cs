@@ -1,7 +1,7 @@
 using System.IO.Pipes;
 using System.Net.Sockets;
 using System.Text.Json;
-using RdmaMigration.Streams.Tests;
+using RdmaMigration.Testing;
 using Tmds.Linux;
 
 namespace RdmaMigration.Cli.Tests;

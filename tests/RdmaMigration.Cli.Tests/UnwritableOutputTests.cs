@@ -1,4 +1,4 @@
-using RdmaMigration.Streams.Tests;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Cli.Tests;
 

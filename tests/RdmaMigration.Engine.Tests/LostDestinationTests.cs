@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine.Tests;

@@ -1,4 +1,3 @@
-using RdmaMigration.Interop.Harness;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
-using RdmaMigration.Streams.Tests;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 

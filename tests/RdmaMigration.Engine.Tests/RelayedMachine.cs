@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using RdmaMigration.Interop.Harness;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 

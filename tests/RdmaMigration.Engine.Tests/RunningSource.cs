@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Abstractions;
-using RdmaMigration.Interop.Harness;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 

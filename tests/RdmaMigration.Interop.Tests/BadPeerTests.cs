@@ -1,9 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
-using RdmaMigration.Interop.Harness;
-using ConnectionRejectedException = RdmaMigration.Testing.ConnectionRejectedException;
-using RdmaSource = RdmaMigration.Testing.RdmaSource;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Interop;
 
@@ -22,7 +20,7 @@ public sealed class BadPeerTests : ReceiverTests
         {
             // RoCE listens on no TCP port; on iWARP the connection comes and is dropped.
             SocketException? refused = await Record.ExceptionAsync(
-                () => client.ConnectAsync(new IPEndPoint(RdmaAddress.Host, _port), TestContext.Current.CancellationToken).AsTask()) as SocketException;
+                () => client.ConnectAsync(new IPEndPoint(RdmaAddress.V4, _port), TestContext.Current.CancellationToken).AsTask()) as SocketException;
             Assert.True(refused is null || refused.SocketErrorCode == SocketError.ConnectionRefused, $"{refused}");
         }
 
@@ -61,7 +59,7 @@ public sealed class BadPeerTests : ReceiverTests
         byte[] privateData = new byte[40];
         privateData.AsSpan().Fill(0xff);
         BinaryPrimitives.WriteUInt64BigEndian(privateData, 0x0000_0001_0000_0000);
-        using (RdmaSource.Connect(new IPEndPoint(RdmaAddress.Host, _port), privateData))
+        using (RdmaSource.Connect(new IPEndPoint(RdmaAddress.V4, _port), privateData))
         {
             await receiver.Events.FirstAsync(e => e.Name == "MIGRATION", 0, Deadlines.Answer, "a connection");
         }
@@ -77,7 +75,7 @@ public sealed class BadPeerTests : ReceiverTests
     private void AssertIsRejected(byte[] privateData, string words)
     {
         ConnectionRejectedException rejected = Assert.Throws<ConnectionRejectedException>(
-            () => RdmaSource.Connect(new IPEndPoint(RdmaAddress.Host, _port), privateData));
+            () => RdmaSource.Connect(new IPEndPoint(RdmaAddress.V4, _port), privateData));
         Assert.Contains(words, rejected.Message, StringComparison.Ordinal);
     }
 }

@@ -1,5 +1,4 @@
 using System.Net;
-using RdmaMigration.Interop.Harness;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.Interop;
@@ -13,8 +12,8 @@ public sealed class Ipv6Tests : ReceiverTests
     [InlineData(true)]
     public async Task A_machine_arrives_over_IPv6(bool pinAll)
     {
-        int port = Harness.RdmaAddress.NextPort();
-        IPAddress host = Testing.RdmaAddress.V6;
+        int port = RdmaAddress.NextPort();
+        IPAddress host = RdmaAddress.V6;
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync($"rdma:[{host}]:{port}", NewFolder("captures"));
         using RdmaSource source = RdmaSource.Connect(new IPEndPoint(host, port), pinAll ? RdmaSource.PinAll : RdmaSource.Dynamic);
         SmallMachine machine = new(source, pinAll);

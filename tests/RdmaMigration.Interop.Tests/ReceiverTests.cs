@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Interop;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Interop;
 
@@ -264,7 +264,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
         Assert.Matches(result.ErrorClass == "Unreachable" ? NotReached() : lost ?? Lost(), result.Error);
         string told = result.Error.Contains("(SHUT 1)", StringComparison.Ordinal) ? "Refused" : "Disconnected";
         Assert.Contains(result.ErrorClass, (string[])["Unreachable", told]);
-        Assert.Contains(RdmaAddress.Host.ToString(), result.Error, StringComparison.Ordinal);
+        Assert.Contains(RdmaAddress.V4.ToString(), result.Error, StringComparison.Ordinal);
     }
 
     /// <summary>QEMU does not say that it refuses: it closes, with a return path too.</summary>

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Interop;
 

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RdmaMigration.Engine;
-using RdmaMigration.Streams.Tests;
+using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 using Tmds.Linux;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.SoftRoce.Tests;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.SoftRoce.Tests;
 

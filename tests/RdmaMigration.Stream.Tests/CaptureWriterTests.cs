@@ -1,4 +1,5 @@
 using RdmaMigration.Memory;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Streams.Tests;
 

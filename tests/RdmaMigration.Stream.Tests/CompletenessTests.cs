@@ -1,3 +1,5 @@
+using RdmaMigration.Testing;
+
 namespace RdmaMigration.Streams.Tests;
 
 /// <summary>A machine counts as complete only when every page of every block has come.</summary>

@@ -1,3 +1,5 @@
+using RdmaMigration.Testing;
+
 namespace RdmaMigration.Streams.Tests;
 
 public sealed class ConfigurationTests

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Streams.Tests;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.IO.Compression;
-using RdmaMigration.Interop.Harness;
 using RdmaMigration.Memory;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Streams.Tests;
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Streams.Tests;
 

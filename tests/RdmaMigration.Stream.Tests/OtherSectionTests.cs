@@ -1,3 +1,5 @@
+using RdmaMigration.Testing;
+
 namespace RdmaMigration.Streams.Tests;
 
 /// <summary>Sections of other handlers before guest memory is complete: kept whole where their end can be found, refused by name where not.</summary>

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using RdmaMigration.Memory;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Streams.Tests;
 

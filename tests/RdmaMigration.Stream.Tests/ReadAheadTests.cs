@@ -1,3 +1,5 @@
+using RdmaMigration.Testing;
+
 namespace RdmaMigration.Streams.Tests;
 
 /// <summary>Over RDMA each read that finds nothing sends a READY, so a read too many breaks the protocol.</summary>

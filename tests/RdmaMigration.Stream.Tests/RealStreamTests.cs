@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using RdmaMigration.Interop.Harness;
 using RdmaMigration.Memory;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Streams.Tests;
 

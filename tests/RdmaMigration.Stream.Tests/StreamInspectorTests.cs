@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Streams.Tests;
 

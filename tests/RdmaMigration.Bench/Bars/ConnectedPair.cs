@@ -1,5 +1,5 @@
 using System.Net;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 using RdmaMigration.Verbs;
 
@@ -18,10 +18,10 @@ internal sealed class ConnectedPair : IDisposable
         int port = RdmaAddress.NextPort();
         using EventChannel events = EventChannel.Create();
         using CmId listener = CmId.Create(events);
-        listener.Bind(new IPEndPoint(RdmaAddress.Host, port));
+        listener.Bind(new IPEndPoint(RdmaAddress.V4, port));
         listener.Listen(1);
         Task<RdmaConnection> accepted = Task.Run(() => Accept(events, spinTime));
-        RdmaUri uri = new(RdmaAddress.Host.ToString(), port);
+        RdmaUri uri = new(RdmaAddress.V4.ToString(), port);
         RdmaConnectOptions options = new() { KeepAliveInterval = TimeSpan.Zero, SpinTime = spinTime };
         (Active, _) = RdmaConnector.Connect(_activeWaiter, uri, options, s_setup, CancellationToken.None);
         Passive = accepted.GetAwaiter().GetResult();

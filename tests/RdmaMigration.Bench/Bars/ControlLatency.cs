@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Bench.Bars;

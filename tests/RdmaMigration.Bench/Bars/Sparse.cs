@@ -1,5 +1,5 @@
 using System.CommandLine;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Bench.Bars;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using RdmaMigration.Bench.Plots;
-using RdmaMigration.Interop.Harness;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Bench.Matrix;
 

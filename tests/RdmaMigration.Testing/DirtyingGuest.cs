@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>
 /// A guest program of one boot sector that increments the first dword of every page of a range for ever, and writes a '.' to COM1
@@ -38,7 +38,7 @@ namespace RdmaMigration.Interop.Harness;
 /// 1fe 55 aa
 /// </code>
 /// </summary>
-internal static class DirtyingGuest
+public static class DirtyingGuest
 {
     private const int FirstAt = 0x26;
     private const int EndAt = 0x34;

@@ -2,13 +2,13 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>
 /// A program that a test started. It ends with its owner: on dispose, and for all that are left when the test program exits.
 /// Its error stream is kept for messages.
 /// </summary>
-internal sealed class ChildProcess : IAsyncDisposable
+public sealed class ChildProcess : IAsyncDisposable
 {
     private const int KeptLines = 200;
     private static readonly ConcurrentDictionary<ChildProcess, byte> Living = new();

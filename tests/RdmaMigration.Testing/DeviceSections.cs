@@ -2,13 +2,13 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>
 /// Device state cut into FULL sections with the lengths of the vmdescription that follows it, each checked against the section's
 /// header and footer (protocol: vmdescription JSON).
 /// </summary>
-internal static class DeviceSections
+public static class DeviceSections
 {
     /// <summary>The sections by "name/instance", in stream order.</summary>
     /// <param name="state">From the first FULL section to the end of the stream, vmdescription included.</param>

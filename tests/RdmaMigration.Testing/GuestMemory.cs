@@ -1,10 +1,10 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>Files that are a machine's RAM: filled from a seed, compared byte for byte.</summary>
-internal static class GuestMemory
+public static class GuestMemory
 {
     private const int Step = 1 << 20;
     private const int Page = 4096;

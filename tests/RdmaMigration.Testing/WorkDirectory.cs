@@ -1,10 +1,10 @@
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>
 /// A folder in memory for sockets, guest memory and captures, gone after the test. RDMAMIG_WORK_DIR moves it away from
 /// /dev/shm.
 /// </summary>
-internal sealed class WorkDirectory : IDisposable
+public sealed class WorkDirectory : IDisposable
 {
     /// <param name="parent">Where it is made; null for memory.</param>
     public WorkDirectory(string? parent = null)

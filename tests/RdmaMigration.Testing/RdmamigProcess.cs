@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Text.Json;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>`rdmamig receive ... --json`, `rdmamig relay` or `rdmamig send`: its events, its end.</summary>
-internal sealed class RdmamigProcess : IAsyncDisposable
+public sealed class RdmamigProcess : IAsyncDisposable
 {
     private readonly ChildProcess _process;
     private readonly EventLog<QmpEvent> _events;
@@ -129,7 +129,7 @@ internal sealed class RdmamigProcess : IAsyncDisposable
 }
 
 /// <summary>A RESULT line.</summary>
-internal sealed record ReceiveResult(DateTimeOffset Time, string Status, JsonElement Values)
+public sealed record ReceiveResult(DateTimeOffset Time, string Status, JsonElement Values)
 {
     public bool Completed => Status == "completed";
 

@@ -1,7 +1,7 @@
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>The middle of what was measured.</summary>
-internal static class Median
+public static class Median
 {
     public static double Of(IEnumerable<double> values)
     {

@@ -1,9 +1,9 @@
 using System.Globalization;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>What a process holds, as the kernel counts it; of files without the assemblies.</summary>
-internal sealed record ProcessFootprint(int Threads, int Files, int Mappings, int MigrationThreads, int RamMappings)
+public sealed record ProcessFootprint(int Threads, int Files, int Mappings, int MigrationThreads, int RamMappings)
 {
     public static ProcessFootprint Of(int pid)
     {

@@ -1,7 +1,7 @@
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>An append-only list of what a peer said, with waiters. Safe for one writer and any number of waiting readers.</summary>
-internal sealed class EventLog<T>
+public sealed class EventLog<T>
 {
     private readonly List<T> _items = [];
     private TaskCompletionSource _changed = NewSignal();

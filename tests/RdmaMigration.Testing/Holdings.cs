@@ -1,7 +1,7 @@
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>All that a receiver holds between two migrations: what must be the same after the hundredth as after the tenth.</summary>
-internal sealed record Holdings(ProcessFootprint Process, VerbsObjects Verbs, long ResidentBytes)
+public sealed record Holdings(ProcessFootprint Process, VerbsObjects Verbs, long ResidentBytes)
 {
     public static async Task<Holdings> OfAsync(int pid) =>
         new(ProcessFootprint.Of(pid), await VerbsObjects.OfAsync(pid), ProcessFootprint.Bytes(pid, "VmRSS"));

@@ -1,12 +1,12 @@
 using System.Globalization;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>
 /// The time limits of the harness. RDMAMIG_TIME_FACTOR (default 1) stretches all of them for a slow machine; what a test
 /// asserts is never scaled.
 /// </summary>
-internal static class Deadlines
+public static class Deadlines
 {
     private static readonly double Factor = ReadFactor();
 

@@ -2,10 +2,10 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 
-namespace RdmaMigration.Streams.Tests;
+namespace RdmaMigration.Testing;
 
 /// <summary>Writes streams by hand, right ones and wrong ones. Encodes by itself, so that a mistake in the product's encoder shows.</summary>
-internal sealed class StreamBuilder
+public sealed class StreamBuilder
 {
     public const int Page = 4096;
     public const byte Start = 1, Part = 2, End = 3, Full = 4;

@@ -1,12 +1,12 @@
 using System.Buffers.Binary;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>
 /// Gives a saved machine a larger RAM block. What is added was never written: it comes as zero pages, in a PART section behind the list of RAM blocks. A QEMU
 /// cannot be asked for such a file: it reads all its RAM to find out what is zero, and reading allocates.
 /// </summary>
-internal static class EnlargedMachine
+public static class EnlargedMachine
 {
     /// <summary>The list of RAM blocks is in the first bytes of a stream.</summary>
     private const int HeadBytes = 64 << 10;

@@ -1,9 +1,9 @@
 using System.Globalization;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>What decides whether two QEMU processes are the same machine, and how one of them starts.</summary>
-internal sealed record QemuOptions(string Name, string MachineType, int RamMebibytes)
+public sealed record QemuOptions(string Name, string MachineType, int RamMebibytes)
 {
     /// <summary>The RAM block's name in the stream; the backend's id decides it, so both ends use this one.</summary>
     public const string RamBlockName = "ram0";

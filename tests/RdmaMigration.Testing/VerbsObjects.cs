@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Text.Json;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>How many verbs objects the RDMA stack holds, by `rdma resource`.</summary>
-internal sealed record VerbsObjects(int ProtectionDomains, int CompletionQueues, int QueuePairs, int Ids, int MemoryRegions)
+public sealed record VerbsObjects(int ProtectionDomains, int CompletionQueues, int QueuePairs, int Ids, int MemoryRegions)
 {
     /// <summary>Those of one process, over all devices.</summary>
     public static Task<VerbsObjects> OfAsync(int pid) => OfAsync("pid", pid.ToString(CultureInfo.InvariantCulture));

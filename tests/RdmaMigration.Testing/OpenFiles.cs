@@ -1,7 +1,7 @@
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>What a process has open, without the assemblies, which the runtime opens as it needs them.</summary>
-internal static class OpenFiles
+public static class OpenFiles
 {
     /// <summary>How many of each kind or name, in order.</summary>
     public static string[] Of(int pid) =>

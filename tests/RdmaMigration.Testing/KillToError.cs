@@ -1,13 +1,13 @@
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>How long after kill -9 of the source a destination has failed, in milliseconds.</summary>
 /// <param name="ToError">By the time stamp of the destination's MIGRATION event; all programs run on this host's clock.</param>
 /// <param name="ToReader">Until this program has read that event.</param>
 /// <param name="Latency">Of it, from the completion waiter's sight of the loss to the receive thread's; rdmamig only.</param>
-internal sealed record KillLatency(double ToError, double ToReader, double? Latency);
+public sealed record KillLatency(double ToError, double ToReader, double? Latency);
 
 /// <summary>Kills sources.</summary>
-internal static class KillToError
+public static class KillToError
 {
     /// <summary>Slow enough that a migration of 64 MiB still runs at every moment that is tried.</summary>
     private const long BytesPerSecond = 16 << 20;

@@ -1,10 +1,10 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>One RAM block of a stream in a file: for every target page, how the stream gives it.</summary>
-internal sealed class StreamedBlock(string name, long length)
+public sealed class StreamedBlock(string name, long length)
 {
     public const long Missing = -1;
     public const long Zero = -2;
@@ -21,7 +21,7 @@ internal sealed class StreamedBlock(string name, long length)
 /// An x86 migration stream in a file, read independently of the code under test (protocol: stream grammar and RAM section): RAM blocks,
 /// their pages, and the device state. Accepts what QEMU writes to exec:/file as well.
 /// </summary>
-internal sealed class MigrationFile : IDisposable
+public sealed class MigrationFile : IDisposable
 {
     public const int PageSize = 4096;
 

@@ -1,7 +1,7 @@
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>Where the programs under test and their real peers are. A missing one is a failure that says what to install.</summary>
-internal static class Executables
+public static class Executables
 {
     /// <summary>Debian's QEMU, or the one that QEMU names.</summary>
     public static string Qemu => Environment.GetEnvironmentVariable("QEMU") is { Length: > 0 } named

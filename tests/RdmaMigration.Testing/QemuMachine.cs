@@ -1,10 +1,10 @@
 using System.Net.Sockets;
 using System.Text.Json;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>A real QEMU process with its monitor, and with COM1 when it boots something.</summary>
-internal sealed class QemuMachine : IAsyncDisposable
+public sealed class QemuMachine : IAsyncDisposable
 {
     private readonly WorkDirectory _sockets;
     private readonly ChildProcess _process;
@@ -210,7 +210,7 @@ internal sealed class QemuMachine : IAsyncDisposable
 }
 
 /// <summary>What query-migrate said at the end, on the sending side.</summary>
-internal sealed record MigrationOutcome(
+public sealed record MigrationOutcome(
     string Status, TimeSpan TotalTime, TimeSpan SetupTime, TimeSpan Downtime, long RamTransferred, long RamTotal, int DirtySyncs, double MegabitsPerSecond, string? Error)
 {
     public static MigrationOutcome Parse(JsonElement query)

@@ -2,10 +2,10 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 
-namespace RdmaMigration.Interop.Harness;
+namespace RdmaMigration.Testing;
 
 /// <summary>Something that a QMP server said unasked: <paramref name="Time"/> by itself, <see cref="Seen"/> here.</summary>
-internal sealed record QmpEvent(string Name, DateTimeOffset Time, JsonElement Values)
+public sealed record QmpEvent(string Name, DateTimeOffset Time, JsonElement Values)
 {
     public DateTimeOffset Seen { get; } = DateTimeOffset.UtcNow;
 
@@ -28,13 +28,13 @@ internal sealed record QmpEvent(string Name, DateTimeOffset Time, JsonElement Va
 }
 
 /// <summary>A QMP command was refused; the message is QEMU's.</summary>
-internal sealed class QmpException(string command, string reason) : IOException($"{command}: {reason}")
+public sealed class QmpException(string command, string reason) : IOException($"{command}: {reason}")
 {
     public string Reason { get; } = reason;
 }
 
 /// <summary>A QMP session over a connected socket: one command at a time, events kept in <see cref="Events"/>.</summary>
-internal sealed class QmpClient : IAsyncDisposable
+public sealed class QmpClient : IAsyncDisposable
 {
     private readonly NetworkStream _stream;
     private readonly Task _reader;
