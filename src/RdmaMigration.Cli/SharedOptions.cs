@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using RdmaMigration.Engine;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Cli;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using RdmaMigration.Engine;
 
 namespace RdmaMigration.Cli.Doctor;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using RdmaMigration.Engine;
 using RdmaMigration.Streams;
 
 namespace RdmaMigration.Cli.Inspect;

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace RdmaMigration.Cli;
+namespace RdmaMigration.Engine;
 
 /// <summary>Sizes as people write and read them: <c>512M</c>, <c>1.5G</c>, <c>16GiB</c>. All units are binary, as in QEMU.</summary>
 internal static class ByteSize

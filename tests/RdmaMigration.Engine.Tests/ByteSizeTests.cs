@@ -1,4 +1,4 @@
-namespace RdmaMigration.Cli.Tests;
+namespace RdmaMigration.Engine.Tests;
 
 public class ByteSizeTests
 {

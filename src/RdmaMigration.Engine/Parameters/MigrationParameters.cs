@@ -1,0 +1,229 @@
+using System.Net;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>What <c>switchover-ack</c> does.</summary>
+internal enum SwitchoverAck
+{
+    /// <summary>The machine type in the stream decides.</summary>
+    Auto,
+
+    /// <summary>Every source with a return path gets an acknowledgement at once.</summary>
+    Always,
+
+    /// <summary>No source gets one.</summary>
+    Never,
+}
+
+/// <summary>
+/// The table of parameters and capabilities. Command line, help, checks and reports are made from it; nothing else states a default or a range.
+/// The order is that of help.
+/// </summary>
+internal static class MigrationParameters
+{
+    private const ulong KiB = 1 << 10;
+    private const ulong MiB = 1 << 20;
+
+    /// <summary>Capability rdma-pin-all.</summary>
+    public static Parameter<bool> PinAll { get; } = new(new SwitchKind(), false)
+    {
+        Name = "rdma-pin-all",
+        Option = "--pin-all",
+        IsCapability = true,
+        Side = MigrationSide.Outgoing,
+        Scope = ParameterScope.Rdma,
+        Surface = ParameterSurface.Everywhere,
+        Help = "RDMA: ask the destination to register all RAM before the first page",
+        Reason = "with dynamic registration the destination locks only the memory that is used, and large windows are as fast",
+    };
+
+    /// <summary>Capability return-path.</summary>
+    public static Parameter<bool> ReturnPath { get; } = new(new SwitchKind(), false)
+    {
+        Name = "return-path",
+        IsCapability = true,
+        Side = MigrationSide.Outgoing,
+        Scope = ParameterScope.Rdma,
+        Surface = ParameterSurface.Everywhere,
+        Help = "RDMA: open a second connection on which the destination reports success or failure. The destination must expect it: rdmamig does; QEMU 8.0 and "
+            + "later with return-path on; QEMU 7.2 with postcopy-ram on. tcp: and unix: always have a return path",
+        Reason = "a destination that does not expect the second connection fails the migration",
+    };
+
+    /// <summary>How a source with capability switchover-ack is answered.</summary>
+    public static Parameter<SwitchoverAck> SwitchoverAck { get; } = new(new ChoiceKind<SwitchoverAck>(), Engine.SwitchoverAck.Auto)
+    {
+        Name = "switchover-ack",
+        Side = MigrationSide.Incoming,
+        Surface = ParameterSurface.Everywhere,
+        Help = "When to acknowledge the switchover to a source with capability switchover-ack; auto decides by the machine type",
+        Reason = "QEMU changed the rule with machine type 11.1, and only the machine type in the stream tells which rule the source follows",
+    };
+
+    /// <summary>RDMA: the memory that one request for a key covers.</summary>
+    public static Parameter<ulong> Window { get; } = new(new SizeKind(least: MiB, multipleOf: MiB), 64 * MiB)
+    {
+        Name = "window",
+        Side = MigrationSide.Outgoing,
+        Scope = ParameterScope.Rdma,
+        Surface = ParameterSurface.Everywhere,
+        Help = "RDMA: the most memory that one request for a key covers; a multiple of 1 MiB",
+        Reason = "QEMU asks for 1 MiB at a time and waits a round trip for each; with 64 MiB the round trips no longer show, and few windows are locked at a time",
+    };
+
+    /// <summary>The most bytes a second that are sent.</summary>
+    public static Parameter<ulong?> MaxBandwidth { get; } = new(new OptionalKind<ulong>(new SizeKind(least: KiB), "no limit"), null)
+    {
+        Name = "max-bandwidth",
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Everywhere,
+        Help = "The most bytes a second that are sent; binary units",
+        Reason = "QEMU's 128 MiB/s protects the network of a running guest; a capture has no guest that waits",
+    };
+
+    /// <summary>The most RAM that a machine may take on this host.</summary>
+    public static Parameter<ulong?> MaxRam { get; } = new(new OptionalKind<ulong>(new SizeKind(least: MiB), "the RAM that this host can give"), null)
+    {
+        Name = "max-ram",
+        Side = MigrationSide.Both,
+        Surface = ParameterSurface.Everywhere,
+        Help = "The most RAM that a machine may take on this host; binary units",
+        Reason = "more than the host can give without swapping ends with the kernel's out-of-memory killer, and a source states any size it likes",
+    };
+
+    /// <summary>The most device state that is taken.</summary>
+    public static Parameter<ulong> MaxDeviceState { get; } = new(new SizeKind(least: MiB), 1024 * MiB)
+    {
+        Name = "max-device-state",
+        Side = MigrationSide.Both,
+        Surface = ParameterSurface.Program,
+        Help = "The most device state that a machine may have; binary units",
+        Reason = "ordinary machines have less than 1 MiB; a large framebuffer or a passed-through GPU has hundreds",
+    };
+
+    /// <summary>The longest time for one migration.</summary>
+    public static Parameter<TimeSpan?> Timeout { get; } = new(new OptionalKind<TimeSpan>(new DurationKind(), "no limit"), null)
+    {
+        Name = "timeout",
+        Side = MigrationSide.Both,
+        Surface = ParameterSurface.Everywhere,
+        Help = "The longest time that one migration may take, from its connection on",
+        Reason = "a source may dirty memory for hours and still finish",
+    };
+
+    /// <summary>The longest wait for the first bytes of a stream.</summary>
+    public static Parameter<TimeSpan> SetupTimeout { get; } = new(new DurationKind(), TimeSpan.FromSeconds(30))
+    {
+        Name = "setup-timeout",
+        Side = MigrationSide.Incoming,
+        Surface = ParameterSurface.Program,
+        Help = "The longest wait from a source's connection to the first bytes of its stream. Files, commands and descriptors have no such limit",
+        Reason = "QEMU begins within 6 s, return path included",
+    };
+
+    /// <summary>The longest wait for the destination to accept a connection.</summary>
+    public static Parameter<TimeSpan> ConnectTimeout { get; } = new(new DurationKind(), TimeSpan.FromSeconds(10))
+    {
+        Name = "connect-timeout",
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Everywhere,
+        Help = "The longest wait for the destination to accept the connection; over RDMA for each step of it",
+        Reason = "QEMU waits as long for address and route",
+    };
+
+    /// <summary>RDMA: the longest wait for a source to complete the connection that it asked for.</summary>
+    public static Parameter<TimeSpan> AcceptTimeout { get; } = new(new DurationKind(), TimeSpan.FromSeconds(10))
+    {
+        Name = "accept-timeout",
+        Side = MigrationSide.Incoming,
+        Scope = ParameterScope.Rdma,
+        Surface = ParameterSurface.Program,
+        Help = "RDMA: the longest wait for a source to complete the connection that it asked for",
+        Reason = "as long as connect-timeout on the other side",
+    };
+
+    /// <summary>RDMA: the longest wait for the return path's connection.</summary>
+    public static Parameter<TimeSpan> ReturnPathTimeout { get; } = new(new DurationKind(), TimeSpan.FromSeconds(5))
+    {
+        Name = "return-path-timeout",
+        Side = MigrationSide.Both,
+        Scope = ParameterScope.Rdma,
+        Surface = ParameterSurface.Program,
+        Help = "RDMA: the longest wait for the second connection, which carries the return path",
+        Reason = "QEMU waits as long",
+    };
+
+    /// <summary>The longest wait for the other side to take a report.</summary>
+    public static Parameter<TimeSpan> ReportTimeout { get; } = new(new DurationKind(), TimeSpan.FromSeconds(10))
+    {
+        Name = "report-timeout",
+        Side = MigrationSide.Incoming,
+        Surface = ParameterSurface.Program,
+        Help = "The longest wait for a source to take a message on the return path",
+        Reason = "messages are a few bytes; a source that takes none for so long does not read them at all",
+    };
+
+    /// <summary>Silence after which the other side is probed.</summary>
+    public static Parameter<TimeSpan> KeepAliveInterval { get; } = new(new DurationKind(zero: "never probe"), TimeSpan.FromSeconds(5))
+    {
+        Name = "keepalive-interval",
+        Side = MigrationSide.Both,
+        Surface = ParameterSurface.Everywhere,
+        Help = "Silence after which the other side is probed; 0 never probes. Over TCP in whole seconds",
+        Reason = "with the retries of the network, about 15 s on soft-RoCE, a vanished host is detected within 20 s, at the price of one packet in 5 s",
+    };
+
+    /// <summary>The longest wait for the destination's result.</summary>
+    public static Parameter<TimeSpan?> ConfirmTimeout { get; } = new(
+        new OptionalKind<TimeSpan>(new DurationKind(), "no limit; without a return path 60 s"), null)
+    {
+        Name = "confirm-timeout",
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Everywhere,
+        Help = "The longest wait, after the last byte, for the destination to report its result, or to close when it cannot report",
+        Reason = "a destination may write a large machine to disk, and probes detect a dead one; 60 s are enough to start a machine",
+    };
+
+    /// <summary>What <see cref="ConfirmTimeout"/> is when it is not set and the destination has no return path.</summary>
+    public static TimeSpan CloseTimeout { get; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Networks that may connect.</summary>
+    public static Parameter<IReadOnlyList<IPNetwork>> Allow { get; } = new(new NetworksKind(), [])
+    {
+        Name = "allow",
+        Side = MigrationSide.Incoming,
+        Scope = ParameterScope.Network,
+        Surface = ParameterSurface.CommandLine,
+        Help = "A network that may connect by RDMA or TCP, such as 10.0.0.0/24; repeatable",
+        Reason = "QEMU admits everyone; there is no other access control",
+    };
+
+    /// <summary>Sources that may wait while a migration runs.</summary>
+    public static Parameter<int> Backlog { get; } = new(new CountKind(1, 128), 5)
+    {
+        Name = "backlog",
+        Side = MigrationSide.Incoming,
+        Scope = ParameterScope.Network,
+        Surface = ParameterSurface.Program,
+        Help = "Sources that may wait while a migration runs; further ones are rejected",
+        Reason = "QEMU's listen backlog",
+    };
+
+    /// <summary>RDMA: how long a wait polls before its thread sleeps.</summary>
+    public static Parameter<TimeSpan> SpinTime { get; } = new(new SpinKind(), TimeSpan.FromMicroseconds(50))
+    {
+        Name = "spin-time",
+        Side = MigrationSide.Both,
+        Scope = ParameterScope.Rdma,
+        Surface = ParameterSurface.Program,
+        Help = "RDMA: how long a wait polls before its thread sleeps; 0 sleeps at once, infinite takes a core",
+        Reason = "a peer that answers at once is met without a wake-up; after waits longer than twice this, the next ones sleep at once",
+    };
+
+    /// <summary>All rows.</summary>
+    public static IReadOnlyList<Parameter> All { get; } =
+    [
+        PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, MaxRam, MaxDeviceState, Timeout, SetupTimeout, ConnectTimeout, AcceptTimeout, ReturnPathTimeout,
+        ReportTimeout, KeepAliveInterval, ConfirmTimeout, Allow, Backlog, SpinTime,
+    ];
+}

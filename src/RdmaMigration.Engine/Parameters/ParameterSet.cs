@@ -1,0 +1,45 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>
+/// The values of all parameters and capabilities. A set never changes; <see cref="With"/> makes another one. So several values are set together or not at all,
+/// and a migration that runs keeps what it began with.
+/// </summary>
+internal sealed class ParameterSet
+{
+    private readonly ImmutableDictionary<Parameter, object?> _values;
+
+    private ParameterSet(ImmutableDictionary<Parameter, object?> values) => _values = values;
+
+    /// <summary>Every parameter has its default.</summary>
+    public static ParameterSet Defaults { get; } = new(ImmutableDictionary<Parameter, object?>.Empty);
+
+    /// <summary>The value that was set, else the default.</summary>
+    public T Get<T>(Parameter<T> parameter) => _values.TryGetValue(parameter, out object? value) ? (T)value! : parameter.Default;
+
+    /// <summary>A value was set.</summary>
+    public bool IsSet(Parameter parameter) => _values.ContainsKey(parameter);
+
+    /// <summary>The same values but one.</summary>
+    /// <exception cref="ParameterException">The value is out of range.</exception>
+    public ParameterSet With<T>(Parameter<T> parameter, T value)
+    {
+        parameter.Check(value);
+        return new ParameterSet(_values.SetItem(parameter, value));
+    }
+
+    /// <summary>Writes the values that were set as members of a JSON object, in the order of the table.</summary>
+    public void WriteTo(Utf8JsonWriter writer)
+    {
+        foreach (Parameter parameter in MigrationParameters.All)
+        {
+            if (_values.TryGetValue(parameter, out object? value))
+            {
+                writer.WritePropertyName(parameter.Name);
+                parameter.WriteValue(writer, value);
+            }
+        }
+    }
+}
