@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Engine;
 
@@ -31,6 +32,7 @@ public sealed class BigLock
         AssertNotHeld();
         Monitor.Enter(_gate);
         _site = site;
+        BlockingCalls.Forbid("the big lock is held");
         _since = Stopwatch.GetTimestamp();
     }
 
@@ -41,6 +43,7 @@ public sealed class BigLock
         AssertHeld();
         double seconds = Stopwatch.GetElapsedTime(_since).TotalSeconds;
         string site = _site;
+        BlockingCalls.Allow();
         Monitor.Exit(_gate);
         _hold.Record(seconds, new KeyValuePair<string, object?>("site", site));
     }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 using Tmds.Linux;
@@ -8,10 +9,10 @@ using Tmds.Linux;
 namespace RdmaMigration.Engine;
 
 /// <summary>A capture could not be written. The message names the file and what to do.</summary>
-public sealed class StorageException : IOException
+public sealed class StorageException : MigrationException
 {
     /// <summary>Creates the exception.</summary>
-    public StorageException(string message, Exception? inner = null) : base(message, inner) { }
+    public StorageException(string message, Exception? inner = null) : base(FailureReason.Storage, message, inner) { }
 }
 
 /// <summary>

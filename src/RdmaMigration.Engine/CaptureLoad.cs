@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 using RdmaMigration.Streams;
 using RdmaMigration.Transport;
@@ -5,10 +6,10 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>A capture cannot be read, or not be sent in the way that was asked. The message names the file and what to do.</summary>
-public sealed class CaptureException : IOException
+public sealed class CaptureException : MigrationException
 {
     /// <summary>Creates the exception.</summary>
-    public CaptureException(string message, Exception? inner = null) : base(message, inner) { }
+    public CaptureException(string message, Exception? inner = null) : base(FailureReason.Stream, message, inner) { }
 }
 
 /// <summary>

@@ -5,11 +5,11 @@ using Tmds.Linux;
 
 namespace RdmaMigration.Engine;
 
-/// <summary>The stream's writer over the channel.</summary>
-internal sealed class ChannelSink(OutgoingChannel channel) : IStreamSink
+/// <summary>The stream's writer over the output.</summary>
+internal sealed class ChannelSink(ChannelOutput output) : IStreamSink
 {
-    public void Write(ReadOnlySpan<byte> bytes) => channel.Write(bytes);
+    public void Write(ReadOnlySpan<byte> bytes) => output.Write(bytes);
 
     /// <summary>An <see cref="IoSegment"/> is laid out as struct iovec.</summary>
-    public void WriteGather(ReadOnlySpan<IoSegment> segments) => channel.WriteGather(MemoryMarshal.Cast<IoSegment, iovec>(segments));
+    public void WriteGather(ReadOnlySpan<IoSegment> segments) => output.WriteGather(MemoryMarshal.Cast<IoSegment, iovec>(segments));
 }

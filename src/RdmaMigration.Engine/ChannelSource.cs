@@ -7,7 +7,7 @@ namespace RdmaMigration.Engine;
 /// The stream's reader over the channel. A source without a return path ends by disconnecting, and so does one that is killed: the stream knows which,
 /// so a disconnect is the end of the bytes here and <see cref="Disconnected"/> keeps the reason.
 /// </summary>
-internal sealed class ChannelSource(IncomingChannel channel) : IStreamSource
+internal sealed class ChannelSource(ChannelInput input) : IStreamSource
 {
     /// <summary>How long the source may be silent until the stream counts as over; the stream's reader knows.</summary>
     public Func<TimeSpan> Patience { get; set; } = () => Timeout.InfiniteTimeSpan;
@@ -25,7 +25,7 @@ internal sealed class ChannelSource(IncomingChannel channel) : IStreamSource
     {
         try
         {
-            int count = channel.Read(buffer, Patience());
+            int count = input.Read(buffer, Patience());
             Received?.Invoke();
             return count;
         }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 using RdmaMigration.Transport;
 
@@ -14,10 +15,10 @@ internal sealed partial class Delivery
         : null;
 
     /// <summary>What to throw for a failure of the channel: what the destination said, where it said something, else what can be known and guessed.</summary>
-    private Exception Explain(OutgoingChannel channel, Exception failed)
+    private MigrationException Explain(OutgoingChannel channel, MigrationException failed)
     {
         // Either's failure shuts the other down: a shutdown is not the reason, and that the way back ended only where the channel met nothing by itself.
-        Exception cause = _returnPath?.Failure switch
+        MigrationException cause = _returnPath?.Failure switch
         {
             null or ConnectionLostException { Loss: ConnectionLoss.Shutdown } => failed,
             ConnectionLostException or ReturnPathClosedException when failed is not ConnectionLostException { Loss: ConnectionLoss.Shutdown } => failed,
@@ -33,9 +34,9 @@ internal sealed partial class Delivery
         };
 
         // A command tells by its exit code, and the channel has put that into words.
-        Exception OfLoss(ConnectionLostException lost) => lost.Loss switch
+        MigrationException OfLoss(ConnectionLostException lost) => lost.Loss switch
         {
-            _ when channel.FinishConfirms => lost,
+            _ when channel.Output.FinishProves => lost,
             ConnectionLoss.Disconnected or ConnectionLoss.PeerError => Closed(lost.DetectedAt),
             _ => new ConnectionLostException(lost.Loss, $"{lost.Message}; {Where()}", lost.DetectedAt),
         };

@@ -24,7 +24,7 @@ internal sealed partial class Delivery
     public bool IsConfirmed { get; private set; }
 
     /// <summary>Whether the destination can say so, on a return path or by its exit code; null before the connection.</summary>
-    public bool? IsProvable => _channel is { } channel ? channel.ReturnPath is not null || channel.FinishConfirms : null;
+    public bool? IsProvable => _channel is { } channel ? channel.ProvesArrival : null;
 
     /// <summary>The destination, for messages.</summary>
     public string Peer => _channel?.Peer ?? options.Uri.ToString();
@@ -39,14 +39,14 @@ internal sealed partial class Delivery
             return info with
             {
                 Peer = Peer,
-                Mode = channel switch
+                Mode = channel?.Ram switch
                 {
-                    RdmaOutgoingChannel { PinAll: true } => RamMode.PinAll,
-                    RdmaOutgoingChannel => RamMode.Dynamic,
-                    null when options.Uri is RdmaUri => options.PinAll ? RamMode.PinAll : RamMode.Dynamic,
+                    { PinAll: true } => RamMode.PinAll,
+                    { } => RamMode.Dynamic,
+                    null when channel is null && options.Uri is RdmaUri => options.PinAll ? RamMode.PinAll : RamMode.Dynamic,
                     _ => RamMode.Stream,
                 },
-                ReturnPath = channel?.ReturnPath is not null,
+                ReturnPath = channel?.Input is not null,
                 RamTotal = Math.Max(info.RamTotal, _ramTotal),
                 RamTransferred = _ramSent + _ramZero,
                 RamZero = _ramZero,
@@ -116,7 +116,7 @@ internal sealed partial class Delivery
         lock (_gate)
         {
             _ramTotal = (long)progress.RamTotal;
-            if (_channel is not RdmaOutgoingChannel)
+            if (_channel is { Ram: null })
             {
                 _ramZero = (long)progress.RamZero;
                 _ramSent = (long)(progress.RamDone - progress.RamZero);
@@ -147,9 +147,9 @@ internal sealed partial class Delivery
     /// <summary>Asks an RDMA channel, as long as it is there. Under <see cref="_gate"/>.</summary>
     private void CountRam()
     {
-        if (_totalTime is null && _channel is RdmaOutgoingChannel rdma)
+        if (_totalTime is null && _channel?.Ram is { } ram)
         {
-            (_ramSent, _ramZero) = (rdma.RamSentBytes, rdma.RamZeroBytes);
+            (_ramSent, _ramZero) = (ram.SentBytes, ram.ZeroBytes);
         }
     }
 

@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
@@ -25,9 +26,6 @@ internal enum DeliveryStep
 /// <summary>The session that a delivery belongs to.</summary>
 internal interface IDeliverySession
 {
-    /// <summary>Asserts that the big lock is not held.</summary>
-    void AssertMayBlock();
-
     /// <summary>Told each step but the last, on the sending thread. What it throws ends the delivery.</summary>
     void OnStep(DeliveryStep step);
 
@@ -68,16 +66,15 @@ internal sealed partial class Delivery(
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public void Connect()
     {
-        session.AssertMayBlock();
+        BlockingCalls.AssertAllowed();
         BeginSetup();
         OutgoingChannel channel = open(cancel);
-        channel.BeforeIo = session.AssertMayBlock;
         channel.LeftBehind = session.OnLeftBehind;
-        channel.Limit = options.MaxBandwidth is { } bandwidth ? new BandwidthLimit(bandwidth) : null;
+        channel.Output.Limit = options.MaxBandwidth is { } bandwidth ? new BandwidthLimit(bandwidth) : null;
         _channel = channel;
         EndConnect();
         cancel.ThrowIfCancellationRequested();
-        if (channel.ReturnPath is { } reader)
+        if (channel.Input is { } reader)
         {
             _returnPath = new SourceReturnPath(reader, channel.Peer, () => Step >= DeliveryStep.Device, channel.Shutdown);
             _returnPath.Start();
@@ -92,7 +89,7 @@ internal sealed partial class Delivery(
     public void Open(StreamConfiguration configuration)
     {
         _configuration = configuration;
-        Guard(channel => CaptureWriter.WriteOpening(configuration, new ChannelSink(channel)));
+        Guard(channel => CaptureWriter.WriteOpening(configuration, new ChannelSink(channel.Output)));
         _isOpened = true;
     }
 
@@ -123,13 +120,13 @@ internal sealed partial class Delivery(
             Write(channel, machine);
             Confirm(channel);
         });
-        IsConfirmed = HasDestinationSucceeded || _channel!.FinishConfirms;
+        IsConfirmed = HasDestinationSucceeded || _channel!.Output.FinishProves;
         Reach(DeliveryStep.Done);
         session.OnDelivered(IsConfirmed);
     }
 
     /// <summary>Why the destination is lost, in words; null as long as it is not known to be. Any thread.</summary>
-    public Exception? Loss => _channel is { Lost: { } lost } channel ? Explain(channel, lost) : null;
+    public MigrationException? Loss => _channel is { Lost: { } lost } channel ? Explain(channel, lost) : null;
 
     /// <summary>Tells the destination that this side gives up, as far as the channel can. On the sending thread, its last call.</summary>
     public void TellDestination()
@@ -179,9 +176,9 @@ internal sealed partial class Delivery(
                 return;
             }
 
-            if (failed is TransportException)
+            if (failed is TransportException transport)
             {
-                throw Explain(channel, failed);
+                throw Explain(channel, transport);
             }
 
             throw;
@@ -194,7 +191,7 @@ internal sealed partial class Delivery(
     /// <summary>Sends all bytes. A destination whose machine has no vmdescription may leave that unread and go (protocol E.5).</summary>
     private void Write(OutgoingChannel channel, CapturedStream machine)
     {
-        RdmaCarrier? carrier = channel is RdmaOutgoingChannel rdma ? new RdmaCarrier(rdma, () => Reach(DeliveryStep.Ram)) : null;
+        RamCarrier? carrier = channel.Ram is { } ram ? new RamCarrier(ram, () => Reach(DeliveryStep.Ram)) : null;
         if (carrier is null)
         {
             Reach(DeliveryStep.Ram);
@@ -203,10 +200,10 @@ internal sealed partial class Delivery(
         CaptureWriterOptions form = new() { Carrier = carrier, IsOpened = _isOpened, OpenReturnPath = _returnPath is not null };
         try
         {
-            CaptureWriter.Write(machine, new ChannelSink(channel), form, OnProgress, cancel);
-            channel.Finish();
+            CaptureWriter.Write(machine, new ChannelSink(channel.Output), form, OnProgress, cancel);
+            channel.Output.Finish();
         }
-        catch (ConnectionLostException gone) when (gone.Loss is ConnectionLoss.Disconnected && _stage >= CaptureStage.VmDescription && !channel.FinishConfirms)
+        catch (ConnectionLostException gone) when (gone.Loss is ConnectionLoss.Disconnected && _stage >= CaptureStage.VmDescription && !channel.Output.FinishProves)
         {
             // What it thinks of the machine is for Confirm to find out.
         }
@@ -253,10 +250,10 @@ internal sealed partial class Delivery(
                 throw failure;
             }
         }
-        else if (channel is RdmaOutgoingChannel rdma)
+        else
         {
             // Whether it has failed or succeeded, it closes then; only that it is over shows.
-            rdma.WaitForClose();
+            channel.AwaitClose();
         }
     }
 }

@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
@@ -70,5 +71,5 @@ internal interface IMachineSession : IDeliverySession
     void After(TimeSpan time, Action expired);
 
     /// <summary>Makes the session end soon, for good. Main thread; the first reason stays.</summary>
-    void Stop(MigrationErrorClass reason, string description);
+    void Stop(FailureReason reason, string description);
 }

@@ -100,7 +100,7 @@ public sealed class IncomingMigration : Migration
     private void Serve(IncomingChannel channel)
     {
         channel.LeftBehind = what => EngineLog.LeftBehind(Log, what);
-        EngineLog.Connected(Log, channel.Peer, channel.DeviceName, RamModes.Of(channel).ToWord());
+        EngineLog.Connected(Log, channel.Peer, channel.Device, RamModes.Of(channel).ToWord());
         IncomingSession session = new(Loop, _options, channel, OpenSink, Log, Changed, Ended) { IsLast = QuitCode is not null };
         Run(session);
         channel.WhenRefused(reason => Loop.Schedule(() => session.Refuse(reason)));

@@ -40,10 +40,10 @@ internal sealed partial class IncomingSession : IIncomingHandler
         {
             _blocks = allocated;
             _ramTotal = (long)allocated.TotalLength;
-            _arrival = _channel.PinAll ? new RamArrival(allocated) : null;
+            _arrival = _channel.Ram is { PinAll: true } ? new RamArrival(allocated) : null;
         }
 
-        _channel.SetRamBlocks(allocated);
+        _channel.Ram?.SetBlocks(allocated);
         return allocated;
     }
 
@@ -56,9 +56,9 @@ internal sealed partial class IncomingSession : IIncomingHandler
         switch (command)
         {
             case MigrationCommand.OpenReturnPath:
-                ReturnPathChannel channel = _channel.WaitForReturnPath(s_returnPathArrival)
+                ChannelOutput output = _channel.WaitForOutput(s_returnPathArrival)
                     ?? throw new ControlProtocolException($"OPEN_RETURN_PATH: {WhyNoReturnPath}");
-                _returnPath = new ReturnPath(channel, _options.ReturnPathTimeout);
+                _returnPath = new ReturnPath(output, _options.ReturnPathTimeout);
                 if (_options.SwitchoverAck)
                 {
                     _returnPath.SendSwitchoverAck();
@@ -80,9 +80,9 @@ internal sealed partial class IncomingSession : IIncomingHandler
     /// <inheritdoc/>
     public void OnHook()
     {
-        if (_channel.CarriesRam)
+        if (_channel.Ram is null)
         {
-            throw new ControlProtocolException($"HOOK: the source {_channel.Peer} announces pages by RDMA, which cannot come by {_channel.DeviceName}");
+            throw new ControlProtocolException($"HOOK: the source {_channel.Peer} announces pages by RDMA, which cannot come by {_channel.Device}");
         }
 
         CheckRoomIfDue();
@@ -91,7 +91,7 @@ internal sealed partial class IncomingSession : IIncomingHandler
     /// <inheritdoc/>
     public void OnRamComplete() => CheckRoom();
 
-    private string WhyNoReturnPath => _channel.CarriesRam
+    private string WhyNoReturnPath => _channel.Ram is null
         ? $"{_channel.Peer} has no way back to the source; turn return-path off there, or migrate over a socket"
         : $"the source {_channel.Peer} has opened no second connection";
 

@@ -19,7 +19,7 @@ internal sealed partial class IncomingSession
     {
         if (Phase is MigrationPhase.Ram)
         {
-            _ramTransferred = Math.Min(_ramTotal, _arrival?.Estimate() ?? (_channel.RegisteredBytes + _channel.ZeroBytes + (_stream?.RamBytes ?? 0)));
+            _ramTransferred = Math.Min(_ramTotal, _arrival?.Estimate() ?? ((_channel.Ram?.RegisteredBytes ?? 0) + ZeroBesides + (_stream?.RamBytes ?? 0)));
         }
 
         return _sink.Describe(info with
@@ -31,10 +31,12 @@ internal sealed partial class IncomingSession
             RamTotal = _ramTotal,
             LeftOut = _leftOut,
             RamTransferred = _ramTransferred,
-            RamZero = Math.Min(_ramTotal, _channel.ZeroBytes + (_stream?.RamZeroBytes ?? 0)),
+            RamZero = Math.Min(_ramTotal, ZeroBesides + (_stream?.RamZeroBytes ?? 0)),
             TotalTime = _totalTime ?? Stopwatch.GetElapsedTime(_connectedAt),
         });
     }
+
+    private long ZeroBesides => _channel.Ram?.ZeroBytes ?? 0;
 
     protected override void OnFailed() => _totalTime = Stopwatch.GetElapsedTime(_connectedAt);
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 using RdmaMigration.Streams;
 using RdmaMigration.Transport;
@@ -44,7 +45,6 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
     {
         _options = options;
         _channel = channel;
-        channel.BeforeIo = AssertMayBlock;
         _sink = open(this);
     }
 
@@ -64,7 +64,7 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
     {
         if (!Volatile.Read(ref _isTaken))
         {
-            Stop(MigrationErrorClass.Stream, reason);
+            Stop(FailureReason.Stream, reason);
         }
     }
 
@@ -77,7 +77,7 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
                 if (!_streamBegun)
                 {
                     Stop(
-                        MigrationErrorClass.Timeout,
+                        FailureReason.Timeout,
                         $"the source {_channel.Peer} sent no stream within {_options.SetupTimeout.TotalSeconds:0.#} s of its connection");
                 }
             });
@@ -89,7 +89,7 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
             {
                 if (!Volatile.Read(ref _isTaken))
                 {
-                    Stop(MigrationErrorClass.Cancelled, "the destination quits");
+                    Stop(FailureReason.Cancelled, "the destination quits");
                 }
             });
         }
@@ -149,11 +149,11 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
 
     private CapturedStream Load()
     {
-        ChannelSource source = new(_channel) { Received = _channel.CarriesRam ? CheckRoomIfDue : null };
+        ChannelSource source = new(_channel.Input) { Received = _channel.Ram is null ? CheckRoomIfDue : null };
         try
         {
             IncomingStream stream = new(
-                source, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = _channel.CarriesRam });
+                source, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = _channel.Ram is null });
             source.Patience = () => stream.Patience;
             source.IsComplete = () => stream.IsComplete;
             Volatile.Write(ref _stream, stream);

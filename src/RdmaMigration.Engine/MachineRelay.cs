@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
@@ -100,8 +101,6 @@ internal sealed class MachineRelay : IMachineSink, IDeliverySession
 
     public void Dispose() => _delivery.Dispose();
 
-    void IDeliverySession.AssertMayBlock() => _session.AssertMayBlock();
-
     void IDeliverySession.OnStep(DeliveryStep step)
     {
         // A destination starts the machine once it has its device state: the last moment to look is before that is sent.
@@ -138,6 +137,7 @@ internal sealed class MachineRelay : IMachineSink, IDeliverySession
         if (_session.TellsSource && _delivery.IsProvable is false && _target.Rescue is null)
         {
             throw new TransportException(
+                FailureReason.Policy,
                 $"the source {_session.Source} waits to be told how its machine arrives, and the destination {_delivery.Peer} cannot say: turn return-path on there "
                 + "and give --return-path, or give --rescue to keep the machine here until you have looked");
         }
@@ -156,7 +156,7 @@ internal sealed class MachineRelay : IMachineSink, IDeliverySession
 
         if ((_isSending ? LostSource : _delivery.Loss) is { } loss)
         {
-            _session.Stop(MigrationSession.Classify(loss), loss.Message);
+            _session.Stop(loss.Reason, loss.Message);
         }
         else
         {
@@ -216,4 +216,4 @@ internal sealed class MachineRelay : IMachineSink, IDeliverySession
 }
 
 /// <summary>The source went away while its machine was sent on, and may go on with it.</summary>
-internal sealed class SourceGoneException(string message) : IOException(message);
+internal sealed class SourceGoneException(string message) : MigrationException(FailureReason.Disconnected, message);

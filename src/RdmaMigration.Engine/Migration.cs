@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Engine;
 
@@ -34,7 +35,7 @@ public abstract class Migration : IDisposable
     public MigrationInfo Query() => Volatile.Read(ref _current)?.Query() ?? Volatile.Read(ref _last);
 
     /// <summary>migrate-cancel: ends the migration that runs, if one does. Any thread; the status tells when it has ended.</summary>
-    public void Cancel(string reason = "cancelled") => Loop.Schedule(() => _current?.Stop(MigrationErrorClass.Cancelled, reason));
+    public void Cancel(string reason = "cancelled") => Loop.Schedule(() => _current?.Stop(FailureReason.Cancelled, reason));
 
     /// <summary>quit: cancels what runs, tears down, then ends the main loop with the code. Any thread.</summary>
     public void Quit(int exitCode) => Loop.Schedule(() =>
@@ -42,7 +43,7 @@ public abstract class Migration : IDisposable
         QuitCode ??= exitCode;
         if (_current is not null)
         {
-            _current.Stop(MigrationErrorClass.Cancelled, QuitReason);
+            _current.Stop(FailureReason.Cancelled, QuitReason);
         }
         else
         {

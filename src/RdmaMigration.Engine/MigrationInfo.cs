@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 
 namespace RdmaMigration.Engine;
@@ -46,40 +47,6 @@ public static class MigrationPhases
         MigrationPhase.Confirming => "confirming",
         _ => throw new ArgumentOutOfRangeException(nameof(phase), phase, "no such phase"),
     };
-}
-
-/// <summary>The kind of a failure, for programs; people read the description.</summary>
-public enum MigrationErrorClass
-{
-    /// <summary>The other side went away.</summary>
-    Disconnected,
-
-    /// <summary>The other side's host does not answer, nobody listens there, or the destination cannot be opened.</summary>
-    Unreachable,
-
-    /// <summary>The destination said that it failed.</summary>
-    Refused,
-
-    /// <summary>The other side broke the RDMA control protocol, or that of the return path.</summary>
-    Protocol,
-
-    /// <summary>The migration stream, or the file that it is read from, cannot be read.</summary>
-    Stream,
-
-    /// <summary>RAM cannot be allocated or registered, or is more than allowed.</summary>
-    Memory,
-
-    /// <summary>The capture's file cannot be written, or not be read.</summary>
-    Storage,
-
-    /// <summary>It took too long.</summary>
-    Timeout,
-
-    /// <summary>Somebody here cancelled it.</summary>
-    Cancelled,
-
-    /// <summary>A defect of this program.</summary>
-    Internal,
 }
 
 /// <summary>What query-migrate tells of the migration that runs or ran last. A snapshot; it does not change.</summary>
@@ -174,7 +141,7 @@ public sealed record MigrationInfo
     public string? ErrorDescription { get; init; }
 
     /// <summary>The kind of the failure.</summary>
-    public MigrationErrorClass? ErrorClass { get; init; }
+    public FailureReason? ErrorClass { get; init; }
 
     /// <summary>From the completion waiter's sight of the broken connection to the receive thread's hold of the error.</summary>
     public TimeSpan? ErrorLatency { get; init; }

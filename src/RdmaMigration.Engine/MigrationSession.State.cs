@@ -1,6 +1,5 @@
 using System.Diagnostics;
-using RdmaMigration.Memory;
-using RdmaMigration.Streams;
+using RdmaMigration.Linux;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
@@ -11,9 +10,9 @@ internal abstract partial class MigrationSession
     private MigrationStatus _status = MigrationStatus.None;
     private DateTimeOffset? _reachedAt;
     private MigrationPhase _phase = MigrationPhase.Idle;
-    private (MigrationErrorClass Class, string Description)? _stopped;
+    private (FailureReason Class, string Description)? _stopped;
     private string? _error;
-    private MigrationErrorClass? _errorClass;
+    private FailureReason? _errorClass;
     private TimeSpan? _errorLatency;
     private bool _isDecided;
 
@@ -151,21 +150,7 @@ internal abstract partial class MigrationSession
     /// <param name="isStopped">It was stopped from here, so what the migration itself met is not said.</param>
     protected abstract string? Remark(bool isStopped);
 
-    /// <summary>What kind of failure an exception is.</summary>
-    internal static MigrationErrorClass Classify(Exception failed) => failed switch
-    {
-        ConnectionLostException { Loss: ConnectionLoss.Disconnected or ConnectionLoss.MemoryWithdrawn or ConnectionLoss.PeerError } or SourceGoneException =>
-            MigrationErrorClass.Disconnected,
-        ConnectionLostException or ConnectFailedException => MigrationErrorClass.Unreachable,
-        StreamFormatException or CaptureException => MigrationErrorClass.Stream,
-        RamAllocationException or RegistrationException => MigrationErrorClass.Memory,
-        DestinationRefusedException => MigrationErrorClass.Refused,
-        TransportException => MigrationErrorClass.Protocol,
-        StorageException => MigrationErrorClass.Storage,
-        _ => MigrationErrorClass.Internal,
-    };
-
-    private bool TryStop(MigrationErrorClass reason, string description)
+    private bool TryStop(FailureReason reason, string description)
     {
         lock (Gate)
         {
@@ -175,7 +160,7 @@ internal abstract partial class MigrationSession
             }
 
             _stopped = (reason, description);
-            if (reason is MigrationErrorClass.Cancelled)
+            if (reason is FailureReason.Cancelled)
             {
                 SetStatus(MigrationStatus.Cancelling);
             }
@@ -188,14 +173,14 @@ internal abstract partial class MigrationSession
     {
         lock (Gate)
         {
-            (_errorClass, string reason) = _stopped is { } stopped ? stopped : (Classify(failed), failed.Message);
+            (_errorClass, string reason) = _stopped is { } stopped ? stopped : ((failed as MigrationException)?.Reason ?? FailureReason.Internal, failed.Message);
             _error = reason + Remark(_stopped is not null);
             _errorLatency = failed is ConnectionLostException lost ? Stopwatch.GetElapsedTime(lost.DetectedAt, heldAt) : null;
             OnFailed();
             SetStatus(MigrationStatus.Failed);
         }
 
-        if (_errorClass is MigrationErrorClass.Internal)
+        if (_errorClass is FailureReason.Internal)
         {
             EngineLog.Defect(Log, failed);
         }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Engine;
 
@@ -46,7 +47,7 @@ internal abstract partial class MigrationSession : IDeliverySession, IDisposable
     }
 
     /// <summary>Makes the thread end soon, for good. Main thread; the first reason stays.</summary>
-    public void Stop(MigrationErrorClass reason, string description)
+    public void Stop(FailureReason reason, string description)
     {
         _loop.Lock.AssertHeld();
         if (TryStop(reason, description))
@@ -82,7 +83,7 @@ internal abstract partial class MigrationSession : IDeliverySession, IDisposable
     protected abstract void LogFailure(string reason);
 
     /// <summary>Stops the migration when the time is up. Any thread; the timer ends with the session.</summary>
-    public void StopAfter(TimeSpan time, string description) => After(time, () => Stop(MigrationErrorClass.Timeout, description));
+    public void StopAfter(TimeSpan time, string description) => After(time, () => Stop(FailureReason.Timeout, description));
 
     /// <summary>Calls on the main thread when the time is up, unless the session has ended. Any thread.</summary>
     public void After(TimeSpan time, Action expired)
@@ -107,9 +108,6 @@ internal abstract partial class MigrationSession : IDeliverySession, IDisposable
 
     /// <summary>For what a teardown could not clean up: it goes on. Any thread.</summary>
     public void OnLeftBehind(string what) => EngineLog.LeftBehind(Log, what);
-
-    /// <summary>Asserts that the big lock is not held: for channels, before each read and write.</summary>
-    public void AssertMayBlock() => _loop.Lock.AssertNotHeld("channel IO");
 
     private void Run()
     {

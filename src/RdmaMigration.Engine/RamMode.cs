@@ -19,7 +19,7 @@ public enum RamMode
 public static class RamModes
 {
     /// <summary>How RAM comes in over a channel.</summary>
-    internal static RamMode Of(IncomingChannel channel) => channel.CarriesRam ? RamMode.Stream : channel.PinAll ? RamMode.PinAll : RamMode.Dynamic;
+    internal static RamMode Of(IncomingChannel channel) => channel.Ram is not { } ram ? RamMode.Stream : ram.PinAll ? RamMode.PinAll : RamMode.Dynamic;
 
     /// <summary>The word for people and programs.</summary>
     public static string ToWord(this RamMode mode) => mode switch

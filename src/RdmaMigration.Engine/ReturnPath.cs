@@ -4,16 +4,16 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>The messages from destination to source (protocol D.2). The receive thread alone uses it.</summary>
-internal sealed class ReturnPath(ReturnPathChannel channel, TimeSpan timeout)
+internal sealed class ReturnPath(ChannelOutput output, TimeSpan timeout)
 {
     /// <summary>Tells the source that the capture is safe, or that it is not. The last message.</summary>
-    public void SendShut(bool failed) => channel.Write(Encode(ReturnPathMessage.Shut, failed ? 1u : 0u), timeout);
+    public void SendShut(bool failed) => output.Write(Encode(ReturnPathMessage.Shut, failed ? 1u : 0u), timeout);
 
     /// <summary>Answers a PING.</summary>
     public void SendPong(uint value)
     {
         LastPong = Encode(ReturnPathMessage.Pong, value);
-        channel.Write(LastPong, timeout);
+        output.Write(LastPong, timeout);
     }
 
     /// <summary>The last answer to a PING, which a source ignores when it comes again; empty before the first. What may be sent to find out whether it listens.</summary>
@@ -25,7 +25,7 @@ internal sealed class ReturnPath(ReturnPathChannel channel, TimeSpan timeout)
         Span<byte> message = stackalloc byte[4];
         BinaryPrimitives.WriteUInt16BigEndian(message, (ushort)ReturnPathMessage.SwitchoverAcknowledged);
         BinaryPrimitives.WriteUInt16BigEndian(message[2..], 0);
-        channel.Write(message, timeout);
+        output.Write(message, timeout);
     }
 
     private static byte[] Encode(ReturnPathMessage type, uint value)

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
@@ -12,19 +13,19 @@ internal sealed class SourceReturnPath
     /// <summary>The longest payload (protocol D.2).</summary>
     private const int MostPayload = 512;
 
-    private readonly ReturnPathReader _reader;
+    private readonly ChannelInput _input;
     private readonly string _peer;
     private readonly Func<bool> _mayHaveAll;
     private readonly Action<string> _broken;
     private readonly Thread _thread;
 
-    /// <param name="reader">The channel's way back; stays the channel's.</param>
+    /// <param name="input">The channel's way back; stays the channel's.</param>
     /// <param name="peer">The destination, for messages.</param>
     /// <param name="mayHaveAll">Whether the destination can have everything that it loads. Asked on the thread.</param>
     /// <param name="broken">Called on the thread when the destination cannot succeed any more; it makes the sending thread's channel calls return.</param>
-    public SourceReturnPath(ReturnPathReader reader, string peer, Func<bool> mayHaveAll, Action<string> broken)
+    public SourceReturnPath(ChannelInput input, string peer, Func<bool> mayHaveAll, Action<string> broken)
     {
-        _reader = reader;
+        _input = input;
         _peer = peer;
         _mayHaveAll = mayHaveAll;
         _broken = broken;
@@ -32,7 +33,7 @@ internal sealed class SourceReturnPath
     }
 
     /// <summary>What was wrong; null after a SHUT that says success. After <see cref="Join"/>.</summary>
-    public Exception? Failure { get; private set; }
+    public MigrationException? Failure { get; private set; }
 
     public void Start() => _thread.Start();
 
@@ -49,7 +50,7 @@ internal sealed class SourceReturnPath
         }
         catch (Exception failed)
         {
-            Failure = failed;
+            Failure = failed as MigrationException ?? new MigrationException(FailureReason.Internal, failed.Message, failed);
             _broken(failed.Message);
         }
     }
@@ -104,14 +105,20 @@ internal sealed class SourceReturnPath
     {
         while (!bytes.IsEmpty)
         {
-            int read = _reader.Read(bytes);
-            bytes = read > 0 ? bytes[read..] : throw new ReturnPathClosedException($"return path: the destination {_peer} closed it before {what}");
+            try
+            {
+                bytes = bytes[_input.Read(bytes, Timeout.InfiniteTimeSpan)..];
+            }
+            catch (ConnectionLostException closed) when (closed.Loss is ConnectionLoss.Disconnected)
+            {
+                throw new ReturnPathClosedException($"return path: the destination {_peer} closed it before {what}");
+            }
         }
     }
 }
 
 /// <summary>The destination said on the return path what it must not.</summary>
-internal sealed class ReturnPathException(string message) : TransportException(message);
+internal sealed class ReturnPathException(string message) : TransportException(FailureReason.Protocol, message);
 
 /// <summary>The destination closed the return path without a word.</summary>
-internal sealed class ReturnPathClosedException(string message) : TransportException(message);
+internal sealed class ReturnPathClosedException(string message) : TransportException(FailureReason.Disconnected, message);

@@ -1,13 +1,15 @@
+using RdmaMigration.Linux;
+
 namespace RdmaMigration.Memory;
 
 /// <summary>RAM that a peer asked for is refused, or the host cannot give it. The message names the block, the value and the bound.</summary>
-public sealed class RamAllocationException : IOException
+public sealed class RamAllocationException : MigrationException
 {
     /// <summary>Creates the exception.</summary>
     /// <param name="blockName">The RAM block that failed, or null if the whole list is at fault.</param>
     /// <param name="message">What was asked, and what the bound is.</param>
     public RamAllocationException(string? blockName, string message)
-        : base(message) => BlockName = blockName;
+        : base(FailureReason.Memory, message) => BlockName = blockName;
 
     /// <summary>The RAM block that failed, or null if the whole list is at fault.</summary>
     public string? BlockName { get; }

@@ -1,3 +1,5 @@
+using RdmaMigration.Linux;
+
 namespace RdmaMigration.Streams;
 
 /// <summary>What is wrong with a stream.</summary>
@@ -20,7 +22,7 @@ public enum StreamFault
 }
 
 /// <summary>A migration stream cannot be read. The message names the step, what was found, the bound, and the offset.</summary>
-public sealed class StreamFormatException : IOException
+public sealed class StreamFormatException : MigrationException
 {
     /// <summary>Creates the exception.</summary>
     /// <param name="fault">What is wrong.</param>
@@ -39,7 +41,7 @@ public sealed class StreamFormatException : IOException
     /// <param name="detail">The value found and the bound.</param>
     /// <param name="cause">What a decoder said, or null.</param>
     public StreamFormatException(StreamFault fault, string step, ulong offset, string detail, Exception? cause)
-        : base($"{step}: {detail} (stream offset 0x{offset:x})", cause)
+        : base(FailureReason.Stream, $"{step}: {detail} (stream offset 0x{offset:x})", cause)
     {
         Fault = fault;
         Step = step;
@@ -48,9 +50,6 @@ public sealed class StreamFormatException : IOException
 
     /// <summary>What is wrong.</summary>
     public StreamFault Fault { get; }
-
-    /// <summary>What was being read.</summary>
-    public string Step { get; }
 
     /// <summary>Offset in the stream, in bytes from its first.</summary>
     public ulong Offset { get; }

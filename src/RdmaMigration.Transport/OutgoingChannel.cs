@@ -1,69 +1,33 @@
-using Tmds.Linux;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>
-/// The IO channel of an outgoing migration. One thread writes, one may read the <see cref="ReturnPath"/>; <see cref="Shutdown"/> and the properties are for
-/// any thread. The owner joins both threads and then disposes the channel, before it frees the memory that was handed to it.
-/// </summary>
-public abstract class OutgoingChannel : IDisposable
+/// <summary>A channel to a destination: the stream goes out, and the return path, where there is one, comes in.</summary>
+public abstract class OutgoingChannel : Channel
 {
-    /// <summary>Called before each write or wait. The engine asserts here that the big lock is not held.</summary>
-    public Action? BeforeIo { get; set; }
+    /// <inheritdoc/>
+    public abstract override ChannelOutput Output { get; }
 
-    /// <summary>Called by <see cref="Dispose"/>, which does not throw, with what it could not clean up, in words.</summary>
-    public Action<string>? LeftBehind { get; set; }
+    /// <summary>Moves RAM beside the stream; null where RAM goes in the stream.</summary>
+    public virtual OutgoingRam? Ram => null;
 
-    /// <summary>The most bytes a second that are sent; null for no limit. Set before the first write.</summary>
-    public BandwidthLimit? Limit { get; set; }
-
-    /// <summary>The destination, for messages: address and port, path, command.</summary>
-    public abstract string Peer { get; }
-
-    /// <summary>Why the channel is errored, or null. The first reason stays.</summary>
-    public abstract ConnectionLostException? Lost { get; }
-
-    /// <summary>Bytes that the destination's side has taken so far, RAM that travelled beside the stream included.</summary>
-    public abstract long SentBytes { get; }
-
-    /// <summary>The way back from the destination, when this channel has one.</summary>
-    public virtual ReturnPathReader? ReturnPath => null;
-
-    /// <summary>Sends all of the bytes; returns when the memory may be reused.</summary>
-    /// <exception cref="TransportException">The channel is lost, or the peer broke the protocol.</exception>
-    public abstract void Write(ReadOnlySpan<byte> bytes);
-
-    /// <summary>Sends all bytes of all segments, in order; returns when the memory may be reused.</summary>
-    /// <param name="segments">1 to 1024 segments (IOV_MAX), none empty.</param>
-    /// <exception cref="TransportException">The channel is lost, or the peer broke the protocol.</exception>
-    public abstract void WriteGather(ReadOnlySpan<iovec> segments);
+    /// <summary>The destination will prove that it has the machine: on the return path, or by what <see cref="ChannelOutput.Finish"/> waits for.</summary>
+    public bool ProvesArrival => Input is not null || Output.FinishProves;
 
     /// <summary>
-    /// Says that nothing more comes, where the channel can say that (a socket's write side is closed, a command's input ends, a file is synchronised), and
-    /// waits for what only then is known: a command's exit code.
+    /// Waits, where there is no return path, until the destination has closed the channel, which it does when it has failed or succeeded. Returns at once where a
+    /// close cannot be seen. Nothing may be sent any more.
     /// </summary>
-    /// <exception cref="TransportException">The channel is lost, or what was sent was not taken.</exception>
-    public abstract void Finish();
-
-    /// <summary>When <see cref="Finish"/> returns, all that was sent has been taken: a command said so with its exit code, a file is on its disk.</summary>
-    public virtual bool FinishConfirms => false;
-
-    /// <summary>Makes the writer, and a reader of the return path, return with an error within 100 ms. Any thread; it does not block.</summary>
-    public abstract void Shutdown(string reason);
-
-    /// <summary>Tells the destination that this side gives up, as far as the channel can. Call it after the writer has returned.</summary>
-    public virtual void SendError()
+    /// <exception cref="ConnectionLostException">The channel ended in another way.</exception>
+    /// <exception cref="ControlProtocolException">The destination broke the protocol.</exception>
+    public void AwaitClose()
     {
+        BlockingCalls.AssertAllowed();
+        AwaitEnd();
     }
 
-    /// <summary>Closes the channel. Both threads must have returned.</summary>
-    public abstract void Dispose();
-}
-
-/// <summary>The way back: the bytes that the destination sends (protocol D.2). One thread reads; the channel owns it.</summary>
-public abstract class ReturnPathReader
-{
-    /// <summary>Blocks for at least one byte; 0 when the destination closed the way back.</summary>
-    /// <exception cref="TransportException">The channel is lost, or the peer broke the protocol.</exception>
-    public abstract int Read(Span<byte> buffer);
+    /// <summary>Does what <see cref="AwaitClose"/> says.</summary>
+    protected virtual void AwaitEnd()
+    {
+    }
 }

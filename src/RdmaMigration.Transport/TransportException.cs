@@ -1,31 +1,36 @@
+using RdmaMigration.Linux;
+
 namespace RdmaMigration.Transport;
 
 /// <summary>The base of what a channel throws. The message names the step, the peer, and where there is one the value and its bound.</summary>
-public class TransportException : IOException
+public class TransportException : MigrationException
 {
     /// <summary>Creates the exception.</summary>
-    public TransportException(string message, Exception? inner = null) : base(message, inner) { }
+    public TransportException(FailureReason reason, string message, Exception? inner = null) : base(reason, message, inner) { }
 }
 
 /// <summary>An endpoint could not be set up: a name that does not resolve, an address in use, no such device.</summary>
 public sealed class ConnectFailedException : TransportException
 {
-    /// <summary>Creates the exception.</summary>
-    public ConnectFailedException(string message, Exception? inner = null) : base(message, inner) { }
+    /// <summary>Creates the exception: the endpoint cannot be reached or opened.</summary>
+    public ConnectFailedException(string message, Exception? inner = null) : base(FailureReason.Unreachable, message, inner) { }
+
+    /// <summary>Creates the exception for another reason.</summary>
+    public ConnectFailedException(FailureReason reason, string message, Exception? inner = null) : base(reason, message, inner) { }
 }
 
 /// <summary>The peer sent what the protocol does not allow.</summary>
 public sealed class ControlProtocolException : TransportException
 {
     /// <summary>Creates the exception.</summary>
-    public ControlProtocolException(string message) : base(message) { }
+    public ControlProtocolException(string message) : base(FailureReason.Protocol, message) { }
 }
 
 /// <summary>This host could not register memory with the device, for lack of locked memory or of the device's resources.</summary>
 public sealed class RegistrationException : TransportException
 {
     /// <summary>Creates the exception.</summary>
-    public RegistrationException(string message, Exception? inner = null) : base(message, inner) { }
+    public RegistrationException(string message, Exception? inner = null) : base(FailureReason.Memory, message, inner) { }
 }
 
 /// <summary>Why a connection is errored.</summary>
@@ -60,7 +65,7 @@ public enum ConnectionLoss
 public sealed class ConnectionLostException : TransportException
 {
     /// <summary>Creates the exception.</summary>
-    public ConnectionLostException(ConnectionLoss loss, string message, long detectedAt) : base(message)
+    public ConnectionLostException(ConnectionLoss loss, string message, long detectedAt) : base(ReasonOf(loss), message)
     {
         Loss = loss;
         DetectedAt = detectedAt;
@@ -71,4 +76,11 @@ public sealed class ConnectionLostException : TransportException
 
     /// <summary>When the completion waiter saw it, as a <see cref="System.Diagnostics.Stopwatch"/> timestamp.</summary>
     public long DetectedAt { get; }
+
+    private static FailureReason ReasonOf(ConnectionLoss loss) => loss switch
+    {
+        ConnectionLoss.Disconnected or ConnectionLoss.MemoryWithdrawn or ConnectionLoss.PeerError => FailureReason.Disconnected,
+        ConnectionLoss.Shutdown => FailureReason.Cancelled,
+        _ => FailureReason.Unreachable,
+    };
 }

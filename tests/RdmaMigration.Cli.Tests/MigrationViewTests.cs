@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Cli.Reports;
 using RdmaMigration.Engine;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Cli.Tests;
 
@@ -36,7 +37,7 @@ public sealed class MigrationViewTests : IDisposable
     {
         Status = MigrationStatus.Failed,
         ErrorDescription = "the source disconnected: it's gone",
-        ErrorClass = MigrationErrorClass.Disconnected,
+        ErrorClass = FailureReason.Disconnected,
         ErrorLatency = TimeSpan.FromMicroseconds(1500),
     };
 

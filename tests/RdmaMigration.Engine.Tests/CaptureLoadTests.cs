@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
@@ -16,30 +17,30 @@ public sealed class CaptureLoadTests : IDisposable
     public void AFileThatIsNotThereIsAnErrorOfStorageThatNamesIt()
     {
         string path = Path.Combine(_directory.FullName, "absent");
-        Refused(path, MigrationErrorClass.Storage, $"cannot read '{path}': No such file or directory");
+        Refused(path, FailureReason.Storage, $"cannot read '{path}': No such file or directory");
     }
 
     [Fact]
     public void ADirectoryIsAnErrorOfStorageThatNamesIt() =>
-        Refused(_directory.FullName, MigrationErrorClass.Storage, $"cannot read '{_directory.FullName}': Is a directory");
+        Refused(_directory.FullName, FailureReason.Storage, $"cannot read '{_directory.FullName}': Is a directory");
 
     [Fact]
-    public void AnEmptyFileIsNoStream() => Refused([], MigrationErrorClass.Stream, "cannot be read as a migration stream");
+    public void AnEmptyFileIsNoStream() => Refused([], FailureReason.Stream, "cannot be read as a migration stream");
 
     [Fact]
     public void WhatIsNoCaptureIsNoStream() =>
-        Refused([.. "#!/bin/sh\nexit 0\n"u8], MigrationErrorClass.Stream, "cannot be read as a migration stream", "magic");
+        Refused([.. "#!/bin/sh\nexit 0\n"u8], FailureReason.Stream, "cannot be read as a migration stream", "magic");
 
     [Fact]
     public void TheStreamOfAnRdmaMigrationSaysWhereItsRamWent() =>
-        Refused([.. StreamedMachine.Opening(returnPath: false), 0, 0, 0, 0, 0, 0, 0, 0x80], MigrationErrorClass.Stream, "HOOK", "'rdmamig receive'");
+        Refused([.. StreamedMachine.Opening(returnPath: false), 0, 0, 0, 0, 0, 0, 0, 0x80], FailureReason.Stream, "HOOK", "'rdmamig receive'");
 
     [Fact]
     public void ColoIsRefusedInWords()
     {
         byte[] all = StreamedMachine.All(returnPath: true);
         all[8 + 5 + StreamedMachine.Machine.Length + 2] = 8;
-        Refused(all, MigrationErrorClass.Stream, "x-colo");
+        Refused(all, FailureReason.Stream, "x-colo");
     }
 
     [Fact]
@@ -51,7 +52,7 @@ public sealed class CaptureLoadTests : IDisposable
         {
             // The last part is the vmdescription, which ends with the file.
             int length = i % 2 == 0 ? random.Next(1, all.Length) : i % 4 == 1 ? random.Next(1, 200) : all.Length - random.Next(1, 200);
-            Refused(all[..length], MigrationErrorClass.Stream, "cannot be read as a migration stream", "offset");
+            Refused(all[..length], FailureReason.Stream, "cannot be read as a migration stream", "offset");
         }
     }
 
@@ -60,7 +61,7 @@ public sealed class CaptureLoadTests : IDisposable
     {
         byte[] all = StreamedMachine.All();
         all[StreamedMachine.Announcement(returnPath: false).Length + 5] = 0x7f;
-        Refused(all, MigrationErrorClass.Stream, "cannot be read as a migration stream", "pc.ram", "offset");
+        Refused(all, FailureReason.Stream, "cannot be read as a migration stream", "pc.ram", "offset");
     }
 
     [Fact]
@@ -69,7 +70,7 @@ public sealed class CaptureLoadTests : IDisposable
         ScriptedDestination destination = new();
         using RunningSource source = new(destination);
         MigrationInfo failed = source.SendToEnd(options => options with { MaxRam = 1 << 20 });
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Memory), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Memory), (failed.Status, failed.ErrorClass));
         Assert.Contains(source.File, failed.ErrorDescription, StringComparison.Ordinal);
         Assert.Contains("1048576 bytes", failed.ErrorDescription, StringComparison.Ordinal);
         Assert.Equal((0, 0), ((int)destination.SentBytes, destination.ErrorsTold));
@@ -82,7 +83,7 @@ public sealed class CaptureLoadTests : IDisposable
     {
         using RunningSource source = new();
         MigrationInfo failed = source.SendToEnd(options => options with { Uri = new FileUri(source.File, offset) });
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Unreachable), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Policy), (failed.Status, failed.ErrorClass));
         Assert.Contains("is where the machine comes from", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
@@ -106,7 +107,7 @@ public sealed class CaptureLoadTests : IDisposable
         source.Send(options => options with { MaxRam = 512 << 10 }, fifo.Path);
         Assert.Throws<IOException>(() => fifo.Write([.. StreamedMachine.Announcement(returnPath: false), .. StreamedMachine.RamSection()]));
         MigrationInfo failed = source.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Memory), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Memory), (failed.Status, failed.ErrorClass));
         Assert.Equal(
             $"{fifo.Path}: the machine that comes out of it does not fit into 524288 bytes of memory: free some, or send from a larger host", failed.ErrorDescription);
     }
@@ -132,7 +133,7 @@ public sealed class CaptureLoadTests : IDisposable
         Assert.Equal((ulong)StreamedMachine.RamSize / 2, load.Load().RamBlocks.Single().ResidentBytes);
     }
 
-    private void Refused(byte[] content, MigrationErrorClass expected, params string[] words)
+    private void Refused(byte[] content, FailureReason expected, params string[] words)
     {
         string path = Write(content);
         Refused(path, expected, [path, .. words]);
@@ -140,7 +141,7 @@ public sealed class CaptureLoadTests : IDisposable
     }
 
     /// <summary>Sending it fails in these words, and connects to nothing.</summary>
-    private static void Refused(string path, MigrationErrorClass expected, params string[] words)
+    private static void Refused(string path, FailureReason expected, params string[] words)
     {
         using RunningSource source = new(_ => throw new InvalidOperationException("a broken file was sent"));
         MigrationInfo failed = source.SendToEnd(path: path);

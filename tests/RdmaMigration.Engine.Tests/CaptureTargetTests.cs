@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
@@ -99,7 +100,7 @@ public sealed class CaptureTargetTests : IDisposable
 
         MigrationInfo failed = destination.Ended();
 
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Storage), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Storage), (failed.Status, failed.ErrorClass));
         Assert.Contains($"the capture is complete in '{failed.File}'", failed.ErrorDescription, StringComparison.Ordinal);
         using CaptureLoad load = new(failed.File!, new OutgoingOptions { Uri = new UnixUri("x") }, CancellationToken.None);
         Assert.Equal(StreamedMachine.Machine, load.Load().Configuration.MachineType);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.Engine.Tests;
@@ -46,7 +47,7 @@ public sealed class IncomingMigrationTests
         }
 
         MigrationInfo failed = destination.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Disconnected), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Disconnected), (failed.Status, failed.ErrorClass));
         Assert.Contains("disconnected", failed.ErrorDescription, StringComparison.Ordinal);
         destination.Settle();
         Assert.False(File.Exists(destination.File));
@@ -109,7 +110,7 @@ public sealed class IncomingMigrationTests
         using RunningDestination destination = new(options => options with { SetupTimeout = TimeSpan.FromSeconds(1) });
         using RdmaSource source = destination.Connect();
         MigrationInfo failed = destination.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Timeout), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Timeout), (failed.Status, failed.ErrorClass));
         source.AwaitDisconnect();
     }
 
@@ -120,7 +121,7 @@ public sealed class IncomingMigrationTests
         using RdmaSource source = destination.Connect();
         new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.Announced);
         MigrationInfo failed = destination.Ended();
-        Assert.Equal(MigrationErrorClass.Timeout, failed.ErrorClass);
+        Assert.Equal(FailureReason.Timeout, failed.ErrorClass);
         Assert.Contains("2 s", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
@@ -131,7 +132,7 @@ public sealed class IncomingMigrationTests
         using RdmaSource source = destination.Connect();
         new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.Announced);
         MigrationInfo failed = destination.Ended();
-        Assert.Equal(MigrationErrorClass.Memory, failed.ErrorClass);
+        Assert.Equal(FailureReason.Memory, failed.ErrorClass);
         Assert.Contains("pc.ram", failed.ErrorDescription, StringComparison.Ordinal);
         Assert.Contains("1048576", failed.ErrorDescription, StringComparison.Ordinal);
     }
@@ -152,7 +153,7 @@ public sealed class IncomingMigrationTests
         using RdmaSource source = destination.Connect();
         source.AwaitDisconnect();
         MigrationInfo failed = destination.Ended();
-        Assert.Equal(MigrationErrorClass.Storage, failed.ErrorClass);
+        Assert.Equal(FailureReason.Storage, failed.ErrorClass);
         Assert.Contains("/nowhere/at/all", failed.ErrorDescription, StringComparison.Ordinal);
     }
 

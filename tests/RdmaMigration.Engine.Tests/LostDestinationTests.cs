@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
@@ -57,7 +58,7 @@ public sealed class LostDestinationTests
         }
 
         MigrationInfo failed = source.Ended();
-        Assert.True((failed.Status, failed.ErrorClass) == (MigrationStatus.Failed, MigrationErrorClass.Disconnected), $"lost at {at}: {failed}");
+        Assert.True((failed.Status, failed.ErrorClass) == (MigrationStatus.Failed, FailureReason.Disconnected), $"lost at {at}: {failed}");
         Assert.Matches(Words, failed.ErrorDescription);
         Assert.Null(failed.Confirmed);
         source.Settle();

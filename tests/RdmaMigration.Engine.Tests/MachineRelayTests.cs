@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
@@ -79,7 +80,7 @@ public sealed class MachineRelayTests
         Assert.Equal(2, machine.Told()![1]);
         Assert.Equal(s_failure, machine.Told());
         MigrationInfo failed = machine.Relay.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Unreachable, 0L), (failed.Status, failed.ErrorClass, failed.RamTotal));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Unreachable, 0L), (failed.Status, failed.ErrorClass, failed.RamTotal));
         Assert.Equal("nobody listens there", failed.ErrorDescription);
     }
 
@@ -94,7 +95,7 @@ public sealed class MachineRelayTests
         destination.Die();
         Assert.Equal(s_failure, machine.Told());
         MigrationInfo failed = machine.Relay.Ended();
-        Assert.Equal(MigrationErrorClass.Disconnected, failed.ErrorClass);
+        Assert.Equal(FailureReason.Disconnected, failed.ErrorClass);
         Assert.StartsWith("the destination the script closed the connection before it took any RAM", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
@@ -109,7 +110,7 @@ public sealed class MachineRelayTests
             return options with { Uri = new FileUri(file), Target = new RelayTarget(new OutgoingOptions { Uri = new FileUri(file + ".link") }) };
         });
         MigrationInfo failed = relay.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Unreachable), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Policy), (failed.Status, failed.ErrorClass));
         Assert.Equal(StreamedMachine.All(), File.ReadAllBytes(relay.File));
     }
 
@@ -136,7 +137,7 @@ public sealed class MachineRelayTests
         Assert.Equal(2, machine.Told()![1]);
         Assert.Equal(s_failure, machine.Told());
         MigrationInfo failed = machine.Relay.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Refused, null), (failed.Status, failed.ErrorClass, failed.File));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Refused, null), (failed.Status, failed.ErrorClass, failed.File));
         Assert.EndsWith("is told, and goes on with its machine", failed.ErrorDescription, StringComparison.Ordinal);
         Assert.False(File.Exists(machine.Relay.File));
     }
@@ -206,7 +207,7 @@ public sealed class MachineRelayTests
         destination.Say(s_failure);
         MigrationInfo failed = machine.Relay.Ended();
         Directory.CreateDirectory(machine.Relay.DirectoryName);
-        Assert.Equal(MigrationErrorClass.Refused, failed.ErrorClass);
+        Assert.Equal(FailureReason.Refused, failed.ErrorClass);
         Assert.Contains("the machine could not be rescued: ", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
@@ -252,7 +253,7 @@ public sealed class MachineRelayTests
         machine.Relay.Migration.Cancel();
 
         MigrationInfo cancelled = machine.Relay.Ended();
-        Assert.Equal((MigrationStatus.Cancelled, MigrationErrorClass.Cancelled), (cancelled.Status, cancelled.ErrorClass));
+        Assert.Equal((MigrationStatus.Cancelled, FailureReason.Cancelled), (cancelled.Status, cancelled.ErrorClass));
         Assert.Equal(place is Place.Confirming, cancelled.ErrorDescription!.Contains("whether the machine is there", StringComparison.Ordinal));
         Assert.Null(machine.Told());
         Assert.Equal(place is Place.Connecting ? (0, 0) : (1, 1), (destination.Disposals, destination.ErrorsTold));

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Engine.Tests;
 
@@ -20,7 +21,7 @@ public sealed class MigrationSessionTests
             current = new SteppingSession(loop, info => told.Add(info.Status), _ => loop.Schedule(Ended));
             current.Start();
             current.AwaitThread();
-            current.Stop(MigrationErrorClass.Cancelled, "cancelled");
+            current.Stop(FailureReason.Cancelled, "cancelled");
         }
 
         void Ended()
@@ -28,7 +29,7 @@ public sealed class MigrationSessionTests
             Assert.Equal(MigrationStatus.Setup, told[0]);
             Assert.All(told.Zip(told.Skip(1)), pair => Assert.True(pair.Second.MayFollow(pair.First), string.Join(", ", told)));
             Assert.Equal([MigrationStatus.Cancelling, MigrationStatus.Cancelled], told[^2..]);
-            Assert.Equal(MigrationErrorClass.Cancelled, current!.Query().ErrorClass);
+            Assert.Equal(FailureReason.Cancelled, current!.Query().ErrorClass);
             if (--left == 0)
             {
                 loop.Quit(0);

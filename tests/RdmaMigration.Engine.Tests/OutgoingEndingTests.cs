@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.Engine.Tests;
@@ -53,7 +54,7 @@ public sealed class OutgoingEndingTests
         MigrationInfo cancelled = held.Source.Next();
 
         Assert.Equal((MigrationStatus.Cancelling, MigrationStatus.Cancelled), (cancelling.Status, cancelled.Status));
-        Assert.Equal((MigrationErrorClass.Cancelled, (bool?)null), (cancelled.ErrorClass, cancelled.Confirmed));
+        Assert.Equal((FailureReason.Cancelled, (bool?)null), (cancelled.ErrorClass, cancelled.Confirmed));
         Assert.Equal(place >= Place.ReturnPath, cancelled.ErrorDescription!.Contains("the machine is there", StringComparison.Ordinal));
         held.Source.Settle();
         Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, s_soon);
@@ -78,7 +79,7 @@ public sealed class OutgoingEndingTests
     {
         using HeldSource held = new(place, options => options with { Timeout = TimeSpan.FromMilliseconds(300) });
         MigrationInfo failed = held.Source.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Timeout), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Timeout), (failed.Status, failed.ErrorClass));
         Assert.StartsWith("the migration to unix:scripted did not end within 0.3 s", failed.ErrorDescription, StringComparison.Ordinal);
         Assert.InRange(failed.TotalTime, TimeSpan.FromMilliseconds(290), s_soon);
         held.Source.Settle();
@@ -92,7 +93,7 @@ public sealed class OutgoingEndingTests
     {
         using HeldSource held = new(place, options => options with { ConfirmTimeout = TimeSpan.FromMilliseconds(100) });
         MigrationInfo failed = held.Source.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Timeout), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Timeout), (failed.Status, failed.ErrorClass));
         Assert.Equal(
             "the destination has not ended within 0.1 s of the last byte: --confirm-timeout gives it longer; the destination the script was sent everything: "
                 + "whether the machine is there only it can tell",

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
@@ -94,7 +95,7 @@ public sealed class OutgoingMigrationTests
         destination.AwaitStandstill();
         destination.Say(s_success);
         MigrationInfo failed = source.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Protocol), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Protocol), (failed.Status, failed.ErrorClass));
         Assert.Contains("before it was sent all of RAM", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
@@ -107,7 +108,7 @@ public sealed class OutgoingMigrationTests
         destination.AwaitStandstill();
         destination.Say(0, 1, 0, 4, 0, 0, 0, 1);
         MigrationInfo failed = source.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Refused), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Refused), (failed.Status, failed.ErrorClass));
         Assert.Matches($"^the destination the script says that it failed after [0-9]+ of {StreamedMachine.RamSize} bytes of RAM \\(SHUT 1\\); its own log", failed.ErrorDescription);
     }
 
@@ -130,7 +131,7 @@ public sealed class OutgoingMigrationTests
         destination.AwaitStandstill();
         destination.BreakReturnPath(new ControlProtocolException("return path: not QEMU_FILE"));
         MigrationInfo failed = source.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Protocol), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Protocol), (failed.Status, failed.ErrorClass));
         Assert.Equal("return path: not QEMU_FILE", failed.ErrorDescription);
     }
 
@@ -143,7 +144,7 @@ public sealed class OutgoingMigrationTests
         destination.AwaitStandstill();
         destination.BreakReturnPath(new ConnectionLostException(ConnectionLoss.PeerError, "it sent ERROR", Stopwatch.GetTimestamp()));
         MigrationInfo failed = source.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Disconnected), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Disconnected), (failed.Status, failed.ErrorClass));
         Assert.Contains("bytes of RAM without saying why; its own log has the reason", failed.ErrorDescription, StringComparison.Ordinal);
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
@@ -17,20 +18,20 @@ public sealed class RefusingDestinationTests
 
     [Fact]
     public void ShutOneIsAFailureThatNamesTheMachineAndTheDestinationsLog() =>
-        Refused([0, 1, 0, 4, 0, 0, 0, 1], MigrationErrorClass.Refused, "SHUT 1", $"'{StreamedMachine.Machine}'", "4 MiB ('pc.ram')", "its own log");
+        Refused([0, 1, 0, 4, 0, 0, 0, 1], FailureReason.Refused, "SHUT 1", $"'{StreamedMachine.Machine}'", "4 MiB ('pc.ram')", "its own log");
 
     [Fact]
     public void ACloseWithoutAShutIsAFailureThatNamesTheMachineAndTheDestinationsLog() =>
-        Refused([], MigrationErrorClass.Disconnected, "after everything was sent", $"'{StreamedMachine.Machine}'", "its own log");
+        Refused([], FailureReason.Disconnected, "after everything was sent", $"'{StreamedMachine.Machine}'", "its own log");
 
     [Theory]
     [InlineData(new byte[] { 0, 99, 0, 4, 0, 0, 0, 0 }, "unknown message 99")]
     [InlineData(new byte[] { 0, 1, 0xff, 0xff }, "Shut with 65535 bytes")]
     [InlineData(new byte[] { 0, 2, 0, 4, 0, 0, 0, 9 }, "PONG 9")]
     [InlineData(new byte[] { 0, 4, 0, 12 }, "postcopy")]
-    public void WhatADestinationMustNotSayIsAProtocolErrorThatNamesIt(byte[] said, string expected) => Refused(said, MigrationErrorClass.Protocol, expected);
+    public void WhatADestinationMustNotSayIsAProtocolErrorThatNamesIt(byte[] said, string expected) => Refused(said, FailureReason.Protocol, expected);
 
-    private static void Refused(byte[] said, MigrationErrorClass expected, params string[] words)
+    private static void Refused(byte[] said, FailureReason expected, params string[] words)
     {
         MigrationInfo info = Send(said);
         Assert.Equal((MigrationStatus.Failed, expected), (info.Status, info.ErrorClass));

@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
@@ -20,7 +21,7 @@ public sealed class RelayProofTests
         Assert.Equal(s_pong, machine.Told());
         Assert.Equal(s_failure, machine.Told());
         MigrationInfo failed = machine.Relay.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Protocol, 0L), (failed.Status, failed.ErrorClass, failed.RamTotal));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Policy, 0L), (failed.Status, failed.ErrorClass, failed.RamTotal));
         Assert.EndsWith(
             "waits to be told how its machine arrives, and the destination the script cannot say: turn return-path on there and give --return-path, or give "
                 + "--rescue to keep the machine here until you have looked",
@@ -79,7 +80,7 @@ public sealed class RelayProofTests
         MigrationInfo failed = machine.Relay.Ended();
         Directory.CreateDirectory(machine.Relay.DirectoryName);
         machine.Dispose();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Storage), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Storage), (failed.Status, failed.ErrorClass));
         Assert.Contains("; the destination the script was sent everything: whether the machine is there only it can tell", failed.ErrorDescription, StringComparison.Ordinal);
         Assert.Equal(returnPath, failed.ErrorDescription!.EndsWith("is told, and goes on with its machine", StringComparison.Ordinal));
     }
@@ -98,7 +99,7 @@ public sealed class RelayProofTests
         machine.CloseSource();
 
         MigrationInfo failed = machine.Relay.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Disconnected), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Disconnected), (failed.Status, failed.ErrorClass));
         Assert.StartsWith("the source went away before it was told how its machine arrives (", failed.ErrorDescription, StringComparison.Ordinal);
         Assert.Contains("and may go on with it, so the destination the script is not let start it; ", failed.ErrorDescription, StringComparison.Ordinal);
         machine.Relay.Settle();
@@ -208,10 +209,6 @@ public sealed class RelayProofTests
             }
         }
 
-        public void AssertMayBlock()
-        {
-        }
-
         public void Enter(MigrationPhase phase)
         {
         }
@@ -232,6 +229,6 @@ public sealed class RelayProofTests
 
         public void OnLeftBehind(string what) => throw new NotSupportedException();
 
-        public void Stop(MigrationErrorClass reason, string description) => throw new NotSupportedException();
+        public void Stop(FailureReason reason, string description) => throw new NotSupportedException();
     }
 }

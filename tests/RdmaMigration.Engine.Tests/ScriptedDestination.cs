@@ -1,26 +1,30 @@
 using System.Diagnostics;
 using RdmaMigration.Transport;
-using Tmds.Linux;
 
 namespace RdmaMigration.Engine.Tests;
 
 /// <summary>An outgoing channel in memory, whose other side does what a test says, at the byte that it says.</summary>
-internal sealed unsafe class ScriptedDestination : OutgoingChannel
+internal sealed class ScriptedDestination : OutgoingChannel
 {
     private readonly object _gate = new();
     private readonly MemoryStream _taken = new();
     private readonly ManualResetEventSlim _standsStill = new();
     private readonly Reader? _reader;
+    private readonly Writer _writer;
     private ConnectionLostException? _lost;
     private bool _goesOn;
 
     /// <param name="returnPath">It has a way back.</param>
-    public ScriptedDestination(bool returnPath = false) => _reader = returnPath ? new Reader(this) : null;
+    public ScriptedDestination(bool returnPath = false)
+    {
+        _reader = returnPath ? new Reader(this) : null;
+        _writer = new Writer(this);
+    }
 
     /// <summary>So many bytes are taken, and then no more until the channel is shut down.</summary>
     public long StopsAfter { get; init; } = long.MaxValue;
 
-    /// <summary><see cref="Finish"/> returns only when the channel is shut down.</summary>
+    /// <summary><see cref="ChannelOutput.Finish"/> returns only when the channel is shut down.</summary>
     public bool StopsAtFinish { get; init; }
 
     /// <summary>A command or a file.</summary>
@@ -36,11 +40,14 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
 
     public override ConnectionLostException? Lost => Volatile.Read(ref _lost);
 
-    public override long SentBytes => _taken.Length;
+    public override string Device => "script";
 
-    public override ReturnPathReader? ReturnPath => _reader;
+    public override ChannelOutput Output => _writer;
 
-    public override bool FinishConfirms => Confirms;
+    public override ChannelInput? Input => _reader;
+
+    /// <summary>Bytes that were sent.</summary>
+    public long SentBytes => _taken.Length;
 
     /// <summary>What was sent. When nobody sends any more.</summary>
     public byte[] Taken => _taken.ToArray();
@@ -73,57 +80,15 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
     /// <summary>The way back meets this, once what was said is read.</summary>
     public void BreakReturnPath(TransportException failure) => _reader!.Break(failure);
 
-    public override void Write(ReadOnlySpan<byte> bytes)
-    {
-        BeforeIo?.Invoke();
-        ThrowIfLost();
-        long room = StopsAfter - _taken.Length;
-        if (bytes.Length > room && room >= 0)
-        {
-            _taken.Write(bytes[..(int)room]);
-            StandStill();
-            bytes = bytes[(int)room..];
-        }
-
-        _taken.Write(bytes);
-    }
-
-    public override void WriteGather(ReadOnlySpan<iovec> segments)
-    {
-        foreach (iovec segment in segments)
-        {
-            Write(new ReadOnlySpan<byte>(segment.iov_base, (int)segment.iov_len));
-        }
-    }
-
-    public override void Finish()
-    {
-        BeforeIo?.Invoke();
-        ThrowIfLost();
-        if (StopsAtFinish)
-        {
-            StandStill();
-        }
-
-        if (LastWords is not null)
-        {
-            Say(LastWords);
-        }
-        else
-        {
-            _standsStill.Set();
-        }
-    }
-
     public override void Shutdown(string reason)
     {
         OnShutdown();
         End(ConnectionLoss.Shutdown, reason);
     }
 
-    public override void SendError() => ErrorsTold++;
-
     public override void Dispose() => Disposals++;
+
+    protected override void WriteError() => ErrorsTold++;
 
     private void End(ConnectionLoss loss, string reason)
     {
@@ -156,7 +121,46 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
         }
     }
 
-    private sealed class Reader(ScriptedDestination destination) : ReturnPathReader
+    private sealed class Writer(ScriptedDestination destination) : ChannelOutput
+    {
+        public override long SentBytes => destination.SentBytes;
+
+        public override bool FinishProves => destination.Confirms;
+
+        protected override void WriteBytes(ReadOnlySpan<byte> bytes, TimeSpan patience)
+        {
+            destination.ThrowIfLost();
+            long room = destination.StopsAfter - destination._taken.Length;
+            if (bytes.Length > room && room >= 0)
+            {
+                destination._taken.Write(bytes[..(int)room]);
+                destination.StandStill();
+                bytes = bytes[(int)room..];
+            }
+
+            destination._taken.Write(bytes);
+        }
+
+        protected override void End()
+        {
+            destination.ThrowIfLost();
+            if (destination.StopsAtFinish)
+            {
+                destination.StandStill();
+            }
+
+            if (destination.LastWords is not null)
+            {
+                destination.Say(destination.LastWords);
+            }
+            else
+            {
+                destination._standsStill.Set();
+            }
+        }
+    }
+
+    private sealed class Reader(ScriptedDestination destination) : ChannelInput
     {
         private readonly Queue<byte> _said = new();
         private TransportException? _failure;
@@ -184,9 +188,8 @@ internal sealed unsafe class ScriptedDestination : OutgoingChannel
         }
 
         /// <summary>What was said before the shutdown is read before it, as RDMA has it.</summary>
-        public override int Read(Span<byte> buffer)
+        protected override int ReadBytes(Span<byte> buffer, TimeSpan idle)
         {
-            destination.BeforeIo?.Invoke();
             lock (destination._gate)
             {
                 while (_said.Count == 0)

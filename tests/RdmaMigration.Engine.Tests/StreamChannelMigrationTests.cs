@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
@@ -111,7 +112,7 @@ public sealed class StreamChannelMigrationTests
         using RunningDestination destination = OverTcp();
         using NetworkStream source = Connect(destination);
         source.Write([.. StreamedMachine.Announcement(returnPath: false), 0x03, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x80, .. StreamedMachine.EndOfRam(), .. StreamedMachine.End()]);
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Protocol), (destination.Ended().Status, destination.Migration.Query().ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Protocol), (destination.Ended().Status, destination.Migration.Query().ErrorClass));
         Assert.False(File.Exists(destination.File));
     }
 
@@ -128,7 +129,7 @@ public sealed class StreamChannelMigrationTests
         pages.Write([0x11, 0x22, 0x33, 0x44]);
         Assert.Equal([0, 1, 0, 4, 0, 0, 0, 1], Next(source));
         MigrationInfo failed = destination.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Stream), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Stream), (failed.Status, failed.ErrorClass));
         Assert.Contains("multifd", failed.ErrorDescription, StringComparison.Ordinal);
         destination.Settle();
         Assert.Empty(destination.LeftBehind);
@@ -145,7 +146,7 @@ public sealed class StreamChannelMigrationTests
         Assert.Equal(2, Next(source)[1]);
         source.Write([0xff, 0xff]);
         Assert.Equal([0, 1, 0, 4, 0, 0, 0, 1], Next(source));
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Stream), (destination.Ended().Status, destination.Migration.Query().ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Stream), (destination.Ended().Status, destination.Migration.Query().ErrorClass));
     }
 
     [Theory]
@@ -159,7 +160,7 @@ public sealed class StreamChannelMigrationTests
         }
 
         MigrationInfo failed = destination.Ended();
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Disconnected), (failed.Status, failed.ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Disconnected), (failed.Status, failed.ErrorClass));
         destination.Settle();
         Assert.Empty(destination.LeftBehind);
         NextOneWorks(destination);
@@ -187,7 +188,7 @@ public sealed class StreamChannelMigrationTests
         using (RunningDestination destination = new(options => options with { Uri = new TcpUri("127.0.0.1", 0), SetupTimeout = TimeSpan.FromMilliseconds(50) }))
         {
             using NetworkStream silent = Connect(destination);
-            Assert.Equal(MigrationErrorClass.Timeout, destination.Ended().ErrorClass);
+            Assert.Equal(FailureReason.Timeout, destination.Ended().ErrorClass);
         }
 
         string stream = Path.GetTempFileName();

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RdmaMigration.Engine;
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 using Tmds.Linux;
@@ -78,7 +79,7 @@ public sealed class SenderHostTests : IDisposable
 
         Assert.Equal(1, Host(Capture, s_unix, observer).Run());
 
-        Assert.Equal((MigrationStatus.Failed, MigrationErrorClass.Unreachable), (observer.Changes[^1].Status, observer.Changes[^1].ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Unreachable), (observer.Changes[^1].Status, observer.Changes[^1].ErrorClass));
         Assert.Contains("there is no socket '/nowhere'", observer.Changes[^1].ErrorDescription, StringComparison.Ordinal);
     }
 
@@ -89,7 +90,7 @@ public sealed class SenderHostTests : IDisposable
 
         Assert.Equal(1, Host("/nowhere", s_unix, observer).Run());
 
-        Assert.Equal(MigrationErrorClass.Storage, observer.Changes[^1].ErrorClass);
+        Assert.Equal(FailureReason.Storage, observer.Changes[^1].ErrorClass);
     }
 
     // SIGINT goes the same way, but the test runner takes it for itself.

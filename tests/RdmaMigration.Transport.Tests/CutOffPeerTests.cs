@@ -29,9 +29,9 @@ public sealed class CutOffPeerTests
             {
             }
         });
-        channel.Limit = new BandwidthLimit(16 << 20);
-        FailingCall writer = new(() => channel.Write(new byte[1 << 30]));
-        Assert.True(SpinWait.SpinUntil(() => channel.SentBytes > 0, s_found));
+        channel.Output.Limit = new BandwidthLimit(16 << 20);
+        FailingCall writer = new(() => channel.Output.Write(new byte[1 << 30]));
+        Assert.True(SpinWait.SpinUntil(() => channel.Output.SentBytes > 0, s_found));
 
         cut.Apply();
 
@@ -47,7 +47,7 @@ public sealed class CutOffPeerTests
         using Listening listening = new(new TcpUri(cut.Address.ToString(), 0), new ListenerOptions { KeepAliveInterval = s_probe });
         using Stream source = IncomingPair.ConnectTo(listening.EndPoint);
         using IncomingChannel channel = listening.Accept();
-        FailingCall reader = new(() => channel.Read(new byte[1], Timeout.InfiniteTimeSpan));
+        FailingCall reader = new(() => channel.Input.Read(new byte[1], Timeout.InfiniteTimeSpan));
 
         cut.Apply();
 
@@ -62,7 +62,7 @@ public sealed class CutOffPeerTests
         using OutgoingChannel channel = DescriptorOutgoingChannel.Open(
             new TcpUri("127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port), new DescriptorChannelOptions { KeepAliveInterval = s_probe }, CancellationToken.None);
         byte[] sent = new byte[32 << 20];
-        Task writer = Task.Run(() => channel.Write(sent));
+        Task writer = Task.Run(() => channel.Output.Write(sent));
         await Assert.ThrowsAsync<TimeoutException>(() => writer.WaitAsync(TimeSpan.FromSeconds(7), TestContext.Current.CancellationToken));
 
         using NetworkStream destination = new(await listener.AcceptSocketAsync(TestContext.Current.CancellationToken), ownsSocket: true);

@@ -20,7 +20,7 @@ public sealed class HostilePeerTests
         {
             using RdmaSource source = destination.Connect(pinAll: seed % 2 == 0);
             RdmaIncomingChannel channel = destination.Accept();
-            channel.SetRamBlocks(blocks);
+            channel.SetBlocks(blocks);
             Task<Exception> reader = Task.Run(() => ReadToTheEnd(channel, buffer));
             long start = Stopwatch.GetTimestamp();
             Send(source, ControlFuzz.Mutate(ControlFuzz.Ladder(new Random(seed)), new Random(seed)));
@@ -57,7 +57,7 @@ public sealed class HostilePeerTests
         {
             while (true)
             {
-                channel.Read(buffer, Timeout.InfiniteTimeSpan);
+                channel.Input.Read(buffer, Timeout.InfiniteTimeSpan);
             }
         }
         catch (Exception end)

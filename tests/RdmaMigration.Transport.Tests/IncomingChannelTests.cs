@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport.Tests;
 
@@ -32,7 +33,7 @@ public sealed class IncomingChannelTests : IDisposable
         await sending;
         Assert.Equal(sent, received);
         Assert.Equal(ConnectionLoss.Disconnected, lost.Loss);
-        Assert.True(pair.Channel.CarriesRam);
+        Assert.True(pair.Channel.Ram is null);
     }
 
     [Theory]
@@ -42,7 +43,7 @@ public sealed class IncomingChannelTests : IDisposable
         using IncomingPair pair = new(kind);
         pair.Source.Write([1]);
         byte[] buffer = new byte[16];
-        return Soon.ShutDownReader(() => pair.Channel.Read(buffer, Timeout.InfiniteTimeSpan), pair.Channel.Shutdown);
+        return Soon.ShutDownReader(() => pair.Channel.Input.Read(buffer, Timeout.InfiniteTimeSpan), pair.Channel.Shutdown);
     });
 
     [Theory]
@@ -73,7 +74,7 @@ public sealed class IncomingChannelTests : IDisposable
         using IncomingPair pair = new(kind);
         pair.Channel.WatchSource(new byte[] { 42 })!.Dispose();
         pair.CloseDirection();
-        pair.Channel.WaitForReturnPath(TimeSpan.Zero)!.Write([1], s_soon);
+        pair.Channel.WaitForOutput(TimeSpan.Zero)!.Write([1], s_soon);
         pair.Channel.Dispose();
         byte[] all = new byte[2];
         Assert.Equal(1, pair.Source.ReadAtLeast(all, 2, throwOnEndOfStream: false));
@@ -85,7 +86,7 @@ public sealed class IncomingChannelTests : IDisposable
     public void ABlockedWriterOfTheWayBackReturnsWithin100MillisecondsOfAShutdown(string kind) => Soon.Assert(() =>
     {
         using IncomingPair pair = new(kind);
-        ReturnPathChannel back = pair.Channel.WaitForReturnPath(TimeSpan.Zero)!;
+        ChannelOutput back = pair.Channel.WaitForOutput(TimeSpan.Zero)!;
         FailingCall writer = new(() => back.Write(new byte[64 << 20], Timeout.InfiniteTimeSpan));
         pair.Source.ReadExactly(new byte[1 << 16]);
         return Soon.ShutDown(writer, pair.Channel.Shutdown);
@@ -96,13 +97,13 @@ public sealed class IncomingChannelTests : IDisposable
     public void TheWayBackReachesTheSourceAndASourceThatTakesNothingIsAnError(string kind)
     {
         using IncomingPair pair = new(kind);
-        ReturnPathChannel back = pair.Channel.WaitForReturnPath(TimeSpan.Zero)!;
+        ChannelOutput back = pair.Channel.WaitForOutput(TimeSpan.Zero)!;
         back.Write("pong"u8, s_soon);
         byte[] said = new byte[4];
         pair.Source.ReadExactly(said);
         Assert.Equal("pong"u8, said);
         TransportException stuck = Assert.Throws<TransportException>(() => back.Write(new byte[64 << 20], TimeSpan.FromMilliseconds(50)));
-        Assert.Contains("took nothing within", stuck.Message, StringComparison.Ordinal);
+        Assert.Equal(FailureReason.Timeout, stuck.Reason);
     }
 
     [Theory]
@@ -111,7 +112,7 @@ public sealed class IncomingChannelTests : IDisposable
     public void OneDirectionHasNoWayBack(string kind)
     {
         using IncomingPair pair = new(kind);
-        Assert.Null(pair.Channel.WaitForReturnPath(s_soon));
+        Assert.Null(pair.Channel.WaitForOutput(s_soon));
         Assert.False(pair.Channel.IsConnected);
     }
 
@@ -121,9 +122,9 @@ public sealed class IncomingChannelTests : IDisposable
     {
         using IncomingPair pair = new(kind);
         byte[] buffer = new byte[16];
-        Assert.Equal(0, pair.Channel.Read(buffer, TimeSpan.FromMilliseconds(1)));
+        Assert.Equal(0, pair.Channel.Input.Read(buffer, TimeSpan.FromMilliseconds(1)));
         pair.Source.Write([1, 2]);
-        Assert.Equal(2, pair.Channel.Read(buffer, s_soon));
+        Assert.Equal(2, pair.Channel.Input.Read(buffer, s_soon));
     }
 
     [Fact]
@@ -152,7 +153,7 @@ public sealed class IncomingChannelTests : IDisposable
     {
         using Listening listening = new(new ExecUri("printf abc; exit 4"));
         using IncomingChannel channel = listening.Accept();
-        channel.Read(new byte[3], s_soon);
+        channel.Input.Read(new byte[3], s_soon);
         ConnectionLostException failed = Assert.Throws<ConnectionLostException>(channel.EndOfStream);
         Assert.Equal(ConnectionLoss.PeerError, failed.Loss);
         Assert.Contains("exit code 4", failed.Message, StringComparison.Ordinal);
@@ -166,7 +167,7 @@ public sealed class IncomingChannelTests : IDisposable
         using (IncomingChannel channel = listening.Accept())
         {
             byte[] said = new byte[16];
-            process = "/proc/" + System.Text.Encoding.ASCII.GetString(said, 0, channel.Read(said, s_soon)).Trim();
+            process = "/proc/" + System.Text.Encoding.ASCII.GetString(said, 0, channel.Input.Read(said, s_soon)).Trim();
             channel.EndOfStream();
             Assert.True(Directory.Exists(process));
         }
@@ -190,7 +191,7 @@ public sealed class IncomingChannelTests : IDisposable
         {
             try
             {
-                all.Write(buffer, 0, channel.Read(buffer, Timeout.InfiniteTimeSpan));
+                all.Write(buffer, 0, channel.Input.Read(buffer, Timeout.InfiniteTimeSpan));
             }
             catch (ConnectionLostException lost)
             {

@@ -22,10 +22,10 @@ public sealed class OutgoingChannelTests
         Task<byte[]> received = Task.Run(() => ReadToEnd(pair.Destination));
 
         Gather(pair.Channel, sent);
-        pair.Channel.Finish();
+        pair.Channel.Output.Finish();
 
         Assert.Equal(sent, await received);
-        Assert.Equal(sent.Length, pair.Channel.SentBytes);
+        Assert.Equal(sent.Length, pair.Channel.Output.SentBytes);
     }
 
     [Theory]
@@ -33,8 +33,8 @@ public sealed class OutgoingChannelTests
     public void ABlockedWriterReturnsWithin100MillisecondsOfAShutdown(string kind) => Soon.Assert(() =>
     {
         using OutgoingPair pair = new(kind);
-        FailingCall writer = new(() => pair.Channel.Write(new byte[64 * Megabyte]));
-        AwaitStandstill(() => pair.Channel.SentBytes);
+        FailingCall writer = new(() => pair.Channel.Output.Write(new byte[64 * Megabyte]));
+        AwaitStandstill(() => pair.Channel.Output.SentBytes);
         return Soon.ShutDown(writer, pair.Channel.Shutdown);
     });
 
@@ -45,7 +45,7 @@ public sealed class OutgoingChannelTests
         using OutgoingPair pair = new(kind);
         byte[] buffer = new byte[16];
         pair.Destination.Write([1, 2, 3]);
-        return Soon.ShutDownReader(() => pair.Channel.ReturnPath!.Read(buffer), pair.Channel.Shutdown);
+        return Soon.ShutDownReader(() => pair.Channel.Input!.Read(buffer, Timeout.InfiniteTimeSpan), pair.Channel.Shutdown);
     });
 
     [Theory]
@@ -61,7 +61,7 @@ public sealed class OutgoingChannelTests
                 pair.Destination.Write(new byte[4096]);
             }
         });
-        TimeSpan after = Soon.ShutDownReader(() => pair.Channel.ReturnPath!.Read(buffer), pair.Channel.Shutdown);
+        TimeSpan after = Soon.ShutDownReader(() => pair.Channel.Input!.Read(buffer, Timeout.InfiniteTimeSpan), pair.Channel.Shutdown);
         pair.Channel.Dispose();
         Assert.IsType<IOException>(destination.Ended(0).Failure);
         return after;
@@ -77,14 +77,13 @@ public sealed class OutgoingChannelTests
         FailingCall reader = new(() =>
         {
             byte[] buffer = new byte[16];
-            int count;
-            while ((count = pair.Channel.ReturnPath!.Read(buffer)) > 0)
+            while (true)
             {
-                said.Write(buffer, 0, count);
+                said.Write(buffer, 0, pair.Channel.Input!.Read(buffer, Timeout.InfiniteTimeSpan));
             }
         });
-        FailingCall writer = new(() => pair.Channel.Write(new byte[64 * Megabyte]));
-        AwaitStandstill(() => pair.Channel.SentBytes);
+        FailingCall writer = new(() => pair.Channel.Output.Write(new byte[64 * Megabyte]));
+        AwaitStandstill(() => pair.Channel.Output.SentBytes);
         pair.Destination.Write("failed"u8);
         pair.Destination.Dispose();
         Soon.AssertLost(writer.Ended(0), ConnectionLoss.Disconnected, "disconnected");
@@ -101,11 +100,11 @@ public sealed class OutgoingChannelTests
     public void ADestinationThatClosesEndsABlockedWriter(string kind)
     {
         using OutgoingPair pair = new(kind);
-        FailingCall writer = new(() => pair.Channel.Write(new byte[64 * Megabyte]));
-        AwaitStandstill(() => pair.Channel.SentBytes);
+        FailingCall writer = new(() => pair.Channel.Output.Write(new byte[64 * Megabyte]));
+        AwaitStandstill(() => pair.Channel.Output.SentBytes);
         pair.Destination.Dispose();
         Soon.AssertLost(writer.Ended(0), ConnectionLoss.Disconnected, "disconnected");
-        Assert.Throws<ConnectionLostException>(() => pair.Channel.Write([1]));
+        Assert.Throws<ConnectionLostException>(() => pair.Channel.Output.Write([1]));
     }
 
     [Theory]
@@ -113,27 +112,26 @@ public sealed class OutgoingChannelTests
     public async Task TheWayBackOutlivesFinishAndEndsWithTheDestinationsClose(string kind)
     {
         using OutgoingPair pair = new(kind);
-        pair.Channel.Write("all"u8);
-        pair.Channel.Finish();
+        pair.Channel.Output.Write("all"u8);
+        pair.Channel.Output.Finish();
         Assert.Equal("all"u8, ReadToEnd(pair.Destination));
 
         pair.Destination.Write("ok"u8);
         byte[] buffer = new byte[16];
-        Assert.Equal(2, pair.Channel.ReturnPath!.Read(buffer));
+        Assert.Equal(2, pair.Channel.Input!.Read(buffer, Timeout.InfiniteTimeSpan));
         Assert.Equal("ok"u8, buffer.AsSpan(0, 2));
 
-        Task<int> end = Task.Run(() => pair.Channel.ReturnPath.Read(buffer));
+        Task<int> end = Task.Run(() => pair.Channel.Input.Read(buffer, Timeout.InfiniteTimeSpan));
         pair.Destination.Dispose();
-        Assert.Equal(0, await end);
+        Assert.Equal(ConnectionLoss.Disconnected, (await Assert.ThrowsAsync<ConnectionLostException>(() => end)).Loss);
     }
 
     [Fact]
     public void APipeHasNoWayBackAndNoProofOfItsEnd()
     {
         using OutgoingPair pair = new("fd-pipe");
-        Assert.Null(pair.Channel.ReturnPath);
-        Assert.False(pair.Channel.FinishConfirms);
-        pair.Channel.Finish();
+        Assert.Null(pair.Channel.Input);
+        Assert.False(pair.Channel.Output.Finish());
     }
 
     [Fact]
@@ -141,14 +139,13 @@ public sealed class OutgoingChannelTests
     {
         using (OutgoingChannel good = OutgoingPair.Open(new ExecUri("cat > /dev/null")))
         {
-            good.Write(new byte[Megabyte]);
-            good.Finish();
-            Assert.True(good.FinishConfirms);
+            good.Output.Write(new byte[Megabyte]);
+            Assert.True(good.Output.Finish());
         }
 
         using OutgoingChannel bad = OutgoingPair.Open(new ExecUri("cat > /dev/null; exit 7"));
-        bad.Write(new byte[Megabyte]);
-        Assert.Contains("exit code 7", Assert.Throws<ConnectionLostException>(bad.Finish).Message, StringComparison.Ordinal);
+        bad.Output.Write(new byte[Megabyte]);
+        Assert.Contains("exit code 7", Assert.Throws<ConnectionLostException>(() => bad.Output.Finish()).Message, StringComparison.Ordinal);
         Assert.Equal(ConnectionLoss.PeerError, bad.Lost!.Loss);
     }
 
@@ -156,7 +153,7 @@ public sealed class OutgoingChannelTests
     public void AWriteToACommandThatHasExitedSaysItsExitCode()
     {
         using OutgoingChannel channel = OutgoingPair.Open(new ExecUri("exit 127"));
-        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Write(new byte[64 * Megabyte]));
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Output.Write(new byte[64 * Megabyte]));
         Assert.Contains("exit code 127", lost.Message, StringComparison.Ordinal);
     }
 
@@ -167,7 +164,7 @@ public sealed class OutgoingChannelTests
         TimeSpan after;
         using (OutgoingChannel channel = OutgoingPair.Open(new ExecUri($"cat > /dev/null; echo $$ > '{note}'; sleep 1000")))
         {
-            FailingCall finish = new(channel.Finish);
+            FailingCall finish = new(() => channel.Output.Finish());
             Assert.True(SpinWait.SpinUntil(() => File.ReadAllText(note).EndsWith('\n'), TimeSpan.FromSeconds(20)));
             after = Soon.ShutDown(finish, channel.Shutdown);
         }
@@ -184,14 +181,14 @@ public sealed class OutgoingChannelTests
         const int rate = 8 * Megabyte;
         const int bytes = 4 * Megabyte;
         using OutgoingPair pair = new("unix");
-        pair.Channel.Limit = new BandwidthLimit(rate);
+        pair.Channel.Output.Limit = new BandwidthLimit(rate);
         Task<byte[]> received = Task.Run(() => ReadToEnd(pair.Destination));
         long start = Stopwatch.GetTimestamp();
         Gather(pair.Channel, new byte[bytes]);
         TimeSpan took = Stopwatch.GetElapsedTime(start);
 
         // A tenth of a second may be caught up, and the last portion is paid for afterwards.
-        double least = ((double)(bytes - pair.Channel.Limit.Portion(int.MaxValue)) / rate) - 0.1;
+        double least = ((double)(bytes - pair.Channel.Output.Limit.Portion(int.MaxValue)) / rate) - 0.1;
         Assert.InRange(took.TotalSeconds, least, 10);
     }
 
@@ -199,9 +196,9 @@ public sealed class OutgoingChannelTests
     public void AWriterThatPausesForALimitReturnsWithin100MillisecondsOfAShutdown() => Soon.Assert(() =>
     {
         using OutgoingPair pair = new("unix");
-        pair.Channel.Limit = new BandwidthLimit(1024);
-        FailingCall writer = new(() => pair.Channel.Write(new byte[Megabyte]));
-        AwaitStandstill(() => pair.Channel.SentBytes);
+        pair.Channel.Output.Limit = new BandwidthLimit(1024);
+        FailingCall writer = new(() => pair.Channel.Output.Write(new byte[Megabyte]));
+        AwaitStandstill(() => pair.Channel.Output.SentBytes);
         return Soon.ShutDown(writer, pair.Channel.Shutdown);
     });
 
@@ -210,13 +207,13 @@ public sealed class OutgoingChannelTests
     {
         // It takes nothing at first: what waiting runs for the first time, it has run before anything counts.
         using OutgoingChannel channel = OutgoingPair.Open(new ExecUri("sleep 0.3; cat > /dev/null"));
-        channel.Limit = new BandwidthLimit(long.MaxValue / 4);
+        channel.Output.Limit = new BandwidthLimit(long.MaxValue / 4);
         byte[] bytes = new byte[Megabyte];
         Gather(channel, bytes);
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < 16; i++)
         {
-            channel.Write(bytes);
+            channel.Output.Write(bytes);
         }
 
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
@@ -239,7 +236,7 @@ public sealed class OutgoingChannelTests
                     at += length;
                 }
 
-                channel.WriteGather(segments[..count]);
+                channel.Output.WriteGather(segments[..count]);
             }
         }
     }

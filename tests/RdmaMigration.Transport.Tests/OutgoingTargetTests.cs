@@ -37,10 +37,10 @@ public sealed class OutgoingTargetTests : IDisposable
     public void AFileConfirmsByFinish()
     {
         using OutgoingChannel channel = OutgoingPair.Open(new FileUri(NewPath("file")));
-        channel.Write([1]);
-        channel.Finish();
-        Assert.True(channel.FinishConfirms);
-        Assert.Null(channel.ReturnPath);
+        channel.Output.Write([1]);
+        channel.Output.Finish();
+        Assert.True(channel.Output.FinishProves);
+        Assert.Null(channel.Input);
     }
 
     [Fact]
@@ -52,9 +52,9 @@ public sealed class OutgoingTargetTests : IDisposable
         foreach (string path in (string[])[fifo, "/dev/null"])
         {
             using OutgoingChannel channel = OutgoingPair.Open(new FileUri(path));
-            channel.Write([1, 2, 3]);
-            channel.Finish();
-            Assert.False(channel.FinishConfirms);
+            channel.Output.Write([1, 2, 3]);
+            channel.Output.Finish();
+            Assert.False(channel.Output.FinishProves);
         }
 
         byte[] taken = new byte[4];
@@ -66,7 +66,7 @@ public sealed class OutgoingTargetTests : IDisposable
     public void AFullDiskIsAnErrorInWords()
     {
         using OutgoingChannel channel = OutgoingPair.Open(new FileUri("/dev/full"));
-        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Write([1]));
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Output.Write([1]));
         Assert.Contains("No space left", lost.Message, StringComparison.Ordinal);
     }
 
@@ -173,8 +173,8 @@ public sealed class OutgoingTargetTests : IDisposable
     private static void Send(MigrationUri uri, ReadOnlySpan<byte> bytes)
     {
         using OutgoingChannel channel = OutgoingPair.Open(uri);
-        channel.Write(bytes);
-        channel.Finish();
+        channel.Output.Write(bytes);
+        channel.Output.Finish();
     }
 
     private string NewPath(string name) => Path.Combine(_directory.FullName, name);

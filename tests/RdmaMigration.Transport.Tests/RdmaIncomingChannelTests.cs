@@ -17,11 +17,11 @@ public sealed class RdmaIncomingChannelTests
             using RdmaSource source = destination.Connect();
             RdmaIncomingChannel channel = destination.Accept();
             byte[] buffer = new byte[16];
-            Task<int> reader = Task.Run(() => channel.Read(buffer, Timeout.InfiniteTimeSpan));
+            Task<int> reader = Task.Run(() => channel.Input.Read(buffer, Timeout.InfiniteTimeSpan));
             source.Send((uint)ControlMessageType.QemuFile, [1, 2, 3]);
             source.Disconnect();
             Assert.Equal(3, await reader);
-            ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Read(buffer, Timeout.InfiniteTimeSpan));
+            ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Input.Read(buffer, Timeout.InfiniteTimeSpan));
             Assert.Equal(ConnectionLoss.Disconnected, lost.Loss);
         }
     }
@@ -38,7 +38,7 @@ public sealed class RdmaIncomingChannelTests
             long shutAt = 0;
             Task<TimeSpan> reader = Task.Run(() =>
             {
-                ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Read(new byte[1], Timeout.InfiniteTimeSpan));
+                ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Input.Read(new byte[1], Timeout.InfiniteTimeSpan));
                 TimeSpan elapsed = Stopwatch.GetElapsedTime(Volatile.Read(ref shutAt));
                 Assert.Equal((ConnectionLoss.Shutdown, "yank"), (lost.Loss, lost.Message));
                 return elapsed;
@@ -75,7 +75,7 @@ public sealed class RdmaIncomingChannelTests
         never.Wait(TimeSpan.FromSeconds(1));
         Assert.Null(channel.Lost);
         source.SendRaw(ControlMessages.QemuFile(7));
-        Assert.Equal(1, channel.Read(new byte[1], Timeout.InfiniteTimeSpan));
+        Assert.Equal(1, channel.Input.Read(new byte[1], Timeout.InfiniteTimeSpan));
     }
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class RdmaIncomingChannelTests
         using RdmaSource main = destination.Connect();
         using RdmaSource back = destination.Connect();
         RdmaIncomingChannel channel = destination.Accept();
-        ReturnPathChannel path = channel.WaitForReturnPath(TimeSpan.FromSeconds(20))!;
+        ChannelOutput path = channel.WaitForOutput(TimeSpan.FromSeconds(20))!;
         main.Disconnect();
         AwaitLost(channel);
         Assert.Throws<ConnectionLostException>(() => path.Write([1], TimeSpan.FromSeconds(20)));
@@ -99,9 +99,9 @@ public sealed class RdmaIncomingChannelTests
         using ListeningDestination destination = new();
         using RdmaSource source = destination.Connect();
         RdmaIncomingChannel channel = destination.Accept();
-        channel.SetRamBlocks(blocks);
+        channel.SetBlocks(blocks);
         HashSet<uint> keys = [];
-        Task<int> reader = Task.Run(() => channel.Read(new byte[1], Timeout.InfiniteTimeSpan));
+        Task<int> reader = Task.Run(() => channel.Input.Read(new byte[1], Timeout.InfiniteTimeSpan));
         for (ulong chunk = 0; chunk < 16; chunk++)
         {
             source.Send((uint)ControlMessageType.RegisterRequest, ControlMessages.Command(chunk << 20, 0, 0));

@@ -67,7 +67,7 @@ public sealed class RdmaListenerTests
 
         // Its stream has begun, so the next connection from the same host is another migration and not its return path.
         first.SendRaw(ControlMessages.QemuFile(1));
-        running.Read(new byte[1], Timeout.InfiniteTimeSpan);
+        running.Input.Read(new byte[1], Timeout.InfiniteTimeSpan);
         Task<RdmaSource> second = Task.Run(() => destination.Connect());
         running.Dispose();
         RdmaIncomingChannel next = destination.Accept();
@@ -81,7 +81,7 @@ public sealed class RdmaListenerTests
         using ListeningDestination destination = new();
         using RdmaSource main = destination.Connect();
         using RdmaSource back = destination.Connect();
-        Assert.NotNull(destination.Accept().WaitForReturnPath(TimeSpan.FromSeconds(20)));
+        Assert.NotNull(destination.Accept().WaitForOutput(TimeSpan.FromSeconds(20)));
     }
 
     [Fact]

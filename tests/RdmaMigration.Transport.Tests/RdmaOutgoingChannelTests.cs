@@ -19,16 +19,16 @@ public sealed class RdmaOutgoingChannelTests
         using RamBlockList received = MachineMemory.Allocate(Fill.Dense);
         using ListeningDestination destination = new();
         using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions { PinAll = pinAll, WindowBytes = 4 << 20 });
-        Assert.Equal(pinAll, channel.PinAll);
+        Assert.Equal(pinAll, channel.Ram.PinAll);
         using RdmaIncomingChannel incoming = destination.Accept();
-        incoming.SetRamBlocks(received);
-        Task<int> reader = Task.Run(() => incoming.Read(new byte[1], Timeout.InfiniteTimeSpan));
-        channel.ExchangeRamBlocks(sent);
-        channel.SendRam();
-        channel.Write([1]);
+        incoming.SetBlocks(received);
+        Task<int> reader = Task.Run(() => incoming.Input.Read(new byte[1], Timeout.InfiniteTimeSpan));
+        channel.Ram.ExchangeBlocks(sent);
+        channel.Ram.Send();
+        channel.Output.Write([1]);
         Assert.Equal(1, await reader);
         MachineMemory.AssertSame(sent, received);
-        Assert.Equal((long)sent.TotalLength, channel.RamSentBytes + channel.RamZeroBytes);
+        Assert.Equal((long)sent.TotalLength, channel.Ram.SentBytes + channel.Ram.ZeroBytes);
     }
 
     [Theory]
@@ -42,14 +42,14 @@ public sealed class RdmaOutgoingChannelTests
         using ListeningDestination destination = new();
         using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions());
         using RdmaIncomingChannel incoming = destination.Accept();
-        incoming.SetRamBlocks(received);
-        Task<int> reader = Task.Run(() => incoming.Read(new byte[1], Timeout.InfiniteTimeSpan));
-        channel.ExchangeRamBlocks(sent);
-        channel.SendRam();
-        channel.Write([1]);
+        incoming.SetBlocks(received);
+        Task<int> reader = Task.Run(() => incoming.Input.Read(new byte[1], Timeout.InfiniteTimeSpan));
+        channel.Ram.ExchangeBlocks(sent);
+        channel.Ram.Send();
+        channel.Output.Write([1]);
         await reader;
         Assert.Equal(resident, sent.ResidentBytes);
-        Assert.Equal((long)resident, channel.RamSentBytes);
+        Assert.Equal((long)resident, channel.Ram.SentBytes);
         Assert.Equal(fill is Fill.OddPages ? received.TotalLength - 4096 : resident, received.ResidentBytes); // the last chunk is one empty page
         MachineMemory.AssertSame(sent, received);
     }
@@ -60,13 +60,13 @@ public sealed class RdmaOutgoingChannelTests
         using ListeningDestination destination = new();
         using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions { ReturnPath = true });
         using RdmaIncomingChannel incoming = destination.Accept();
-        ReturnPathChannel back = incoming.WaitForReturnPath(TimeSpan.FromSeconds(20))!;
+        ChannelOutput back = incoming.WaitForOutput(TimeSpan.FromSeconds(20))!;
         Task<byte[]> reader = Task.Run(() =>
         {
             byte[] bytes = new byte[5];
             for (int got = 0; got < bytes.Length;)
             {
-                got += channel.ReturnPath!.Read(bytes.AsSpan(got));
+                got += channel.Input!.Read(bytes.AsSpan(got), Timeout.InfiniteTimeSpan);
             }
 
             return bytes;
@@ -81,7 +81,7 @@ public sealed class RdmaOutgoingChannelTests
     {
         using ListeningDestination destination = new();
         using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions());
-        Task closed = Task.Run(channel.WaitForClose);
+        Task closed = Task.Run(channel.AwaitClose);
         await Assert.ThrowsAsync<TimeoutException>(() => closed.WaitAsync(TimeSpan.FromMilliseconds(10), TestContext.Current.CancellationToken));
         destination.Accept().Dispose();
         await closed.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
@@ -93,7 +93,7 @@ public sealed class RdmaOutgoingChannelTests
     {
         using ListeningDestination destination = new();
         using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions());
-        Task writer = Task.Run(() => channel.Write([1]));
+        Task writer = Task.Run(() => channel.Output.Write([1]));
         channel.Shutdown("yank");
         ConnectionLostException lost = await Assert.ThrowsAsync<ConnectionLostException>(() => writer);
         Assert.Equal((ConnectionLoss.Shutdown, "yank"), (lost.Loss, lost.Message));

@@ -233,7 +233,7 @@ public sealed class SocketListenerTests : IDisposable
     private static byte ReadOne(IncomingChannel channel)
     {
         byte[] one = new byte[1];
-        Assert.Equal(1, channel.Read(one, s_soon));
+        Assert.Equal(1, channel.Input.Read(one, s_soon));
         return one[0];
     }
 }

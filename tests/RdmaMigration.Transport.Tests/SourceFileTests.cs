@@ -42,7 +42,7 @@ public sealed class SourceFileTests : IDisposable
     {
         using (OutgoingChannel channel = Open(new FileUri(Path.Combine(_directory.FullName, "other"))))
         {
-            channel.Write("new"u8);
+            channel.Output.Write("new"u8);
         }
 
         Assert.Equal("new", File.ReadAllText(Path.Combine(_directory.FullName, "other")));

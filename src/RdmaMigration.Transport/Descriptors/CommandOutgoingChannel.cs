@@ -9,29 +9,14 @@ internal sealed class CommandOutgoingChannel : DescriptorOutgoingChannel
     {
     }
 
-    internal CommandOutgoingChannel(ShellCommand command) : base(command.Descriptor) => _command = command;
+    internal CommandOutgoingChannel(ShellCommand command) : base(command.Descriptor, "exec")
+    {
+        _command = command;
+        Output = new Writer(command);
+    }
 
     /// <inheritdoc/>
-    public override bool FinishConfirms => true;
-
-    /// <summary>Ends the command's input and waits until it exits, however long it takes.</summary>
-    /// <exception cref="ConnectionLostException">Its exit code is not 0, or the channel was shut down.</exception>
-    public override void Finish()
-    {
-        BeforeIo?.Invoke();
-        Descriptor.ThrowIfLost();
-        Descriptor.Close();
-        if (!_command.WaitForExit(Timeout.InfiniteTimeSpan))
-        {
-            Descriptor.ThrowIfLost();
-        }
-
-        if (_command.ExitCode != 0)
-        {
-            Descriptor.Fail(ConnectionLoss.PeerError, _command.Ending);
-            Descriptor.ThrowIfLost();
-        }
-    }
+    public override ChannelOutput Output { get; }
 
     /// <inheritdoc/>
     public override void Shutdown(string reason)
@@ -46,5 +31,29 @@ internal sealed class CommandOutgoingChannel : DescriptorOutgoingChannel
         _command.LeftBehind = LeftBehind;
         _command.Dispose();
         base.Dispose();
+    }
+
+    private sealed class Writer(ShellCommand command) : DescriptorOutput(command.Descriptor)
+    {
+        /// <inheritdoc/>
+        public override bool FinishProves => true;
+
+        /// <summary>Ends the command's input and waits until it exits, however long it takes.</summary>
+        /// <exception cref="ConnectionLostException">Its exit code is not 0, or the channel was shut down.</exception>
+        protected override void End()
+        {
+            Descriptor.ThrowIfLost();
+            Descriptor.Close();
+            if (!command.WaitForExit(Timeout.InfiniteTimeSpan))
+            {
+                Descriptor.ThrowIfLost();
+            }
+
+            if (command.ExitCode != 0)
+            {
+                Descriptor.Fail(ConnectionLoss.PeerError, command.Ending);
+                Descriptor.ThrowIfLost();
+            }
+        }
     }
 }

@@ -18,10 +18,13 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
     public sealed override string Peer => Descriptor.Peer;
 
     /// <inheritdoc/>
-    public sealed override string DeviceName => scheme;
+    public sealed override string Device => scheme;
 
     /// <inheritdoc/>
-    public sealed override bool CarriesRam => true;
+    public sealed override ChannelInput Input { get; } = new Reader(descriptor);
+
+    /// <inheritdoc/>
+    public sealed override ChannelOutput? Output => isSocket ? field ??= new Writer(Descriptor) : null;
 
     /// <inheritdoc/>
     public sealed override bool HasBytes => isSocket && SocketBytes.First(Descriptor.Number) != SocketBytes.None;
@@ -61,23 +64,7 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
     }
 
     /// <inheritdoc/>
-    public sealed override int Read(Span<byte> buffer, TimeSpan idle)
-    {
-        BeforeIo?.Invoke();
-        return Descriptor.Read(buffer, idle) switch
-        {
-            // A source that has sent everything closes its direction alone, and waits for what it is told on the other.
-            0 => throw Descriptor.Disconnected(),
-            { } count => count,
-            null => 0,
-        };
-    }
-
-    /// <inheritdoc/>
     public sealed override void RamBegins() => Begun?.Invoke();
-
-    /// <inheritdoc/>
-    public sealed override ReturnPathChannel? WaitForReturnPath(TimeSpan timeout) => isSocket && Lost is null ? new Writer(this) : null;
 
     /// <inheritdoc/>
     public sealed override IDisposable? WatchSource(ReadOnlyMemory<byte> probe) =>
@@ -103,22 +90,35 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
     {
     }
 
-    private sealed unsafe class Writer(DescriptorIncomingChannel channel) : ReturnPathChannel
+    /// <inheritdoc/>
+    protected sealed override ChannelOutput? AwaitOutput(TimeSpan timeout) => Lost is null ? Output : null;
+
+    private sealed class Reader(PolledDescriptor descriptor) : ChannelInput
     {
-        public override void Write(ReadOnlySpan<byte> bytes, TimeSpan timeout)
+        protected override int ReadBytes(Span<byte> buffer, TimeSpan idle) => descriptor.Read(buffer, idle) switch
         {
-            channel.BeforeIo?.Invoke();
-            if (channel.Lost is { Loss: ConnectionLoss.Shutdown })
+            // A source that has sent everything closes its direction alone, and waits for the result on the other.
+            0 => throw descriptor.Disconnected(),
+            { } count => count,
+            null => 0,
+        };
+    }
+
+    private sealed unsafe class Writer(PolledDescriptor descriptor) : ChannelOutput
+    {
+        protected override void WriteBytes(ReadOnlySpan<byte> bytes, TimeSpan patience)
+        {
+            if (descriptor.Lost is { Loss: ConnectionLoss.Shutdown })
             {
-                // Given up here; the source is still to be told so.
-                channel.Descriptor.WriteLast(bytes);
+                // This side gave up, and the source still learns so.
+                descriptor.WriteLast(bytes);
                 return;
             }
 
             fixed (byte* first = bytes)
             {
                 iovec all = new() { iov_base = first, iov_len = bytes.Length };
-                channel.Descriptor.Write(new ReadOnlySpan<iovec>(in all), limit: null, timeout);
+                descriptor.Write(new ReadOnlySpan<iovec>(in all), limit: null, patience);
             }
         }
     }
@@ -132,9 +132,8 @@ internal sealed class CommandIncomingChannel(ShellCommand command, string scheme
 
     /// <summary>Reads what the command still says, and waits for its exit code. One that goes on, such as a relay that waits for more, is let be.</summary>
     /// <exception cref="ConnectionLostException">The exit code is not 0: a decompressor that finds a wrong checksum at the end of its input, for one.</exception>
-    public override void EndOfStream()
+    protected override void CheckEnd()
     {
-        BeforeIo?.Invoke();
         Span<byte> dropped = stackalloc byte[4096];
         int? count;
         do

@@ -1,23 +1,25 @@
-using Tmds.Linux;
-
 namespace RdmaMigration.Transport;
 
 /// <summary>
 /// An outgoing channel over a descriptor: a socket, a pipe, a file. What is sent goes from the caller's memory to the kernel in one step, and counts as sent
 /// when the kernel has it.
 /// </summary>
-public abstract unsafe class DescriptorOutgoingChannel : OutgoingChannel
+public abstract class DescriptorOutgoingChannel : OutgoingChannel
 {
-    private protected DescriptorOutgoingChannel(PolledDescriptor descriptor) => Descriptor = descriptor;
+    private protected DescriptorOutgoingChannel(PolledDescriptor descriptor, string kind)
+    {
+        Descriptor = descriptor;
+        Device = kind;
+    }
+
+    /// <inheritdoc/>
+    public sealed override string Device { get; }
 
     /// <inheritdoc/>
     public sealed override string Peer => Descriptor.Peer;
 
     /// <inheritdoc/>
     public sealed override ConnectionLostException? Lost => Descriptor.Lost;
-
-    /// <inheritdoc/>
-    public sealed override long SentBytes => Descriptor.Written;
 
     private protected PolledDescriptor Descriptor { get; }
 
@@ -37,33 +39,13 @@ public abstract unsafe class DescriptorOutgoingChannel : OutgoingChannel
         ArgumentNullException.ThrowIfNull(options);
         return uri switch
         {
-            TcpUri tcp => new SocketOutgoingChannel(SocketConnector.Connect(tcp, options, cancel)),
-            UnixUri unix => new SocketOutgoingChannel(SocketConnector.Connect(unix, options, cancel)),
-            FileUri file => Over(OpenedFile.ForWriting(file, options.Source)),
+            TcpUri tcp => new SocketOutgoingChannel(SocketConnector.Connect(tcp, options, cancel), uri.Scheme),
+            UnixUri unix => new SocketOutgoingChannel(SocketConnector.Connect(unix, options, cancel), uri.Scheme),
+            FileUri file => Over(OpenedFile.ForWriting(file, options.Source), uri.Scheme),
             ExecUri exec => new CommandOutgoingChannel(exec),
-            DescriptorUri inherited => Over(InheritedDescriptor.ForWriting(inherited, options.Source)),
+            DescriptorUri inherited => Over(InheritedDescriptor.ForWriting(inherited, options.Source), uri.Scheme),
             _ => throw new ArgumentException($"a channel to {uri} is not one over a descriptor", nameof(uri)),
         };
-    }
-
-    /// <inheritdoc/>
-    public sealed override void Write(ReadOnlySpan<byte> bytes)
-    {
-        if (bytes.Length > 0)
-        {
-            fixed (byte* first = bytes)
-            {
-                iovec all = new() { iov_base = first, iov_len = bytes.Length };
-                WriteGather(new ReadOnlySpan<iovec>(in all));
-            }
-        }
-    }
-
-    /// <inheritdoc/>
-    public sealed override void WriteGather(ReadOnlySpan<iovec> segments)
-    {
-        BeforeIo?.Invoke();
-        Descriptor.Write(segments, Limit, Timeout.InfiniteTimeSpan);
     }
 
     /// <inheritdoc/>
@@ -76,10 +58,10 @@ public abstract unsafe class DescriptorOutgoingChannel : OutgoingChannel
         GC.SuppressFinalize(this);
     }
 
-    private static DescriptorOutgoingChannel Over((PolledDescriptor Descriptor, DescriptorKind Kind) opened) => opened.Kind switch
+    private static DescriptorOutgoingChannel Over((PolledDescriptor Descriptor, DescriptorKind Kind) opened, string scheme) => opened.Kind switch
     {
-        DescriptorKind.Socket => new SocketOutgoingChannel(opened.Descriptor),
-        DescriptorKind.File => new FileOutgoingChannel(opened.Descriptor),
-        _ => new PipeOutgoingChannel(opened.Descriptor),
+        DescriptorKind.Socket => new SocketOutgoingChannel(opened.Descriptor, scheme),
+        DescriptorKind.File => new FileOutgoingChannel(opened.Descriptor, scheme),
+        _ => new PipeOutgoingChannel(opened.Descriptor, scheme),
     };
 }

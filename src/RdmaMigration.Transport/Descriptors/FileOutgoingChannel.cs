@@ -3,20 +3,25 @@ using static Tmds.Linux.LibC;
 namespace RdmaMigration.Transport;
 
 /// <summary>Into a file or a block device. What was written before a failure stays in it.</summary>
-internal sealed class FileOutgoingChannel(PolledDescriptor descriptor) : DescriptorOutgoingChannel(descriptor)
+internal sealed class FileOutgoingChannel(PolledDescriptor descriptor, string scheme) : DescriptorOutgoingChannel(descriptor, scheme)
 {
     /// <inheritdoc/>
-    public override bool FinishConfirms => true;
+    public override ChannelOutput Output { get; } = new Writer(descriptor);
 
-    /// <summary>Synchronises the file. This one wait is the disk's: <see cref="OutgoingChannel.Shutdown"/> does not shorten it.</summary>
-    public override void Finish()
+    private sealed class Writer(PolledDescriptor descriptor) : DescriptorOutput(descriptor)
     {
-        BeforeIo?.Invoke();
-        Descriptor.ThrowIfLost();
-        if (fsync(Descriptor.Number) != 0)
+        /// <inheritdoc/>
+        public override bool FinishProves => true;
+
+        /// <summary>Synchronises the file. <see cref="Channel.Shutdown"/> does not shorten this wait: it is the disk's.</summary>
+        protected override void End()
         {
-            Descriptor.Fail(ConnectionLoss.TransportError, $"{Peer}: cannot synchronise: {ErrorText.Of(errno)}");
             Descriptor.ThrowIfLost();
+            if (fsync(Descriptor.Number) != 0)
+            {
+                Descriptor.Fail(ConnectionLoss.TransportError, $"{Descriptor.Peer}: cannot synchronise: {ErrorText.Of(errno)}");
+                Descriptor.ThrowIfLost();
+            }
         }
     }
 }

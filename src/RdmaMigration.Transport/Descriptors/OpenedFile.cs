@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using RdmaMigration.Linux;
 using static Tmds.Linux.LibC;
 
 namespace RdmaMigration.Transport;
@@ -34,7 +35,7 @@ internal static unsafe class OpenedFile
 
     /// <summary>A destination that is what is being sent.</summary>
     public static ConnectFailedException IsSource(MigrationUri uri) =>
-        new($"{uri} is where the machine comes from, and would be overwritten: name another destination");
+        new(FailureReason.Policy, $"{uri} is where the machine comes from, and would be overwritten: name another destination");
 
     /// <exception cref="ConnectFailedException">It cannot be opened, or has no such offset.</exception>
     public static PolledDescriptor ForReading(FileUri uri) => At(Open(uri, O_RDONLY), uri);

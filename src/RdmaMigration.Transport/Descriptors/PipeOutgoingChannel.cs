@@ -1,13 +1,18 @@
 namespace RdmaMigration.Transport;
 
-/// <summary>Into a pipe, a FIFO, or a device that is none of blocks. Who reads it, and whether to the end, does not show.</summary>
-internal sealed class PipeOutgoingChannel(PolledDescriptor descriptor) : DescriptorOutgoingChannel(descriptor)
+/// <summary>Into a pipe, a FIFO, or a character device. Nothing shows who reads it, or whether to the end.</summary>
+internal sealed class PipeOutgoingChannel(PolledDescriptor descriptor, string scheme) : DescriptorOutgoingChannel(descriptor, scheme)
 {
-    /// <summary>Closes the pipe.</summary>
-    public override void Finish()
+    /// <inheritdoc/>
+    public override ChannelOutput Output { get; } = new Writer(descriptor);
+
+    private sealed class Writer(PolledDescriptor descriptor) : DescriptorOutput(descriptor)
     {
-        BeforeIo?.Invoke();
-        Descriptor.ThrowIfLost();
-        Descriptor.Close();
+        /// <summary>Closes the pipe.</summary>
+        protected override void End()
+        {
+            Descriptor.ThrowIfLost();
+            Descriptor.Close();
+        }
     }
 }

@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using Tmds.Linux;
 using static Tmds.Linux.LibC;
 
@@ -60,7 +61,8 @@ internal sealed unsafe partial class PolledDescriptor
             nint written = (nint)write(_descriptor, first, bytes.Length);
             if (written < bytes.Length)
             {
-                throw new TransportException(written < 0 ? $"{Peer}: write: {ErrorText.Of(errno)}" : $"{Peer} took {written} of {bytes.Length} bytes");
+                throw new TransportException(
+                    FailureReason.Disconnected, written < 0 ? $"{Peer}: write: {ErrorText.Of(errno)}" : $"{Peer} took {written} of {bytes.Length} bytes");
             }
         }
     }
@@ -100,7 +102,7 @@ internal sealed unsafe partial class PolledDescriptor
         {
             if (!Wait(POLLOUT, patience))
             {
-                throw new TransportException($"{Peer} took nothing within {patience.TotalSeconds:0.#} s");
+                throw new TransportException(FailureReason.Timeout, $"{Peer} took nothing within {patience.TotalSeconds:0.#} s");
             }
         }
         else if (error != EINTR)

@@ -2,30 +2,34 @@ using static Tmds.Linux.LibC;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>Over a stream socket: TCP, UNIX domain, or one that was handed to this process. It has a way back.</summary>
-internal sealed class SocketOutgoingChannel : DescriptorOutgoingChannel
+/// <summary>Over a stream socket: TCP, UNIX domain, or one that this process was given. It has a return path.</summary>
+internal sealed class SocketOutgoingChannel(PolledDescriptor descriptor, string scheme) : DescriptorOutgoingChannel(descriptor, scheme)
 {
-    public SocketOutgoingChannel(PolledDescriptor descriptor) : base(descriptor) => ReturnPath = new Reader(this);
+    /// <inheritdoc/>
+    public override ChannelOutput Output { get; } = new Writer(descriptor);
 
     /// <inheritdoc/>
-    public override ReturnPathReader ReturnPath { get; }
+    public override ChannelInput Input { get; } = new Reader(descriptor);
 
-    /// <summary>Closes the direction to the destination. The way back stays open.</summary>
-    public override void Finish()
+    private sealed class Writer(PolledDescriptor descriptor) : DescriptorOutput(descriptor)
     {
-        BeforeIo?.Invoke();
-        Descriptor.ThrowIfLost();
+        /// <summary>Closes the direction to the destination. The return path stays open.</summary>
+        protected override void End()
+        {
+            Descriptor.ThrowIfLost();
 
-        // A connection that is gone already shows at the next read.
-        _ = shutdown(Descriptor.Number, SHUT_WR);
+            // A connection that is gone already shows at the next read.
+            _ = shutdown(Descriptor.Number, SHUT_WR);
+        }
     }
 
-    private sealed class Reader(SocketOutgoingChannel channel) : ReturnPathReader
+    private sealed class Reader(PolledDescriptor descriptor) : ChannelInput
     {
-        public override int Read(Span<byte> buffer)
+        protected override int ReadBytes(Span<byte> buffer, TimeSpan idle) => descriptor.Read(buffer, idle) switch
         {
-            channel.BeforeIo?.Invoke();
-            return channel.Descriptor.Read(buffer, Timeout.InfiniteTimeSpan) ?? 0;
-        }
+            0 => throw descriptor.Disconnected(),
+            { } count => count,
+            null => 0,
+        };
     }
 }

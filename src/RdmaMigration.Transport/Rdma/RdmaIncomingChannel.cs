@@ -5,11 +5,11 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// The IO channel of an incoming migration over RDMA: the stream's bytes come from <see cref="Read"/>, RAM arrives beside it by RDMA writes into the
-/// blocks given to <see cref="SetRamBlocks"/>. One thread reads; <see cref="Shutdown"/> and the properties are for any thread. The owner joins the reader
+/// A channel from a source over RDMA: the stream's bytes come as control messages, RAM arrives beside it by RDMA writes into the blocks given to
+/// <see cref="IIncomingRam.SetBlocks"/>. One thread reads; <see cref="Shutdown"/> and the properties are for any thread. The owner joins the reader
 /// and then disposes the channel, before it frees the RAM blocks.
 /// </summary>
-public sealed class RdmaIncomingChannel : IncomingChannel
+public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
 {
     /// <summary>ERROR is best effort: a source whose device does not take it within this time learns from the disconnect.</summary>
     private static readonly TimeSpan s_errorTimeout = TimeSpan.FromMilliseconds(500);
@@ -20,6 +20,7 @@ public sealed class RdmaIncomingChannel : IncomingChannel
     private readonly IncomingControl _control;
     private readonly object _gate = new();
     private RdmaConnection? _returnPath;
+    private RdmaReturnPathOutput? _output;
     private volatile bool _started;
     private bool _returnPathClaimed;
     private bool _disposed;
@@ -37,19 +38,28 @@ public sealed class RdmaIncomingChannel : IncomingChannel
     public override string Peer => _main.Peer;
 
     /// <inheritdoc/>
-    public override string DeviceName => _main.DeviceName;
+    public override string Device => _main.DeviceName;
 
     /// <inheritdoc/>
-    public override bool PinAll { get; }
+    public override ChannelInput Input => field ??= new StreamInput(this);
+
+    /// <inheritdoc/>
+    public override ChannelOutput? Output => Volatile.Read(ref _output);
+
+    /// <inheritdoc/>
+    public override IIncomingRam Ram => this;
+
+    /// <inheritdoc/>
+    public bool PinAll { get; }
 
     /// <inheritdoc/>
     public override ConnectionLostException? Lost => _main.Lost;
 
     /// <inheritdoc/>
-    public override long RegisteredBytes => _control.RegisteredBytes;
+    public long RegisteredBytes => _control.RegisteredBytes;
 
     /// <inheritdoc/>
-    public override long ZeroBytes => _control.ZeroBytes;
+    public long ZeroBytes => _control.ZeroBytes;
 
     /// <summary>The engine has it and will dispose it.</summary>
     internal bool HandedOut { get; set; }
@@ -57,19 +67,10 @@ public sealed class RdmaIncomingChannel : IncomingChannel
     internal IPAddress? PeerAddress => _main.PeerAddress;
 
     /// <inheritdoc/>
-    public override int Read(Span<byte> buffer, TimeSpan idle)
-    {
-        BeforeIo?.Invoke();
-        int count = _control.Read(buffer, idle);
-        _started |= count > 0;
-        return count;
-    }
+    public void SetBlocks(RamBlockList blocks) => _control.SetRamBlocks(blocks);
 
     /// <inheritdoc/>
-    public override void SetRamBlocks(RamBlockList blocks) => _control.SetRamBlocks(blocks);
-
-    /// <inheritdoc/>
-    public override ReturnPathChannel? WaitForReturnPath(TimeSpan timeout)
+    protected override ChannelOutput? AwaitOutput(TimeSpan timeout)
     {
         long start = Stopwatch.GetTimestamp();
         lock (_gate)
@@ -79,7 +80,7 @@ public sealed class RdmaIncomingChannel : IncomingChannel
                 Monitor.Wait(_gate, left);
             }
 
-            return _returnPath is { } connection ? new RdmaReturnPathChannel(connection) { BeforeIo = BeforeIo } : null;
+            return _output;
         }
     }
 
@@ -97,7 +98,7 @@ public sealed class RdmaIncomingChannel : IncomingChannel
     /// Tells the source that this side gives up, as far as the protocol lets it: ERROR finds a receive only while the source holds no credit
     /// (protocol B.9); the disconnect that follows says the rest. Call it after the reader has returned.
     /// </summary>
-    public override void SendError()
+    protected override void WriteError()
     {
         if (_control.ReadyOutstanding || Lost is { Loss: not ConnectionLoss.Shutdown })
         {
@@ -156,8 +157,19 @@ public sealed class RdmaIncomingChannel : IncomingChannel
             }
 
             _returnPath = connection;
+            Volatile.Write(ref _output, new RdmaReturnPathOutput(connection));
             _main.Join(connection);
             Monitor.PulseAll(_gate);
+        }
+    }
+
+    private sealed class StreamInput(RdmaIncomingChannel channel) : ChannelInput
+    {
+        protected override int ReadBytes(Span<byte> buffer, TimeSpan idle)
+        {
+            int count = channel._control.Read(buffer, idle);
+            channel._started |= count > 0;
+            return count;
         }
     }
 }

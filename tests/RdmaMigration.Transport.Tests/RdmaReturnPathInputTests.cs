@@ -1,7 +1,7 @@
 namespace RdmaMigration.Transport.Tests;
 
 /// <summary>The way back over RDMA, over a link in memory.</summary>
-public sealed class RdmaReturnPathReaderTests
+public sealed class RdmaReturnPathInputTests
 {
     private static readonly byte[] s_said = [0, 1, 0, 4, 0, 0, 0, 0];
 
@@ -9,9 +9,10 @@ public sealed class RdmaReturnPathReaderTests
     public void EachMessageIsAskedForWithOneReady()
     {
         ScriptedLink link = new([ControlMessages.QemuFile(s_said), ControlMessages.QemuFile(s_said)]);
-        RdmaReturnPathReader reader = new(link);
+        RdmaReturnPathInput reader = new(link);
         byte[] read = new byte[8];
-        Assert.Equal((8, 8, 0), (reader.Read(read), reader.Read(read), reader.Read(read)));
+        Assert.Equal((8, 8), (Read(reader, read), Read(reader, read)));
+        Assert.Equal(ConnectionLoss.Disconnected, Assert.Throws<ConnectionLostException>(() => Read(reader, read)).Loss);
         Assert.Equal([ControlMessageType.Ready, ControlMessageType.Ready, ControlMessageType.Ready], link.Sent.Select(sent => sent.Header.Type));
     }
 
@@ -19,18 +20,18 @@ public sealed class RdmaReturnPathReaderTests
     public void WhatArrivedBeforeTheConnectionWasLostIsReadAlsoWhenItCannotBeAskedForAnyMore()
     {
         ScriptedLink link = new([ControlMessages.QemuFile(s_said)]) { IsLost = true };
-        RdmaReturnPathReader reader = new(link);
+        RdmaReturnPathInput reader = new(link);
         byte[] read = new byte[8];
-        Assert.Equal(8, reader.Read(read));
+        Assert.Equal(8, Read(reader, read));
         Assert.Equal(s_said, read);
-        Assert.Equal(0, reader.Read(read));
+        Assert.Equal(ConnectionLoss.Disconnected, Assert.Throws<ConnectionLostException>(() => Read(reader, read)).Loss);
     }
 
     [Fact]
     public void ErrorIsTheDestinationsEndAndNoBrokenProtocol()
     {
-        RdmaReturnPathReader reader = new(new ScriptedLink([ControlMessages.Of(ControlMessageType.Error)]));
-        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => reader.Read(new byte[8]));
+        RdmaReturnPathInput reader = new(new ScriptedLink([ControlMessages.Of(ControlMessageType.Error)]));
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => Read(reader, new byte[8]));
         Assert.Equal(ConnectionLoss.PeerError, lost.Loss);
         Assert.Contains("10.0.0.9:4711 gave up", lost.Message, StringComparison.Ordinal);
     }
@@ -38,8 +39,10 @@ public sealed class RdmaReturnPathReaderTests
     [Fact]
     public void WhatADestinationDoesNotSendIsRefused()
     {
-        RdmaReturnPathReader reader = new(new ScriptedLink([ControlMessages.Of(ControlMessageType.Compress)]));
-        ControlProtocolException broken = Assert.Throws<ControlProtocolException>(() => reader.Read(new byte[8]));
+        RdmaReturnPathInput reader = new(new ScriptedLink([ControlMessages.Of(ControlMessageType.Compress)]));
+        ControlProtocolException broken = Assert.Throws<ControlProtocolException>(() => Read(reader, new byte[8]));
         Assert.Contains("10.0.0.9:4711 sent Compress (6) of 0 bytes; expected QEMU_FILE", broken.Message, StringComparison.Ordinal);
     }
+
+    private static int Read(RdmaReturnPathInput reader, byte[] buffer) => reader.Read(buffer, Timeout.InfiniteTimeSpan);
 }

@@ -1,22 +1,23 @@
+using RdmaMigration.Linux;
+
 namespace RdmaMigration.Transport;
 
 /// <summary>
 /// The second connection of a migration: stream bytes from destination to source (protocol A.7). Each message waits for the source's READY, the first one
 /// too. One thread at a time writes; the caller serialises.
 /// </summary>
-internal sealed class RdmaReturnPathChannel : ReturnPathChannel
+internal sealed class RdmaReturnPathOutput : ChannelOutput
 {
     private readonly RdmaConnection _connection;
 
-    public RdmaReturnPathChannel(RdmaConnection connection) => _connection = connection;
+    public RdmaReturnPathOutput(RdmaConnection connection) => _connection = connection;
 
     /// <inheritdoc/>
-    public override void Write(ReadOnlySpan<byte> bytes, TimeSpan timeout)
+    protected override void WriteBytes(ReadOnlySpan<byte> bytes, TimeSpan patience)
     {
-        BeforeIo?.Invoke();
-        if (!_connection.Receive(timeout))
+        if (!_connection.Receive(patience))
         {
-            throw new TransportException($"return path: the source {_connection.Peer} gave no READY within {timeout.TotalSeconds:0.#} s");
+            throw new TransportException(FailureReason.Timeout, $"return path: the source {_connection.Peer} gave no READY within {patience.TotalSeconds:0.#} s");
         }
 
         ReadOnlySpan<byte> message = _connection.Message;
@@ -26,9 +27,10 @@ internal sealed class RdmaReturnPathChannel : ReturnPathChannel
             throw new ControlProtocolException($"return path: the source {_connection.Peer} sent {type} of {message.Length} bytes; expected READY");
         }
 
-        if (!_connection.SendAcknowledged(new ControlHeader((uint)bytes.Length, ControlMessageType.QemuFile, 1), bytes, timeout))
+        if (!_connection.SendAcknowledged(new ControlHeader((uint)bytes.Length, ControlMessageType.QemuFile, 1), bytes, patience))
         {
-            throw new TransportException($"return path: the source {_connection.Peer} did not acknowledge {bytes.Length} bytes within {timeout.TotalSeconds:0.#} s");
+            throw new TransportException(
+                FailureReason.Timeout, $"return path: the source {_connection.Peer} did not acknowledge {bytes.Length} bytes within {patience.TotalSeconds:0.#} s");
         }
     }
 }
