@@ -22,18 +22,20 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     private const long MemoryCheckInterval = 1 << 20;
 
     private readonly CaptureSource _source;
-    private readonly OutgoingOptions _options;
+    private readonly ParameterSet _parameters;
+    private readonly ulong _maxRam;
     private RamBlockList? _blocks;
     private long _nextMemoryCheck;
 
     /// <param name="path">The file.</param>
-    /// <param name="options">Limits.</param>
+    /// <param name="parameters">Limits.</param>
     /// <param name="cancel">Ends the load between two reads.</param>
     /// <exception cref="StorageException">The file cannot be opened.</exception>
-    public CaptureLoad(string path, OutgoingOptions options, CancellationToken cancel)
+    public CaptureLoad(string path, ParameterSet parameters, CancellationToken cancel)
     {
-        _options = options;
-        _nextMemoryCheck = (long)Math.Min(options.MaxRam, long.MaxValue);
+        _parameters = parameters;
+        _maxRam = parameters.RamLimit();
+        _nextMemoryCheck = (long)Math.Min(_maxRam, long.MaxValue);
         _source = new CaptureSource(path, cancel);
     }
 
@@ -56,12 +58,12 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
         try
         {
             // Pages take as much memory as they take in the file, holes take none: a sparse machine may be far larger than this host's memory.
-            if (_source.Length is { } length && (ulong)length > _options.MaxRam)
+            if (_source.Length is { } length && (ulong)length > _maxRam)
             {
                 throw DoesNotFit($"its {length} bytes do");
             }
 
-            IncomingStream stream = new(this, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = true });
+            IncomingStream stream = new(this, this, new IncomingStreamOptions { MaxDeviceState = _parameters.Get(MigrationParameters.MaxDeviceState), RamIsFresh = true });
             return stream.Load();
         }
         catch (StreamFormatException unreadable)
@@ -82,7 +84,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
         {
             // Of a pipe: its length is not known before, and a page may come more than once, so what was read says only when to look.
             _nextMemoryCheck = _source.BytesRead + MemoryCheckInterval;
-            if (_blocks?.ResidentBytes > _options.MaxRam)
+            if (_blocks?.ResidentBytes > _maxRam)
             {
                 throw DoesNotFit("the machine that comes out of it does");
             }
@@ -125,5 +127,5 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     }
 
     private RamAllocationException DoesNotFit(string what) =>
-        new(null, $"{what} not fit into {_options.MaxRam} bytes of memory: free some, or send from a larger host");
+        new(null, $"{what} not fit into {_maxRam} bytes of memory: free some, or send from a larger host");
 }

@@ -43,7 +43,7 @@ internal sealed partial class Delivery
                 {
                     { PinAll: true } => RamMode.PinAll,
                     { } => RamMode.Dynamic,
-                    null when channel is null && options.Uri is RdmaUri => options.PinAll ? RamMode.PinAll : RamMode.Dynamic,
+                    null when channel is null && options.Uri is RdmaUri => options.Parameters.Get(MigrationParameters.PinAll) ? RamMode.PinAll : RamMode.Dynamic,
                     _ => RamMode.Stream,
                 },
                 ReturnPath = channel?.Input is not null,
@@ -64,7 +64,7 @@ internal sealed partial class Delivery
             _connectBegan = Stopwatch.GetTimestamp();
         }
 
-        if (options.Timeout is { } timeout)
+        if (options.Parameters.Get(MigrationParameters.Timeout) is { } timeout)
         {
             session.StopAfter(timeout, $"the migration to {options.Uri} did not end within {timeout.TotalSeconds:0.#} s");
         }

@@ -70,7 +70,7 @@ internal sealed partial class Delivery(
         BeginSetup();
         OutgoingChannel channel = open(cancel);
         channel.LeftBehind = session.OnLeftBehind;
-        channel.Output.Limit = options.MaxBandwidth is { } bandwidth ? new BandwidthLimit(bandwidth) : null;
+        channel.Output.Limit = options.Parameters.BandwidthLimit();
         _channel = channel;
         EndConnect();
         cancel.ThrowIfCancellationRequested();
@@ -230,7 +230,7 @@ internal sealed partial class Delivery(
     /// <summary>From here on the destination has what it loads, so it can be held to a time.</summary>
     private void BeginConfirming()
     {
-        TimeSpan? time = options.ConfirmTimeout ?? (IsProvable is true ? null : OutgoingOptions.DefaultCloseTimeout);
+        TimeSpan? time = options.Parameters.Get(MigrationParameters.ConfirmTimeout) ?? (IsProvable is true ? null : MigrationParameters.CloseTimeout);
         if (Step < DeliveryStep.Confirming && time is { } limit)
         {
             session.StopAfter(limit, $"the destination has not ended within {limit.TotalSeconds:0.#} s of the last byte: --confirm-timeout gives it longer"

@@ -45,7 +45,7 @@ public sealed class IncomingMigration : Migration
     /// <exception cref="ConnectFailedException">It cannot listen there, or open that.</exception>
     public void Start() =>
         _listener = ChannelListener.Open(
-            _waiter, _options.Uri, _options.Listener with { Queues = TakesMany }, channel => Loop.Schedule(() => Begin(channel)), Log);
+            _waiter, _options.Uri, _options.Parameters.ForListener(queues: TakesMany), channel => Loop.Schedule(() => Begin(channel)), Log);
 
     /// <summary>Stops listening and ends the completion waiter. After the main loop has ended.</summary>
     public override void Dispose()

@@ -8,9 +8,6 @@ namespace RdmaMigration.Engine;
 /// <content>What the stream finds, on the receive thread.</content>
 internal sealed partial class IncomingSession : IIncomingHandler
 {
-    /// <summary>A source opens its second connection before it starts the stream; only our own sight of it may lag behind.</summary>
-    private static readonly TimeSpan s_returnPathArrival = TimeSpan.FromSeconds(5);
-
     /// <summary>How often room is looked for while RAM comes. It is looked for at the end of RAM in any case.</summary>
     private const long RoomCheckMilliseconds = 1000;
 
@@ -35,7 +32,7 @@ internal sealed partial class IncomingSession : IIncomingHandler
     public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks)
     {
         _sink.Announce(_configuration!);
-        RamBlockList allocated = RamBlockList.Allocate(blocks, _options.MaxRam);
+        RamBlockList allocated = RamBlockList.Allocate(blocks, _options.Parameters.RamLimit());
         lock (Gate)
         {
             _blocks = allocated;
@@ -56,10 +53,10 @@ internal sealed partial class IncomingSession : IIncomingHandler
         switch (command)
         {
             case MigrationCommand.OpenReturnPath:
-                ChannelOutput output = _channel.WaitForOutput(s_returnPathArrival)
+                ChannelOutput output = _channel.WaitForOutput(_options.Parameters.Get(MigrationParameters.ReturnPathTimeout))
                     ?? throw new ControlProtocolException($"OPEN_RETURN_PATH: {WhyNoReturnPath}");
-                _returnPath = new ReturnPath(output, _options.ReturnPathTimeout);
-                if (_options.SwitchoverAck)
+                _returnPath = new ReturnPath(output, _options.Parameters.Get(MigrationParameters.ReportTimeout));
+                if (_options.Parameters.Get(MigrationParameters.SwitchoverAck) is SwitchoverAck.Always)
                 {
                     _returnPath.SendSwitchoverAck();
                 }

@@ -72,13 +72,14 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
     {
         if (_channel.IsConnected)
         {
-            After(_options.SetupTimeout, () =>
+            TimeSpan setup = _options.Parameters.Get(MigrationParameters.SetupTimeout);
+            After(setup, () =>
             {
                 if (!_streamBegun)
                 {
                     Stop(
                         FailureReason.Timeout,
-                        $"the source {_channel.Peer} sent no stream within {_options.SetupTimeout.TotalSeconds:0.#} s of its connection");
+                        $"the source {_channel.Peer} sent no stream within {setup.TotalSeconds:0.#} s of its connection");
                 }
             });
         }
@@ -94,7 +95,7 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
             });
         }
 
-        if (_options.Timeout is { } timeout)
+        if (_options.Parameters.Get(MigrationParameters.Timeout) is { } timeout)
         {
             StopAfter(timeout, $"the migration from {_channel.Peer} did not end within {timeout.TotalSeconds:0.#} s");
         }
@@ -153,7 +154,7 @@ internal sealed partial class IncomingSession : MigrationSession, IMachineSessio
         try
         {
             IncomingStream stream = new(
-                source, this, new IncomingStreamOptions { MaxDeviceState = _options.MaxDeviceState, RamIsFresh = _channel.Ram is null });
+                source, this, new IncomingStreamOptions { MaxDeviceState = _options.Parameters.Get(MigrationParameters.MaxDeviceState), RamIsFresh = _channel.Ram is null });
             source.Patience = () => stream.Patience;
             source.IsComplete = () => stream.IsComplete;
             Volatile.Write(ref _stream, stream);

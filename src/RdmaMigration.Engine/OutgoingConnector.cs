@@ -14,21 +14,10 @@ internal sealed class OutgoingConnector : IDisposable
     {
         if (options.Uri is not RdmaUri rdma)
         {
-            return DescriptorOutgoingChannel.Open(
-                options.Uri,
-                new DescriptorChannelOptions { ConnectTimeout = options.ConnectTimeout, KeepAliveInterval = options.KeepAliveInterval, Source = options.Source },
-                cancel);
+            return DescriptorOutgoingChannel.Open(options.Uri, options.Parameters.ForDescriptors(options.Source), cancel);
         }
 
-        RdmaConnectOptions connect = new()
-        {
-            PinAll = options.PinAll,
-            ReturnPath = options.ReturnPath,
-            ConnectTimeout = options.ConnectTimeout,
-            KeepAliveInterval = options.KeepAliveInterval,
-        };
-        return RdmaOutgoingChannel.Connect(
-            _waiter ??= new CompletionWaiter(), rdma, options.WindowBytes is { } window ? connect with { WindowBytes = window } : connect, cancel);
+        return RdmaOutgoingChannel.Connect(_waiter ??= new CompletionWaiter(), rdma, options.Parameters.ForRdma(), cancel);
     }
 
     /// <summary>Ends the completion waiter. Its channels are disposed.</summary>

@@ -81,7 +81,7 @@ internal sealed class OutgoingSession : MigrationSession
 
     private CapturedStream Load()
     {
-        CaptureLoad load = new(_path, _options, Cancellation);
+        CaptureLoad load = new(_path, _options.Parameters, Cancellation);
         lock (Gate)
         {
             _load = load;

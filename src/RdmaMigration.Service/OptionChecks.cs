@@ -1,21 +1,19 @@
+using RdmaMigration.Engine;
+using RdmaMigration.Transport;
+
 namespace RdmaMigration.Service;
 
-/// <summary>Checks that options of several hosts share. What is wrong goes into a list, so that all of it is said at once.</summary>
+/// <summary>What contradicts itself in the options of a migration, before anything is opened. Ranges are checked when a parameter is set.</summary>
 internal static class OptionChecks
 {
-    public static void AboveZero(List<string> failures, string name, TimeSpan? value)
-    {
-        if (value <= TimeSpan.Zero)
-        {
-            failures.Add($"{name} is {value}: it must be above 0, or absent");
-        }
-    }
+    public static IEnumerable<string> Incoming(IncomingOptions incoming) => OutOfScope(incoming.Parameters, incoming.Uri, MigrationSide.Incoming, "source");
 
-    public static void NotNegative(List<string> failures, string name, TimeSpan value)
-    {
-        if (value < TimeSpan.Zero)
-        {
-            failures.Add($"{name} is {value}: it must be above 0, or 0 to turn probes off");
-        }
-    }
+    public static IEnumerable<string> Outgoing(OutgoingOptions outgoing) =>
+    [
+        .. outgoing.Uri is HostUri { Lacks: { } lack } ? (string[])[$"{lack}, and is a destination"] : [],
+        .. OutOfScope(outgoing.Parameters, outgoing.Uri, MigrationSide.Outgoing, "destination"),
+    ];
+
+    private static IEnumerable<string> OutOfScope(ParameterSet parameters, MigrationUri uri, MigrationSide side, string role) =>
+        parameters.OutOfScope(uri, side).Select(parameter => $"{parameter.Name} is for {parameter.Channels}, and the {role} is {uri}");
 }

@@ -4,23 +4,32 @@ using RdmaMigration.Engine;
 
 namespace RdmaMigration.Service;
 
-/// <summary>The host around a sending engine: sends one capture, and ends with it.</summary>
+/// <summary>The host around a sending engine: sends one capture, then ends.</summary>
 public sealed class SenderHost : MigrationHost
 {
-    private readonly SenderOptions _options;
+    private readonly string _file;
+    private readonly OutgoingOptions _outgoing;
 
     /// <summary>Prepares; nothing is read before <see cref="MigrationHost.Run"/>.</summary>
-    /// <param name="options">What to do.</param>
-    /// <param name="observer">Who is told.</param>
+    /// <param name="file">The capture, which is only read.</param>
+    /// <param name="outgoing">The destination.</param>
+    /// <param name="observer">Gets reports.</param>
+    /// <param name="logLevel">The least important level that is logged.</param>
     /// <param name="logging">Where logs go; null for stderr, in systemd's format when systemd started the process.</param>
-    public SenderHost(SenderOptions options, IMigrationObserver observer, Action<ILoggingBuilder>? logging = null)
-        : base(options.LogLevel, observer, logging) => _options = options;
+    public SenderHost(
+        string file, OutgoingOptions outgoing, IMigrationObserver observer, LogLevel logLevel = LogLevel.Warning, Action<ILoggingBuilder>? logging = null)
+        : base(logLevel, observer, logging)
+    {
+        _file = file;
+        _outgoing = outgoing;
+    }
 
-    private protected override IReadOnlyList<string> CheckOptions() => _options.Check();
+    private protected override IReadOnlyList<string> CheckOptions() =>
+        [.. _file.Length == 0 ? (string[])["file is empty: it must name a capture"] : [], .. OptionChecks.Outgoing(_outgoing)];
 
     private protected override void AddMigration(IServiceCollection services) => services.AddSingleton<Migration, OutgoingMigration>();
 
-    private protected override void Start(Migration migration, ILogger log) => ((OutgoingMigration)migration).Start(_options.File, _options.Outgoing);
+    private protected override void Start(Migration migration, ILogger log) => ((OutgoingMigration)migration).Start(_file, _outgoing);
 
     private protected override int? ExitCodeAfter(MigrationInfo info) => info.Status switch
     {

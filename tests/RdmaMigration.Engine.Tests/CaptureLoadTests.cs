@@ -69,7 +69,7 @@ public sealed class CaptureLoadTests : IDisposable
     {
         ScriptedDestination destination = new();
         using RunningSource source = new(destination);
-        MigrationInfo failed = source.SendToEnd(options => options with { MaxRam = 1 << 20 });
+        MigrationInfo failed = source.SendToEnd(options => options.With(MigrationParameters.MaxRam, 1UL << 20));
         Assert.Equal((MigrationStatus.Failed, FailureReason.Memory), (failed.Status, failed.ErrorClass));
         Assert.Contains(source.File, failed.ErrorDescription, StringComparison.Ordinal);
         Assert.Contains("1048576 bytes", failed.ErrorDescription, StringComparison.Ordinal);
@@ -104,7 +104,7 @@ public sealed class CaptureLoadTests : IDisposable
     {
         using Fifo fifo = new();
         using RunningSource source = new(_ => throw new InvalidOperationException("it was sent"));
-        source.Send(options => options with { MaxRam = 512 << 10 }, fifo.Path);
+        source.Send(options => options.With(MigrationParameters.MaxRam, 512UL << 10), fifo.Path);
         Assert.Throws<IOException>(() => fifo.Write([.. StreamedMachine.Announcement(returnPath: false), .. StreamedMachine.RamSection()]));
         MigrationInfo failed = source.Ended();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Memory), (failed.Status, failed.ErrorClass));
@@ -117,7 +117,7 @@ public sealed class CaptureLoadTests : IDisposable
     {
         using Fifo fifo = new();
         using RunningSource source = new(new ScriptedDestination());
-        source.Send(options => options with { MaxRam = (ulong)StreamedMachine.RamSize / 2 }, fifo.Path);
+        source.Send(options => options.With(MigrationParameters.MaxRam, (ulong)StreamedMachine.RamSize / 2), fifo.Path);
         fifo.Write(StreamedMachine.Announcement(returnPath: false));
         fifo.Write(StreamedMachine.RamSection());
         fifo.Write(StreamedMachine.RamSection());
@@ -129,7 +129,7 @@ public sealed class CaptureLoadTests : IDisposable
     [Fact]
     public void ZeroPagesOfTheFileTakeNoMemory()
     {
-        using CaptureLoad load = new(Write(StreamedMachine.All()), new OutgoingOptions { Uri = new UnixUri("x") }, CancellationToken.None);
+        using CaptureLoad load = new(Write(StreamedMachine.All()), ParameterSet.Defaults, CancellationToken.None);
         Assert.Equal((ulong)StreamedMachine.RamSize / 2, load.Load().RamBlocks.Single().ResidentBytes);
     }
 

@@ -102,7 +102,7 @@ public sealed class CaptureTargetTests : IDisposable
 
         Assert.Equal((MigrationStatus.Failed, FailureReason.Storage), (failed.Status, failed.ErrorClass));
         Assert.Contains($"the capture is complete in '{failed.File}'", failed.ErrorDescription, StringComparison.Ordinal);
-        using CaptureLoad load = new(failed.File!, new OutgoingOptions { Uri = new UnixUri("x") }, CancellationToken.None);
+        using CaptureLoad load = new(failed.File!, ParameterSet.Defaults, CancellationToken.None);
         Assert.Equal(StreamedMachine.Machine, load.Load().Configuration.MachineType);
     }
 

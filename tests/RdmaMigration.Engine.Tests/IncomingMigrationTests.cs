@@ -107,7 +107,7 @@ public sealed class IncomingMigrationTests
     [Fact]
     public void ASourceThatConnectsAndSaysNothingIsDroppedAfterTheSetupTimeout()
     {
-        using RunningDestination destination = new(options => options with { SetupTimeout = TimeSpan.FromSeconds(1) });
+        using RunningDestination destination = new(options => options.With(MigrationParameters.SetupTimeout, TimeSpan.FromSeconds(1)));
         using RdmaSource source = destination.Connect();
         MigrationInfo failed = destination.Ended();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Timeout), (failed.Status, failed.ErrorClass));
@@ -117,7 +117,7 @@ public sealed class IncomingMigrationTests
     [Fact]
     public void AMigrationThatTakesTooLongFailsWithTheBoundInTheError()
     {
-        using RunningDestination destination = new(options => options with { Timeout = TimeSpan.FromSeconds(2) });
+        using RunningDestination destination = new(options => options.With(MigrationParameters.Timeout, TimeSpan.FromSeconds(2)));
         using RdmaSource source = destination.Connect();
         new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.Announced);
         MigrationInfo failed = destination.Ended();
@@ -128,7 +128,7 @@ public sealed class IncomingMigrationTests
     [Fact]
     public void MoreRamThanAllowedIsRefusedWithTheBlockAndTheBound()
     {
-        using RunningDestination destination = new(options => options with { MaxRam = 1 << 20 });
+        using RunningDestination destination = new(options => options.With(MigrationParameters.MaxRam, 1UL << 20));
         using RdmaSource source = destination.Connect();
         new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.Announced);
         MigrationInfo failed = destination.Ended();

@@ -11,7 +11,7 @@ public sealed class OpenFilesTests : IDisposable
     private const int Rounds = 6;
 
     /// <summary>Half a MiB of RAM is sent at once and the rest takes two seconds, so that what is to happen amid RAM does.</summary>
-    private const long Bandwidth = 1 << 20;
+    private const ulong Bandwidth = 1 << 20;
 
     private readonly RunningDestination _destination = new(options => options with
     {
@@ -71,13 +71,14 @@ public sealed class OpenFilesTests : IDisposable
 
     private void Run(Ending ending, bool pinAll, bool returnPath)
     {
-        OutgoingOptions Slow(OutgoingOptions options) => Fast(options) with { MaxBandwidth = Bandwidth };
+        OutgoingOptions Slow(OutgoingOptions options) => Fast(options).With(MigrationParameters.MaxBandwidth, Bandwidth);
         OutgoingOptions Fast(OutgoingOptions options) => options with
         {
             Uri = new RdmaUri(_destination.EndPoint.Address.ToString(), ending is Ending.FindsNobody ? 1 : _destination.EndPoint.Port),
-            PinAll = pinAll,
-            ReturnPath = returnPath,
-            Timeout = ending is Ending.TakesTooLong ? TimeSpan.FromMilliseconds(300) : null,
+            Parameters = options.Parameters
+                .With(MigrationParameters.PinAll, pinAll)
+                .With(MigrationParameters.ReturnPath, returnPath)
+                .With(MigrationParameters.Timeout, ending is Ending.TakesTooLong ? TimeSpan.FromMilliseconds(300) : null),
         };
         switch (ending)
         {

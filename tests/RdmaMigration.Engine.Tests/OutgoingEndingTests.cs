@@ -77,7 +77,7 @@ public sealed class OutgoingEndingTests
     [MemberData(nameof(TimedPlaces))]
     public void TheTimeoutEndsItAnywhereAfterTheLoadWithTheBoundInTheError(Place place)
     {
-        using HeldSource held = new(place, options => options with { Timeout = TimeSpan.FromMilliseconds(300) });
+        using HeldSource held = new(place, options => options.With(MigrationParameters.Timeout, TimeSpan.FromMilliseconds(300)));
         MigrationInfo failed = held.Source.Ended();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Timeout), (failed.Status, failed.ErrorClass));
         Assert.StartsWith("the migration to unix:scripted did not end within 0.3 s", failed.ErrorDescription, StringComparison.Ordinal);
@@ -91,7 +91,7 @@ public sealed class OutgoingEndingTests
     [InlineData(Place.Finish)]
     public void ADestinationThatDoesNotSayHowItEndedIsTimedOutWithWhatThatMeans(Place place)
     {
-        using HeldSource held = new(place, options => options with { ConfirmTimeout = TimeSpan.FromMilliseconds(100) });
+        using HeldSource held = new(place, options => options.With(MigrationParameters.ConfirmTimeout, TimeSpan.FromMilliseconds(100)));
         MigrationInfo failed = held.Source.Ended();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Timeout), (failed.Status, failed.ErrorClass));
         Assert.Equal(
@@ -103,7 +103,7 @@ public sealed class OutgoingEndingTests
     [Fact]
     public void TheConfirmTimeoutDoesNotCountBeforeEverythingIsSent()
     {
-        using HeldSource held = new(Place.Device, options => options with { ConfirmTimeout = TimeSpan.FromMilliseconds(1), Timeout = TimeSpan.FromMilliseconds(300) });
+        using HeldSource held = new(Place.Device, options => options.With(MigrationParameters.ConfirmTimeout, TimeSpan.FromMilliseconds(1)).With(MigrationParameters.Timeout, TimeSpan.FromMilliseconds(300)));
         Assert.StartsWith("the migration to", held.Source.Ended().ErrorDescription, StringComparison.Ordinal);
     }
 
@@ -115,7 +115,7 @@ public sealed class OutgoingEndingTests
         ScriptedDestination? destination = null;
         destination = new(returnPath: true) { OnShutdown = () => destination!.Say(s_success) };
         using RunningSource source = new(destination);
-        source.Send(options => options with { ConfirmTimeout = isTimeout ? TimeSpan.FromMilliseconds(1) : null });
+        source.Send(options => options.With(MigrationParameters.ConfirmTimeout, isTimeout ? TimeSpan.FromMilliseconds(1) : null));
         destination.AwaitStandstill();
         if (!isTimeout)
         {

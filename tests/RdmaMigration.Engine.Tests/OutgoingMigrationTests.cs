@@ -153,7 +153,7 @@ public sealed class OutgoingMigrationTests
     {
         ScriptedDestination destination = new() { StopsAfter = 1_000_000 };
         using RunningSource source = new(destination);
-        MigrationInfo failed = source.SendToEnd(options => options with { Timeout = TimeSpan.FromMilliseconds(50) });
+        MigrationInfo failed = source.SendToEnd(options => options.With(MigrationParameters.Timeout, TimeSpan.FromMilliseconds(50)));
         source.Settle();
         Assert.Equal((1, 1), (destination.Disposals, destination.ErrorsTold));
         Assert.Equal((MigrationStatus.Failed, failed.ErrorDescription), (source.Migration.Query().Status, source.Migration.Query().ErrorDescription));

@@ -42,7 +42,7 @@ public class ParameterTests
     [Fact]
     public void A_value_out_of_range_is_refused_by_name_value_and_bound()
     {
-        Refused("max-ram", "1023 KiB", "the least is 1 MiB", () => ParameterSet.Defaults.With(MigrationParameters.MaxRam, 1023UL << 10));
+        Refused("max-ram", "63 KiB", "the least is 64 KiB", () => ParameterSet.Defaults.With(MigrationParameters.MaxRam, 63UL << 10));
         Refused("window", "1.50 MiB", "it must be a multiple of 1 MiB", () => ParameterSet.Defaults.With(MigrationParameters.Window, 3UL << 19));
         Refused("max-bandwidth", "0 B", "the least is 1 KiB", () => ParameterSet.Defaults.With(MigrationParameters.MaxBandwidth, 0UL));
         Refused("timeout", "0 s", "the range is 0.001 to 86400 s", () => ParameterSet.Defaults.With(MigrationParameters.Timeout, TimeSpan.Zero));
@@ -85,6 +85,10 @@ public class ParameterTests
         Assert.Equal(milliseconds, isRead ? (int)value!.Value.TotalMilliseconds : null);
         Assert.Equal(milliseconds is null, error?.Contains($"'{text}'", StringComparison.Ordinal) is true);
     }
+
+    [Fact]
+    public void A_bandwidth_beyond_any_wire_is_no_limit_that_overflows() =>
+        Assert.NotNull(ParameterSet.Defaults.With(MigrationParameters.MaxBandwidth, 12_000UL << 50).BandwidthLimit());
 
     [Fact]
     public void A_set_keeps_its_values_when_another_is_made_of_it()

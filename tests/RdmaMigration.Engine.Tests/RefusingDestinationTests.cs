@@ -57,7 +57,7 @@ public sealed class RefusingDestinationTests
         destination.Start();
         using RunningSource source = new();
         TcpUri uri = new("127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port);
-        MigrationInfo info = source.SendToEnd(options => options with { Uri = uri, Timeout = TimeSpan.FromSeconds(30) });
+        MigrationInfo info = source.SendToEnd(options => (options with { Uri = uri }).With(MigrationParameters.Timeout, TimeSpan.FromSeconds(30)));
         destination.Join();
         return info;
     }

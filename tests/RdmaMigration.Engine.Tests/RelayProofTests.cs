@@ -113,7 +113,7 @@ public sealed class RelayProofTests
     {
         string file = Path.GetTempFileName();
         File.WriteAllBytes(file, StreamedMachine.All());
-        using CaptureLoad load = new(file, new OutgoingOptions { Uri = new UnixUri("scripted") }, CancellationToken.None);
+        using CaptureLoad load = new(file, ParameterSet.Defaults, CancellationToken.None);
         CapturedStream machine = load.Load();
         File.Delete(file);
         ScriptedDestination destination = new(returnPath: true);

@@ -42,7 +42,7 @@ public sealed class ReturnPathTests
     [Fact]
     public void SwitchoverAckIsSentWhenAskedFor()
     {
-        using RunningDestination destination = new(options => options with { SwitchoverAck = true });
+        using RunningDestination destination = new(options => options.With(MigrationParameters.SwitchoverAck, SwitchoverAck.Always));
         using RdmaSource main = destination.Connect();
         using RdmaSource back = destination.Connect();
         new SmallMachine(main, pinAll: false, returnPath: true).RunTo(SmallMachine.Step.Announced);

@@ -18,8 +18,7 @@ internal sealed class RunningDestination : RunningMigration<IncomingMigration>
         {
             Uri = new RdmaUri((address ?? RdmaAddress.V4).ToString(), 0),
             Target = CaptureTarget.ToFile(File),
-            MaxRam = 64 << 20,
-            ReturnPathTimeout = TimeSpan.FromSeconds(20),
+            Parameters = ParameterSet.Defaults.With(MigrationParameters.MaxRam, 64UL << 20).With(MigrationParameters.ReportTimeout, TimeSpan.FromSeconds(20)),
         };
         options = configure?.Invoke(options) ?? options;
         NullLogger<IncomingMigration> log = NullLogger<IncomingMigration>.Instance;

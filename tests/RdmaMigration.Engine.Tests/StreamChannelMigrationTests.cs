@@ -185,7 +185,7 @@ public sealed class StreamChannelMigrationTests
     [Fact]
     public void ASilentSourceIsTimedOutButACommandMayTakeItsTime()
     {
-        using (RunningDestination destination = new(options => options with { Uri = new TcpUri("127.0.0.1", 0), SetupTimeout = TimeSpan.FromMilliseconds(50) }))
+        using (RunningDestination destination = new(options => (options with { Uri = new TcpUri("127.0.0.1", 0) }).With(MigrationParameters.SetupTimeout, TimeSpan.FromMilliseconds(50))))
         {
             using NetworkStream silent = Connect(destination);
             Assert.Equal(FailureReason.Timeout, destination.Ended().ErrorClass);
@@ -193,7 +193,7 @@ public sealed class StreamChannelMigrationTests
 
         string stream = Path.GetTempFileName();
         File.WriteAllBytes(stream, StreamedMachine.All());
-        using RunningDestination later = new(options => options with { Uri = new ExecUri($"sleep 1; cat '{stream}'"), SetupTimeout = TimeSpan.FromMilliseconds(50) });
+        using RunningDestination later = new(options => (options with { Uri = new ExecUri($"sleep 1; cat '{stream}'") }).With(MigrationParameters.SetupTimeout, TimeSpan.FromMilliseconds(50)));
         Assert.Equal(MigrationStatus.Completed, later.Ended().Status);
         Assert.Equal(0, later.ExitCode(s_soon));
         File.Delete(stream);

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
@@ -25,11 +26,9 @@ public class ReceiverHostTests
 
     public static TheoryData<IncomingOptions, string> Contradictions() => new()
     {
-        { Anywhere with { MaxRam = 0 }, "max-ram" },
-        { Anywhere with { Timeout = TimeSpan.Zero }, "timeout" },
-        { Anywhere with { Listener = new ListenerOptions { KeepAliveInterval = TimeSpan.FromSeconds(-1) } }, "keepalive-interval" },
-        { Anywhere with { Target = new RelayTarget(new OutgoingOptions { Uri = new UnixUri("/nowhere"), PinAll = true }) }, "pin-all, return-path and window are for rdma:" },
-        { Anywhere with { Target = new RelayTarget(new OutgoingOptions { Uri = new UnixUri("/nowhere"), MaxBandwidth = 0 }) }, "max-bandwidth" },
+        { Anywhere with { Uri = new UnixUri("/nowhere"), Parameters = ParameterSet.Defaults.With(MigrationParameters.Allow, [IPNetwork.Parse("10.0.0.0/8")]) }, "allow" },
+        { Anywhere with { Target = Relay(ParameterSet.Defaults.With(MigrationParameters.PinAll, true)) }, "rdma-pin-all" },
+        { Anywhere with { Target = Relay(ParameterSet.Defaults.With(MigrationParameters.Window, 1UL << 20)) }, "window" },
     };
 
     [Theory]
@@ -141,6 +140,8 @@ public class ReceiverHostTests
         Assert.Equal(3, Host(taken, new Observer { Started = migration => migration.Quit(3) }).Run());
     }
 
+    private static RelayTarget Relay(ParameterSet parameters) => new(new OutgoingOptions { Uri = new UnixUri("/nowhere"), Parameters = parameters });
+
     private static IncomingOptions Anywhere => new()
     {
         Uri = new RdmaUri("", 0),
@@ -160,5 +161,5 @@ public class ReceiverHostTests
     }
 
     private static ReceiverHost Host(IncomingOptions incoming, Observer observer, bool? untilCompleted = null) =>
-        new(new ReceiverOptions { Incoming = incoming, UntilCompleted = untilCompleted }, observer, logging => logging.ClearProviders());
+        new(incoming, observer, untilCompleted, logging: logging => logging.ClearProviders());
 }

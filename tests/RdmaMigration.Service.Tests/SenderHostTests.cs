@@ -13,6 +13,7 @@ namespace RdmaMigration.Service.Tests;
 public sealed class SenderHostTests : IDisposable
 {
     private static readonly OutgoingOptions s_rdma = new() { Uri = new RdmaUri("192.0.2.1", 4444) };
+    private static readonly ParameterSet s_pinAll = ParameterSet.Defaults.With(MigrationParameters.PinAll, true);
     private static readonly OutgoingOptions s_unix = new() { Uri = new UnixUri("/nowhere") };
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
@@ -46,18 +47,10 @@ public sealed class SenderHostTests : IDisposable
     {
         { s_rdma with { Uri = new RdmaUri("", 4444) }, ["rdma::4444 names no host"] },
         { s_rdma with { Uri = new TcpUri("10.0.0.7", 0) }, ["tcp:10.0.0.7:0 names no port"] },
-        { s_rdma with { MaxBandwidth = 0 }, ["max-bandwidth is 0"] },
-        { s_rdma with { WindowBytes = (1 << 20) - 1 }, ["window is 1048575 bytes"] },
-        { s_rdma with { WindowBytes = 3 << 19 }, ["window is 1572864 bytes: it must be a multiple of 1048576"] },
-        { s_rdma with { WindowBytes = 0 }, ["window is 0 bytes"] },
-        { s_rdma with { Timeout = TimeSpan.Zero }, ["timeout"] },
-        { s_rdma with { ConfirmTimeout = TimeSpan.FromSeconds(-1) }, ["confirm-timeout"] },
-        { s_rdma with { ConnectTimeout = TimeSpan.Zero }, ["connect-timeout"] },
-        { s_rdma with { KeepAliveInterval = TimeSpan.FromSeconds(-1) }, ["keepalive-interval"] },
-        { s_unix with { PinAll = true }, ["pin-all, return-path and window are for rdma:"] },
-        { s_unix with { ReturnPath = true }, ["pin-all, return-path and window are for rdma:"] },
-        { s_unix with { WindowBytes = 1 << 20 }, ["pin-all, return-path and window are for rdma:"] },
-        { s_unix with { PinAll = true, MaxBandwidth = -1, Timeout = TimeSpan.Zero }, ["pin-all", "max-bandwidth", "timeout"] },
+        { s_unix with { Parameters = s_pinAll }, ["rdma-pin-all is for rdma:HOST:PORT"] },
+        { s_unix with { Parameters = ParameterSet.Defaults.With(MigrationParameters.ReturnPath, true) }, ["return-path is for"] },
+        { s_unix with { Parameters = s_pinAll.With(MigrationParameters.Window, 1UL << 20) }, ["rdma-pin-all is for", "window is for"] },
+        { s_rdma with { Uri = new TcpUri("", 4444), Parameters = s_pinAll }, ["tcp::4444 names no host", "rdma-pin-all is for"] },
     };
 
     [Fact]
@@ -146,5 +139,5 @@ public sealed class SenderHostTests : IDisposable
     };
 
     private static SenderHost Host(string file, OutgoingOptions outgoing, Observer observer) =>
-        new(new SenderOptions { File = file, Outgoing = outgoing }, observer, logging => logging.ClearProviders());
+        new(file, outgoing, observer, logging: logging => logging.ClearProviders());
 }

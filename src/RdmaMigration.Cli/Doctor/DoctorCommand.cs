@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RdmaMigration.Engine;
 using RdmaMigration.Memory;
 
 namespace RdmaMigration.Cli.Doctor;
@@ -14,7 +15,8 @@ internal static class DoctorCommand
 
     public static Command Create(Screen screen)
     {
-        Option<ulong?> maxRam = SharedOptions.MaxRam("Size of the machine that is expected; binary units [default: the RAM that this host can give]");
+        Option<ulong?> maxRam = SharedOptions.Value(
+            "--max-ram", $"Size of the machine that is expected; binary units [default: {MigrationParameters.MaxRam.DefaultText}]", MigrationParameters.RamSize);
         Option<bool> json = SharedOptions.Json("Write one JSON object");
         Command command = new("doctor", "Says what this host lacks for a migration over RDMA, and the line that mends it.") { maxRam, json };
         command.SetAction(parsed => Run(screen, parsed.GetValue(maxRam), parsed.GetValue(json)));

@@ -10,7 +10,7 @@ namespace RdmaMigration.Cli.Receive;
 /// <summary><c>rdmamig receive URI --to FILE|DIR/</c>: takes running machines from QEMU into files that QEMU can start from.</summary>
 internal sealed class ReceiveCommand : MigrationCommand
 {
-    private readonly Argument<MigrationUri> _uri = SharedOptions.Address("URI", $"Where the machine comes from, {ReceiveOptions.UriDescription}");
+    private readonly Argument<MigrationUri> _uri = Addresses.Source("URI", "Where the machine comes from");
 
     private readonly Option<string> _to = SharedOptions.Path(
         "--to",
@@ -18,7 +18,9 @@ internal sealed class ReceiveCommand : MigrationCommand
         CapturePath.HelpName,
         required: true);
 
-    private readonly ReceiveOptions _options = new();
+    private readonly ParameterOptions _parameters = new(MigrationSide.Incoming);
+
+    private readonly Option<bool> _once = SharedOptions.Once();
 
     private readonly Option<string?> _pattern = new("--pattern")
     {
@@ -33,10 +35,11 @@ internal sealed class ReceiveCommand : MigrationCommand
         Add(_uri);
         Add(_to);
         Add(_pattern);
-        _options.AddTo(this);
+        Add(_once);
+        _parameters.AddTo(this);
         AddReportOptions();
         Validators.Add(CheckPattern);
-        Validators.Add(result => _options.Check(result, SharedOptions.ValueOf(() => result.GetValue(_uri))));
+        Validators.Add(result => _parameters.Check(result, source: SharedOptions.ValueOf(() => result.GetValue(_uri)), destination: null));
     }
 
     public static string[] Examples { get; } =
@@ -58,9 +61,14 @@ internal sealed class ReceiveCommand : MigrationCommand
             return HostCannot(reason, uri: null);
         }
 
-        IncomingOptions incoming = _options.Read(parsed, parsed.GetRequiredValue(_uri), target);
-        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(
-            new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
+        IncomingOptions incoming = new()
+        {
+            Uri = parsed.GetRequiredValue(_uri),
+            Target = target,
+            Once = parsed.GetValue(_once),
+            Parameters = _parameters.Read(parsed),
+        };
+        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(incoming, observer, logLevel: level, logging: logging));
     }
 
     private void CheckPattern(CommandResult result)

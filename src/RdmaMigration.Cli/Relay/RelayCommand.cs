@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using RdmaMigration.Cli.Receive;
 using RdmaMigration.Cli.Reports;
-using RdmaMigration.Cli.Send;
 using RdmaMigration.Engine;
 using RdmaMigration.Service;
 using RdmaMigration.Transport;
@@ -12,13 +11,13 @@ namespace RdmaMigration.Cli.Relay;
 /// <summary><c>rdmamig relay FROM TO</c>: takes a running machine in by one channel and sends it on by another, without a disk between.</summary>
 internal sealed class RelayCommand : MigrationCommand
 {
-    private readonly Argument<MigrationUri> _from = SharedOptions.Address("FROM", $"Where the machine comes from, {ReceiveOptions.UriDescription}");
+    private readonly Argument<MigrationUri> _from = Addresses.Source("FROM", "Where the machine comes from");
 
-    private readonly Argument<MigrationUri> _to = SharedOptions.Address("TO", SendOptions.UriDescription);
+    private readonly Argument<MigrationUri> _to = Addresses.Destination("TO");
 
-    private readonly ReceiveOptions _receive = new();
+    private readonly ParameterOptions _parameters = new(MigrationSide.Both);
 
-    private readonly SendOptions _send = new();
+    private readonly Option<bool> _once = SharedOptions.Once();
 
     private readonly Option<string> _rescue = SharedOptions.Path(
         "--rescue",
@@ -31,8 +30,8 @@ internal sealed class RelayCommand : MigrationCommand
         Add(_from);
         Add(_to);
         Add(_rescue);
-        _receive.AddTo(this);
-        _send.AddChannelTo(this);
+        Add(_once);
+        _parameters.AddTo(this);
         AddReportOptions();
         Validators.Add(Check);
     }
@@ -54,22 +53,27 @@ internal sealed class RelayCommand : MigrationCommand
         }
 
         MigrationUri to = parsed.GetRequiredValue(_to);
-        if (SendOptions.ReasonCannotSend(to) is { } reason)
+        if (Addresses.ReasonCannotSend(to) is { } reason)
         {
             return HostCannot(reason, to);
         }
 
-        OutgoingOptions outgoing = _send.Read(parsed, to) with { KeepAliveInterval = _receive.KeepAlive(parsed) };
-        IncomingOptions incoming = _receive.Read(parsed, parsed.GetRequiredValue(_from), new RelayTarget(outgoing, rescue));
-        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(
-            new ReceiverOptions { Incoming = incoming, LogLevel = level }, observer, logging));
+        ParameterSet parameters = _parameters.Read(parsed);
+        IncomingOptions incoming = new()
+        {
+            Uri = parsed.GetRequiredValue(_from),
+            Target = new RelayTarget(new OutgoingOptions { Uri = to, Parameters = parameters }, rescue),
+            Once = parsed.GetValue(_once),
+            Parameters = parameters,
+        };
+        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(incoming, observer, logLevel: level, logging: logging));
     }
 
     private void Check(CommandResult result)
     {
         (MigrationUri? from, MigrationUri? to) = (SharedOptions.ValueOf(() => result.GetValue(_from)), SharedOptions.ValueOf(() => result.GetValue(_to)));
-        _receive.Check(result, from);
-        _send.Check(result, to);
+        Addresses.CheckDestination(result, to);
+        _parameters.Check(result, from, to);
         if (from is not null && to is not null && RelayLoop.Closes(from, to))
         {
             result.AddError($"FROM ({from}) and TO ({to}) are the same place: a relay cannot send a machine to itself");

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Engine;
 using RdmaMigration.Service;
 using RdmaMigration.Transport;
 using RdmaMigration.Verbs;
@@ -12,8 +13,8 @@ namespace RdmaMigration.Cli.Reports;
 /// </summary>
 internal abstract class MigrationCommand : Command
 {
-    private readonly Option<TimeSpan?> _interval = SharedOptions.Seconds(
-        "--interval", "Between two reports of progress [default: 1 with --json, else 5; a terminal shows it live]");
+    private readonly Option<TimeSpan?> _interval = SharedOptions.Value(
+        "--interval", "Time between two progress reports [default: 1 with --json, else 5; a terminal shows progress live]", new DurationKind());
 
     private readonly Option<bool> _verbose = new("--verbose", "-v") { Description = "Log each step to stderr" };
 

@@ -13,16 +13,16 @@ internal sealed class SendCommand : MigrationCommand
     private readonly Argument<string> _file = SharedOptions.Path(
         "FILE", "The capture: what 'rdmamig receive' wrote, or QEMU's migrate to a file or command; - reads standard input. It is read and nothing else");
 
-    private readonly Argument<MigrationUri> _uri = SharedOptions.Address("URI", SendOptions.UriDescription);
+    private readonly Argument<MigrationUri> _uri = Addresses.Destination("URI");
 
-    private readonly SendOptions _options = new();
+    private readonly ParameterOptions _parameters = new(MigrationSide.Outgoing);
 
     public SendCommand(Screen screen)
         : base(screen, "send", "Sends a captured machine to a QEMU that runs with -incoming, or to rdmamig receive.", "MIGRATION, PROGRESS, RESULT")
     {
         Add(_file);
         Add(_uri);
-        _options.AddTo(this);
+        _parameters.AddTo(this);
         AddReportOptions();
         Validators.Add(Check);
     }
@@ -37,20 +37,20 @@ internal sealed class SendCommand : MigrationCommand
 
     protected override int Run(ParseResult parsed)
     {
-        OutgoingOptions outgoing = _options.Read(parsed, parsed.GetRequiredValue(_uri));
-        if (SendOptions.ReasonCannotSend(outgoing.Uri) is { } reason)
+        OutgoingOptions outgoing = new() { Uri = parsed.GetRequiredValue(_uri), Parameters = _parameters.Read(parsed) };
+        if (Addresses.ReasonCannotSend(outgoing.Uri) is { } reason)
         {
             return HostCannot(reason, outgoing.Uri);
         }
 
-        return RunHost(parsed, outgoing.Uri, (level, observer, logging) => new SenderHost(
-            new SenderOptions { File = parsed.GetRequiredValue(_file), Outgoing = outgoing, LogLevel = level }, observer, logging));
+        return RunHost(parsed, outgoing.Uri, (level, observer, logging) => new SenderHost(parsed.GetRequiredValue(_file), outgoing, observer, level, logging));
     }
 
     private void Check(CommandResult result)
     {
         MigrationUri? uri = SharedOptions.ValueOf(() => result.GetValue(_uri));
-        _options.Check(result, uri);
+        Addresses.CheckDestination(result, uri);
+        _parameters.Check(result, source: null, uri);
         if (uri is not null && SharedOptions.ValueOf(() => result.GetValue(_file)) is { } file
             && FileNode.IsSameStorage(FileNode.Of(uri), file == "-" ? FileNode.Of(0) : FileNode.At(file)))
         {

@@ -81,8 +81,11 @@ internal static class MigrationParameters
         Reason = "QEMU's 128 MiB/s protects the network of a running guest; a capture has no guest that waits",
     };
 
+    /// <summary>Sizes of a machine's RAM. Microcontroller boards have less than 1 MiB.</summary>
+    public static SizeKind RamSize { get; } = new(least: 64 * KiB);
+
     /// <summary>The most RAM that a machine may take on this host.</summary>
-    public static Parameter<ulong?> MaxRam { get; } = new(new OptionalKind<ulong>(new SizeKind(least: MiB), "the RAM that this host can give"), null)
+    public static Parameter<ulong?> MaxRam { get; } = new(new OptionalKind<ulong>(RamSize, "the RAM that this host can give"), null)
     {
         Name = "max-ram",
         Side = MigrationSide.Both,

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
@@ -86,6 +87,22 @@ internal abstract class Parameter
 
     /// <summary>The default, as a person writes it.</summary>
     public abstract string DefaultText { get; }
+
+    /// <summary>The kinds of channel that it means something for, in words.</summary>
+    public string Channels => Scope switch
+    {
+        ParameterScope.Rdma => RdmaUri.Form,
+        ParameterScope.Network => $"{RdmaUri.Form} and {TcpUri.Form}",
+        _ => "every channel",
+    };
+
+    /// <summary>It means something for a channel of this kind.</summary>
+    public bool AppliesTo(MigrationUri uri) => Scope switch
+    {
+        ParameterScope.Rdma => uri is RdmaUri,
+        ParameterScope.Network => uri is HostUri,
+        _ => true,
+    };
 
     /// <summary>Writes a value in the form that QMP uses.</summary>
     internal abstract void WriteValue(Utf8JsonWriter writer, object? value);

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
@@ -29,6 +30,12 @@ internal sealed class ParameterSet
         parameter.Check(value);
         return new ParameterSet(_values.SetItem(parameter, value));
     }
+
+    /// <summary>The parameters that were set and mean nothing for a channel of this kind.</summary>
+    /// <param name="uri">The channel's address.</param>
+    /// <param name="side">The side that the channel is for.</param>
+    public IEnumerable<Parameter> OutOfScope(MigrationUri uri, MigrationSide side) =>
+        MigrationParameters.All.Where(parameter => IsSet(parameter) && parameter.Side.HasFlag(side) && !parameter.AppliesTo(uri));
 
     /// <summary>Writes the values that were set as members of a JSON object, in the order of the table.</summary>
     public void WriteTo(Utf8JsonWriter writer)

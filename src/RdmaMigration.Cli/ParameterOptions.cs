@@ -1,0 +1,122 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Net;
+using RdmaMigration.Engine;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Cli;
+
+/// <summary>The command line's options for the engine's parameters, made from the table. A command adds those of the sides that it has.</summary>
+internal sealed class ParameterOptions
+{
+    private readonly List<IBound> _options;
+    private readonly MigrationSide _sides;
+
+    public ParameterOptions(MigrationSide sides)
+    {
+        _sides = sides;
+        _options = [.. MigrationParameters.All
+            .Where(parameter => parameter.Surface.HasFlag(ParameterSurface.CommandLine) && (parameter.Side & sides) != 0)
+            .Select(Bind)];
+    }
+
+    /// <summary>Adds the options, in the table's order.</summary>
+    public void AddTo(Command command)
+    {
+        foreach (IBound bound in _options)
+        {
+            command.Add(bound.Option);
+        }
+    }
+
+    /// <summary>Refuses options that mean nothing for the channels of this command line. Null: the address cannot be read, which is reported elsewhere.</summary>
+    public void Check(CommandResult result, MigrationUri? source, MigrationUri? destination)
+    {
+        foreach (IBound bound in _options)
+        {
+            if (result.GetResult(bound.Option) is not { Implicit: false })
+            {
+                continue;
+            }
+
+            bool isIncoming = (bound.Parameter.Side & _sides).HasFlag(MigrationSide.Incoming);
+            if ((isIncoming ? source : destination) is { } uri && !bound.Parameter.AppliesTo(uri))
+            {
+                result.AddError($"{bound.Parameter.Option} is for {bound.Parameter.Channels}, and the {(isIncoming ? "source" : "destination")} is {uri}");
+            }
+        }
+    }
+
+    /// <summary>The values of the command line.</summary>
+    public ParameterSet Read(ParseResult parsed) => _options.Aggregate(ParameterSet.Defaults, (set, bound) => bound.Read(parsed, set));
+
+    private static IBound Bind(Parameter parameter) => parameter switch
+    {
+        Parameter<bool> flag => new Bound<bool>(flag),
+        Parameter<int> count => new Bound<int>(count),
+        Parameter<ulong> size => new Bound<ulong>(size),
+        Parameter<ulong?> size => new Bound<ulong?>(size),
+        Parameter<TimeSpan> time => new Bound<TimeSpan>(time),
+        Parameter<TimeSpan?> time => new Bound<TimeSpan?>(time),
+        Parameter<SwitchoverAck> choice => new Bound<SwitchoverAck>(choice),
+        Parameter<IReadOnlyList<IPNetwork>> networks => new Bound<IReadOnlyList<IPNetwork>>(networks),
+        _ => throw new InvalidOperationException($"parameter {parameter.Name} has a type that no option is made for"),
+    };
+
+    /// <summary>A parameter with its option.</summary>
+    private interface IBound
+    {
+        Parameter Parameter { get; }
+
+        Option Option { get; }
+
+        ParameterSet Read(ParseResult parsed, ParameterSet set);
+    }
+
+    private sealed class Bound<T>(Parameter<T> parameter) : IBound
+    {
+        private readonly Option<T> _option = Create(parameter);
+
+        public Parameter Parameter => parameter;
+
+        public Option Option => _option;
+
+        public ParameterSet Read(ParseResult parsed, ParameterSet set) =>
+            parsed.GetResult(_option) is { Implicit: false } ? set.With(parameter, parsed.GetValue(_option)!) : set;
+
+        private static Option<T> Create(Parameter<T> parameter)
+        {
+            // A switch has no value to show; that it is off without being named goes without saying.
+            if (parameter.ValueName is not { } valueName)
+            {
+                return new Option<T>(parameter.Option) { Description = parameter.Help };
+            }
+
+            return new Option<T>(parameter.Option)
+            {
+                Description = $"{parameter.Help} [default: {parameter.DefaultText}]",
+                HelpName = valueName,
+                Arity = parameter.Kind.TakesMany ? ArgumentArity.OneOrMore : ArgumentArity.ExactlyOne,
+                CustomParser = result => Parse(result, parameter),
+            };
+        }
+
+        private static T? Parse(ArgumentResult result, Parameter<T> parameter)
+        {
+            T? all = default;
+            bool isFirst = true;
+            foreach (Token token in result.Tokens)
+            {
+                if (!parameter.TryParse(token.Value, out T? value, out string? error))
+                {
+                    return SharedOptions.Refuse<T>(result, $"{parameter.Option}: {error}");
+                }
+
+                all = isFirst ? value : parameter.Kind.Join(all!, value);
+                isFirst = false;
+            }
+
+            return all;
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using RdmaMigration.Memory;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>Fills the option records of the rooms below, which have no defaults of their own, from a set of parameters.</summary>
+internal static class ChannelOptions
+{
+    /// <summary>Options of a listener.</summary>
+    /// <param name="parameters">The values.</param>
+    /// <param name="queues">Further sources wait while a migration runs.</param>
+    public static ListenerOptions ForListener(this ParameterSet parameters, bool queues) => new()
+    {
+        KeepAliveInterval = parameters.Get(MigrationParameters.KeepAliveInterval),
+        AcceptTimeout = parameters.Get(MigrationParameters.AcceptTimeout),
+        Allow = parameters.Get(MigrationParameters.Allow),
+        Queues = queues,
+        Backlog = parameters.Get(MigrationParameters.Backlog),
+        SpinTime = parameters.Get(MigrationParameters.SpinTime),
+    };
+
+    /// <summary>Options of an outgoing RDMA channel.</summary>
+    public static RdmaConnectOptions ForRdma(this ParameterSet parameters) => new()
+    {
+        PinAll = parameters.Get(MigrationParameters.PinAll),
+        ReturnPath = parameters.Get(MigrationParameters.ReturnPath),
+        WindowBytes = parameters.Get(MigrationParameters.Window),
+        ConnectTimeout = parameters.Get(MigrationParameters.ConnectTimeout),
+        ReturnPathTimeout = parameters.Get(MigrationParameters.ReturnPathTimeout),
+        KeepAliveInterval = parameters.Get(MigrationParameters.KeepAliveInterval),
+        SpinTime = parameters.Get(MigrationParameters.SpinTime),
+    };
+
+    /// <summary>Options of an outgoing channel of another kind.</summary>
+    /// <param name="parameters">The values.</param>
+    /// <param name="source">The file that is sent; null when it is not a file.</param>
+    public static DescriptorChannelOptions ForDescriptors(this ParameterSet parameters, FileNode? source) => new()
+    {
+        ConnectTimeout = parameters.Get(MigrationParameters.ConnectTimeout),
+        KeepAliveInterval = parameters.Get(MigrationParameters.KeepAliveInterval),
+        Source = source,
+    };
+
+    /// <summary>The most bytes of RAM, read when a machine arrives: what a host can give changes.</summary>
+    public static ulong RamLimit(this ParameterSet parameters) => parameters.Get(MigrationParameters.MaxRam) ?? HostMemory.Available;
+
+    /// <summary>The limit of what is sent; null for no limit.</summary>
+    public static BandwidthLimit? BandwidthLimit(this ParameterSet parameters) =>
+        parameters.Get(MigrationParameters.MaxBandwidth) is { } bytes ? new BandwidthLimit((long)Math.Min(bytes, long.MaxValue)) : null;
+}

@@ -1,0 +1,66 @@
+using System.CommandLine;
+using System.Net;
+using RdmaMigration.Engine;
+
+namespace RdmaMigration.Cli.Tests;
+
+/// <summary>The options that are made from the engine's table of parameters.</summary>
+public class ParameterOptionsTests
+{
+    [Theory]
+    [InlineData("receive", MigrationSide.Incoming)]
+    [InlineData("send", MigrationSide.Outgoing)]
+    [InlineData("relay", MigrationSide.Both)]
+    public void Help_has_each_parameter_of_the_commands_side_with_its_line_and_default(string command, object side)
+    {
+        string help = string.Join(' ', CommandLine.Run(command, "--help").Out.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+
+        foreach (Parameter row in MigrationParameters.All)
+        {
+            string value = row.ValueName is { } name ? $" <{name}> {row.Help} [default: {row.DefaultText}]" : $" {row.Help}";
+            bool isShown = row.Surface.HasFlag(ParameterSurface.CommandLine) && (row.Side & (MigrationSide)side) != 0;
+            Assert.Equal(isShown, help.Contains($" {row.Option}{value} ", StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
+    public void Without_options_no_parameter_is_set()
+    {
+        ParameterSet parameters = Read(MigrationSide.Both);
+
+        Assert.DoesNotContain(MigrationParameters.All, parameters.IsSet);
+    }
+
+    [Fact]
+    public void Each_option_arrives_in_its_place()
+    {
+        ParameterSet parameters = Read(
+            MigrationSide.Both,
+            "--pin-all", "--return-path", "--switchover-ack", "never", "--window", "2M", "--max-bandwidth", "1.5G", "--max-ram", "16G", "--timeout", "90",
+            "--connect-timeout", "0.5", "--keepalive-interval", "0", "--confirm-timeout", "86400", "--allow", "10.0.0.0/8", "--allow", "192.0.2.1");
+
+        Assert.True(parameters.Get(MigrationParameters.PinAll));
+        Assert.True(parameters.Get(MigrationParameters.ReturnPath));
+        Assert.Equal(SwitchoverAck.Never, parameters.Get(MigrationParameters.SwitchoverAck));
+        Assert.Equal(2UL << 20, parameters.Get(MigrationParameters.Window));
+        Assert.Equal(3UL << 29, parameters.Get(MigrationParameters.MaxBandwidth));
+        Assert.Equal(16UL << 30, parameters.Get(MigrationParameters.MaxRam));
+        Assert.Equal(TimeSpan.FromSeconds(90), parameters.Get(MigrationParameters.Timeout));
+        Assert.Equal(TimeSpan.FromMilliseconds(500), parameters.Get(MigrationParameters.ConnectTimeout));
+        Assert.Equal(TimeSpan.Zero, parameters.Get(MigrationParameters.KeepAliveInterval));
+        Assert.Equal(TimeSpan.FromDays(1), parameters.Get(MigrationParameters.ConfirmTimeout));
+        Assert.Equal([IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("192.0.2.1/32")], parameters.Get(MigrationParameters.Allow));
+        Assert.Equal(
+            MigrationParameters.All.Where(row => row.Surface.HasFlag(ParameterSurface.CommandLine)), MigrationParameters.All.Where(parameters.IsSet));
+    }
+
+    private static ParameterSet Read(MigrationSide sides, params string[] arguments)
+    {
+        ParameterOptions options = new(sides);
+        Command command = new("test");
+        options.AddTo(command);
+        ParseResult parsed = command.Parse(arguments);
+        Assert.Empty(parsed.Errors);
+        return options.Read(parsed);
+    }
+}
