@@ -1,4 +1,4 @@
-using Tmds.Linux;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Cli;
 
@@ -30,17 +30,14 @@ internal sealed class StandardStream : Stream
     /// Gives a number that is closed to a file that can neither be read nor written as that stream is: else the next file or socket to be opened would get it,
     /// and what is printed.
     /// </summary>
-    public static unsafe void ReserveNumbers()
+    public static void ReserveNumbers()
     {
-        fixed (byte* nothing = "/dev/null\0"u8)
+        for (int number = 0; number < Descriptor.FirstOwn; number++)
         {
-            for (int number = LibC.STDIN_FILENO; number <= LibC.STDERR_FILENO; number++)
+            if (!Descriptor.IsOpen(number))
             {
-                if (LibC.fcntl(number, LibC.F_GETFD) < 0)
-                {
-                    // The lowest number that is free, and so this one.
-                    _ = LibC.open(nothing, number == LibC.STDIN_FILENO ? LibC.O_WRONLY : LibC.O_RDONLY);
-                }
+                // The lowest number that is free, and so this one. It must pass to commands that this process starts, as a standard stream does.
+                _ = Descriptor.Open("/dev/null", (number == 0 ? OpenModes.Write : OpenModes.Read) | OpenModes.Inherited);
             }
         }
     }

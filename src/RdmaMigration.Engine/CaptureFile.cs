@@ -1,10 +1,7 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using Microsoft.Win32.SafeHandles;
 using RdmaMigration.Linux;
 using RdmaMigration.Streams;
-using RdmaMigration.Transport;
-using Tmds.Linux;
 
 namespace RdmaMigration.Engine;
 
@@ -22,9 +19,9 @@ public sealed class StorageException : MigrationException
 internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
 {
     /// <summary>Guest memory is its owner's business: rw-------, as QEMU has it.</summary>
-    private const ushort CreateMode = 0b110_000_000;
+    private const UnixFileMode CreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    private readonly SafeFileHandle _file;
+    private readonly FileStream _file;
     private readonly CancellationToken _cancel;
     private readonly Action<string> _leftBehind;
     private string? _partial;
@@ -41,9 +38,17 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
         string partial = Path.Combine(target.Directory, $".rdmamig-{Environment.ProcessId}-{Guid.NewGuid():N}.partial");
         try
         {
-            _file = Open(partial, LibC.O_WRONLY | LibC.O_CREAT | LibC.O_EXCL);
+            // Shared, since a lock of its own would be one more thing that a network file system refuses.
+            _file = new FileStream(partial, new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.Write,
+                Share = FileShare.ReadWrite | FileShare.Delete,
+                BufferSize = 0,
+                UnixCreateMode = CreateMode,
+            });
         }
-        catch (IOException failed)
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
         {
             throw new StorageException($"cannot write to the directory '{target.Directory}': {failed.Message}", failed);
         }
@@ -70,7 +75,7 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
     {
         while (segments.Length > 0)
         {
-            nuint written = WriteSome(segments[..Math.Min(segments.Length, GatheredWrite.MostSegments)]);
+            nuint written = WriteSome(segments[..Math.Min(segments.Length, Descriptor.MostVectors)]);
             int done = 0;
             while (done < segments.Length && written >= segments[done].Length)
             {
@@ -98,14 +103,13 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
     {
         try
         {
-            RandomAccess.FlushToDisk(_file);
+            RandomAccess.FlushToDisk(_file.SafeFileHandle);
             decide();
             Rename(target, machine, start, peer);
-            using SafeFileHandle directory = Open(target.Directory, LibC.O_RDONLY | LibC.O_DIRECTORY);
-            if (LibC.fsync(directory.DangerousGetHandle().ToInt32()) != 0)
-            {
-                throw new IOException($"fsync of '{target.Directory}': {Marshal.GetPInvokeErrorMessage(LibC.errno)}");
-            }
+
+            // The BCL opens no directory.
+            using SafeFileHandle directory = new(Descriptor.Open(target.Directory, OpenModes.Read).OrThrow("open"), ownsHandle: true);
+            _ = Descriptor.Sync((int)directory.DangerousGetHandle()).OrThrow("fsync");
         }
         catch (IOException failed) when (failed is not StorageException)
         {
@@ -123,12 +127,13 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
         }
 
         _partial = null;
-        fixed (byte* name = Encoding.UTF8.GetBytes(partial + '\0'))
+        try
         {
-            if (LibC.unlink(name) != 0 && LibC.errno != LibC.ENOENT)
-            {
-                _leftBehind($"the partial capture '{partial}' could not be removed: {Marshal.GetPInvokeErrorMessage(LibC.errno)}");
-            }
+            File.Delete(partial);
+        }
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        {
+            _leftBehind($"the partial capture '{partial}' could not be removed: {failed.Message}");
         }
     }
 
@@ -155,7 +160,7 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
                 name = target.NameFor(machine, start, peer, attempt);
             }
 
-            System.IO.File.Move(partial, name, overwrite: target.File is not null);
+            File.Move(partial, name, overwrite: target.File is not null);
             StandsAt = name;
         }
         catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
@@ -166,37 +171,31 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
 
     private nuint WriteSome(ReadOnlySpan<IoSegment> segments)
     {
-        fixed (IoSegment* first = segments)
+        while (true)
         {
-            while (true)
-            {
-                _cancel.ThrowIfCancellationRequested();
-                // An IoSegment is laid out as struct iovec.
-                nint written = GatheredWrite.writev(_file.DangerousGetHandle().ToInt32(), (iovec*)first, segments.Length);
-                if (written >= 0)
-                {
-                    Written += written;
-                    return (nuint)written;
-                }
+            _cancel.ThrowIfCancellationRequested();
 
-                int error = LibC.errno;
-                if (error != LibC.EINTR)
-                {
-                    throw new StorageException(
-                        $"cannot write the capture to '{Path.GetDirectoryName(_partial)}' after {Written} bytes: {Marshal.GetPInvokeErrorMessage(error)}");
-                }
+            // An IoSegment has the layout of an IoVector: both are struct iovec.
+            CallResult written = Descriptor.WriteGathered(
+                (int)_file.SafeFileHandle.DangerousGetHandle(), MemoryMarshal.Cast<IoSegment, IoVector>(segments));
+            if (!written.Failed)
+            {
+                Written += written.Value;
+                return (nuint)written.Value;
+            }
+
+            if (written.Error != Errno.EINTR)
+            {
+                throw new StorageException(
+                    $"cannot write the capture to '{Path.GetDirectoryName(_partial)}' after {Written} bytes: {written.Error.Text()}{Advice(written.Error)}");
             }
         }
     }
 
-    private static SafeFileHandle Open(string path, int flags)
+    private static string Advice(Errno error) => error switch
     {
-        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
-        {
-            int descriptor = LibC.open(name, flags | LibC.O_CLOEXEC, CreateMode);
-            return descriptor >= 0
-                ? new SafeFileHandle(descriptor, ownsHandle: true)
-                : throw new IOException($"open '{path}': {Marshal.GetPInvokeErrorMessage(LibC.errno)}");
-        }
-    }
+        Errno.EFBIG => "; raise the limit of a file's size (ulimit -f), or choose a file system for larger files",
+        Errno.ENOSPC or Errno.EDQUOT => "; free some space, or choose another target",
+        _ => "",
+    };
 }

@@ -1,18 +1,16 @@
-using System.Runtime.InteropServices;
-using System.Text;
 using Microsoft.Win32.SafeHandles;
+using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.Transport;
-using Tmds.Linux;
 
 namespace RdmaMigration.Engine;
 
 /// <summary>A migration stream in a file, or coming through a pipe. Opened for reading alone. One thread reads.</summary>
-public sealed unsafe class CaptureSource : IStreamSource, IDisposable
+public sealed class CaptureSource : IStreamSource, IDisposable
 {
     private readonly SafeFileHandle _file;
     private readonly CancellationToken _cancel;
-    private readonly SafeFileHandle? _wake;
+    private readonly WakeEvent? _wake;
     private readonly CancellationTokenRegistration _waking;
     private long _read;
 
@@ -28,14 +26,18 @@ public sealed unsafe class CaptureSource : IStreamSource, IDisposable
         try
         {
             // A directory opens, and does not read.
-            ThrowIf(LibC.read(Number(_file), null, 0) < 0);
+            _ = Demand(Descriptor.Read(Number, []));
             Length = BytesAhead();
             if (Length is null)
             {
-                _wake = new SafeFileHandle(LibC.eventfd(0, LibC.EFD_CLOEXEC), ownsHandle: true);
-                ThrowIf(_wake.IsInvalid);
-                _waking = cancel.Register(Wake);
+                _wake = new WakeEvent();
+                _waking = cancel.Register(_wake.Set);
             }
+        }
+        catch (LinuxException failed)
+        {
+            Dispose();
+            throw new StorageException($"cannot read '{Name}': {failed.Message}", failed);
         }
         catch
         {
@@ -51,7 +53,7 @@ public sealed unsafe class CaptureSource : IStreamSource, IDisposable
     public long? Length { get; }
 
     /// <summary>Which file it is.</summary>
-    public FileNode? Node => FileNode.Of(Number(_file));
+    public FileNode? Node => FileNode.Of(Number);
 
     /// <summary>Bytes read so far. Any thread.</summary>
     public long BytesRead => Volatile.Read(ref _read);
@@ -63,27 +65,18 @@ public sealed unsafe class CaptureSource : IStreamSource, IDisposable
     {
         while (true)
         {
-            if (_wake is not null)
-            {
-                AwaitBytes(_wake);
-            }
-
+            _wake?.Wait(Number, PollEvents.Readable, Deadline.Never);
             _cancel.ThrowIfCancellationRequested();
-            int read;
-            fixed (byte* first = buffer)
+            CallResult read = Descriptor.Read(Number, buffer);
+            if (!read.Failed)
             {
-                read = (int)LibC.read(Number(_file), first, buffer.Length);
+                Volatile.Write(ref _read, _read + read.Value);
+                return (int)read.Value;
             }
 
-            if (read >= 0)
+            if (read.Error is not (Errno.EINTR or Errno.EAGAIN))
             {
-                Volatile.Write(ref _read, _read + read);
-                return read;
-            }
-
-            if (LibC.errno != LibC.EINTR && LibC.errno != LibC.EAGAIN)
-            {
-                throw new StorageException($"cannot read '{Name}' after {_read} bytes: {Marshal.GetPInvokeErrorMessage(LibC.errno)}");
+                throw new StorageException($"cannot read '{Name}' after {_read} bytes: {read.Error.Text()}");
             }
         }
     }
@@ -96,54 +89,25 @@ public sealed unsafe class CaptureSource : IStreamSource, IDisposable
         _file.Dispose();
     }
 
-    private static int Number(SafeFileHandle handle) => handle.DangerousGetHandle().ToInt32();
+    private int Number => (int)_file.DangerousGetHandle();
 
-    private SafeFileHandle Open(string path)
-    {
-        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
-        {
-            // O_NONBLOCK: a FIFO opens before its writer is there, so that this wait can be cancelled too.
-            int descriptor = LibC.open(name, LibC.O_RDONLY | LibC.O_CLOEXEC | LibC.O_NONBLOCK);
-            ThrowIf(descriptor < 0);
-            return new SafeFileHandle(descriptor, ownsHandle: true);
-        }
-    }
+    // NonBlocking: a FIFO opens before its writer is there, so that this wait can be cancelled too. The BCL would wait in its open.
+    private SafeFileHandle Open(string path) => new((int)Demand(Descriptor.Open(path, OpenModes.Read | OpenModes.NonBlocking)), ownsHandle: true);
 
     /// <summary>Null for what has no end that could be sought: a pipe, a socket, a terminal.</summary>
     private long? BytesAhead()
     {
-        long start = LibC.lseek(Number(_file), 0, LibC.SEEK_CUR);
-        long end = LibC.lseek(Number(_file), 0, LibC.SEEK_END);
-        if (start < 0 || end < 0)
+        CallResult start = Descriptor.Seek(Number, 0, SeekOrigin.Current);
+        CallResult end = Descriptor.Seek(Number, 0, SeekOrigin.End);
+        if (start.Failed || end.Failed)
         {
             return null;
         }
 
-        ThrowIf(LibC.lseek(Number(_file), start, LibC.SEEK_SET) < 0);
-        return end - start;
+        _ = Demand(Descriptor.Seek(Number, start.Value, SeekOrigin.Begin));
+        return end.Value - start.Value;
     }
 
-    private void AwaitBytes(SafeFileHandle wake)
-    {
-        pollfd* polled = stackalloc pollfd[2];
-        polled[0] = new pollfd { fd = Number(_file), events = LibC.POLLIN };
-        polled[1] = new pollfd { fd = Number(wake), events = LibC.POLLIN };
-        while (LibC.poll(polled, 2, -1) < 0 && LibC.errno == LibC.EINTR)
-        {
-        }
-    }
-
-    private void Wake()
-    {
-        ulong one = 1;
-        _ = LibC.write(Number(_wake!), &one, sizeof(ulong));
-    }
-
-    private void ThrowIf(bool failed)
-    {
-        if (failed)
-        {
-            throw new StorageException($"cannot read '{Name}': {Marshal.GetPInvokeErrorMessage(LibC.errno)}");
-        }
-    }
+    private long Demand(CallResult result) =>
+        result.Failed ? throw new StorageException($"cannot read '{Name}': {result.Error.Text()}") : result.Value;
 }

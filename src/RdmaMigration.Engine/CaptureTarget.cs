@@ -1,8 +1,6 @@
 using System.Globalization;
-using System.Text;
-using Microsoft.Win32.SafeHandles;
+using RdmaMigration.Linux;
 using RdmaMigration.Transport;
-using Tmds.Linux;
 
 namespace RdmaMigration.Engine;
 
@@ -69,9 +67,16 @@ public sealed record CaptureTarget : MachineTarget
     };
 
     /// <summary>States that so many bytes can still be written.</summary>
-    /// <exception cref="StorageException">The file system has less room.</exception>
+    /// <exception cref="StorageException">The file system has less room, or this process may not write so large a file.</exception>
     internal void CheckRoom(ulong bytes)
     {
+        // Checked here, since the kernel's answer to more is a signal.
+        if (ResourceLimits.FileSize is { } most && bytes > most)
+        {
+            throw new StorageException(
+                $"the capture may need {bytes} bytes, and the limit of a file's size is {most} bytes: raise it (ulimit -f unlimited, or LimitFSIZE=infinity of the unit)");
+        }
+
         ulong free = (ulong)new DriveInfo(Directory).AvailableFreeSpace;
         if (bytes > free)
         {
@@ -95,19 +100,10 @@ public sealed record CaptureTarget : MachineTarget
     }
 
     /// <summary>What is no link to a file stays as it is.</summary>
-    private static unsafe string Resolve(string path)
-    {
-        if (FileNode.Named(path) is not { Kind: FileKind.Link } || FileNode.At(path) is not { Kind: FileKind.Regular })
-        {
-            return path;
-        }
-
-        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
-        {
-            using SafeFileHandle file = new(LibC.open(name, LibC.O_PATH | LibC.O_CLOEXEC), ownsHandle: true);
-            return new FileInfo($"/proc/self/fd/{file.DangerousGetHandle()}").LinkTarget ?? path;
-        }
-    }
+    private static string Resolve(string path) =>
+        FileNode.Named(path) is { Kind: FileKind.Link } && FileNode.At(path) is { Kind: FileKind.Regular }
+            ? System.IO.File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path
+            : path;
 
     /// <summary>The source chooses the machine type's name, so nothing of it may lead out of the directory; a command is longer than a name may be.</summary>
     private static string Safe(string text) =>

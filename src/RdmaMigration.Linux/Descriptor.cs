@@ -4,7 +4,7 @@ using Tmds.Linux;
 
 namespace RdmaMigration.Linux;
 
-/// <summary>How a file is opened: the flags of open(2). All opens of this project are close-on-exec.</summary>
+/// <summary>How a file is opened: the flags of open(2). A descriptor is close-on-exec unless told otherwise.</summary>
 [Flags]
 public enum OpenModes
 {
@@ -22,6 +22,9 @@ public enum OpenModes
 
     /// <summary>Neither the open nor reads and writes block (O_NONBLOCK): a FIFO opens before its other side is there, or fails.</summary>
     NonBlocking = 8,
+
+    /// <summary>Programs that this process starts have the descriptor too (no O_CLOEXEC).</summary>
+    Inherited = 16,
 }
 
 /// <summary>A run of unmanaged or pinned memory, laid out as struct iovec.</summary>
@@ -50,7 +53,8 @@ public static unsafe partial class Descriptor
     /// <summary>Opens a path. The value is the descriptor.</summary>
     public static CallResult Open(string path, OpenModes modes)
     {
-        int flags = ((int)modes & 3) | LibC.O_CLOEXEC
+        int flags = ((int)modes & 3)
+            | (modes.HasFlag(OpenModes.Inherited) ? 0 : LibC.O_CLOEXEC)
             | (modes.HasFlag(OpenModes.Create) ? LibC.O_CREAT : 0)
             | (modes.HasFlag(OpenModes.NonBlocking) ? LibC.O_NONBLOCK : 0);
         fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using Microsoft.Win32.SafeHandles;
-using Tmds.Linux;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Memory;
 
@@ -15,18 +14,11 @@ public sealed unsafe class RamBlock : IDisposable
     /// <summary>A block's length is a multiple of this many bytes: QEMU's usual target page.</summary>
     public const ulong LengthUnit = 4096;
 
-    // linux/mman.h; the second one since Linux 5.14.
-    private const int Remove = 9; // MADV_REMOVE
-    private const int PopulateWrite = 23; // MADV_POPULATE_WRITE
-
-    // memfd_create(2): the name is at most 249 bytes.
-    private const int MaxMemfdName = 249;
-
     private readonly SafeFileHandle _file;
-    private readonly MappedMemoryHandle _mapping;
+    private readonly MemoryMapping _mapping;
     private readonly byte* _pointer;
 
-    private RamBlock(string name, ulong length, SafeFileHandle file, MappedMemoryHandle mapping)
+    private RamBlock(string name, ulong length, SafeFileHandle file, MemoryMapping mapping)
     {
         Name = name;
         Length = length;
@@ -54,16 +46,7 @@ public sealed unsafe class RamBlock : IDisposable
 
     /// <summary>Bytes of memory that back the block now.</summary>
     /// <exception cref="IOException">The kernel could not answer.</exception>
-    public ulong ResidentBytes
-    {
-        get
-        {
-            stat status;
-            return LibC.fstat(FileDescriptor, &status) == 0
-                ? (ulong)(long)status.st_blocks * 512
-                : throw new IOException($"RAM block '{Name}': fstat: {LibCError.Describe(LibC.errno)}");
-        }
-    }
+    public ulong ResidentBytes => MemoryFile.AllocatedBytes(FileDescriptor);
 
     /// <summary>Data runs and holes of the whole block.</summary>
     public RamExtents Extents => new(this, 0, Length);
@@ -89,22 +72,27 @@ public sealed unsafe class RamBlock : IDisposable
             throw new RamAllocationException(name, $"RAM block '{name}': length {length} is not a positive multiple of {LengthUnit} up to {nint.MaxValue}");
         }
 
-        SafeFileHandle file = CreateFile(name);
+        // Checked here, since the kernel's answer to more is a signal.
+        if (ResourceLimits.FileSize is { } most && length > most)
+        {
+            throw new RamAllocationException(
+                name,
+                $"RAM block '{name}': its {length} bytes exceed the limit of a file's size, {most} bytes, which files in memory count against: "
+                + "raise it (ulimit -f unlimited, or LimitFSIZE=infinity of the unit)");
+        }
+
+        SafeFileHandle? file = null;
         try
         {
+            file = MemoryFile.Create($"rdmamig:{name}");
             int descriptor = (int)file.DangerousGetHandle();
-            if (LibC.ftruncate(descriptor, (long)length) != 0)
-            {
-                throw Failed(name, length, "ftruncate");
-            }
-
-            MappedMemoryHandle mapping = MappedMemoryHandle.Map(descriptor, length);
-            return mapping.IsInvalid ? throw Failed(name, length, "mmap") : new RamBlock(name, length, file, mapping);
+            _ = Descriptor.Truncate(descriptor, (long)length).OrThrow("ftruncate");
+            return new RamBlock(name, length, file, MemoryMapping.Map(descriptor, length));
         }
-        catch
+        catch (LinuxException refused)
         {
-            file.Dispose();
-            throw;
+            file?.Dispose();
+            throw new RamAllocationException(name, $"RAM block '{name}' of {length} bytes: {refused.Message}", refused);
         }
     }
 
@@ -143,7 +131,7 @@ public sealed unsafe class RamBlock : IDisposable
     public bool TryPopulate(ulong offset, ulong length)
     {
         CheckRange(offset, length);
-        return LibC.madvise(Pointer + offset, (size_t)length, PopulateWrite) == 0;
+        return !MemoryFile.Populate(Pointer + offset, length).Failed;
     }
 
     /// <summary>Gives back the memory behind a range: it is a hole from then on and reads as zero. No device may have it registered.</summary>
@@ -155,7 +143,7 @@ public sealed unsafe class RamBlock : IDisposable
     public bool TryDiscard(ulong offset, ulong length)
     {
         CheckRange(offset, length);
-        return LibC.madvise(Pointer + offset, (size_t)length, Remove) == 0;
+        return !MemoryFile.Discard(Pointer + offset, length).Failed;
     }
 
     /// <summary>Data runs and holes of a range.</summary>
@@ -180,20 +168,4 @@ public sealed unsafe class RamBlock : IDisposable
             throw new ArgumentOutOfRangeException(nameof(offset), $"RAM block '{Name}': bytes 0x{offset:x} + 0x{length:x} are outside its 0x{Length:x}");
         }
     }
-
-    private static SafeFileHandle CreateFile(string name)
-    {
-        byte[] label = Encoding.UTF8.GetBytes($"rdmamig:{name}");
-        Span<byte> terminated = stackalloc byte[MaxMemfdName + 1];
-        terminated.Clear();
-        label.AsSpan(0, Math.Min(label.Length, MaxMemfdName)).CopyTo(terminated);
-        fixed (byte* pointer = terminated)
-        {
-            int descriptor = LibC.memfd_create(pointer, LibC.MFD_CLOEXEC);
-            return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw Failed(name, 0, "memfd_create");
-        }
-    }
-
-    private static RamAllocationException Failed(string name, ulong length, string call) =>
-        new(name, $"RAM block '{name}' of {length} bytes: {call}: {LibCError.Describe(LibC.errno)}");
 }

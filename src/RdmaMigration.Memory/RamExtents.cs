@@ -1,5 +1,5 @@
 using System.ComponentModel;
-using Tmds.Linux;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Memory;
 
@@ -24,9 +24,6 @@ public readonly struct RamExtents
     [EditorBrowsable(EditorBrowsableState.Never)]
     public struct Enumerator
     {
-        private const int SEEK_DATA = 3;
-        private const int SEEK_HOLE = 4;
-
         private readonly RamBlock _block;
         private readonly ulong _end;
         private ulong _position;
@@ -50,26 +47,19 @@ public readonly struct RamExtents
                 return false;
             }
 
-            ulong data = Seek(SEEK_DATA);
-            ulong end = data > _position ? data : Seek(SEEK_HOLE);
+            ulong data = Clip(Descriptor.SeekData(_block.FileDescriptor, (long)_position));
+            ulong end = data > _position ? data : Clip(Descriptor.SeekHole(_block.FileDescriptor, (long)_position));
             Current = new RamExtent(_position, end - _position, data == _position);
             _position = end;
             return true;
         }
 
-        /// <summary>The next data or hole from the current position on, clipped to the range.</summary>
-        private readonly ulong Seek(int whence)
+        /// <summary>The position that the kernel found, within the range. ENXIO: nothing more up to the end of the block.</summary>
+        private readonly ulong Clip(CallResult found) => found.Error switch
         {
-            long found = LibC.lseek(_block.FileDescriptor, (long)_position, whence);
-            if (found >= 0)
-            {
-                return Math.Min((ulong)found, _end);
-            }
-
-            int errno = LibC.errno;
-            return errno == LibC.ENXIO
-                ? _end
-                : throw new IOException($"RAM block '{_block.Name}': lseek at 0x{_position:x}: {LibCError.Describe(errno)}");
-        }
+            Errno.None => Math.Min((ulong)found.Value, _end),
+            Errno.ENXIO => _end,
+            _ => throw new IOException($"RAM block '{_block.Name}': lseek at 0x{_position:x}: {found.Error.Describe()}"),
+        };
     }
 }

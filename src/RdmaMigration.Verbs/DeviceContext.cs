@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
 
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs.Handles;
 using RdmaMigration.Verbs.Interop;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs.Handles;
 using RdmaMigration.Verbs.Interop;
 

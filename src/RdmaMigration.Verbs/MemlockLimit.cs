@@ -1,21 +1,12 @@
-using System.Globalization;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Verbs;
 
 /// <summary>How much memory this process may lock, which registered memory is.</summary>
 internal static class MemlockLimit
 {
-    /// <summary>The soft limit in bytes; null when there is none.</summary>
-    internal static ulong? Read()
-    {
-        const string Name = "Max locked memory";
-        string line = File.ReadLines("/proc/self/limits").First(line => line.StartsWith(Name, StringComparison.Ordinal));
-        string soft = line[Name.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0];
-        return soft == "unlimited" ? null : ulong.Parse(soft, CultureInfo.InvariantCulture);
-    }
-
     /// <summary>What to do when <paramref name="length"/> bytes could not be registered for want of memory.</summary>
-    internal static string Advise(ulong length) => Advise(length, Read());
+    internal static string Advise(ulong length) => Advise(length, ResourceLimits.LockedMemory);
 
     internal static string Advise(ulong length, ulong? limit) => limit is null
         ? $"The memlock limit is unlimited, so the device or the host ran out of memory: {Size(length)} are needed."

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs.Handles;
 using RdmaMigration.Verbs.Interop;
 

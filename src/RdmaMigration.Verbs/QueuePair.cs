@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs.Handles;
 using RdmaMigration.Verbs.Interop;
 

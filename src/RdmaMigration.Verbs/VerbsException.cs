@@ -1,4 +1,4 @@
-using RdmaMigration.Verbs.Interop;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Verbs;
 

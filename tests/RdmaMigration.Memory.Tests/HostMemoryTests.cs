@@ -19,13 +19,6 @@ public sealed class HostMemoryTests
     public void A_meminfo_without_MemAvailable_is_an_error_that_says_so() =>
         Assert.Contains("MemAvailable", Assert.Throws<IOException>(() => HostMemory.MemAvailable("MemTotal: 1 kB\n")).Message, StringComparison.Ordinal);
 
-    [Theory]
-    [InlineData("Max locked memory         8388608              unlimited            bytes     \n", 8388608UL)]
-    [InlineData("Max locked memory         unlimited            unlimited            bytes     \n", null)]
-    [InlineData("Max locked memory         0                    0                    bytes     \n", 0UL)]
-    public void The_soft_memlock_limit_is_read_and_unlimited_is_null(string line, ulong? expected) =>
-        Assert.Equal(expected, HostMemory.LimitOf("Limit                     Soft Limit           Hard Limit           Units     \n" + line, "Max locked memory"));
-
     [Fact]
     public void The_memlock_limit_of_this_process_is_what_its_limits_file_says()
     {

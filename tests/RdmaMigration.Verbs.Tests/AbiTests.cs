@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs.Interop;
 
 namespace RdmaMigration.Verbs.Tests;
@@ -93,7 +94,7 @@ public sealed unsafe class AbiTests
     [Fact]
     public void Error_numbers_have_the_values_of_the_header()
     {
-        Assert.All(Enum.GetValues<Errno>(), errno => Assert.Equal(s_facts[errno.ToString()], (long)errno));
+        Assert.All(Enum.GetValues<Errno>().Where(errno => errno != Errno.None), errno => Assert.Equal(s_facts[errno.ToString()], (long)errno));
     }
 
     internal static IEnumerable<Type> PublicEnums() => typeof(CmId).Assembly.GetExportedTypes().Where(type => type.IsEnum);

@@ -1,5 +1,4 @@
-using System.Text;
-using Tmds.Linux;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Cli.Doctor;
 
@@ -45,13 +44,7 @@ internal sealed class HostTree(string root = "/")
         new FileInfo(Real(path)).LinkTarget is { } target ? Path.GetFileName(target.TrimEnd('/')) : null;
 
     /// <summary>True when this process may open the file for reading and writing, by access(2).</summary>
-    public unsafe bool IsReadWrite(string path)
-    {
-        fixed (byte* name = Encoding.UTF8.GetBytes(Real(path) + '\0'))
-        {
-            return LibC.access(name, LibC.R_OK | LibC.W_OK) == 0;
-        }
-    }
+    public bool IsReadWrite(string path) => PathAccess.IsReadWrite(Real(path));
 
     public UnixFileMode Mode(string path) => File.GetUnixFileMode(Real(path));
 }
