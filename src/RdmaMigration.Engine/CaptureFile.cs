@@ -22,6 +22,7 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
     private const UnixFileMode CreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     private readonly FileStream _file;
+    private readonly SafeFileHandle _handle;
     private readonly CancellationToken _cancel;
     private readonly Action<string> _leftBehind;
     private string? _partial;
@@ -47,6 +48,9 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
                 BufferSize = 0,
                 UnixCreateMode = CreateMode,
             });
+
+            // Asked for once: each time it would move the file's position back to where the stream believes it to be.
+            _handle = _file.SafeFileHandle;
         }
         catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
         {
@@ -103,7 +107,7 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
     {
         try
         {
-            RandomAccess.FlushToDisk(_file.SafeFileHandle);
+            RandomAccess.FlushToDisk(_handle);
             decide();
             Rename(target, machine, start, peer);
 
@@ -130,6 +134,10 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
         try
         {
             File.Delete(partial);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // It went with its directory.
         }
         catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
         {
@@ -177,7 +185,7 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
 
             // An IoSegment has the layout of an IoVector: both are struct iovec.
             CallResult written = Descriptor.WriteGathered(
-                (int)_file.SafeFileHandle.DangerousGetHandle(), MemoryMarshal.Cast<IoSegment, IoVector>(segments));
+                (int)_handle.DangerousGetHandle(), MemoryMarshal.Cast<IoSegment, IoVector>(segments));
             if (!written.Failed)
             {
                 Written += written.Value;
