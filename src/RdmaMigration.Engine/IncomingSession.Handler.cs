@@ -16,6 +16,8 @@ internal sealed partial class IncomingSession : IIncomingHandler
     // By the coarse clock, which costs next to nothing: it is looked at after each message.
     private long _roomCheckedAt = Environment.TickCount64;
     private StreamConfiguration? _configuration;
+    private readonly IdlePasses _idlePasses = new();
+    private SwitchoverReply _switchoverReply;
 
     /// <inheritdoc/>
     public void OnConfiguration(StreamConfiguration configuration)
@@ -48,6 +50,18 @@ internal sealed partial class IncomingSession : IIncomingHandler
     public void OnRamStart() => _channel.RamBegins();
 
     /// <inheritdoc/>
+    public void OnPart(bool isIdle)
+    {
+        if (_switchoverReply is SwitchoverReply.WhenTheSourceWaits
+            && _idlePasses.Note(isIdle, TimeSpan.FromMilliseconds(Environment.TickCount64))
+            && _returnPath is { } path)
+        {
+            path.SendSwitchoverAck();
+            _switchoverReply = SwitchoverReply.Never;
+        }
+    }
+
+    /// <inheritdoc/>
     public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload)
     {
         switch (command)
@@ -56,7 +70,8 @@ internal sealed partial class IncomingSession : IIncomingHandler
                 ChannelOutput output = _channel.WaitForOutput(_options.Parameters.Get(MigrationParameters.ReturnPathTimeout))
                     ?? throw new ControlProtocolException($"OPEN_RETURN_PATH: {WhyNoReturnPath}");
                 _returnPath = new ReturnPath(output, _options.Parameters.Get(MigrationParameters.ReportTimeout));
-                if (_options.Parameters.Get(MigrationParameters.SwitchoverAck) is SwitchoverAck.Always)
+                _switchoverReply = SwitchoverReplies.For(_options.Parameters.Get(MigrationParameters.SwitchoverAck), _configuration?.MachineType);
+                if (_switchoverReply is SwitchoverReply.AtOnce)
                 {
                     _returnPath.SendSwitchoverAck();
                 }

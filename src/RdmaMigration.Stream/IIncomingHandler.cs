@@ -20,6 +20,12 @@ public interface IIncomingHandler
     {
     }
 
+    /// <summary>A section after the START section of "ram", and before its END section, has been read.</summary>
+    /// <param name="isIdle">It is a PART section of "ram" without a page in the stream; over RDMA all of them are.</param>
+    void OnPart(bool isIdle)
+    {
+    }
+
     /// <summary>A command of right length: OPEN_RETURN_PATH, PING, POSTCOPY_ADVISE, ENABLE_COLO or SWITCHOVER_START. Others never get here.</summary>
     void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload);
 
