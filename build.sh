@@ -1,83 +1,96 @@
 #!/bin/bash
-# Builds, shows, tests and measures RdmaMigration. ./build.sh help lists what there is.
+# Builds, demonstrates, tests and measures RdmaMigration. ./build.sh help lists the commands.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")"
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
-# The SDK runs without ICU when told so, and then wonders about the languages of its packages.
+# Without ICU the SDK needs invariant globalization, which makes it warn about the languages of its packages.
 compgen -G '/usr/lib/*/libicuuc.so.*' > /dev/null || export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 MSBuildWarningsAsMessages=NETSDK1188
 softroce=docker/softroce/softroce
 results=.artifacts/test-results
-# The guest's share of the whole suite's 40 minutes.
+# Time limit of the guest that runs the tests; the whole run has 45 minutes.
 guest_seconds=2000
 
 usage() {
   cat << 'HELP'
-usage: ./build.sh build                        everything, and the program: .artifacts/publish/rdmamig
-       ./build.sh demo                         a real QEMU's machine arrives over RDMA in a file, and is sent from it into a second QEMU
-       ./build.sh test [SUITE]... [-- OPTION]  all tests, or those of the named suites (Verbs, Interop, ...);
-                                               options go to each test program: -- -class '*RPing*'
-       ./build.sh bench [COMMAND [OPTION]...]  figures beside a real QEMU and perftest; without a command a short matrix with plots
-                                               (5 minutes), into .artifacts/bench; bench --help lists the commands
-       ./build.sh bench --micro [OPTION]...    BenchmarkDotNet: zero scan and page path; needs no RDMA
-       ./build.sh clean                        removes what was built
-       ./build.sh help                         this text
+usage: ./build.sh build                        build everything, and the program: .artifacts/publish/rdmamig
+       ./build.sh demo [OPTION]...             migrate a machine from a real QEMU over RDMA into a file, and from the file into a second QEMU
+       ./build.sh test [SUITE]... [-- OPTION]  run all tests, or the named suites (Verbs, Interop, ...); options go to each test program:
+                                               -- -class '*RPing*'
+       ./build.sh bench [COMMAND [OPTION]...]  measure rdmamig beside a real QEMU and perftest, into .artifacts/bench. Without a command:
+                                               a short matrix with plots (5 minutes). bench --help lists the commands
+       ./build.sh bench --micro [OPTION]...    measure zero scan and page path with BenchmarkDotNet; needs no RDMA device
+       ./build.sh peers [RELEASE]              make a root file system with the QEMU of a newer Debian (default: trixie) for the interop tests
+       ./build.sh check                        check the format of the source code
+       ./build.sh clean                        remove everything that was built
+       ./build.sh help                         print this text
 
-Needs Debian 12 or later on x86-64 and the .NET 10 SDK. Debian packages that are missing are installed (as root or with sudo).
-Where the machine has no RDMA device, tests that need one run in a guest with soft-RoCE: docker/softroce/README.md.
+Requires Debian 12 or later on x86-64 and the .NET 10 SDK. The script installs missing Debian packages, as root or with sudo: a compiler and the
+verbs headers to build; QEMU, the RDMA tools and perftest for demo, test and bench, which use them.
+Tests that need an RDMA device run in a guest with soft-RoCE if this machine has none: docker/softroce/README.md.
 HELP
 }
 
 say() { printf '%s\n' "build.sh: $*" >&2; }
 fail() { say "$@"; exit 1; }
 
-packages=(
-  ca-certificates                                # NuGet over https
-  gcc libc6-dev zlib1g-dev cmake make            # native/ and Native AOT
-  libibverbs-dev librdmacm-dev                   # headers that native/ is compiled against
-  ibverbs-providers rdma-core iproute2           # RDMA at run time
-  ibverbs-utils rdmacm-utils perftest            # peers of the tests: ibv_devices, rping, ib_write_bw
-  qemu-system-x86                                # peer of the tests, and what the guest runs in
-  busybox-static kmod cpio                       # the guest's initramfs
-  fonts-dejavu-core                              # plots
+# What each purpose needs. A purpose includes build.
+declare -A packages=(
+  # NuGet over https; native/ and Native AOT; the headers that native/ is compiled against.
+  [build]='ca-certificates gcc libc6-dev zlib1g-dev cmake make libibverbs-dev librdmacm-dev'
+  # RDMA at run time; QEMU, as a peer and to run the guest; the guest's initramfs.
+  [rdma]='ibverbs-providers rdma-core iproute2 qemu-system-x86 busybox-static kmod cpio'
+  # Peers of the tests: ibv_devices, rping, ib_write_bw.
+  [test]='ibverbs-utils rdmacm-utils perftest'
+  # A peer to compare with; the plots' font.
+  [bench]='perftest fonts-dejavu-core'
+  [peers]='debootstrap'
 )
 
-install_packages() {
-  local missing=() package as_root=()
-  for package in "${packages[@]}"; do
-    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null) == installed ]] || missing+=("$package")
+as_root=()
+become_root() { # WHY
+  ((EUID)) || return 0
+  command -v sudo > /dev/null && { [[ -t 0 ]] || sudo -n true 2> /dev/null; } || fail "$1"
+  as_root=(sudo)
+}
+
+install_packages() { # PURPOSE...
+  local missing=() package purpose
+  for purpose; do
+    for package in ${packages[$purpose]}; do
+      [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null) == installed ]] || missing+=("$package")
+    done
   done
   ((${#missing[@]})) || return 0
-  if ((EUID)); then
-    if command -v sudo > /dev/null && { [[ -t 0 ]] || sudo -n true 2> /dev/null; }; then
-      as_root=(sudo)
-    else
-      fail "Debian packages are missing; as root: apt-get install --no-install-recommends ${missing[*]}"
-    fi
-  fi
+  become_root "Debian packages are missing. As root, run: apt-get install --no-install-recommends ${missing[*]}"
   say "installing ${missing[*]}"
   local log=.artifacts/apt.log get=(${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq)
   mkdir -p .artifacts
   if ! "${get[@]}" install --no-install-recommends -y "${missing[@]}" > "$log" 2>&1; then
     { "${get[@]}" update && "${get[@]}" install --no-install-recommends -y "${missing[@]}"; } > "$log" 2>&1 ||
-      { cat "$log" >&2; fail "apt-get could not install: ${missing[*]}"; }
+      { cat "$log" >&2; fail "apt-get could not install ${missing[*]}"; }
   fi
 }
 
 need_sdk() {
   [[ ! -x $HOME/.dotnet/dotnet ]] || PATH=$PATH:$HOME/.dotnet
   if command -v dotnet > /dev/null && dotnet --list-sdks | grep -q '^10\.'; then return; fi
-  fail "the .NET 10 SDK is missing. Get it with
+  fail "the .NET 10 SDK is missing. Install it into ~/.dotnet, where this script finds it:
   curl -fsSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0
-which puts it into ~/.dotnet, where this script finds it; https://learn.microsoft.com/dotnet/core/install/linux-debian has it as packages."
+or from packages: https://learn.microsoft.com/dotnet/core/install/linux-debian"
 }
 
-prepare() {
-  install_packages
+prepare() { # PURPOSE...
+  install_packages build "$@"
   need_sdk
 }
 
 compile() { dotnet build "$1" -c Release -v quiet --tl:off; }
+
+publish() {
+  dotnet publish src/RdmaMigration.Cli -c Release -r linux-x64 -o .artifacts/publish -v quiet --tl:off
+  say "built .artifacts/publish/rdmamig"
+}
 
 build() {
   prepare
@@ -85,20 +98,34 @@ build() {
   publish
 }
 
-# Only what these suites run.
+# The programs of these suites, and rdmamig if they start it.
 build_suites() {
   local suite
-  prepare
   for suite; do compile "tests/$suite"; done
   [[ " $* " != *.@(Interop|SoftRoce).Tests* ]] || publish
 }
 
-publish() {
-  dotnet publish src/RdmaMigration.Cli -c Release -r linux-x64 -o .artifacts/publish -v quiet --tl:off
-  say "built .artifacts/publish/rdmamig"
+# The format: what the formatter would change, and lines that are longer than .editorconfig allows.
+check() {
+  prepare
+  local longest
+  longest=$(sed -n 's/^max_line_length = //p' .editorconfig)
+  # In UTF-8, or an arrow would count as three characters.
+  if LC_ALL=C.UTF-8 grep -rnE --include='*.cs' "^.{$((longest + 1)),}" src tests | cut -c 1-120 | grep . >&2; then
+    fail "the lines above exceed the $longest characters that .editorconfig allows"
+  fi
+  dotnet format RdmaMigration.sln --verify-no-changes || fail "the format differs from .editorconfig. Fix it with: dotnet format RdmaMigration.sln"
 }
 
-# A guest does not cache what lies in the repository, and starts rdmamig often: from its own memory, then. Called there.
+peers() {
+  install_packages peers
+  local release=${1:-trixie}
+  [[ -d .artifacts/peers/$release ]] || become_root "debootstrap needs root. As root, run: docker/peers/peers make $release"
+  ${as_root[@]+"${as_root[@]}"} docker/peers/peers make "$release"
+  docker/peers/peers list
+}
+
+# Runs in the guest. The guest does not cache files of the repository and starts rdmamig often, so it runs a copy in memory.
 rdmamig_from_memory() {
   [[ ${SOFTROCE:-} != host && -f .artifacts/publish/rdmamig ]] || return 0
   cp .artifacts/publish/rdmamig /dev/shm/ && export RDMAMIG=/dev/shm/rdmamig
@@ -111,44 +138,46 @@ in_guest() {
 }
 
 demo() {
-  build
-  in_guest docker/softroce/demo "$@"
+  prepare rdma
+  compile tests/RdmaMigration.Demo
+  publish
+  in_guest .artifacts/bin/RdmaMigration.Demo/release/rdmamig-demo "$@"
 }
 
-bench_program=.artifacts/bin/RdmaMigration.Bench/release/rdmamig-bench
-
 bench() {
-  prepare
+  local program=.artifacts/bin/RdmaMigration.Bench/release/rdmamig-bench
   if [[ ${1:-} == --micro ]]; then
     shift
     (($#)) || set -- --filter '*'
-    compile tests/RdmaMigration.Benchmarks
-    "$(program_of RdmaMigration.Benchmarks)" --artifacts .artifacts/bench/micro "$@"
+    prepare
+    compile tests/RdmaMigration.Bench
+    "$program" micro -- --artifacts .artifacts/bench/micro "$@"
     return
   fi
+  prepare rdma bench
   compile tests/RdmaMigration.Bench
   (($#)) || set -- matrix --sizes 32,128 --zero 0,90 --repeats 1
-  # Plots are drawn where their font is: the guest has the host's files. Help and plots need no guest.
   case " $* " in
-    *' --help '* | *' -h '* | ' plot '*) "$bench_program" "$@" ;;
+    # Help and plots need no RDMA device.
+    *' --help '* | *' -h '* | ' plot '*) "$program" "$@" ;;
     *)
       publish
-      # CPU time is counted exactly where the kernel runs without a tick, which its first processor never does.
+      # CPU time is counted exactly only if the kernel runs without a tick, which its first processor never does.
       [[ $1 != cpu ]] || guest_options=(--cpus 3 --append nohz_full=1,2)
-      in_guest "$bench_program" "$@" ;;
+      in_guest "$program" "$@" ;;
   esac
 }
 
 program_of() { echo ".artifacts/bin/$1/release/$1"; }
 
-# Whether a filter selects tests of a suite. A program that cannot say is run, so that what is wrong with it shows.
+# Whether a filter selects tests of a suite. If the program cannot tell, this returns true: running it shows the error.
 selects() { # SUITE FILTER...
   local suite=$1
   shift
   [[ $("$(program_of "$suite")" -noLogo -noColor -list methods/json "$@") != '[]' ]]
 }
 
-# Runs one suite and keeps its results. A runner that leaves none has crashed: the summary sees that there is no file.
+# Runs one suite and keeps its results. A program that crashes leaves no file, which the summary counts as a failure.
 run_suite() { # SUITE PLACE OPTION...
   local suite=$1 place=$2 started=$SECONDS
   shift 2
@@ -158,7 +187,7 @@ run_suite() { # SUITE PLACE OPTION...
   echo "== $suite ($place): $((SECONDS - started)) s"
 }
 
-# Attributes of a results file's <assembly> element: one number, 0 when absent.
+# An attribute of the <assembly> element in a results file, a number; 0 if there is none.
 count() { # ATTRIBUTE FILE
   local number
   number=$(grep -o '<assembly [^>]*>' "$2" | grep -o " $1=\"[0-9]*\"" | grep -o '[0-9]*') || number=0
@@ -172,7 +201,7 @@ summarise() { # PLACE SUITE...
   for suite; do
     file=$results/$suite.$place.xml
     if ! grep -q '</assemblies>' "$file" 2> /dev/null; then
-      say "$suite ($place): the test program ended without results: counted as one failure"
+      say "$suite ($place): the test program ended without results; counted as one failure"
       failed=$((failed + 1))
       continue
     fi
@@ -202,9 +231,14 @@ run_tests() {
       suites+=("$(basename "$suite")")
     done
   done
+  prepare rdma test
+  if [[ ${CI:-} == true ]]; then
+    # A test that is skipped in CI proves nothing, so it counts as a failure there.
+    strict=(-failSkips)
+    ((${#wanted[@]})) || check
+    [[ " ${suites[*]} " != *" RdmaMigration.Interop.Tests "* ]] || peers
+  fi
   if ((${#wanted[@]} == 0)); then build; else build_suites "${suites[@]}"; fi
-  # A test that does not run in CI proves nothing there.
-  [[ ${CI:-} != true ]] || strict=(-failSkips)
   rm -rf "$results"
   mkdir -p "$results"
 
@@ -213,12 +247,12 @@ run_tests() {
     if selects "$suite" -trait- needs=rdma "${options[@]}"; then host_suites+=("$suite") found=1; fi
     if selects "$suite" -trait needs=rdma "${options[@]}"; then guest_suites+=("$suite") found=1; fi
     if ((!found && ${#options[@]} == 0)); then
-      say "$suite has no test: counted as one failure"
+      say "$suite has no test; counted as one failure"
       failed=$((failed + 1))
     fi
   done
 
-  # What the rig says while it makes its guest is not what its tests are about.
+  # Makes the guest now, so that the messages about it do not appear in the output that the rig's tests look at.
   [[ " ${suites[*]} " != *" RdmaMigration.SoftRoce.Tests "* ]] || "$softroce" build
   for suite in "${host_suites[@]}"; do
     run_suite "$suite" host -trait- needs=rdma "${strict[@]}" "${options[@]}"
@@ -247,7 +281,7 @@ clean() { rm -rf .artifacts; }
 command=${1:-help}
 (($# == 0)) || shift
 case $command in
-  build | demo | bench | clean) "$command" "$@" ;;
+  build | demo | bench | peers | check | clean) "$command" "$@" ;;
   test) run_tests "$@" ;;
   help | --help | -h) usage ;;
   *) usage >&2; exit 2 ;;

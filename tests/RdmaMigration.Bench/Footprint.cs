@@ -32,7 +32,7 @@ internal static class Footprint
         Dictionary<string, double> beyond = [];
         if (Directory.Exists("/sys/class/infiniband") && Directory.EnumerateFileSystemEntries("/sys/class/infiniband").Any())
         {
-            using Workbench bench = new("pc", mebibytes, halfZero: false);
+            using Workbench bench = new("pc", new Workload(mebibytes, ZeroPercent: 0));
             foreach (bool pinAll in (bool[])[false, true])
             {
                 string mode = pinAll ? "pin-all" : "dynamic";

@@ -9,7 +9,7 @@ internal static class KillTimes
 
     public static async Task<int> RunAsync(int pairs, FileInfo? json)
     {
-        using Workbench bench = new("pc", Mebibytes, halfZero: false);
+        using Workbench bench = new("pc", new Workload(Mebibytes, ZeroPercent: 0));
         Random random = new(20261122);
         List<KillLatency> qemu = [];
         List<KillLatency> rdmamig = [];

@@ -2,11 +2,11 @@ using System.CommandLine;
 using RdmaMigration.Bench;
 using RdmaMigration.Bench.Bars;
 using RdmaMigration.Bench.Matrix;
+using RdmaMigration.Bench.Micro;
 
 Option<int> pairs = new("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 5 };
 Option<int> killPairs = new("--repeats") { Description = "How often each is measured, interleaved", DefaultValueFactory = _ => 20 };
 Option<int> size = new("--ram") { Description = "The machine's RAM in MiB, all of it random", DefaultValueFactory = _ => 512 };
-Option<int> demoSize = new("--ram") { Description = "The machine's RAM in MiB, half of it random, half zero", DefaultValueFactory = _ => 256 };
 Option<string> machine = new("--machine") { Description = "QEMU's -M", DefaultValueFactory = _ => "pc" };
 Option<FileInfo?> json = new("--json") { Description = "Also write the figures to this file" };
 
@@ -23,12 +23,9 @@ killToError.SetAction((parsed, _) => KillTimes.RunAsync(parsed.GetValue(killPair
 Command footprint = new("footprint", "rdmamig's size, the time of --help, and its memory beyond the guest's RAM") { size, json };
 footprint.SetAction((parsed, _) => Footprint.RunAsync(parsed.GetValue(size), parsed.GetValue(json)));
 
-Command demo = new("demo", "a machine of known memory: QEMU → rdmamig receive → file → rdmamig send → QEMU, compared byte for byte") { demoSize, machine };
-demo.SetAction((parsed, _) => Demo.RunAsync(parsed.GetValue(demoSize), parsed.GetValue(machine)!));
-
 RootCommand root = new("Figures of rdmamig beside a real QEMU. Runs where there is an RDMA device: docker/softroce/softroce run.")
 {
-    MatrixCommand.Create(), MatrixCommand.CreatePlot(), totalTime, killToError, footprint, demo,
+    MatrixCommand.Create(), MatrixCommand.CreatePlot(), totalTime, killToError, footprint, MicroCommand.Create(),
 };
 foreach (Command bar in BarCommands.Create())
 {

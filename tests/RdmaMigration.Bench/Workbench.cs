@@ -9,9 +9,6 @@ internal sealed class Workbench : IDisposable
     private readonly WorkDirectory _work = new();
     private readonly QemuOptions _source;
 
-    public Workbench(string machineType, int mebibytes, bool halfZero)
-        : this(machineType, mebibytes) => GuestMemory.Fill(SourceMemory, mebibytes, Seed, halfZero);
-
     public Workbench(string machineType, Workload workload)
         : this(machineType, workload.Mebibytes) => GuestMemory.Fill(SourceMemory, workload.Mebibytes, Seed, workload.IsData);
 

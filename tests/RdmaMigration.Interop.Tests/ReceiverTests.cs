@@ -18,10 +18,13 @@ public abstract class ReceiverTests : IDisposable
     }
 
     /// <summary>Starts a paused machine whose RAM is random, with zero pages.</summary>
-    private protected async Task<QemuMachine> StartSourceAsync(string machineType, int mebibytes, bool halfZero = true, params string[] extra)
+    private protected Task<QemuMachine> StartSourceAsync(string machineType, int mebibytes, bool halfZero = true, params string[] extra) =>
+        StartSourceAsync(NewMachine(machineType, mebibytes) with { Extra = extra }, halfZero);
+
+    /// <summary>As above, for a machine of <see cref="NewMachine"/>.</summary>
+    private protected async Task<QemuMachine> StartSourceAsync(QemuOptions options, bool halfZero = true)
     {
-        QemuOptions options = NewMachine(machineType, mebibytes) with { Extra = extra };
-        GuestMemory.Fill(options.MemoryFile, mebibytes, seed: (ulong)(1000 + _machines), halfZero);
+        GuestMemory.Fill(options.MemoryFile, options.RamMebibytes, seed: (ulong)(1000 + _machines), halfZero);
         return await StartAsync(options);
     }
 
@@ -115,7 +118,8 @@ public abstract class ReceiverTests : IDisposable
         return machine;
     }
 
-    private QemuOptions NewMachine(string machineType, int mebibytes)
+    /// <summary>A machine with memory of its own in the test's folder.</summary>
+    private protected QemuOptions NewMachine(string machineType, int mebibytes)
     {
         string name = string.Create(CultureInfo.InvariantCulture, $"source{++_machines}");
         return new QemuOptions(name, machineType, mebibytes) { MemoryFile = Work.File($"{name}.ram") };

@@ -28,6 +28,7 @@ public sealed class MigrationFile : IDisposable
     /// <summary>Magic and version.</summary>
     public const int HeaderSize = 8;
 
+    private const uint SwitchoverStart = 0x0b;
     private const ulong ZeroFlag = 0x02, MemSizeFlag = 0x04, PageFlag = 0x08, EosFlag = 0x10, ContinueFlag = 0x20, HookFlag = 0x80;
     private readonly FileStream _file;
     private readonly Dictionary<string, StreamedBlock> _blocks = [];
@@ -143,8 +144,15 @@ public sealed class MigrationFile : IDisposable
         _ramSection = ReadUInt32();
         Expect(ReadText(ReadByte()) == "ram" && ReadUInt32() == 0 && ReadUInt32() == 4, "section ram, instance 0, version 4");
         ReadRamSection();
-        while ((marker = ReadByte()) is 0x02 or 0x03)
+        while ((marker = ReadByte()) is 0x02 or 0x03 or 0x08)
         {
+            if (marker == 0x08)
+            {
+                // QEMU 10.0 and newer announce the switchover between two RAM sections; a capture keeps the command.
+                Expect(ReadUInt32() == SwitchoverStart << 16, "no command but SWITCHOVER_START");
+                continue;
+            }
+
             Expect(ReadUInt32() == _ramSection, "the RAM section's id");
             RamSections++;
             ReadRamSection();

@@ -36,7 +36,11 @@ public sealed class QemuMachine : IAsyncDisposable
             using Socket monitorListener = Listen(sockets.File("qmp"));
             using Socket? serialListener = options.BootImage is null ? null : Listen(sockets.File("com1"));
             string[] command =
-                [.. options.Wrapper, Executables.Qemu, .. options.Arguments(sockets.File("qmp"), serialListener is null ? null : sockets.File("com1"))];
+            [
+                .. options.Wrapper,
+                options.Executable ?? Executables.Qemu,
+                .. options.Arguments(sockets.File("qmp"), serialListener is null ? null : sockets.File("com1")),
+            ];
             process = ChildProcess.Start(options.Name, command[0], command[1..]);
             Socket? serial = serialListener is null ? null : await AcceptAsync(serialListener, process);
             QmpClient monitor = await QmpClient.OpenAsync(await AcceptAsync(monitorListener, process));

@@ -26,6 +26,9 @@ public sealed record QemuOptions(string Name, string MachineType, int RamMebibyt
     /// <summary>A program and its arguments that ends in exec of what follows.</summary>
     public string[] Wrapper { get; init; } = [];
 
+    /// <summary>The QEMU to run; null for <see cref="Executables.Qemu"/>.</summary>
+    public string? Executable { get; init; }
+
     public IEnumerable<string> Arguments(string monitorSocket, string? serialSocket)
     {
         List<string> arguments =

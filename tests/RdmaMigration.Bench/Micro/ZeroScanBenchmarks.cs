@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using BenchmarkDotNet.Attributes;
 using RdmaMigration.Memory;
 
-namespace RdmaMigration.Benchmarks;
+namespace RdmaMigration.Bench.Micro;
 
 /// <summary>
 /// Zero RAM that is all there, far larger than the caches, scanned in the pieces in which it is sent; beside a loop in C that only reads it. The bar: the

@@ -1,6 +1,6 @@
 using RdmaMigration.Transport;
 
-namespace RdmaMigration.Benchmarks;
+namespace RdmaMigration.Bench.Micro;
 
 /// <summary>
 /// A connection to a destination that answers at once, over a send queue whose writes are done when they are posted: what is left is what the page path

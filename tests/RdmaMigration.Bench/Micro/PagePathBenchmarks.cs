@@ -2,7 +2,7 @@ using BenchmarkDotNet.Attributes;
 using RdmaMigration.Memory;
 using RdmaMigration.Transport;
 
-namespace RdmaMigration.Benchmarks;
+namespace RdmaMigration.Bench.Micro;
 
 /// <summary>
 /// The page path on one core against a queue that completes at once; one operation is one chunk of 1 MiB. The bar: with pin-all at least 40 GiB/s and less

@@ -1,6 +1,6 @@
 using RdmaMigration.Transport;
 
-namespace RdmaMigration.Benchmarks;
+namespace RdmaMigration.Bench.Micro;
 
 /// <summary>Windows that are there already, as with pin-all.</summary>
 internal sealed class ReadyWindows(IReadOnlyList<OutgoingWindow> windows) : IWindowSource

@@ -3,7 +3,7 @@ using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 
-namespace RdmaMigration.Benchmarks;
+namespace RdmaMigration.Bench.Micro;
 
 /// <summary>How many bytes of RAM one operation of a benchmark goes over.</summary>
 /// <param name="count">Bytes.</param>

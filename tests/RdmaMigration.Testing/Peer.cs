@@ -1,0 +1,29 @@
+namespace RdmaMigration.Testing;
+
+/// <summary>A root file system of another Debian release, with its QEMU; made by <c>./build.sh peers RELEASE</c>.</summary>
+/// <param name="Release">The release's code name.</param>
+public sealed record Peer(string Release)
+{
+    private static string Cache => Path.Combine(Executables.RepositoryRoot, ".artifacts", "peers");
+
+    public bool Exists => Directory.Exists(Path.Combine(Cache, Release));
+
+    /// <summary>How a user gets it, for a test that is skipped without it.</summary>
+    public string HowToMake => $"this test needs the QEMU of Debian {Release}: run ./build.sh peers {Release}";
+
+    /// <summary>The machine, run by the QEMU of this release. Its files must lie below /dev/shm or /tmp, which the release shares with this host.</summary>
+    public QemuOptions Run(QemuOptions machine) => machine with
+    {
+        Wrapper = [.. machine.Wrapper, Path.Combine(Executables.RepositoryRoot, "docker", "peers", "peers"), "run", Release, "--"],
+        Executable = "/usr/bin/qemu-system-x86_64",
+    };
+
+    /// <summary>The release that CI tests against, and on a user's machine every other one that has been made.</summary>
+    public static IEnumerable<Peer> All()
+    {
+        Peer[] others = Environment.GetEnvironmentVariable("CI") == "true" || !Directory.Exists(Cache)
+            ? []
+            : [.. Directory.EnumerateDirectories(Cache).Select(root => Path.GetFileName(root)).Where(name => !name.Contains('.')).Select(name => new Peer(name))];
+        return others.Prepend(new Peer("trixie")).Distinct();
+    }
+}
