@@ -7,7 +7,7 @@ namespace RdmaMigration.Transport.Tests;
 /// without a credit, or a write under a key that was not handed out, throws.
 /// </summary>
 /// <param name="memory">One for each of the source's blocks; null when writes are only counted.</param>
-internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory) : IRamLink
+internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory) : IControlLink, IWriteLane, ILaneWait
 {
     private const uint WholeBlocks = 0xffff;
 
@@ -26,6 +26,8 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
     public long PostedBytes { get; private set; }
 
     public long WrittenBytes { get; private set; }
+
+    public long Progress => WrittenBytes;
 
     /// <summary>Posts that are refused before the next one is taken: a send queue that is full.</summary>
     public int Refuse { get; set; }
@@ -120,7 +122,7 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
         return true;
     }
 
-    public void Park(long writtenBytes, TimeSpan timeout)
+    public void Park(long progress, TimeSpan timeout)
     {
         Parked++;
         Assert.True(

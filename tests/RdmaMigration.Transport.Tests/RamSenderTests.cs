@@ -173,14 +173,14 @@ public sealed class RamSenderTests
     {
         InstantDestination destination = new(null);
         new RamSender(
-            destination, new OutgoingControl(destination), blocks, InstantDestination.Blocks(blocks, pinAll: true), new RepeatedWindow(times), limit: null).Run();
+            destination, destination, new OutgoingControl(destination), blocks, InstantDestination.Blocks(blocks, pinAll: true), new RepeatedWindow(times), limit: null).Run();
     }
 
     private static PlannedWindows Send(RamBlockList blocks, InstantDestination destination, bool pinAll, ulong windowBytes, BandwidthLimit? limit = null)
     {
         PlannedWindows windows = new(new OutgoingPlan(blocks, windowBytes, scan: !pinAll, static () => { }), destination);
         new RamSender(
-            destination, new OutgoingControl(destination.Ready()), blocks, InstantDestination.Blocks(blocks, pinAll), windows, limit).Run();
+            destination, destination, new OutgoingControl(destination.Ready()), blocks, InstantDestination.Blocks(blocks, pinAll), windows, limit).Run();
         Assert.Equal(0, pinAll ? 0 : windows.Outstanding);
         return windows;
     }

@@ -18,18 +18,18 @@ public sealed class RdmaConnectionTests : IDisposable
     public void ARequestThatTheDeviceRefusesIsTheConnectionsLoss()
     {
         using RdmaConnection connection = NotConnected();
-        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => connection.Send(s_ready, []));
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => connection.Control.Send(s_ready, []));
         Assert.Equal(ConnectionLoss.TransportError, lost.Loss);
         Assert.Contains("ibv_post_send: EINVAL", lost.Message, StringComparison.Ordinal);
         Assert.Equal((lost.Loss, lost.Message), (connection.Lost!.Loss, connection.Lost.Message));
-        Assert.Throws<ConnectionLostException>(() => connection.Receive(Timeout.InfiniteTimeSpan));
+        Assert.Throws<ConnectionLostException>(() => connection.Control.Receive(Timeout.InfiniteTimeSpan));
     }
 
     [Fact]
     public void AWriteThatTheDeviceRefusesIsTheConnectionsLoss()
     {
         using RdmaConnection connection = NotConnected();
-        Assert.Throws<ConnectionLostException>(() => connection.TryWrite(0, 1, 0, 0, 0, last: true));
+        Assert.Throws<ConnectionLostException>(() => connection.AddWriteLane().TryWrite(0, 1, 0, 0, 0, last: true));
         Assert.Equal(ConnectionLoss.TransportError, connection.Lost!.Loss);
     }
 
@@ -38,7 +38,7 @@ public sealed class RdmaConnectionTests : IDisposable
     {
         using RdmaConnection connection = NotConnected();
         connection.Fail(ConnectionLoss.Disconnected, "it was the peer");
-        Assert.Equal("it was the peer", Assert.Throws<ConnectionLostException>(() => connection.SendLast(s_ready, TimeSpan.FromSeconds(20))).Message);
+        Assert.Equal("it was the peer", Assert.Throws<ConnectionLostException>(() => connection.Control.SendLast(s_ready, TimeSpan.FromSeconds(20))).Message);
     }
 
     [Fact]
@@ -47,7 +47,7 @@ public sealed class RdmaConnectionTests : IDisposable
         using RdmaConnection connection = NotConnected();
         connection.Fail(ConnectionLoss.Shutdown, "cancelled");
         Assert.Contains(
-            "ibv_post_send", Assert.Throws<ConnectionLostException>(() => connection.SendLast(s_ready, TimeSpan.FromSeconds(20))).Message, StringComparison.Ordinal);
+            "ibv_post_send", Assert.Throws<ConnectionLostException>(() => connection.Control.SendLast(s_ready, TimeSpan.FromSeconds(20))).Message, StringComparison.Ordinal);
         Assert.Equal("cancelled", connection.Lost!.Message);
     }
 
@@ -86,7 +86,7 @@ public sealed class RdmaConnectionTests : IDisposable
         Await(events, CmEventType.AddressResolved);
         id.ResolveRoute(TimeSpan.FromSeconds(20));
         Await(events, CmEventType.RouteResolved);
-        RdmaConnection connection = new(_waiter, id, events, s_options);
+        RdmaConnection connection = RdmaConnection.Create(_waiter, id, events, s_options);
         connection.PostReceives();
         return connection;
     }

@@ -59,7 +59,7 @@ internal static class RdmaConnector
             Await(events, CmEventType.AddressResolved, address, options.ConnectTimeout, cancel).Dispose();
             id.ResolveRoute(options.ConnectTimeout);
             Await(events, CmEventType.RouteResolved, address, options.ConnectTimeout, cancel).Dispose();
-            connection = new RdmaConnection(waiter, id, events, new RdmaConnectionOptions(options.KeepAliveInterval, answerTimeout, options.SpinTime, SendDepth));
+            connection = RdmaConnection.Create(waiter, id, events, new RdmaConnectionOptions(options.KeepAliveInterval, answerTimeout, options.SpinTime, SendDepth));
         }
         catch
         {

@@ -31,7 +31,7 @@ public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
         _main = main;
         PinAll = pinAll;
         _registration = new RamRegistration(main.Domain, RamRegistration.DefaultLargestWindow, main.ThrowIfLost);
-        _control = new IncomingControl(main, _registration, pinAll);
+        _control = new IncomingControl(main.Control, _registration, pinAll);
     }
 
     /// <inheritdoc/>
@@ -105,7 +105,7 @@ public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
             return;
         }
 
-        _main.SendLast(new ControlHeader(0, ControlMessageType.Error, 1), s_errorTimeout);
+        _main.Control.SendLast(new ControlHeader(0, ControlMessageType.Error, 1), s_errorTimeout);
     }
 
     /// <summary>Disconnects, deregisters RAM and frees the connections. The reader must have returned.</summary>
@@ -136,7 +136,7 @@ public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
     internal bool TryClaimReturnPath()
     {
         // That it is gone was said before the other came, and may lie unread.
-        _main.TakeEvents();
+        _main.Watched.TakeEvents();
         lock (_gate)
         {
             bool claimed = !_started && !_returnPathClaimed && !_disposed && Lost is null;

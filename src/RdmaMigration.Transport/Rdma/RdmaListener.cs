@@ -186,12 +186,12 @@ public sealed class RdmaListener : ChannelListener
         RdmaIncomingChannel channel = new(this, connection, pinAll);
         _active = channel;
         _busy = true;
-        connection.Established = () =>
+        connection.Watched.Established = () =>
         {
             channel.HandedOut = true;
             _accepted(channel);
         };
-        connection.NeverEstablished = lost =>
+        connection.Watched.NeverEstablished = lost =>
         {
             ListenerLog.NotEstablished(_log, connection.Peer, lost.Message);
             channel.Dispose();
@@ -206,8 +206,8 @@ public sealed class RdmaListener : ChannelListener
             return;
         }
 
-        connection.Established = () => channel.SetReturnPath(connection);
-        connection.NeverEstablished = lost =>
+        connection.Watched.Established = () => channel.SetReturnPath(connection);
+        connection.Watched.NeverEstablished = lost =>
         {
             ListenerLog.NotEstablished(_log, connection.Peer, lost.Message);
             connection.Dispose();

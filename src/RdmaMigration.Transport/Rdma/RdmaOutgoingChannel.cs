@@ -20,13 +20,14 @@ public sealed class RdmaOutgoingChannel : OutgoingChannel
     {
         _main = main;
         _back = back;
-        _control = new OutgoingControl(main);
-        _output = new StreamOutput(main, _control);
-        _ram = new RamMover(main, _control, pinAll, options.WindowBytes, _output);
+        _control = new OutgoingControl(main.Control);
+        WriteLane writes = main.AddWriteLane();
+        _output = new StreamOutput(writes, _control);
+        _ram = new RamMover(main, writes, _control, pinAll, options.WindowBytes, _output);
         if (back is not null)
         {
             main.Join(back);
-            Input = new RdmaReturnPathInput(back);
+            Input = new RdmaReturnPathInput(back.Control);
         }
     }
 
@@ -95,7 +96,7 @@ public sealed class RdmaOutgoingChannel : OutgoingChannel
     {
         if (_control.HasCredit && Lost is null or { Loss: ConnectionLoss.Shutdown })
         {
-            _main.SendLast(new ControlHeader(0, ControlMessageType.Error, 1), s_errorTimeout);
+            _main.Control.SendLast(new ControlHeader(0, ControlMessageType.Error, 1), s_errorTimeout);
         }
     }
 
@@ -112,12 +113,12 @@ public sealed class RdmaOutgoingChannel : OutgoingChannel
     /// <inheritdoc/>
     protected override void AwaitEnd() => _control.WaitForClose();
 
-    private sealed class StreamOutput(RdmaConnection main, OutgoingControl control) : ChannelOutput, IDisposable
+    private sealed class StreamOutput(WriteLane writes, OutgoingControl control) : ChannelOutput, IDisposable
     {
         private readonly ManualResetEventSlim _shut = new();
         private long _streamBytes;
 
-        public override long SentBytes => Volatile.Read(ref _streamBytes) + main.WrittenBytes;
+        public override long SentBytes => Volatile.Read(ref _streamBytes) + writes.WrittenBytes;
 
         public void StopPausing() => _shut.Set();
 
@@ -144,7 +145,8 @@ public sealed class RdmaOutgoingChannel : OutgoingChannel
         }
     }
 
-    private sealed class RamMover(RdmaConnection main, OutgoingControl control, bool pinAll, ulong windowBytes, ChannelOutput output) : OutgoingRam, IDisposable
+    private sealed class RamMover(RdmaConnection main, WriteLane writes, OutgoingControl control, bool pinAll, ulong windowBytes, ChannelOutput output)
+        : OutgoingRam, IDisposable
     {
         private IReadOnlyList<RamBlock> _blocks = [];
         private DestinationBlock[] _destination = [];
@@ -152,7 +154,7 @@ public sealed class RdmaOutgoingChannel : OutgoingChannel
 
         public override bool PinAll => pinAll;
 
-        public override long SentBytes => main.WrittenBytes;
+        public override long SentBytes => writes.WrittenBytes;
 
         public override long ZeroBytes => Volatile.Read(ref _windows)?.ZeroBytes ?? 0;
 
@@ -173,7 +175,7 @@ public sealed class RdmaOutgoingChannel : OutgoingChannel
         protected override void SendAll()
         {
             IWindowSource windows = _windows ?? throw new InvalidOperationException("RAM is sent after the blocks were exchanged");
-            new RamSender(main, control, _blocks, _destination, windows, output.Limit).Run();
+            new RamSender(main.Control, writes, control, _blocks, _destination, windows, output.Limit).Run();
             control.Send(ControlMessageType.RegisterFinished, []);
         }
     }

@@ -15,19 +15,19 @@ internal sealed class RdmaReturnPathOutput : ChannelOutput
     /// <inheritdoc/>
     protected override void WriteBytes(ReadOnlySpan<byte> bytes, TimeSpan patience)
     {
-        if (!_connection.Receive(patience))
+        if (!_connection.Control.Receive(patience))
         {
             throw new TransportException(FailureReason.Timeout, $"return path: the source {_connection.Peer} gave no READY within {patience.TotalSeconds:0.#} s");
         }
 
-        ReadOnlySpan<byte> message = _connection.Message;
+        ReadOnlySpan<byte> message = _connection.Control.Message;
         ControlMessageType type = message.Length < ControlHeader.Size ? ControlMessageType.None : ControlHeader.Read(message).Type;
         if (type != ControlMessageType.Ready)
         {
             throw new ControlProtocolException($"return path: the source {_connection.Peer} sent {type} of {message.Length} bytes; expected READY");
         }
 
-        if (!_connection.SendAcknowledged(new ControlHeader((uint)bytes.Length, ControlMessageType.QemuFile, 1), bytes, patience))
+        if (!_connection.Control.SendAcknowledged(new ControlHeader((uint)bytes.Length, ControlMessageType.QemuFile, 1), bytes, patience))
         {
             throw new TransportException(
                 FailureReason.Timeout, $"return path: the source {_connection.Peer} did not acknowledge {bytes.Length} bytes within {patience.TotalSeconds:0.#} s");

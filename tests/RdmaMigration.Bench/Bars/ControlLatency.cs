@@ -74,7 +74,7 @@ internal static class ControlLatency
         {
             long begin = Stopwatch.GetTimestamp();
             Send(pair.Active);
-            pair.Active.Receive(Timeout.InfiniteTimeSpan);
+            pair.Active.Control.Receive(Timeout.InfiniteTimeSpan);
             if (i >= 0)
             {
                 microseconds[i] = Stopwatch.GetElapsedTime(begin).TotalMicroseconds / 2;
@@ -89,12 +89,12 @@ internal static class ControlLatency
     {
         for (int i = 0; i < WarmUp + RoundTrips; i++)
         {
-            link.Receive(Timeout.InfiniteTimeSpan);
+            link.Control.Receive(Timeout.InfiniteTimeSpan);
             Send(link);
         }
     }
 
-    private static void Send(RdmaConnection link) => link.Send(new ControlHeader(0, ControlMessageType.Ready, 1), []);
+    private static void Send(RdmaConnection link) => link.Control.Send(new ControlHeader(0, ControlMessageType.Ready, 1), []);
 
     private sealed record Contestant(string Name, Func<Task<double>> Measure)
     {

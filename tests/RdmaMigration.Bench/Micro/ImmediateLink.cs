@@ -6,7 +6,7 @@ namespace RdmaMigration.Bench.Micro;
 /// A connection to a destination that answers at once, over a send queue whose writes are done when they are posted: what is left is what the page path
 /// itself costs. It allocates nothing.
 /// </summary>
-internal sealed class ImmediateLink : IRamLink
+internal sealed class ImmediateLink : IControlLink, IWriteLane, ILaneWait
 {
     private const int RemoteKey = 7;
     private static readonly byte[] s_ready = Encode(ControlMessageType.Ready, []);
@@ -21,6 +21,8 @@ internal sealed class ImmediateLink : IRamLink
     public long PostedBytes { get; private set; }
 
     public long WrittenBytes => PostedBytes;
+
+    public long Progress => PostedBytes;
 
     public bool TryWrite(nint address, uint length, uint localKey, ulong remoteAddress, uint remoteKey, bool last)
     {
@@ -42,7 +44,7 @@ internal sealed class ImmediateLink : IRamLink
         _arriving.Enqueue(s_ready);
     }
 
-    public void Park(long writtenBytes, TimeSpan timeout) => throw new InvalidOperationException("everything is done at once, and yet the page path waits");
+    public void Park(long progress, TimeSpan timeout) => throw new InvalidOperationException("everything is done at once, and yet the page path waits");
 
     private static byte[] Registered()
     {

@@ -50,7 +50,7 @@ public class PagePathBenchmarks
     public long Pinned()
     {
         using ReadyWindows windows = new(_pinned);
-        new RamSender(_link, _control, [_large], [new DestinationBlock(0, 0, _large.Length, RemoteKey: 7)], windows, limit: null).Run();
+        new RamSender(_link, _link, _control, [_large], [new DestinationBlock(0, 0, _large.Length, RemoteKey: 7)], windows, limit: null).Run();
         return _link.WrittenBytes;
     }
 
@@ -59,7 +59,7 @@ public class PagePathBenchmarks
     public long Dynamic()
     {
         using PlannedWindows windows = new(new OutgoingPlan([_dense], WindowChunks * (ulong)Chunk, scan: true, static () => { }));
-        new RamSender(_link, _control, [_dense], [new DestinationBlock(0, 0, _dense.Length, RemoteKey: 0)], windows, limit: null).Run();
+        new RamSender(_link, _link, _control, [_dense], [new DestinationBlock(0, 0, _dense.Length, RemoteKey: 0)], windows, limit: null).Run();
         return _link.WrittenBytes;
     }
 

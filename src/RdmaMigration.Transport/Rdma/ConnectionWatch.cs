@@ -1,0 +1,151 @@
+using System.Diagnostics;
+using RdmaMigration.Verbs;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>What the completion waiter does for one connection: takes its CM events and send completions, bounds its set-up, and probes a silent peer.</summary>
+internal sealed class ConnectionWatch : IWaitSource
+{
+    private const int SendDescriptor = 0;
+
+    private readonly ConnectionState _state;
+    private readonly EventChannel _events;
+    private readonly SendQueue _sends;
+    private readonly KeepAliveProbe _probe;
+    private readonly RdmaConnectionOptions _options;
+    private readonly int[] _descriptors;
+    private long _deadline = long.MaxValue;
+    private bool _established;
+    private bool _closed;
+
+    public ConnectionWatch(VerbsResources verbs, ConnectionState state, SendQueue sends, KeepAliveProbe probe, RdmaConnectionOptions options)
+    {
+        _state = state;
+        _events = verbs.Events;
+        _sends = sends;
+        _probe = probe;
+        _options = options;
+        _descriptors = [verbs.SendChannel.FileDescriptor, _events.FileDescriptor];
+    }
+
+    /// <summary>Called once, on the waiter's thread: the peer completed the connection.</summary>
+    public Action? Established { get; set; }
+
+    /// <summary>Called once, on the waiter's thread: the connection failed before the peer completed it.</summary>
+    public Action<ConnectionLostException>? NeverEstablished { get; set; }
+
+    /// <inheritdoc/>
+    public ReadOnlySpan<int> Descriptors => _descriptors;
+
+    /// <inheritdoc/>
+    public long Deadline => _state.Lost is null || !_established ? _deadline : long.MaxValue;
+
+    /// <summary>The peer has until the set-up timeout from now. Before the waiter watches.</summary>
+    public void BeginSetup() => _deadline = After(_options.SetupTimeout);
+
+    /// <summary>The set-up failed on this side: the waiter reports it at once. Before the waiter watches.</summary>
+    public void SetupFailed() => _deadline = 0;
+
+    /// <summary>The connection is established.</summary>
+    public void SetEstablished()
+    {
+        _established = true;
+        _state.Touch();
+        _deadline = _options.KeepAliveInterval > TimeSpan.Zero ? After(_options.KeepAliveInterval) : long.MaxValue;
+    }
+
+    /// <summary>The event channel is about to be freed. Any thread.</summary>
+    public void Close() => Volatile.Write(ref _closed, true);
+
+    /// <inheritdoc/>
+    public void OnReady(int index)
+    {
+        if (index == SendDescriptor)
+        {
+            _sends.OnReadable();
+        }
+        else
+        {
+            TakeEvents();
+        }
+    }
+
+    /// <summary>Takes the CM events that have happened. On the waiter's thread.</summary>
+    public void TakeEvents()
+    {
+        while (!Volatile.Read(ref _closed) && _events.TryGetEvent(out CmEvent? happened))
+        {
+            using (happened)
+            {
+                OnCmEvent(happened);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnDeadline(long now)
+    {
+        if (!_established)
+        {
+            _state.Fail(
+                ConnectionLoss.Unreachable, $"{_state.Peer} asked for a connection and did not complete it within {_options.SetupTimeout.TotalSeconds:0.#} s");
+            ReportNeverEstablished();
+            return;
+        }
+
+        TimeSpan idle = _state.Idle;
+        if (idle >= _options.KeepAliveInterval)
+        {
+            _probe.Send();
+            idle = TimeSpan.Zero;
+        }
+
+        _deadline = now + Ticks(_options.KeepAliveInterval - idle);
+    }
+
+    /// <inheritdoc/>
+    public void OnFault(Exception fault)
+    {
+        _state.Fail(ConnectionLoss.TransportError, $"the connection with {_state.Peer}: {fault.Message}");
+        ReportNeverEstablished();
+    }
+
+    private static long After(TimeSpan time) => Stopwatch.GetTimestamp() + Ticks(time);
+
+    private static long Ticks(TimeSpan time) => (long)(time.TotalSeconds * Stopwatch.Frequency);
+
+    private void OnCmEvent(CmEvent happened)
+    {
+        switch (happened.Type)
+        {
+            case CmEventType.Established:
+                SetEstablished();
+                Established?.Invoke();
+                break;
+            case CmEventType.Disconnected:
+                _state.Fail(ConnectionLoss.Disconnected, $"{_state.Peer} disconnected");
+                break;
+            case CmEventType.DeviceRemoval:
+                _state.Fail(ConnectionLoss.DeviceRemoval, $"the device {_state.DeviceName} under the connection with {_state.Peer} was removed");
+                break;
+            case CmEventType.ConnectError or CmEventType.Unreachable or CmEventType.Rejected:
+                _state.Fail(ConnectionLoss.TransportError, $"the connection with {_state.Peer} failed: {happened.Type}, status {happened.Status}");
+                break;
+            default:
+                // Path and address changes and the end of TIME-WAIT do not change the connection's state: see PROTOCOL.md, CM events.
+                break;
+        }
+
+        ReportNeverEstablished();
+    }
+
+    private void ReportNeverEstablished()
+    {
+        if (!_established && _state.Lost is { } lost)
+        {
+            _deadline = long.MaxValue;
+            NeverEstablished?.Invoke(lost);
+            NeverEstablished = null;
+        }
+    }
+}
