@@ -1,6 +1,5 @@
 using System.Diagnostics;
-using Tmds.Linux;
-using static Tmds.Linux.LibC;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -24,13 +23,13 @@ internal interface IWaitSource
 }
 
 /// <summary>
-/// The completion-channel waiter: the thread rdma/wait, sole poller of the connection manager channels and of the send queues' completion channels. It never
-/// takes the big lock and never runs anything that waits for the migration thread.
+/// The completion-channel waiter: the thread rdma/wait, the only thread that polls CM event channels, listening sockets and the send queues' completion channels. It
+/// never takes the big lock and never blocks, which <see cref="BlockingCalls"/> asserts.
 /// </summary>
 public sealed class CompletionWaiter : IDisposable
 {
     private readonly Thread _thread;
-    private readonly int _wake;
+    private readonly WakeEvent _wake;
     private readonly object _gate = new();
     private readonly List<IWaitSource> _sources = [];
     private long _changes;
@@ -41,10 +40,13 @@ public sealed class CompletionWaiter : IDisposable
     /// <exception cref="ConnectFailedException">This process has no descriptor left.</exception>
     public CompletionWaiter()
     {
-        _wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (_wake < 0)
+        try
         {
-            throw new ConnectFailedException($"no descriptor is left to wait with: eventfd: {ErrorText.Of(errno)}");
+            _wake = new WakeEvent();
+        }
+        catch (LinuxException failed)
+        {
+            throw new ConnectFailedException($"cannot wait for connections: {failed.Message}", failed);
         }
 
         _thread = new Thread(Run) { Name = "rdma/wait", IsBackground = true };
@@ -54,7 +56,7 @@ public sealed class CompletionWaiter : IDisposable
         }
         catch
         {
-            _ = close(_wake);
+            _wake.Dispose();
             throw;
         }
     }
@@ -97,12 +99,7 @@ public sealed class CompletionWaiter : IDisposable
     }
 
     /// <summary>Makes the waiter look at the sources' deadlines again. Any thread.</summary>
-    internal unsafe void Wake()
-    {
-        ulong one = 1;
-        // EAGAIN is a counter that is full, so the waiter is awake already.
-        _ = write(_wake, &one, sizeof(ulong));
-    }
+    internal void Wake() => _wake.Set();
 
     /// <summary>Ends the thread. The sources must have been removed before.</summary>
     public void Dispose()
@@ -119,13 +116,13 @@ public sealed class CompletionWaiter : IDisposable
 
         Wake();
         _thread.Join();
-        _ = close(_wake);
+        _wake.Dispose();
     }
 
     private void Run()
     {
         IWaitSource[] sources = [];
-        pollfd[] descriptors = [];
+        PollEntry[] descriptors = [];
         long seen = -1;
         while (!Volatile.Read(ref _stopping))
         {
@@ -140,17 +137,19 @@ public sealed class CompletionWaiter : IDisposable
                 }
             }
 
-            Poll(descriptors, Timeout(sources));
-            if (descriptors[0].revents != 0)
+            _ = Poll.Wait(descriptors, FirstDeadline(sources));
+            if (descriptors[0].Found != 0)
             {
-                DrainWake();
+                _wake.Reset();
             }
 
+            BlockingCalls.Forbid("the completion waiter must never block: every connection of this process waits for it");
             Dispatch(sources, descriptors, seen);
+            BlockingCalls.Allow();
         }
     }
 
-    private void Dispatch(IWaitSource[] sources, pollfd[] descriptors, long seen)
+    private void Dispatch(IWaitSource[] sources, PollEntry[] descriptors, long seen)
     {
         int at = 1;
         long now = Stopwatch.GetTimestamp();
@@ -162,7 +161,7 @@ public sealed class CompletionWaiter : IDisposable
                 for (int i = 0; i < count; i++)
                 {
                     // A handler may remove any source, this one included, and with it close descriptors of this round.
-                    if (descriptors[at + i].revents != 0 && !IsStale(seen, source))
+                    if (descriptors[at + i].Found != 0 && !IsStale(seen, source))
                     {
                         source.OnReady(i);
                     }
@@ -195,21 +194,21 @@ public sealed class CompletionWaiter : IDisposable
         }
     }
 
-    private pollfd[] Collect(IWaitSource[] sources)
+    private PollEntry[] Collect(IWaitSource[] sources)
     {
-        List<pollfd> descriptors = [new pollfd { fd = _wake, events = POLLIN }];
+        List<PollEntry> descriptors = [new PollEntry(_wake.Descriptor, PollEvents.Readable)];
         foreach (IWaitSource source in sources)
         {
             foreach (int descriptor in source.Descriptors)
             {
-                descriptors.Add(new pollfd { fd = descriptor, events = POLLIN });
+                descriptors.Add(new PollEntry(descriptor, PollEvents.Readable));
             }
         }
 
         return [.. descriptors];
     }
 
-    private static int Timeout(IWaitSource[] sources)
+    private static Deadline FirstDeadline(IWaitSource[] sources)
     {
         long deadline = long.MaxValue;
         foreach (IWaitSource source in sources)
@@ -217,33 +216,6 @@ public sealed class CompletionWaiter : IDisposable
             deadline = Math.Min(deadline, source.Deadline);
         }
 
-        if (deadline == long.MaxValue)
-        {
-            return -1;
-        }
-
-        double milliseconds = Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), deadline).TotalMilliseconds;
-        return (int)Math.Clamp(Math.Ceiling(milliseconds), 0, int.MaxValue);
-    }
-
-    private static unsafe void Poll(pollfd[] descriptors, int timeout)
-    {
-        fixed (pollfd* first = descriptors)
-        {
-            if (poll(first, (uint)descriptors.Length, timeout) < 0)
-            {
-                // EINTR; every other errno is a defect of ours. Nothing is reported ready, and the next round asks again.
-                foreach (ref pollfd descriptor in descriptors.AsSpan())
-                {
-                    descriptor.revents = 0;
-                }
-            }
-        }
-    }
-
-    private unsafe void DrainWake()
-    {
-        ulong count;
-        _ = read(_wake, &count, sizeof(ulong));
+        return Deadline.At(deadline);
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.IO.Pipes;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport.Tests;
 
@@ -81,6 +82,16 @@ public sealed class CompletionWaiterTests : IDisposable
         _waiter.Add(source);
         Assert.True(source.DeadlinePassed.Wait(s_soon));
         Assert.True(source.DeadlineSeenAt >= source.DeadlineSet);
+        _waiter.Remove(source);
+    }
+
+    [Fact]
+    public void A_source_that_blocks_the_waiter_is_a_defect_and_told_so()
+    {
+        using PipeSource source = new() { OnReadyDo = BlockingCalls.AssertAllowed };
+        _waiter.Add(source);
+        source.MakeReadable();
+        Assert.True(source.Faulted.Wait(s_soon));
         _waiter.Remove(source);
     }
 

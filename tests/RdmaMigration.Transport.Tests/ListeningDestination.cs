@@ -14,8 +14,13 @@ internal sealed class ListeningDestination : IDisposable
     private readonly BlockingCollection<RdmaIncomingChannel> _channels = [];
     private readonly List<RdmaIncomingChannel> _taken = [];
 
-    public ListeningDestination(ListenerOptions? options = null) =>
-        Listener = new RdmaListener(_waiter, new RdmaUri(RdmaAddress.V4.ToString(), 0), options ?? new ListenerOptions(), _channels.Add, NullLogger.Instance);
+    /// <param name="options">Limits.</param>
+    /// <param name="accepted">Called with each channel before it can be taken.</param>
+    public ListeningDestination(ListenerOptions? options = null, Action<RdmaIncomingChannel>? accepted = null)
+    {
+        accepted += _channels.Add;
+        Listener = new RdmaListener(_waiter, new RdmaUri(RdmaAddress.V4.ToString(), 0), options ?? new ListenerOptions(), accepted, NullLogger.Instance);
+    }
 
     public RdmaListener Listener { get; }
 
@@ -26,6 +31,28 @@ internal sealed class ListeningDestination : IDisposable
     /// <summary>Connects with our own sending side.</summary>
     public RdmaOutgoingChannel ConnectOurs(RdmaConnectOptions options) =>
         RdmaOutgoingChannel.Connect(_waiter, new RdmaUri(EndPoint.Address.ToString(), EndPoint.Port), options, TestContext.Current.CancellationToken);
+
+    /// <summary>Connects as one of our own sources does.</summary>
+    public RdmaSource Connect(ConnectionPurpose purpose)
+    {
+        byte[] privateData = new byte[RdmaCapabilities.Size + ConnectionPurpose.Size];
+        RdmaSource.Dynamic.CopyTo(privateData, 0);
+        purpose.Write(privateData.AsSpan(RdmaCapabilities.Size));
+        return RdmaSource.Connect(EndPoint, privateData);
+    }
+
+    /// <summary>The channel of the migration that came in next; when none comes, says what became of its source.</summary>
+    public RdmaIncomingChannel Accept(Task<RdmaSource> source)
+    {
+        try
+        {
+            return Accept();
+        }
+        catch (TimeoutException none)
+        {
+            throw new TimeoutException($"{none.Message}; its source: {source.Status} {source.Exception?.InnerException}", none);
+        }
+    }
 
     /// <summary>The channel of the migration that came in next.</summary>
     public RdmaIncomingChannel Accept()

@@ -75,6 +75,14 @@ public sealed class RdmaConnectionTests : IDisposable
         Assert.Equal(("gone", "gone"), (main.Lost?.Message, back.Lost?.Message));
     }
 
+    [Fact]
+    public void The_peers_address_is_known_after_a_connection_is_freed()
+    {
+        RdmaConnection connection = NotConnected();
+        connection.Dispose();
+        Assert.Equal(RdmaAddress.V4, connection.PeerAddress);
+    }
+
     public void Dispose() => _waiter.Dispose();
 
     /// <summary>A connection that stops before it asks the peer: its queue pair takes receives, and refuses everything else.</summary>

@@ -1,5 +1,6 @@
 using System.Net;
 using RdmaMigration.Testing;
+using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport.Tests;
 
@@ -70,9 +71,75 @@ public sealed class RdmaListenerTests
         running.Input.Read(new byte[1], Timeout.InfiniteTimeSpan);
         Task<RdmaSource> second = Task.Run(() => destination.Connect());
         running.Dispose();
-        RdmaIncomingChannel next = destination.Accept();
+        RdmaIncomingChannel next = destination.Accept(second);
         using RdmaSource got = await second;
         Assert.NotSame(running, next);
+    }
+
+    /// <summary>The request of another source meets a channel that is freed and not yet released. It got no answer at all, for minutes.</summary>
+    [Fact]
+    public void A_request_that_meets_a_freed_channel_is_not_its_return_path()
+    {
+        using ListeningDestination destination = new();
+        using RdmaSource first = destination.Connect();
+        RdmaIncomingChannel freed = destination.Accept();
+        freed.Dispose();
+        using EventChannel events = EventChannel.Create();
+        using CmId id = CmId.Create(events);
+        Assert.False(freed.TryClaimReturnPath(new ConnectionRequest(id, RdmaSource.Dynamic)));
+    }
+
+    [Fact]
+    public void A_channel_that_nobody_took_is_freed_and_the_next_source_gets_in()
+    {
+        int calls = 0;
+        using ListeningDestination destination = new(accepted: _ =>
+        {
+            if (++calls == 1)
+            {
+                throw new InvalidOperationException("a defect");
+            }
+        });
+        using RdmaSource first = destination.Connect();
+        first.AwaitDisconnect();
+        using RdmaSource second = destination.Connect();
+        destination.Accept();
+        Assert.Equal(2, calls);
+    }
+
+    [Fact]
+    public void A_return_path_of_another_migration_is_refused_and_the_right_one_is_joined()
+    {
+        using ListeningDestination destination = new();
+        ConnectionPurpose ours = ConnectionPurpose.NewMigration();
+        using RdmaSource main = destination.Connect(ours);
+        RdmaIncomingChannel channel = destination.Accept();
+        ConnectionPurpose others = ConnectionPurpose.NewMigration() with { Role = ConnectionRole.ReturnPath };
+        ConnectionRejectedException rejected = Assert.Throws<ConnectionRejectedException>(() => destination.Connect(others));
+        Assert.Contains("ReturnPath", rejected.Message, StringComparison.Ordinal);
+        Assert.Null(channel.WaitForReturnPath(TimeSpan.Zero));
+        using RdmaSource back = destination.Connect(ours with { Role = ConnectionRole.ReturnPath });
+        Assert.NotNull(channel.WaitForReturnPath(TimeSpan.FromSeconds(20)));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Another_source_on_the_same_host_is_not_joined_before_our_stream_begins(bool isOurs)
+    {
+        using ListeningDestination destination = new(new ListenerOptions { Backlog = 1 });
+        using RdmaSource main = destination.Connect(ConnectionPurpose.NewMigration());
+        RdmaIncomingChannel running = destination.Accept();
+
+        // One of the two waits, and the listener refuses the other, so that both are decided; as a return path one would be let in.
+        Task<RdmaSource>[] two = [.. Enumerable.Range(0, 2).Select(_ => Task.Run(() => isOurs ? destination.Connect(ConnectionPurpose.NewMigration()) : destination.Connect()))];
+        Task<RdmaSource> refused = await Task.WhenAny(two);
+        await Assert.ThrowsAsync<ConnectionRejectedException>(() => refused);
+        Assert.Null(running.WaitForReturnPath(TimeSpan.Zero));
+        running.Dispose();
+        Task<RdmaSource> waiting = two.Single(task => task != refused);
+        Assert.NotSame(running, destination.Accept(waiting));
+        (await waiting).Dispose();
     }
 
     [Fact]

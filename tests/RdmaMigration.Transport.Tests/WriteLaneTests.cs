@@ -87,7 +87,7 @@ public sealed class WriteLaneTests : IDisposable
         Task<RdmaConnection> accepted = Task.Run(() => Accept(events));
         RdmaUri uri = new(RdmaAddress.V4.ToString(), listener.LocalEndPoint!.Port);
         RdmaConnectOptions options = new() { KeepAliveInterval = TimeSpan.FromMilliseconds(1) };
-        (RdmaConnection active, _) = RdmaConnector.Connect(_waiter, uri, options, s_patience, CancellationToken.None);
+        (RdmaConnection active, _) = RdmaConnector.Connect(_waiter, uri, ConnectionPurpose.NewMigration(), options, s_patience, CancellationToken.None);
         return (active, accepted.GetAwaiter().GetResult());
     }
 

@@ -38,13 +38,13 @@ internal sealed class ConnectionWatch : IWaitSource
     public ReadOnlySpan<int> Descriptors => _descriptors;
 
     /// <inheritdoc/>
-    public long Deadline => _state.Lost is null || !_established ? _deadline : long.MaxValue;
+    public long Deadline => _state.Lost is null || !_established ? Volatile.Read(ref _deadline) : long.MaxValue;
 
     /// <summary>The peer has until the set-up timeout from now. Before the waiter watches.</summary>
     public void BeginSetup() => _deadline = After(_options.SetupTimeout);
 
-    /// <summary>The set-up failed on this side: the waiter reports it at once. Before the waiter watches.</summary>
-    public void SetupFailed() => _deadline = 0;
+    /// <summary>The set-up failed on this side: the waiter reports it at the next look. Any thread.</summary>
+    public void SetupFailed() => Volatile.Write(ref _deadline, 0);
 
     /// <summary>The connection is established.</summary>
     public void SetEstablished()

@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
@@ -78,8 +78,8 @@ internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
     /// <inheritdoc/>
     public bool Receive(TimeSpan timeout)
     {
-        long deadline = DeadlineAfter(timeout);
-        _spin.Begin(deadline);
+        Deadline deadline = Deadline.After(timeout);
+        _spin.Begin(deadline.Timestamp);
         bool received = PollUntilReceived() || ParkUntilReceived(deadline);
         _spin.End();
         return received;
@@ -121,9 +121,9 @@ internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
     /// <inheritdoc/>
     public void Park(long progress, TimeSpan timeout)
     {
-        long deadline = DeadlineAfter(timeout);
+        Deadline deadline = Deadline.After(timeout);
         bool news = false;
-        _spin.Begin(deadline);
+        _spin.Begin(deadline.Timestamp);
         while (!news && _spin.Goes())
         {
             news = HasNews(progress);
@@ -135,7 +135,7 @@ internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
             _receives.Arm();
             if (!HasNews(progress))
             {
-                _receives.Park(Left(deadline));
+                _receives.Park(deadline);
             }
         }
 
@@ -149,20 +149,6 @@ internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
         {
             Volatile.Write(ref _sendBufferBusy, false);
         }
-    }
-
-    private static long DeadlineAfter(TimeSpan timeout) =>
-        timeout < TimeSpan.Zero ? long.MaxValue : Stopwatch.GetTimestamp() + (long)(timeout.TotalSeconds * Stopwatch.Frequency);
-
-    private static TimeSpan Left(long deadline)
-    {
-        if (deadline == long.MaxValue)
-        {
-            return Timeout.InfiniteTimeSpan;
-        }
-
-        TimeSpan left = Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), deadline);
-        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
     private bool HasNews(long progress)
@@ -214,13 +200,13 @@ internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
             }
 
             _state.ThrowIfLost();
-            _receives.Park(Timeout.InfiniteTimeSpan);
+            _receives.Park(Deadline.Never);
         }
     }
 
     private bool WaitForSendBuffer(TimeSpan timeout, bool evenIfLost = false)
     {
-        long deadline = DeadlineAfter(timeout);
+        Deadline deadline = Deadline.After(timeout);
         while (true)
         {
             _state.Parking.Reset();
@@ -235,7 +221,7 @@ internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
                 _state.ThrowIfLost();
             }
 
-            if (!_receives.Park(Left(deadline)))
+            if (!_receives.Park(deadline))
             {
                 return false;
             }
@@ -255,7 +241,7 @@ internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
         return false;
     }
 
-    private bool ParkUntilReceived(long deadline)
+    private bool ParkUntilReceived(Deadline deadline)
     {
         while (true)
         {
@@ -266,7 +252,7 @@ internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
                 return true;
             }
 
-            if (!_receives.Park(Left(deadline)))
+            if (!_receives.Park(deadline))
             {
                 return false;
             }

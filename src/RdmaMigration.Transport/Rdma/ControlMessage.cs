@@ -94,29 +94,6 @@ internal readonly record struct ControlHeader(uint Length, ControlMessageType Ty
 }
 
 /// <summary>
-/// The private data of the connection request and its reply, 8 bytes (protocol A.4).
-/// <code>
-/// 0  u32 version   1
-/// 4  u32 flags     bit 0: PIN_ALL
-/// </code>
-/// </summary>
-internal readonly record struct RdmaCapabilities(uint Version, uint Flags)
-{
-    public const int Size = 8;
-    public const uint CurrentVersion = 1;
-    public const uint PinAll = 1;
-
-    public static RdmaCapabilities Read(ReadOnlySpan<byte> source) => new(
-        BinaryPrimitives.ReadUInt32BigEndian(source), BinaryPrimitives.ReadUInt32BigEndian(source[4..]));
-
-    public void Write(Span<byte> destination)
-    {
-        BinaryPrimitives.WriteUInt32BigEndian(destination, Version);
-        BinaryPrimitives.WriteUInt32BigEndian(destination[4..], Flags);
-    }
-}
-
-/// <summary>
 /// One RAM block of the destination in RAM_BLOCKS_RESULT, 32 bytes (protocol B.3).
 /// <code>
 ///  0  u64 address   where the block's first byte is under the remote keys

@@ -1,10 +1,9 @@
-using Tmds.Linux;
-using static Tmds.Linux.LibC;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// Where a connection's thread waits: for a completion channel, which wakes it without a detour over another thread, or for whoever calls <see cref="Set"/>.
+/// Where a connection's thread waits: for a completion channel, which wakes it without a detour over another thread, or for a call of <see cref="Set"/>.
 /// One thread waits; a wait may end without cause, so its caller looks again.
 /// </summary>
 internal sealed class Parking : IDisposable
@@ -13,34 +12,36 @@ internal sealed class Parking : IDisposable
     private const int Woken = 1;
     private const int Parked = 2;
 
-    private readonly int _event;
+    private readonly WakeEvent _event;
     private int _state;
 
     /// <exception cref="ConnectFailedException">This process has no descriptor left.</exception>
     public Parking()
     {
-        _event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (_event < 0)
+        try
         {
-            throw new ConnectFailedException($"no descriptor is left to wait with: eventfd: {ErrorText.Of(errno)}");
+            _event = new WakeEvent();
+        }
+        catch (LinuxException failed)
+        {
+            throw new ConnectFailedException($"cannot wait for a connection: {failed.Message}", failed);
         }
     }
 
-    /// <summary>Forgets what was set; what the wait is for is looked at afterwards.</summary>
+    /// <summary>Clears an earlier <see cref="Set"/>. The caller then looks at what it waits for, or it would miss a set in between.</summary>
     public void Reset() => Interlocked.Exchange(ref _state, Idle);
 
-    /// <summary>Ends the wait that runs or the next one. Any thread.</summary>
-    public unsafe void Set()
+    /// <summary>Ends the wait that runs or the next one. Any thread. A system call is made only when the thread is parked.</summary>
+    public void Set()
     {
         if (Interlocked.Exchange(ref _state, Woken) == Parked)
         {
-            ulong one = 1;
-            _ = write(_event, &one, sizeof(ulong));
+            _event.Set();
         }
     }
 
-    /// <summary>Waits until the descriptor is readable, <see cref="Set"/> was called since <see cref="Reset"/>, or the time has passed; false for that.</summary>
-    public unsafe bool Wait(int descriptor, TimeSpan timeout, out bool readable)
+    /// <summary>Waits until the descriptor is readable, <see cref="Set"/> was called since <see cref="Reset"/>, or the deadline has passed; false for that.</summary>
+    public bool Wait(int descriptor, Deadline deadline, out bool readable)
     {
         readable = false;
         if (Interlocked.CompareExchange(ref _state, Parked, Idle) != Idle)
@@ -48,21 +49,16 @@ internal sealed class Parking : IDisposable
             return true;
         }
 
-        pollfd* descriptors = stackalloc pollfd[2];
-        descriptors[0] = new pollfd { fd = _event, events = POLLIN };
-        descriptors[1] = new pollfd { fd = descriptor, events = POLLIN };
-        int milliseconds = timeout < TimeSpan.Zero ? -1 : (int)Math.Min(Math.Ceiling(timeout.TotalMilliseconds), int.MaxValue);
-        int ready = poll(descriptors, 2, milliseconds);
-        if (ready > 0 && descriptors[0].revents != 0)
+        WakeReasons reasons = _event.Wait(descriptor, PollEvents.Readable, deadline);
+        if (reasons.HasFlag(WakeReasons.Set))
         {
-            ulong count;
-            _ = read(_event, &count, sizeof(ulong));
+            _event.Reset();
         }
 
-        readable = ready > 0 && descriptors[1].revents != 0;
-        return ready != 0;
+        readable = reasons.HasFlag(WakeReasons.Ready);
+        return reasons != WakeReasons.None;
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _ = close(_event);
+    public void Dispose() => _event.Dispose();
 }

@@ -20,6 +20,7 @@ internal sealed class RdmaConnection : IDisposable
         _waiter = waiter;
         _verbs = verbs;
         State = state;
+        PeerAddress = verbs.Id.RemoteEndPoint?.Address;
         _sends = new SendQueue(verbs, state, options.SendDepth);
         _receives = new ReceiveQueue(verbs, state, _sends);
         Control = ControlLane.Create(state, verbs.Buffers, _sends, _receives, new Spin(options.SpinTime));
@@ -38,8 +39,8 @@ internal sealed class RdmaConnection : IDisposable
     /// <summary>The peer's address and port, for messages.</summary>
     public string Peer => State.Peer;
 
-    /// <summary>The peer's address without its port.</summary>
-    public IPAddress? PeerAddress => _verbs.Id.RemoteEndPoint?.Address;
+    /// <summary>The peer's address without its port. Readable after <see cref="Dispose"/> too.</summary>
+    public IPAddress? PeerAddress { get; }
 
     /// <summary>The device under the connection, as <c>ibv_devices</c> names it.</summary>
     public string DeviceName => State.DeviceName;
@@ -113,6 +114,9 @@ internal sealed class RdmaConnection : IDisposable
     public void Accept(ReadOnlySpan<byte> privateData)
     {
         Watched.BeginSetup();
+
+        // Before the accept: the peer may complete the connection, and its owner free it, before the accept returns.
+        _waiter.Add(Watched);
         try
         {
             _sends.Arm();
@@ -124,9 +128,8 @@ internal sealed class RdmaConnection : IDisposable
         {
             State.Fail(ConnectionLoss.TransportError, failed.Message);
             Watched.SetupFailed();
+            _waiter.Wake();
         }
-
-        _waiter.Add(Watched);
     }
 
     /// <summary>Starts to watch a connection that this side asked for and that is established.</summary>

@@ -22,11 +22,17 @@ internal static class RdmaConnector
     private static readonly TimeSpan s_slice = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Connects to the first of the URI's addresses that answers.</summary>
+    /// <param name="waiter">Watches the connection; it must outlive it.</param>
+    /// <param name="uri">Where the destination listens.</param>
+    /// <param name="purpose">What the connection is for; a QEMU ignores it.</param>
+    /// <param name="options">How.</param>
+    /// <param name="answerTimeout">The longest wait for the destination to accept.</param>
+    /// <param name="cancel">Ends the wait.</param>
     /// <returns>The connection, which the waiter watches and the caller owns, and what the destination answered.</returns>
     /// <exception cref="ConnectFailedException">No address answers as a destination; the message has the step and what to do.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static (RdmaConnection Connection, RdmaCapabilities Reply) Connect(
-        CompletionWaiter waiter, RdmaUri uri, RdmaConnectOptions options, TimeSpan answerTimeout, CancellationToken cancel)
+        CompletionWaiter waiter, RdmaUri uri, ConnectionPurpose purpose, RdmaConnectOptions options, TimeSpan answerTimeout, CancellationToken cancel)
     {
         uri.ThrowIfNoDestination();
         ConnectFailedException? first = null;
@@ -34,7 +40,7 @@ internal static class RdmaConnector
         {
             try
             {
-                return ConnectTo(waiter, address, options, answerTimeout, cancel);
+                return ConnectTo(waiter, address, purpose, options, answerTimeout, cancel);
             }
             catch (Exception failed) when (failed is VerbsException or TransportException or PlatformNotSupportedException)
             {
@@ -46,7 +52,7 @@ internal static class RdmaConnector
     }
 
     private static (RdmaConnection Connection, RdmaCapabilities Reply) ConnectTo(
-        CompletionWaiter waiter, IPEndPoint address, RdmaConnectOptions options, TimeSpan answerTimeout, CancellationToken cancel)
+        CompletionWaiter waiter, IPEndPoint address, ConnectionPurpose purpose, RdmaConnectOptions options, TimeSpan answerTimeout, CancellationToken cancel)
     {
         EventChannel events = EventChannel.Create();
         CmId? id = null;
@@ -70,8 +76,9 @@ internal static class RdmaConnector
 
         try
         {
-            Span<byte> request = stackalloc byte[RdmaCapabilities.Size];
+            Span<byte> request = stackalloc byte[RdmaCapabilities.Size + ConnectionPurpose.Size];
             new RdmaCapabilities(RdmaCapabilities.CurrentVersion, options.PinAll ? RdmaCapabilities.PinAll : 0).Write(request);
+            purpose.Write(request[RdmaCapabilities.Size..]);
 
             // What we pass for retries of a receive that is not there governs the destination's sends: 7 lets it try for ever (protocol A.5).
             id.Connect(new ConnectionParameters(ResponderResources: 0, InitiatorDepth: 2, Retries, RnrRetryCount: 7), request);

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net;
 using RdmaMigration.Memory;
 
 namespace RdmaMigration.Transport;
@@ -18,20 +17,23 @@ public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
     private readonly RdmaConnection _main;
     private readonly RamRegistration _registration;
     private readonly IncomingControl _control;
+    private readonly Guid? _migration;
     private readonly object _gate = new();
     private RdmaConnection? _returnPath;
     private RdmaReturnPathOutput? _output;
     private volatile bool _started;
     private bool _returnPathClaimed;
+    private bool _takenOver;
     private bool _disposed;
 
-    internal RdmaIncomingChannel(RdmaListener listener, RdmaConnection main, bool pinAll)
+    internal RdmaIncomingChannel(RdmaListener listener, RdmaConnection main, ConnectionRequest request)
     {
         _listener = listener;
         _main = main;
-        PinAll = pinAll;
+        _migration = request.Purpose?.Migration;
+        PinAll = (request.Capabilities.GetValueOrDefault().Flags & RdmaCapabilities.PinAll) != 0;
         _registration = new RamRegistration(main.Domain, RamRegistration.DefaultLargestWindow, main.ThrowIfLost);
-        _control = new IncomingControl(main.Control, _registration, pinAll);
+        _control = new IncomingControl(main.Control, _registration, PinAll);
     }
 
     /// <inheritdoc/>
@@ -60,11 +62,6 @@ public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
 
     /// <inheritdoc/>
     public long ZeroBytes => _control.ZeroBytes;
-
-    /// <summary>The engine has it and will dispose it.</summary>
-    internal bool HandedOut { get; set; }
-
-    internal IPAddress? PeerAddress => _main.PeerAddress;
 
     /// <inheritdoc/>
     public void SetBlocks(RamBlockList blocks) => _control.SetRamBlocks(blocks);
@@ -122,44 +119,63 @@ public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
             Monitor.PulseAll(_gate);
         }
 
-        // The queue pairs go first: no write may be under way when its memory is deregistered.
-        _returnPath?.Dispose();
-        _main.Dispose();
-        _registration.Dispose();
-        _listener.Release(this);
+        try
+        {
+            // The queue pairs go first: no write may be under way when its memory is deregistered.
+            _returnPath?.Dispose();
+            _main.Dispose();
+            _registration.Dispose();
+        }
+        finally
+        {
+            // Otherwise no other source would ever get in.
+            _listener.Release(this);
+        }
     }
 
+    /// <summary>Decides who disposes the channel: the engine when it is handed out, else the listener. True once, for the first caller. Any thread.</summary>
+    internal bool TryTakeOver() => !Interlocked.Exchange(ref _takenOver, true);
+
     /// <summary>
-    /// The source's second connection, if this can be one: a source opens it before it sends a byte on the first (protocol A.6), so whoever comes later is
-    /// another source, and so is whoever comes when this one is gone. True once. On the waiter's thread.
+    /// The request is this migration's return path (PROTOCOL.md, Return path). A source of ours says so, with the migration's id. From a QEMU it can only be the
+    /// second connection from the same host: a QEMU opens it before it sends a byte on the first, so a later request comes from another source, and so does a
+    /// request that comes when this source is gone. True once. On the waiter's thread.
     /// </summary>
-    internal bool TryClaimReturnPath()
+    internal bool TryClaimReturnPath(ConnectionRequest request)
     {
-        // That it is gone was said before the other came, and may lie unread.
+        bool mayBe = request.Purpose is { } purpose
+            ? purpose.Role == ConnectionRole.ReturnPath && purpose.Migration == _migration
+            : _migration is null && !_started && Equals(_main.PeerAddress, request.PeerAddress);
+        if (!mayBe)
+        {
+            return false;
+        }
+
+        // This source's disconnect came before the other's request, and may lie unread.
         _main.Watched.TakeEvents();
         lock (_gate)
         {
-            bool claimed = !_started && !_returnPathClaimed && !_disposed && Lost is null;
+            bool claimed = !_returnPathClaimed && !_disposed && Lost is null;
             _returnPathClaimed |= claimed;
             return claimed;
         }
     }
 
-    /// <summary>The source's second connection is established. The waiter's thread calls it.</summary>
-    internal void SetReturnPath(RdmaConnection connection)
+    /// <summary>The source's second connection is established; false when the channel is disposed. The waiter's thread calls it.</summary>
+    internal bool TrySetReturnPath(RdmaConnection connection)
     {
         lock (_gate)
         {
             if (_disposed)
             {
-                connection.Dispose();
-                return;
+                return false;
             }
 
             _returnPath = connection;
             Volatile.Write(ref _output, new RdmaReturnPathOutput(connection));
             _main.Join(connection);
             Monitor.PulseAll(_gate);
+            return true;
         }
     }
 

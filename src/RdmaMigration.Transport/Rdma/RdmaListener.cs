@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net;
-using System.Text;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Verbs;
 
@@ -8,7 +7,8 @@ namespace RdmaMigration.Transport;
 
 /// <summary>
 /// Listens for sources and hands out one migration at a time. While one runs, its second connection (the return path) is joined to it, other sources wait
-/// in the backlog, and whoever sends nonsense is rejected with a reason. No peer ends the listener. It runs on the completion waiter's thread.
+/// in the backlog, and a request that is no migration's is rejected with a reason. No peer ends the listener. The completion waiter's thread decides who gets in;
+/// connections are built and freed on threads of their own, because registering memory and destroying a queue pair block.
 /// </summary>
 public sealed class RdmaListener : ChannelListener
 {
@@ -23,6 +23,7 @@ public sealed class RdmaListener : ChannelListener
     private readonly CmId _id;
     private readonly ListenSource _source;
     private readonly Queue<ConnectionRequest> _backlog = new();
+    private readonly SideThreads _aside = new("rdma/accept");
     private RdmaIncomingChannel? _active;
     private volatile bool _busy;
 
@@ -76,14 +77,15 @@ public sealed class RdmaListener : ChannelListener
     public override void Dispose()
     {
         _waiter.Remove(_source);
+        _aside.Wait();
         while (_backlog.TryDequeue(out ConnectionRequest? waiting))
         {
             Reject(waiting, "the destination stopped listening");
         }
 
-        if (Volatile.Read(ref _active) is { HandedOut: false } unestablished)
+        if (Volatile.Read(ref _active) is { } channel && channel.TryTakeOver())
         {
-            unestablished.Dispose();
+            channel.Dispose();
         }
 
         _id.Dispose();
@@ -95,8 +97,7 @@ public sealed class RdmaListener : ChannelListener
     {
         if (Interlocked.CompareExchange(ref _active, null, channel) == channel)
         {
-            _busy = false;
-            _waiter.Wake();
+            SetFree();
         }
     }
 
@@ -123,7 +124,7 @@ public sealed class RdmaListener : ChannelListener
         throw new ConnectFailedException($"cannot listen on {uri}: {first?.Message ?? "the host has no address"}", first);
     }
 
-    private void OnRequest(CmEvent happened)
+    private void OnEvent(CmEvent happened)
     {
         if (happened.Type != CmEventType.ConnectRequest)
         {
@@ -135,17 +136,37 @@ public sealed class RdmaListener : ChannelListener
 
         // An id moves to its own event channel only when its events are acknowledged.
         happened.Dispose();
+        try
+        {
+            Admit(request);
+        }
+        catch (Exception fault)
+        {
+            // A defect of ours. A request without an answer would keep its source waiting for minutes.
+            ListenerLog.Fault(_log, fault);
+            Reject(request, "the destination failed to serve the request; its log has the reason");
+        }
+    }
+
+    private void Admit(ConnectionRequest request)
+    {
+        RdmaIncomingChannel? running = Volatile.Read(ref _active);
         if (Refusal(request) is { } refusal)
         {
             Reject(request, refusal);
         }
+        else if (running is not null && running.TryClaimReturnPath(request))
+        {
+            _aside.Run(() => OpenReturnPath(running, request));
+        }
+        else if (request.Purpose is { Role: not ConnectionRole.Main } purpose)
+        {
+            Reject(request, $"no migration runs here that this {purpose.Role} connection belongs to");
+        }
         else if (!_busy)
         {
-            Open(request);
-        }
-        else if (_active is { } channel && Equals(channel.PeerAddress, request.Id.RemoteEndPoint?.Address) && channel.TryClaimReturnPath())
-        {
-            OpenReturnPath(channel, request);
+            _busy = true;
+            _aside.Run(() => Open(request));
         }
         else if (_backlog.Count < _options.Backlog)
         {
@@ -159,46 +180,41 @@ public sealed class RdmaListener : ChannelListener
 
     private string? Refusal(ConnectionRequest request)
     {
-        IPAddress? address = request.Id.RemoteEndPoint?.Address;
+        IPAddress? address = request.PeerAddress;
         if (_options.Allow.Count > 0 && !_options.Allow.Any(network => address is not null && network.Contains(address)))
         {
             return $"{address} is in none of the allowed networks {string.Join(", ", _options.Allow)}";
         }
 
-        if (request.PrivateData.Length < RdmaCapabilities.Size)
+        return request.Capabilities switch
         {
-            return $"private data of {request.PrivateData.Length} bytes; expected at least {RdmaCapabilities.Size}";
-        }
-
-        uint version = RdmaCapabilities.Read(request.PrivateData).Version;
-        return version == RdmaCapabilities.CurrentVersion ? null : $"control protocol version {version}; expected {RdmaCapabilities.CurrentVersion}";
+            null => $"private data of {request.PrivateData.Length} bytes; expected at least {RdmaCapabilities.Size}",
+            { Version: RdmaCapabilities.CurrentVersion } => null,
+            { Version: var version } => $"control protocol version {version}; expected {RdmaCapabilities.CurrentVersion}",
+        };
     }
 
+    /// <summary>Builds a migration's first connection. On a thread of its own; the listener is busy from before until <see cref="Release"/>.</summary>
     private void Open(ConnectionRequest request)
     {
-        RdmaCapabilities capabilities = RdmaCapabilities.Read(request.PrivateData);
-        bool pinAll = (capabilities.Flags & RdmaCapabilities.PinAll) != 0;
         if (TryBuild(request) is not { } connection)
         {
+            SetFree();
             return;
         }
 
-        RdmaIncomingChannel channel = new(this, connection, pinAll);
-        _active = channel;
-        _busy = true;
-        connection.Watched.Established = () =>
-        {
-            channel.HandedOut = true;
-            _accepted(channel);
-        };
+        RdmaIncomingChannel channel = new(this, connection, request);
+        connection.Watched.Established = () => HandOut(channel);
         connection.Watched.NeverEstablished = lost =>
         {
             ListenerLog.NotEstablished(_log, connection.Peer, lost.Message);
-            channel.Dispose();
+            _aside.Run(channel.Dispose);
         };
-        Accept(connection, capabilities);
+        Volatile.Write(ref _active, channel);
+        Accept(connection, request);
     }
 
+    /// <summary>Builds the running migration's return path. On a thread of its own.</summary>
     private void OpenReturnPath(RdmaIncomingChannel channel, ConnectionRequest request)
     {
         if (TryBuild(request) is not { } connection)
@@ -206,30 +222,64 @@ public sealed class RdmaListener : ChannelListener
             return;
         }
 
-        connection.Watched.Established = () => channel.SetReturnPath(connection);
+        connection.Watched.Established = () =>
+        {
+            if (!channel.TrySetReturnPath(connection))
+            {
+                _aside.Run(connection.Dispose);
+            }
+        };
         connection.Watched.NeverEstablished = lost =>
         {
             ListenerLog.NotEstablished(_log, connection.Peer, lost.Message);
-            connection.Dispose();
+            _aside.Run(connection.Dispose);
         };
-        Accept(connection, RdmaCapabilities.Read(request.PrivateData));
+        Accept(connection, request);
+    }
+
+    /// <summary>The source completed the connection. On the waiter's thread.</summary>
+    private void HandOut(RdmaIncomingChannel channel)
+    {
+        if (!channel.TryTakeOver())
+        {
+            return;
+        }
+
+        try
+        {
+            _accepted(channel);
+        }
+        catch (Exception fault)
+        {
+            // Nobody has the channel, so nobody else would dispose it, and no other source would ever get in.
+            ListenerLog.Fault(_log, fault);
+            _aside.Run(channel.Dispose);
+        }
     }
 
     private RdmaConnection? TryBuild(ConnectionRequest request)
     {
         try
         {
-            return RdmaConnection.FromRequest(_waiter, request.Id, new RdmaConnectionOptions(_options.KeepAliveInterval, _options.AcceptTimeout, _options.SpinTime, SendDepth));
+            return RdmaConnection.FromRequest(
+                _waiter, request.Id, new RdmaConnectionOptions(_options.KeepAliveInterval, _options.AcceptTimeout, _options.SpinTime, SendDepth));
         }
         catch (Exception failed) when (failed is VerbsException or TransportException or PlatformNotSupportedException)
         {
             Reject(request, failed.Message);
             return null;
         }
+        catch (Exception fault)
+        {
+            ListenerLog.Fault(_log, fault);
+            Reject(request, "the destination failed to serve the request; its log has the reason");
+            return null;
+        }
     }
 
-    private static void Accept(RdmaConnection connection, RdmaCapabilities asked)
+    private static void Accept(RdmaConnection connection, ConnectionRequest request)
     {
+        RdmaCapabilities asked = request.Capabilities.GetValueOrDefault();
         Span<byte> reply = stackalloc byte[RdmaCapabilities.Size];
         new RdmaCapabilities(asked.Version, asked.Flags & RdmaCapabilities.PinAll).Write(reply);
         connection.Accept(reply);
@@ -237,30 +287,31 @@ public sealed class RdmaListener : ChannelListener
 
     private void Reject(ConnectionRequest request, string reason)
     {
-        ListenerLog.Rejected(_log, request.Id.RemoteEndPoint?.ToString() ?? "unknown peer", reason);
-        byte[] text = Encoding.ASCII.GetBytes(reason);
+        ListenerLog.Rejected(_log, request.Peer, reason);
         try
         {
-            // The connection manager carries at most 148 bytes with a rejection.
-            request.Id.Reject(text.AsSpan(0, Math.Min(text.Length, 148)));
+            request.Reject(reason);
         }
         catch (VerbsException gone)
         {
             ListenerLog.EventIgnored(_log, "reject: " + gone.Message, 0);
         }
+    }
 
-        request.Id.Dispose();
+    private void SetFree()
+    {
+        _busy = false;
+        _waiter.Wake();
     }
 
     private void ServeBacklog()
     {
-        while (!_busy && _backlog.TryDequeue(out ConnectionRequest? next))
+        if (!_busy && _backlog.TryDequeue(out ConnectionRequest? next))
         {
-            Open(next);
+            _busy = true;
+            _aside.Run(() => Open(next));
         }
     }
-
-    private sealed record ConnectionRequest(CmId Id, byte[] PrivateData);
 
     private sealed class ListenSource(RdmaListener listener, int descriptor) : IWaitSource
     {
@@ -276,7 +327,7 @@ public sealed class RdmaListener : ChannelListener
             {
                 using (happened)
                 {
-                    listener.OnRequest(happened);
+                    listener.OnEvent(happened);
                 }
             }
         }

@@ -59,13 +59,14 @@ public sealed class RdmaOutgoingChannel : OutgoingChannel
     public static RdmaOutgoingChannel Connect(CompletionWaiter waiter, RdmaUri uri, RdmaConnectOptions options, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(options);
-        (RdmaConnection main, RdmaCapabilities reply) = RdmaConnector.Connect(waiter, uri, options, options.ConnectTimeout, cancel);
+        ConnectionPurpose purpose = ConnectionPurpose.NewMigration();
+        (RdmaConnection main, RdmaCapabilities reply) = RdmaConnector.Connect(waiter, uri, purpose, options, options.ConnectTimeout, cancel);
         RdmaConnection? back = null;
         try
         {
             if (options.ReturnPath)
             {
-                (back, _) = RdmaConnector.Connect(waiter, uri, options, options.ReturnPathTimeout, cancel);
+                (back, _) = RdmaConnector.Connect(waiter, uri, purpose with { Role = ConnectionRole.ReturnPath }, options, options.ReturnPathTimeout, cancel);
             }
         }
         catch (ConnectFailedException failed)

@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
@@ -81,9 +82,9 @@ internal sealed class ReceiveQueue(VerbsResources verbs, ConnectionState state, 
     }
 
     /// <summary>Parks the connection's thread until a message may have arrived or the parking is set; false when the time has passed.</summary>
-    public bool Park(TimeSpan timeout)
+    public bool Park(Deadline deadline)
     {
-        bool happened = state.Parking.Wait(verbs.ReceiveChannel.FileDescriptor, timeout, out bool readable);
+        bool happened = state.Parking.Wait(verbs.ReceiveChannel.FileDescriptor, deadline, out bool readable);
         try
         {
             if (readable)

@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
@@ -17,6 +18,7 @@ internal sealed class VerbsResources : IDisposable
     /// <exception cref="VerbsException">The device or the process is out of a resource.</exception>
     public VerbsResources(CmId id, EventChannel events, DeviceContext device, int sendDepth)
     {
+        BlockingCalls.AssertAllowed();
         Id = id;
         Events = events;
         try
@@ -77,6 +79,7 @@ internal sealed class VerbsResources : IDisposable
     /// <summary>Disconnects and frees everything. No thread may use any of it any more.</summary>
     public void Dispose()
     {
+        BlockingCalls.AssertAllowed();
         try
         {
             Id.Disconnect();

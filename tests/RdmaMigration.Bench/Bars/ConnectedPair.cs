@@ -23,7 +23,7 @@ internal sealed class ConnectedPair : IDisposable
         Task<RdmaConnection> accepted = Task.Run(() => Accept(events, spinTime));
         RdmaUri uri = new(RdmaAddress.V4.ToString(), port);
         RdmaConnectOptions options = new() { KeepAliveInterval = TimeSpan.Zero, SpinTime = spinTime };
-        (Active, _) = RdmaConnector.Connect(_activeWaiter, uri, options, s_setup, CancellationToken.None);
+        (Active, _) = RdmaConnector.Connect(_activeWaiter, uri, ConnectionPurpose.NewMigration(), options, s_setup, CancellationToken.None);
         Passive = accepted.GetAwaiter().GetResult();
     }
 
