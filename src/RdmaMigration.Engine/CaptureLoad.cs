@@ -99,7 +99,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     }
 
     /// <inheritdoc/>
-    public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks) => _blocks = RamBlockList.Allocate(blocks, ulong.MaxValue);
+    public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks) => _blocks = RamBlockList.Allocate(blocks, ulong.MaxValue).AllowDiscardingZeros();
 
     /// <inheritdoc/>
     public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload)

@@ -34,7 +34,9 @@ internal sealed partial class IncomingSession : IIncomingHandler
     public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks)
     {
         _sink.Announce(_configuration!);
-        RamBlockList allocated = RamBlockList.Allocate(blocks, _options.Parameters.RamLimit());
+
+        // A machine that is captured or relayed does not run here.
+        RamBlockList allocated = RamBlockList.Allocate(blocks, _options.Parameters.RamLimit()).AllowDiscardingZeros();
         lock (Gate)
         {
             _blocks = allocated;

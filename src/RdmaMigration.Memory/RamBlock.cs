@@ -48,6 +48,12 @@ public sealed unsafe class RamBlock : IDisposable
     /// <exception cref="IOException">The kernel could not answer.</exception>
     public ulong ResidentBytes => MemoryFile.AllocatedBytes(FileDescriptor);
 
+    /// <summary>
+    /// A sender may give back memory that it saw to be zero: no program writes the block while it is sent, as with a capture. Off by default: in a running machine
+    /// a page may be written after the sender looked at it, and giving it back would lose the write.
+    /// </summary>
+    public bool MayDiscardZeros { get; set; }
+
     /// <summary>Data runs and holes of the whole block.</summary>
     public RamExtents Extents => new(this, 0, Length);
 

@@ -78,6 +78,18 @@ public sealed class RamBlockList : IReadOnlyList<RamBlock>, IDisposable
         return new RamBlockList(blocks, indexes, total);
     }
 
+    /// <summary>Sets <see cref="RamBlock.MayDiscardZeros"/> of every block.</summary>
+    /// <returns>This list.</returns>
+    public RamBlockList AllowDiscardingZeros()
+    {
+        foreach (RamBlock block in _blocks)
+        {
+            block.MayDiscardZeros = true;
+        }
+
+        return this;
+    }
+
     /// <summary>Looks a block up by its idstr.</summary>
     public bool TryGetIndex(string name, out int index) => _indexes.TryGetValue(name, out index);
 

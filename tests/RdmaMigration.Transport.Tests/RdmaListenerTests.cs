@@ -117,9 +117,9 @@ public sealed class RdmaListenerTests
         ConnectionPurpose others = ConnectionPurpose.NewMigration() with { Role = ConnectionRole.ReturnPath };
         ConnectionRejectedException rejected = Assert.Throws<ConnectionRejectedException>(() => destination.Connect(others));
         Assert.Contains("ReturnPath", rejected.Message, StringComparison.Ordinal);
-        Assert.Null(channel.WaitForReturnPath(TimeSpan.Zero));
+        Assert.Null(channel.WaitForOutput(TimeSpan.Zero));
         using RdmaSource back = destination.Connect(ours with { Role = ConnectionRole.ReturnPath });
-        Assert.NotNull(channel.WaitForReturnPath(TimeSpan.FromSeconds(20)));
+        Assert.NotNull(channel.WaitForOutput(TimeSpan.FromSeconds(20)));
     }
 
     [Theory]
@@ -135,7 +135,7 @@ public sealed class RdmaListenerTests
         Task<RdmaSource>[] two = [.. Enumerable.Range(0, 2).Select(_ => Task.Run(() => isOurs ? destination.Connect(ConnectionPurpose.NewMigration()) : destination.Connect()))];
         Task<RdmaSource> refused = await Task.WhenAny(two);
         await Assert.ThrowsAsync<ConnectionRejectedException>(() => refused);
-        Assert.Null(running.WaitForReturnPath(TimeSpan.Zero));
+        Assert.Null(running.WaitForOutput(TimeSpan.Zero));
         running.Dispose();
         Task<RdmaSource> waiting = two.Single(task => task != refused);
         Assert.NotSame(running, destination.Accept(waiting));

@@ -11,8 +11,8 @@ internal readonly record struct RamRun(ulong Offset, ulong Length)
 }
 
 /// <summary>
-/// A run of chunks that hold data, registered and written as one: what REGISTER_REQUEST asks for with further chunks (protocol B.3). Before it may stand a
-/// range that the destination has to clear; a window without runs is only that.
+/// A run of chunks that hold data, registered and written as one: REGISTER_REQUEST asks for it with further chunks (PROTOCOL.md, Registration). A window may
+/// begin with a range that the destination has to clear; a window without runs is only such a range.
 /// </summary>
 internal sealed class OutgoingWindow
 {
@@ -95,11 +95,17 @@ internal sealed class OutgoingWindow
     }
 
     /// <summary>
-    /// Makes holes of what lies between the runs, which is zero. Pinning puts memory behind the holes of a window, and that would stay: a machine whose data lies
-    /// scattered could then fill a host that it fits into. Where the kernel does not take it back, it stays.
+    /// Makes holes of the ranges between the runs, which were zero when the window was made. Pinning puts memory behind the holes of a window, and the memory would
+    /// stay: a machine whose data lies scattered could then fill a host that it fits into. Does nothing unless the block's owner allows it
+    /// (<see cref="RamBlock.MayDiscardZeros"/>). Where the kernel does not take the memory back, it stays.
     /// </summary>
     public void DiscardGaps(RamBlock block)
     {
+        if (!block.MayDiscardZeros)
+        {
+            return;
+        }
+
         ulong end = Start;
         foreach (RamRun run in _runs)
         {

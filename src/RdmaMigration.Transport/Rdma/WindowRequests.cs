@@ -113,6 +113,7 @@ internal sealed class WindowRequests(OutgoingControl control, IReadOnlyList<Dest
         }
 
         _next = null;
+        windows.Register(window);
         Grant(window, block.RemoteKey, block.Address);
         return true;
     }

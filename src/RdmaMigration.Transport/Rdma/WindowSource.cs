@@ -20,7 +20,7 @@ internal interface IWindowSource : IDisposable
     void Return(OutgoingWindow window);
 }
 
-/// <summary>Windows that are made when they are needed and let go of when they are done: no more is pinned here than what is under way.</summary>
+/// <summary>Windows that are made when they are needed and released when they are written: only the memory under way is pinned.</summary>
 internal sealed class LazyWindows(IReadOnlyList<RamBlock> blocks, OutgoingPlan plan, ProtectionDomain domain) : IWindowSource
 {
     private readonly Stack<OutgoingWindow> _spare = new();
@@ -65,24 +65,31 @@ internal sealed class LazyWindows(IReadOnlyList<RamBlock> blocks, OutgoingPlan p
     }
 }
 
-/// <summary>All windows, made and registered at the start: pin-all.</summary>
+/// <summary>
+/// Pin-all: all windows are made at the start, and those that are dense are registered then and stay registered. A window with holes is registered only while it
+/// is under way, because registering it puts memory behind the holes.
+/// </summary>
 internal sealed class PinnedWindows : IWindowSource
 {
+    private readonly IReadOnlyList<RamBlock> _blocks;
+    private readonly ProtectionDomain _domain;
     private readonly List<OutgoingWindow> _windows = [];
     private int _next;
 
     /// <exception cref="RegistrationException">The device cannot. Nothing stays registered.</exception>
     public PinnedWindows(IReadOnlyList<RamBlock> blocks, OutgoingPlan plan, ProtectionDomain domain)
     {
+        _blocks = blocks;
+        _domain = domain;
         try
         {
             OutgoingWindow window = new();
             while (plan.TryNext(window))
             {
                 _windows.Add(window);
-                if (window.HasData)
+                if (!window.HasHole)
                 {
-                    window.Region = LocalRegion.Register(domain, blocks[window.Block], window.Start, window.Span);
+                    Register(window);
                 }
 
                 window = new OutgoingWindow();
@@ -103,19 +110,37 @@ internal sealed class PinnedWindows : IWindowSource
 
     public void Register(OutgoingWindow window)
     {
+        if (window.HasData && window.Region.Registration is null)
+        {
+            window.Region = LocalRegion.Register(_domain, _blocks[window.Block], window.Start, window.Span);
+        }
     }
 
     public void Return(OutgoingWindow window)
     {
+        if (window.HasHole)
+        {
+            Deregister(window);
+        }
     }
 
     public void Dispose()
     {
         foreach (OutgoingWindow window in _windows)
         {
-            window.Region.Registration?.Dispose();
+            Deregister(window);
         }
 
         _windows.Clear();
+    }
+
+    private void Deregister(OutgoingWindow window)
+    {
+        if (window.Region.Registration is { } registration)
+        {
+            registration.Dispose();
+            window.Region = default;
+            window.DiscardGaps(_blocks[window.Block]);
+        }
     }
 }
