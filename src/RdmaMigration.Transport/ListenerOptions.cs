@@ -24,7 +24,7 @@ public sealed record ListenerOptions
     /// </summary>
     public bool Queues { get; init; } = true;
 
-    /// <summary>Sources that may wait while a migration runs; the next ones are rejected. Default 5, QEMU's listen backlog (protocol A.1).</summary>
+    /// <summary>Sources that may wait while a migration runs; the next ones are rejected. Default 5, QEMU's listen backlog (PROTOCOL.md, Connections).</summary>
     public int Backlog { get; init; } = 5;
 
     /// <summary>

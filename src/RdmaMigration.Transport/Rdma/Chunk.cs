@@ -1,6 +1,6 @@
 namespace RdmaMigration.Transport;
 
-/// <summary>The unit of dynamic registration, 1 MiB counted from a block's start; a block's last one may be shorter (protocol A.1, B.7).</summary>
+/// <summary>The unit of dynamic registration, 1 MiB counted from a block's start; a block's last one may be shorter (PROTOCOL.md, Registration).</summary>
 internal static class Chunk
 {
     public const int Shift = 20;

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>The types of control messages as they are on the wire, counted from 0 (protocol B.2).</summary>
+/// <summary>The types of control messages as they are on the wire, counted from 0 (PROTOCOL.md, Control messages).</summary>
 public enum ControlMessageType : uint
 {
     /// <summary>Never sent.</summary>
@@ -43,7 +43,7 @@ public enum ControlMessageType : uint
 }
 
 /// <summary>
-/// The 16 bytes in front of every control message (protocol B.1). All integers of the control protocol are big-endian.
+/// The 16 bytes in front of every control message (PROTOCOL.md, Control messages). All integers of the control protocol are big-endian.
 /// <code>
 ///  0  u32 len      payload bytes, without this header
 ///  4  u32 type     <see cref="ControlMessageType"/>
@@ -55,12 +55,12 @@ internal readonly record struct ControlHeader(uint Length, ControlMessageType Ty
 {
     public const int Size = 16;
 
-    /// <summary>The largest SEND, header included: the size of QEMU's control buffers (protocol A.1).</summary>
+    /// <summary>The largest SEND, header included: the size of QEMU's control buffers (PROTOCOL.md, Control messages).</summary>
     public const int MaxMessage = 512 * 1024;
 
     public const int MaxPayload = MaxMessage - Size;
 
-    /// <summary>The most commands a message may carry (protocol A.1).</summary>
+    /// <summary>The most commands a message may carry (PROTOCOL.md, Control messages).</summary>
     public const int MaxRepeat = 4096;
 
     public static ControlHeader Read(ReadOnlySpan<byte> source) => new(
@@ -94,10 +94,10 @@ internal readonly record struct ControlHeader(uint Length, ControlMessageType Ty
 }
 
 /// <summary>
-/// One RAM block of the destination in RAM_BLOCKS_RESULT, 32 bytes (protocol B.3).
+/// One RAM block of the destination in RAM_BLOCKS_RESULT, 32 bytes (PROTOCOL.md, Control messages).
 /// <code>
 ///  0  u64 address   where the block's first byte is under the remote keys
-///  8  u64 offset    what the source adds to its offsets in REGISTER and COMPRESS; as a destination we answer 0 (protocol B.6)
+///  8  u64 offset    what the source adds to its offsets in REGISTER and COMPRESS; as a destination we answer 0 (PROTOCOL.md, Block order)
 /// 16  u64 length    bytes
 /// 24  u32 rkey      of the whole block with pin-all, else 0
 /// 28  u32 padding
@@ -124,7 +124,7 @@ internal readonly record struct DestinationBlock(ulong Address, ulong Offset, ul
 }
 
 /// <summary>
-/// One command of REGISTER_REQUEST or UNREGISTER_REQUEST, 24 bytes (protocol B.3).
+/// One command of REGISTER_REQUEST or UNREGISTER_REQUEST, 24 bytes (PROTOCOL.md, Control messages).
 /// <code>
 ///  0  u64 key      REGISTER: offset in the block plus the block's offset; UNREGISTER: a chunk number
 ///  8  u32 index    of the block
@@ -151,7 +151,7 @@ internal readonly record struct RegisterRequest(ulong Key, uint BlockIndex, ulon
 }
 
 /// <summary>
-/// REGISTER_RESULT, 16 bytes, always one (protocol B.5).
+/// REGISTER_RESULT, 16 bytes, always one (PROTOCOL.md, Registration).
 /// <code>
 /// 0  u32 rkey
 /// 4  u32 padding
@@ -174,7 +174,7 @@ internal readonly record struct RegisterResult(uint RemoteKey, ulong BlockAddres
 }
 
 /// <summary>
-/// COMPRESS, 24 bytes (protocol B.3).
+/// COMPRESS, 24 bytes (PROTOCOL.md, Control messages).
 /// <code>
 ///  0  u32 value    the fill byte; QEMU sends 0
 ///  4  u32 index    of the block

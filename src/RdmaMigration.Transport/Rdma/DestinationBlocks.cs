@@ -2,7 +2,7 @@ using RdmaMigration.Memory;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>What the destination answers to RAM_BLOCKS_REQUEST, checked as QEMU checks it (protocol B.6) and where it does not.</summary>
+/// <summary>The destination's answer to RAM_BLOCKS_REQUEST, checked as QEMU checks it and further (PROTOCOL.md, Block order).</summary>
 internal static class DestinationBlocks
 {
     /// <exception cref="ControlProtocolException">Another count, another length, or a key that is missing.</exception>

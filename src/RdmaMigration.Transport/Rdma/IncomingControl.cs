@@ -16,7 +16,7 @@ internal interface IRamRegistration
 }
 
 /// <summary>
-/// QEMU's RDMA control protocol as the destination speaks it (protocol B). Every read of stream bytes that finds none left sends a READY and serves
+/// QEMU's RDMA control protocol as the destination speaks it (PROTOCOL.md). Every read of stream bytes that finds none left sends a READY and serves
 /// whatever control message comes, until one carries stream bytes again. The dispatch is on the message type alone, as the type tells which phase the
 /// source is in. One thread uses it: the one that loads the stream.
 /// </summary>
@@ -34,10 +34,10 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
     /// <summary>Bytes of RAM that the source said are zero. Any thread may read it.</summary>
     public long ZeroBytes => Volatile.Read(ref _zeroBytes);
 
-    /// <summary>The source holds a credit: it has no receive posted, and an ERROR of ours would find none (protocol B.9).</summary>
+    /// <summary>The source holds a credit: it has no receive posted, so an ERROR of ours would break the connection (PROTOCOL.md, Ending).</summary>
     public bool ReadyOutstanding { get; private set; }
 
-    /// <summary>The blocks in the order in which the source named them: its indexes refer to that order (protocol B.6).</summary>
+    /// <summary>The blocks in the order in which the source named them: its indexes refer to that order (PROTOCOL.md, Block order).</summary>
     public void SetRamBlocks(RamBlockList blocks) => _blocks = blocks;
 
     /// <summary>

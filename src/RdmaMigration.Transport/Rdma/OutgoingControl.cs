@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// QEMU's RDMA control protocol as the source speaks it (protocol B.4): every message of ours but ERROR needs a READY of the destination, which has posted a
-/// receive for exactly one. A message without that credit would find none and break the connection. One thread uses it.
+/// QEMU's RDMA control protocol as the source speaks it (PROTOCOL.md, Credits): every message of ours but ERROR needs a READY of the destination, which has
+/// posted a receive for exactly one. A message without that credit would find none and break the connection. One thread uses it.
 /// </summary>
 internal sealed class OutgoingControl(IControlLink link)
 {

@@ -120,7 +120,7 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
             }
             catch (VerbsException unsupported) when (unsupported.Errno == NotSupported)
             {
-                // A device may refuse to pin this kind of memory and still page it in on demand (protocol B.5).
+                // A device may refuse to pin this kind of memory and still page it in on demand (PROTOCOL.md, Registration).
                 return domain.Register(address, (nuint)length, RemoteWritable | MemoryAccess.OnDemand);
             }
         }

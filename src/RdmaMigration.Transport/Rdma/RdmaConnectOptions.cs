@@ -8,7 +8,7 @@ public sealed record RdmaConnectOptions
 
     /// <summary>
     /// Opens a second connection for the way back. The destination must expect it: QEMU 8.0 or later with return-path on, 7.2 with postcopy-ram, or rdmamig,
-    /// which takes it whenever it comes (protocol A.7).
+    /// which takes it whenever it comes (PROTOCOL.md, Return path).
     /// </summary>
     public bool ReturnPath { get; init; }
 
@@ -21,7 +21,7 @@ public sealed record RdmaConnectOptions
     /// <summary>The longest wait for each step of the connection: address, route, answer. Default 10 s, as QEMU waits for the first two.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The longest wait for the destination to take the second connection. Default 5 s, as QEMU waits (protocol A.1).</summary>
+    /// <summary>The longest wait for the destination to take the second connection. Default 5 s, as QEMU waits (PROTOCOL.md, Connections).</summary>
     public TimeSpan ReturnPathTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Silence after which the destination is probed with a write of no bytes; zero turns it off. Default 5 s, as for a listener.</summary>

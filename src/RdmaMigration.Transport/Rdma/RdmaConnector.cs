@@ -4,7 +4,7 @@ using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>Connects to a destination: address, route, request, answer (protocol A.6). The calling thread waits; the completion waiter takes over at the end.</summary>
+/// <summary>Connects to a destination: address, route, request, answer (PROTOCOL.md, Connections). The calling thread waits; the completion waiter takes over at the end.</summary>
 internal static class RdmaConnector
 {
     /// <summary>
@@ -13,8 +13,8 @@ internal static class RdmaConnector
     private const int SendDepth = 512;
 
     /// <summary>
-    /// How often either side's device repeats what is not answered: as QEMU asks (protocol A.5). Not 7, which soft-RoCE takes for "for ever": a destination
-    /// whose host vanished would never be found, nor a source.
+    /// How often either side's device resends a packet that is not acknowledged, as QEMU asks (PROTOCOL.md, Parameters). Not 7, which soft-RoCE takes for "for ever":
+    /// a host that vanished would never be detected.
     /// </summary>
     private const byte Retries = 5;
 
@@ -80,7 +80,7 @@ internal static class RdmaConnector
             new RdmaCapabilities(RdmaCapabilities.CurrentVersion, options.PinAll ? RdmaCapabilities.PinAll : 0).Write(request);
             purpose.Write(request[RdmaCapabilities.Size..]);
 
-            // What we pass for retries of a receive that is not there governs the destination's sends: 7 lets it try for ever (protocol A.5).
+            // The RNR retry count that we pass governs the destination's sends: 7 lets its device retry for ever (PROTOCOL.md, Parameters).
             id.Connect(new ConnectionParameters(ResponderResources: 0, InitiatorDepth: 2, Retries, RnrRetryCount: 7), request);
 
             // While the destination builds its side. It sends nothing before it has this side's last word of the handshake, which the event below gives.

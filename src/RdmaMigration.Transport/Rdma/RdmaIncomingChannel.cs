@@ -92,8 +92,7 @@ public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
     }
 
     /// <summary>
-    /// Tells the source that this side gives up, as far as the protocol lets it: ERROR finds a receive only while the source holds no credit
-    /// (protocol B.9); the disconnect that follows says the rest. Call it after the reader has returned.
+    /// Sends ERROR where the source can receive it, which is only while it holds no credit (PROTOCOL.md, Ending). Otherwise the disconnect that follows has to do.
     /// </summary>
     protected override void WriteError()
     {

@@ -3,7 +3,7 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// The second connection of a migration: stream bytes from destination to source (protocol A.7). Each message waits for the source's READY, the first one
+/// The second connection of a migration: stream bytes from destination to source (PROTOCOL.md, Return path). Each message waits for the source's READY, the first one
 /// too. One thread at a time writes; the caller serialises.
 /// </summary>
 internal sealed class RdmaReturnPathOutput : ChannelOutput
