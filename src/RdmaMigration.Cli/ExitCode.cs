@@ -2,7 +2,7 @@ using RdmaMigration.Service;
 
 namespace RdmaMigration.Cli;
 
-/// <summary>What rdmamig tells the shell. The help text and the README print the same table.</summary>
+/// <summary>The exit codes of rdmamig. The help text and the README print the same table.</summary>
 internal static class ExitCode
 {
     /// <summary>Done: the migration is complete, the file was read, the host is able.</summary>
@@ -25,10 +25,10 @@ internal static class ExitCode
     /// <summary>The table as help prints it, in ascending order.</summary>
     public static IReadOnlyList<(int Code, string Meaning)> Meanings { get; } =
     [
-        (Done, "done"),
-        (Failed, "the migration failed (of receive and relay: with --once), or the file cannot be read as a migration stream or lacks the device asked for"),
-        (Usage, "usage: the command line is wrong"),
-        (HostCannot, "this host cannot: no RDMA library or device, port in use, target or standard output not writable"),
+        (Done, "success"),
+        (Failed, "the migration failed (receive and relay: only with --once), or FILE is not a migration stream or has no such device"),
+        (Usage, "the command line is wrong; nothing was tried"),
+        (HostCannot, "this host cannot do it: no RDMA library or device, the port is in use, or a target or standard output cannot be written"),
         (Cancelled, "cancelled by SIGINT or SIGTERM"),
     ];
 }

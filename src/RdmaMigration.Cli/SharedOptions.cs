@@ -10,7 +10,7 @@ internal static class SharedOptions
     public static Option<bool> Json(string description) => new("--json") { Description = description };
 
     /// <summary>Ends after one migration.</summary>
-    public static Option<bool> Once() => new("--once") { Description = "End after the first migration, even if it fails (exit code 1)" };
+    public static Option<bool> Once() => new("--once") { Description = "Exit after the first migration, even if it fails (exit code 1)" };
 
     /// <summary>An option for a value of a parameter's kind.</summary>
     public static Option<T?> Value<T>(string name, string description, ParameterKind<T> kind)

@@ -10,7 +10,7 @@ internal static partial class EngineLog
     [LoggerMessage(1, LogLevel.Information, "{Peer} connected over {Device}, {Mode}")]
     public static partial void Connected(ILogger log, string peer, string device, string mode);
 
-    [LoggerMessage(2, LogLevel.Debug, "the stream of {Peer} is loaded", EventName = "vmstate_downtime_checkpoint dst-precopy-loadvm-completed")]
+    [LoggerMessage(2, LogLevel.Debug, "loaded the stream from {Peer}", EventName = "vmstate_downtime_checkpoint dst-precopy-loadvm-completed")]
     public static partial void LoadCompleted(ILogger log, string peer);
 
     [LoggerMessage(3, LogLevel.Error, "load of migration failed: {Reason}")]
@@ -19,29 +19,29 @@ internal static partial class EngineLog
     [LoggerMessage(4, LogLevel.Debug, "ret {Ret} postcopy-state {PostcopyState}", EventName = "process_incoming_migration_end")]
     public static partial void Ended(ILogger log, int ret, string postcopyState);
 
-    [LoggerMessage(5, LogLevel.Warning, "the source {Peer} could not be told how it ended: {Reason}")]
+    [LoggerMessage(5, LogLevel.Warning, "could not report the result to the source {Peer}: {Reason}")]
     public static partial void SourceNotTold(ILogger log, string peer, string reason);
 
-    [LoggerMessage(6, LogLevel.Critical, "a defect ended the migration")]
+    [LoggerMessage(6, LogLevel.Critical, "the migration failed because of a bug in this program")]
     public static partial void Defect(ILogger log, Exception defect);
 
     [LoggerMessage(7, LogLevel.Error, "migration failed: {Reason}")]
     public static partial void SendFailed(ILogger log, string? reason);
 
-    [LoggerMessage(8, LogLevel.Warning, "the destination could not be told that this side gives up: {Reason}")]
+    [LoggerMessage(8, LogLevel.Warning, "could not report the failure to the destination: {Reason}")]
     public static partial void DestinationNotTold(ILogger log, string reason);
 
     [LoggerMessage(9, LogLevel.Warning, "{What}")]
     public static partial void LeftBehind(ILogger log, string what);
 
-    [LoggerMessage(10, LogLevel.Warning, "RAM block '{Block}' ({KiB} KiB) of {Peer} is not in the stream (x-ignore-shared): a QEMU that starts the machine needs "
+    [LoggerMessage(10, LogLevel.Warning, "RAM block '{Block}' ({KiB} KiB) of {Peer} is not in the stream (x-ignore-shared): to start the machine, QEMU needs "
         + "x-ignore-shared on and the same memory file behind that block")]
     public static partial void LeftOut(ILogger log, string block, ulong kiB, string peer);
 
-    [LoggerMessage(11, LogLevel.Information, "{Peer}: {Missing}: the guest does without them (virtio-mem, free page hints)")]
+    [LoggerMessage(11, LogLevel.Information, "{Peer}: {Missing}; the guest does not use them (virtio-mem, free page hints)")]
     public static partial void NotSent(ILogger log, string peer, MissingPages missing);
 
-    [LoggerMessage(12, LogLevel.Debug, "{Peer}: {Count} bytes behind the end of the stream are dropped")]
+    [LoggerMessage(12, LogLevel.Debug, "{Peer}: ignored {Count} bytes after the end of the stream")]
     public static partial void TrailingBytes(ILogger log, string peer, long count);
 
     /// <summary>What is to be said of a machine that was read.</summary>

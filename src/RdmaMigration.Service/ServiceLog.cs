@@ -10,9 +10,9 @@ internal static partial class ServiceLog
     [LoggerMessage(1, LogLevel.Information, "listening on {Uri}")]
     public static partial void Listening(ILogger log, MigrationUri? uri);
 
-    [LoggerMessage(2, LogLevel.Information, "{Signal}: the migration is cancelled, then the process ends")]
+    [LoggerMessage(2, LogLevel.Information, "{Signal}: cancelling the migration, then exiting")]
     public static partial void Signalled(ILogger log, PosixSignal signal);
 
-    [LoggerMessage(3, LogLevel.Information, "the main loop ended with {ExitCode}")]
+    [LoggerMessage(3, LogLevel.Information, "the main loop ended with exit code {ExitCode}")]
     public static partial void Ended(ILogger log, int exitCode);
 }

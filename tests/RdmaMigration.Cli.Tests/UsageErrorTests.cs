@@ -87,7 +87,7 @@ public class UsageErrorTests
         CommandLine readOnly = CommandLine.Run("receive", "rdma::4444", "--to", "/sys/kernel/vm.qemu");
 
         Assert.Equal(ExitCode.HostCannot, readOnly.ExitCode);
-        Assert.Contains("no file can be made in '/sys/kernel'", readOnly.Error, StringComparison.Ordinal);
+        Assert.Contains("'/sys/kernel'", readOnly.Error, StringComparison.Ordinal);
     }
 
     // 192.0.2.0/24 is for documentation: no host has it, with RDMA or without.
@@ -98,7 +98,7 @@ public class UsageErrorTests
 
         Assert.Equal(ExitCode.HostCannot, cannot.ExitCode);
         Assert.Contains("cannot listen on rdma:192.0.2.1:4444", cannot.Error, StringComparison.Ordinal);
-        Assert.Equal(!RdmaSupport.IsSupported, cannot.Error.EndsWith("'rdmamig doctor' says what this host lacks.\n", StringComparison.Ordinal));
+        Assert.Equal(!RdmaSupport.IsSupported, cannot.Error.Contains("'rdmamig doctor'", StringComparison.Ordinal));
     }
 
     [Theory]

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Engine.Tests;
 
@@ -19,6 +20,18 @@ public class ParameterTests
         Assert.All((string[])[row.Help, row.Reason, row.Range, row.DefaultText], text => Assert.False(string.IsNullOrWhiteSpace(text)));
         Assert.DoesNotContain('\n', row.Help);
         Assert.False(row.IsCapability && !row.Surface.HasFlag(ParameterSurface.Qmp));
+    }
+
+    [Fact]
+    public void The_folders_README_has_a_line_for_each_row()
+    {
+        string[] lines = File.ReadAllLines(Path.Combine(Executables.RepositoryRoot, "src/RdmaMigration.Engine/Parameters/README.md"));
+
+        Assert.Equal(
+            MigrationParameters.All.Select(row => $"| `{row.Name}` | {Where(row)} | {row.Range} | {row.DefaultText} | {row.Reason} |".Replace("auto|", @"auto\|").Replace("always|", @"always\|")),
+            lines.Where(line => line.StartsWith("| `", StringComparison.Ordinal) && line.Count(character => character == '|') > 4));
+
+        static string Where(Parameter row) => row.Surface.HasFlag(ParameterSurface.CommandLine) ? $"`{row.Option}`" : "";
     }
 
     [Fact]

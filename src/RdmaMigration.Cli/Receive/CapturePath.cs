@@ -2,7 +2,7 @@ using RdmaMigration.Engine;
 
 namespace RdmaMigration.Cli.Receive;
 
-/// <summary>Where a person says that captures go: a file, or a directory.</summary>
+/// <summary>The target of captures as written on the command line: a file or a directory.</summary>
 internal static class CapturePath
 {
     public const string HelpName = "FILE|DIR/";
@@ -21,7 +21,7 @@ internal static class CapturePath
         string directory = target.Directory;
         if (!Directory.Exists(directory))
         {
-            return $"there is no directory '{directory}': mkdir -p '{directory}'";
+            return $"the directory '{directory}' does not exist; create it: mkdir -p '{directory}'";
         }
 
         if (target.WhyNotReplaceable() is { } reason)
@@ -37,7 +37,7 @@ internal static class CapturePath
         }
         catch (Exception cannot) when (cannot is IOException or UnauthorizedAccessException)
         {
-            return $"no file can be made in '{directory}': {cannot.Message}";
+            return $"cannot create a file in '{directory}': {cannot.Message}";
         }
     }
 }

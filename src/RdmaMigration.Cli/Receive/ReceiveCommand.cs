@@ -14,7 +14,7 @@ internal sealed class ReceiveCommand : MigrationCommand
 
     private readonly Option<string> _to = SharedOptions.Path(
         "--to",
-        "Where captures go. FILE: ends after the first complete one. DIR/ (a trailing slash, or a directory): keeps serving, each capture under a name of its own",
+        "Where to save. FILE: receive one machine, then exit. DIR/ (a trailing slash, or an existing directory): receive machines until stopped, each under its own name",
         CapturePath.HelpName,
         required: true);
 
@@ -24,13 +24,13 @@ internal sealed class ReceiveCommand : MigrationCommand
 
     private readonly Option<string?> _pattern = new("--pattern")
     {
-        Description = "Names in DIR/, from {machine} (its type), {time} (UTC, 20260131T235959Z) and {peer}; "
-            + $"a name that is taken gets .1, .2 behind it [default: {CaptureTarget.DefaultPattern}]",
+        Description = "File names in DIR/, made of {machine} (machine type), {time} (UTC, 20260131T235959Z) and {peer}; "
+            + $"if the name is taken, .1, .2 and so on is appended [default: {CaptureTarget.DefaultPattern}]",
         HelpName = "NAME",
     };
 
     public ReceiveCommand(Screen screen)
-        : base(screen, "receive", "Takes running machines from QEMU's migrate URI into files.", "LISTENING, MIGRATION, PROGRESS, RESULT")
+        : base(screen, "receive", "Receives running machines from QEMU and saves each to a file.", "LISTENING, MIGRATION, PROGRESS, RESULT")
     {
         Add(_uri);
         Add(_to);
@@ -44,13 +44,13 @@ internal sealed class ReceiveCommand : MigrationCommand
 
     public static string[] Examples { get; } =
     [
-        "rdmamig receive rdma:10.0.0.5:4444 --to vm.qemu              # one machine, then exit",
-        "rdmamig receive rdma:10.0.0.5:4444 --to /srv/captures/       # one machine after the other, until Ctrl-C",
+        "rdmamig receive rdma:10.0.0.5:4444 --to vm.qemu              # receive one machine, then exit",
+        "rdmamig receive rdma:10.0.0.5:4444 --to /srv/captures/       # receive machines until Ctrl-C",
         "rdmamig receive rdma::4444 --to vm.qemu --once --json --max-ram 16G --allow 10.0.0.0/24",
-        "  on the source, in QEMU's monitor: migrate -d rdma:10.0.0.5:4444",
-        "rdmamig receive unix:/run/vm.sock --to vm.qemu               # without RDMA: also tcp:10.0.0.5:4444",
-        "rdmamig receive 'exec:gzip -dc vm.gz' --to vm.qemu           # what a command prints: also file:PATH, fd:0",
-        "  to start the machine from the file: qemu-system-x86_64 ... -incoming 'exec:cat vm.qemu'",
+        "  then, in the monitor of the source QEMU: migrate -d rdma:10.0.0.5:4444",
+        "rdmamig receive unix:/run/vm.sock --to vm.qemu               # without RDMA; tcp:10.0.0.5:4444 works too",
+        "rdmamig receive 'exec:gzip -dc vm.gz' --to vm.qemu           # from a command; file:PATH and fd:0 work too",
+        "  start the machine from the file: qemu-system-x86_64 ... -incoming 'exec:cat vm.qemu'",
     ];
 
     protected override int Run(ParseResult parsed)
@@ -80,7 +80,7 @@ internal sealed class ReceiveCommand : MigrationCommand
 
         if (SharedOptions.ValueOf(() => result.GetValue(_to)) is { } target && !CapturePath.IsDirectory(target))
         {
-            result.AddError($"--pattern names captures in a directory, and --to {target} is one file: write --to {target}/");
+            result.AddError($"--pattern needs a directory, and --to {target} is a file: write --to {target}/");
         }
 
         try

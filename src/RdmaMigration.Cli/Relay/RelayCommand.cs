@@ -21,11 +21,11 @@ internal sealed class RelayCommand : MigrationCommand
 
     private readonly Option<string> _rescue = SharedOptions.Path(
         "--rescue",
-        "Where a machine is saved that has arrived and that nobody else is known to have: the destination did not take it and the source cannot be told, or the destination cannot prove that it has it",
+        "Where to save a machine that may exist nowhere else: the destination failed and the source has no return path, or the destination cannot confirm",
         CapturePath.HelpName);
 
     public RelayCommand(Screen screen)
-        : base(screen, "relay", "Takes a running machine in and sends it on as it is, from RDMA to TCP or the other way.", "LISTENING, MIGRATION, PROGRESS, RESULT")
+        : base(screen, "relay", "Receives a running machine and sends it on without saving it, for example from RDMA to TCP.", "LISTENING, MIGRATION, PROGRESS, RESULT")
     {
         Add(_from);
         Add(_to);
@@ -38,10 +38,10 @@ internal sealed class RelayCommand : MigrationCommand
 
     public static string[] Examples { get; } =
     [
-        "rdmamig relay rdma:10.0.0.5:4444 tcp:192.168.7.2:4444        # one machine, then exit",
-        "rdmamig relay tcp::4444 rdma:10.0.0.7:4444 --return-path     # to rdmamig receive: proven",
+        "rdmamig relay rdma:10.0.0.5:4444 tcp:192.168.7.2:4444        # relay one machine, then exit",
+        "rdmamig relay tcp::4444 rdma:10.0.0.7:4444 --return-path     # to rdmamig receive, which confirms",
         "rdmamig relay rdma::4444 'exec:ssh host rdmamig receive fd:0 --to vm.qemu' --rescue /srv/rescued/",
-        "  on the source, in QEMU's monitor: migrate -d rdma:10.0.0.5:4444",
+        "  then, in the monitor of the source QEMU: migrate -d rdma:10.0.0.5:4444",
     ];
 
     protected override int Run(ParseResult parsed)

@@ -16,7 +16,7 @@ internal abstract class MigrationCommand : Command
     private readonly Option<TimeSpan?> _interval = SharedOptions.Value(
         "--interval", "Time between two progress reports [default: 1 with --json, else 5; a terminal shows progress live]", new DurationKind());
 
-    private readonly Option<bool> _verbose = new("--verbose", "-v") { Description = "Log each step to stderr" };
+    private readonly Option<bool> _verbose = new("--verbose", "-v") { Description = "Log every step to stderr" };
 
     private readonly Option<bool> _json;
 
@@ -24,7 +24,7 @@ internal abstract class MigrationCommand : Command
         : base(name, description)
     {
         Screen = screen;
-        _json = SharedOptions.Json($"Write events as JSON, one object a line: {events}");
+        _json = SharedOptions.Json($"Write events to stdout as JSON, one object a line: {events}");
         SetAction(Run);
     }
 
@@ -75,7 +75,7 @@ internal abstract class MigrationCommand : Command
         Screen.Error.WriteLine($"rdmamig: {reason}");
         if (uri is RdmaUri && !RdmaSupport.IsSupported)
         {
-            Screen.Error.WriteLine("'rdmamig doctor' says what this host lacks.");
+            Screen.Error.WriteLine("Run 'rdmamig doctor' to check this host.");
         }
 
         return ExitCode.HostCannot;

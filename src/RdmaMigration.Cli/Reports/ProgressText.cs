@@ -71,7 +71,7 @@ internal static class ProgressText
     {
         if (migration.Status is not MigrationStatus.Completed)
         {
-            string left = migration.IsOutgoing ? $"; {migration.File} is as it was" : migration.Destination is null && migration.File is null ? "; nothing was kept" : "";
+            string left = migration.IsOutgoing ? $"; {migration.File} is unchanged" : migration.Destination is null && migration.File is null ? "; nothing was kept" : "";
             return $"{migration.Status.ToQmp()}: {migration.ErrorDescription} (after {Seconds(migration.LoadTime + migration.TotalTime)}{left})";
         }
 
@@ -95,14 +95,14 @@ internal static class ProgressText
         return $"in {Seconds(migration.TotalTime)} ({Rate(rate)}, {migration.Mode.ToWord()})";
     }
 
-    /// <summary>What a completed sending means, and where the machine is besides.</summary>
+    /// <summary>Whether the destination has confirmed the machine, and what to do when it has not.</summary>
     private static string Confirmation(MigrationInfo migration) => migration.Confirmed is true
         ? "confirmed by the destination"
-        : "NOT confirmed: the destination took everything, but this protocol cannot prove that the machine is there; " + migration switch
+        : "NOT confirmed: everything was sent, but the destination cannot report success over this channel; " + migration switch
         {
-            { IsOutgoing: true } => "look there before you let go of it here",
-            { File: { } file } => $"look there before you let go of {file}",
-            _ => "look there, nothing is kept here",
+            { IsOutgoing: true } => "check there before you start or delete the machine here",
+            { File: { } file } => $"check there before you start or delete {file}",
+            _ => "check there, no copy was kept here",
         };
 
     /// <summary><c>0:05</c>, <c>12:40</c>, <c>3:00:01</c>.</summary>

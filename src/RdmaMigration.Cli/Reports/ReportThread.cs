@@ -53,7 +53,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
         }
         else
         {
-            Tell(LogLevel.Information, "cancelling; once more to end at once");
+            Tell(LogLevel.Information, "cancelling; send the signal again to exit at once");
         }
     }
 
@@ -112,7 +112,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
         }
         catch (Exception defect)
         {
-            _error.WriteLine($"rdmamig: a defect ends the reports here, and not the migration: {defect}");
+            _error.WriteLine($"rdmamig: reports stop because of a bug in this program; the migration continues: {defect}");
         }
     }
 
@@ -128,7 +128,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
             if (!_isLossTold)
             {
                 _isLossTold = true;
-                _error.WriteLine($"rdmamig: {unwritable.Message}; the migration goes on, and the exit code says how it ends");
+                _error.WriteLine($"rdmamig: {unwritable.Message}; the migration continues, and the exit code reports its result");
             }
         }
     }

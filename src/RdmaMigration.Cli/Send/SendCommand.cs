@@ -11,14 +11,14 @@ namespace RdmaMigration.Cli.Send;
 internal sealed class SendCommand : MigrationCommand
 {
     private readonly Argument<string> _file = SharedOptions.Path(
-        "FILE", "The capture: what 'rdmamig receive' wrote, or QEMU's migrate to a file or command; - reads standard input. It is read and nothing else");
+        "FILE", "The saved machine: a file written by 'rdmamig receive' or by QEMU's migrate; - is standard input. The file is only read");
 
     private readonly Argument<MigrationUri> _uri = Addresses.Destination("URI");
 
     private readonly ParameterOptions _parameters = new(MigrationSide.Outgoing);
 
     public SendCommand(Screen screen)
-        : base(screen, "send", "Sends a captured machine to a QEMU that runs with -incoming, or to rdmamig receive.", "MIGRATION, PROGRESS, RESULT")
+        : base(screen, "send", "Sends a saved machine to a QEMU started with -incoming, or to rdmamig receive.", "MIGRATION, PROGRESS, RESULT")
     {
         Add(_file);
         Add(_uri);
@@ -30,7 +30,7 @@ internal sealed class SendCommand : MigrationCommand
     public static string[] Examples { get; } =
     [
         "rdmamig send vm.qemu rdma:10.0.0.7:4444                  # to qemu-system-x86_64 ... -incoming rdma:0:4444",
-        "rdmamig send vm.qemu rdma:10.0.0.7:4444 --return-path    # to one with return-path on, or rdmamig receive: proven",
+        "rdmamig send vm.qemu rdma:10.0.0.7:4444 --return-path    # the destination confirms: QEMU with return-path on, or rdmamig receive",
         "rdmamig send vm.qemu tcp:10.0.0.7:4444 --max-bandwidth 100M --json",
         "rdmamig send vm.qemu 'exec:ssh host cat \\> vm.qemu'",
     ];
@@ -54,7 +54,7 @@ internal sealed class SendCommand : MigrationCommand
         if (uri is not null && SharedOptions.ValueOf(() => result.GetValue(_file)) is { } file
             && FileNode.IsSameStorage(FileNode.Of(uri), file == "-" ? FileNode.Of(0) : FileNode.At(file)))
         {
-            result.AddError($"{uri} is {(file == "-" ? "standard input" : file)}, which is to be sent and would be overwritten: name another destination");
+            result.AddError($"{uri} is the machine's own file ({(file == "-" ? "standard input" : file)}) and would be overwritten; name another destination");
         }
     }
 }
