@@ -15,6 +15,12 @@ public sealed record ListenerOptions
     /// <summary>Over RDMA, how long a peer may take from our accept to its last message of the connection set-up. Default 10 s, as QEMU waits for route and address.</summary>
     public TimeSpan AcceptTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// Over a socket, how long a connection may take to begin its stream. One that takes longer is closed and is no migration. Default 30 s: a source sends its
+    /// first bytes only when it has started to track its dirty memory.
+    /// </summary>
+    public TimeSpan FirstBytesTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>Networks that may connect by RDMA or TCP; empty admits everyone. There is no other access control.</summary>
     public IReadOnlyList<IPNetwork> Allow { get; init; } = [];
 

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
@@ -42,6 +44,37 @@ public sealed class MachineRelayTests
         Assert.Equal(sent, relayed.Taken);
         Assert.Equal((1, 0), (relayed.Disposals, relayed.ErrorsTold));
         Assert.Empty(machine.Relay.LeftBehind);
+    }
+
+    [Fact]
+    public void A_multifd_channel_is_ignored_once_the_machine_is_complete()
+    {
+        ScriptedDestination destination = new() { StopsAtFinish = true };
+        using RelayedMachine machine = new(destination);
+        machine.SendAll();
+        destination.AwaitStandstill();
+        using Socket late = Connect("127.0.0.1");
+        late.Send([0x11, 0x22, 0x33, 0x44]);
+
+        // One from another host is reset at once, so the first one has been seen by then, and what it led to has run behind it.
+        using Socket stranger = Connect("127.0.0.2");
+        stranger.Send([0x11, 0x22, 0x33, 0x44]);
+        Assert.Throws<SocketException>(() => stranger.Receive(new byte[1]));
+        using ManualResetEventSlim hasRun = new();
+        machine.Relay.Loop.Schedule(hasRun.Set);
+        hasRun.Wait(TestContext.Current.CancellationToken);
+        Assert.False(late.Poll(0, SelectMode.SelectRead));
+        destination.GoOn();
+
+        Assert.Equal(MigrationStatus.Completed, machine.Relay.Ended().Status);
+
+        Socket Connect(string own)
+        {
+            Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            socket.Bind(new IPEndPoint(IPAddress.Parse(own), 0));
+            socket.Connect(machine.Relay.EndPoint);
+            return socket;
+        }
     }
 
     [Fact]

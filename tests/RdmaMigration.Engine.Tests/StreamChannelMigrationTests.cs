@@ -10,7 +10,7 @@ public sealed class StreamChannelMigrationTests
 {
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(20);
 
-    public static TheoryData<int> Places => [0, 1, 40, 200, 1_000_000, StreamedMachine.All().Length - 1];
+    public static TheoryData<int> Places => [4, 8, 40, 200, 1_000_000, StreamedMachine.All().Length - 1];
 
     [Fact]
     public void AMachineArrivesAndItsFiguresAreRight()
@@ -185,9 +185,11 @@ public sealed class StreamChannelMigrationTests
     [Fact]
     public void ASilentSourceIsTimedOutButACommandMayTakeItsTime()
     {
-        using (RunningDestination destination = new(options => (options with { Uri = new TcpUri("127.0.0.1", 0) }).With(MigrationParameters.SetupTimeout, TimeSpan.FromMilliseconds(50))))
+        using (RunningDestination destination = new(
+            options => (options with { Uri = new TcpUri("127.0.0.1", 0) }).With(MigrationParameters.SetupTimeout, TimeSpan.FromSeconds(1))))
         {
             using NetworkStream silent = Connect(destination);
+            silent.Write(StreamedMachine.All().AsSpan(0, 8));
             Assert.Equal(FailureReason.Timeout, destination.Ended().ErrorClass);
         }
 
@@ -197,6 +199,32 @@ public sealed class StreamChannelMigrationTests
         Assert.Equal(MigrationStatus.Completed, later.Ended().Status);
         Assert.Equal(0, later.ExitCode(s_soon));
         File.Delete(stream);
+    }
+
+    [Fact]
+    public void What_begins_no_stream_is_no_migration_and_does_not_end_once()
+    {
+        using RunningDestination destination = new(options => options with { Uri = new TcpUri("127.0.0.1", 0), Once = true });
+        Connect(destination).Dispose();
+        using NetworkStream idle = Connect(destination);
+        using (NetworkStream tls = Connect(destination))
+        {
+            tls.Write([0x16, 0x03, 0x01]);
+            Assert.Throws<IOException>(() => tls.ReadByte());
+        }
+
+        using (NetworkStream half = Connect(destination))
+        {
+            half.Write(StreamedMachine.All().AsSpan(0, 3));
+        }
+
+        Assert.False(destination.Migration.IsBusy);
+        Assert.Equal(MigrationStatus.None, destination.Migration.Query().Status);
+        using NetworkStream source = Connect(destination);
+        source.Write(StreamedMachine.All());
+        Assert.Equal(MigrationStatus.Setup, destination.Next().Status);
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        Assert.Equal(0, destination.ExitCode(s_soon));
     }
 
     [Theory]

@@ -45,8 +45,8 @@ public sealed class CutOffPeerTests
     {
         using Cut cut = new("127.0.0.42");
         using Listening listening = new(new TcpUri(cut.Address.ToString(), 0), new ListenerOptions { KeepAliveInterval = s_probe });
-        using Stream source = IncomingPair.ConnectTo(listening.EndPoint);
-        using IncomingChannel channel = listening.Accept();
+        using Stream source = IncomingPair.BeginTo(listening.EndPoint);
+        using IncomingChannel channel = listening.AcceptBegun();
         FailingCall reader = new(() => channel.Input.Read(new byte[1], Timeout.InfiniteTimeSpan));
 
         cut.Apply();

@@ -1,25 +1,37 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using Tmds.Linux;
 
 namespace RdmaMigration.Transport.Tests;
 
 /// <summary>A listener and the channels that it hands out.</summary>
-internal sealed class Listening : IDisposable
+internal sealed class Listening : IDisposable, ILogger
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
 
     private readonly CompletionWaiter _waiter = new();
     private readonly BlockingCollection<IncomingChannel> _channels = [];
 
-    public Listening(MigrationUri uri, ListenerOptions? options = null)
+    /// <param name="uri">Where.</param>
+    /// <param name="options">Limits.</param>
+    /// <param name="accepted">Called with each channel, on the waiter's thread, before it is there to be taken.</param>
+    public Listening(MigrationUri uri, ListenerOptions? options = null, Action<IncomingChannel>? accepted = null)
     {
         try
         {
-            Listener = ChannelListener.Open(_waiter, uri, options ?? new ListenerOptions(), _channels.Add, NullLogger.Instance);
+            Listener = ChannelListener.Open(
+                _waiter,
+                uri,
+                options ?? new ListenerOptions(),
+                channel =>
+                {
+                    accepted?.Invoke(channel);
+                    _channels.Add(channel);
+                },
+                this);
         }
         catch
         {
@@ -30,13 +42,41 @@ internal sealed class Listening : IDisposable
 
     public ChannelListener Listener { get; }
 
+    /// <summary>What was logged.</summary>
+    public ConcurrentQueue<(LogLevel Level, string Text)> Logged { get; } = new();
+
     public IPEndPoint EndPoint => Listener.LocalEndPoint!;
 
     /// <summary>Channels that were handed out and not taken.</summary>
     public int Waiting => _channels.Count;
 
+    /// <summary>Whether a channel is there to be taken, after a little while.</summary>
+    public bool AwaitsOne() => SpinWait.SpinUntil(() => Waiting > 0, TimeSpan.FromMilliseconds(500));
+
     public IncomingChannel Accept() =>
         _channels.TryTake(out IncomingChannel? channel, s_patience) ? channel : throw new TimeoutException($"no channel at {Listener.Uri}");
+
+    /// <summary>The channel of a source that has begun its stream, behind the bytes with which it did.</summary>
+    public IncomingChannel AcceptBegun()
+    {
+        IncomingChannel channel = Accept();
+        byte[] begun = new byte[IncomingPair.Begun.Length];
+        Assert.Equal(begun.Length, channel.Input.Read(begun, s_patience));
+        Assert.Equal(IncomingPair.Begun, begun);
+        return channel;
+    }
+
+    /// <summary>Waits until something is logged.</summary>
+    public void AwaitLog(LogLevel level, string part) => Assert.True(
+        SpinWait.SpinUntil(() => Logged.Any(line => line.Level == level && line.Text.Contains(part, StringComparison.Ordinal)), s_patience),
+        $"nothing at {level} has '{part}': {string.Join("; ", Logged)}");
+
+    IDisposable? ILogger.BeginScope<TState>(TState state) => null;
+
+    bool ILogger.IsEnabled(LogLevel logLevel) => true;
+
+    void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        Logged.Enqueue((logLevel, $"{formatter(state, exception)} {exception}"));
 
     public void Dispose()
     {
@@ -64,7 +104,7 @@ internal sealed class IncomingPair : IDisposable
             "fd-pipe" => OverPipe(OutgoingPair.NewPipe()),
             _ => throw new ArgumentException(kind),
         };
-        Channel = _listening.Accept();
+        Channel = kind is "tcp4" or "tcp6" or "unix" ? _listening.AcceptBegun() : _listening.Accept();
     }
 
     public IncomingChannel Channel { get; }
@@ -78,10 +118,30 @@ internal sealed class IncomingPair : IDisposable
         Assert.Equal(0, LibC.shutdown((int)socket, LibC.SHUT_WR));
     }
 
+    /// <summary>The first bytes of a migration stream.</summary>
+    public static byte[] Begun => "QEVM"u8.ToArray();
+
+    /// <summary>A source that connects and begins its stream.</summary>
+    public static Stream BeginTo(EndPoint address)
+    {
+        Stream source = ConnectTo(address);
+        source.Write(Begun);
+        return source;
+    }
+
     public static Stream ConnectTo(EndPoint address)
     {
         Socket socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
-        socket.Connect(address);
+        try
+        {
+            socket.Connect(address);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+
         return new NetworkStream(socket, ownsSocket: true);
     }
 
@@ -96,10 +156,10 @@ internal sealed class IncomingPair : IDisposable
     private static (Listening Listening, Stream Source) OverTcp(string host)
     {
         Listening listening = new(new TcpUri(host, 0));
-        return (listening, ConnectTo(listening.EndPoint));
+        return (listening, BeginTo(listening.EndPoint));
     }
 
-    private static (Listening Listening, Stream Source) OverUnix(string path) => (new(new UnixUri(path)), ConnectTo(new UnixDomainSocketEndPoint(path)));
+    private static (Listening Listening, Stream Source) OverUnix(string path) => (new(new UnixUri(path)), BeginTo(new UnixDomainSocketEndPoint(path)));
 
     private static (Listening Listening, Stream Source) OverCommand(string fifo)
     {

@@ -8,6 +8,10 @@ public sealed class MigrationUriTests
         { "tcp:10.77.0.1:4444", new TcpUri("10.77.0.1", 4444) },
         { "tcp:[fd77::1]:4444", new TcpUri("fd77::1", 4444) },
         { "tcp::0", new TcpUri("", 0) },
+        { "tcp::0,ipv4=on", new TcpUri("", 0) { Ipv4 = true } },
+        { "tcp:host.example:4444,ipv4=off,ipv6=on", new TcpUri("host.example", 4444) { Ipv4 = false, Ipv6 = true } },
+        { "tcp:10.77.0.1:4444,ipv6=off", new TcpUri("10.77.0.1", 4444) { Ipv6 = false } },
+        { "rdma:[fd77::1]:4444,ipv6=on", new RdmaUri("fd77::1", 4444) { Ipv6 = true } },
         { "unix:/run/a:b.sock", new UnixUri("/run/a:b.sock") },
         { "file:/srv/vm.qemu", new FileUri("/srv/vm.qemu") },
         { "file:/srv/vm.qemu,offset=4096", new FileUri("/srv/vm.qemu", 4096) },
@@ -40,7 +44,15 @@ public sealed class MigrationUriTests
     [InlineData("10.0.0.1:4444", "rdma:HOST:PORT")]
     [InlineData("TCP:10.0.0.1:4444", "tcp:HOST:PORT")]
     [InlineData("tcp:10.0.0.1", "tcp:HOST:PORT")]
-    [InlineData("tcp:10.0.0.1:4444,ipv4=on", "65535")]
+    [InlineData("tcp:10.0.0.1:4444,ipv4=yes", "'yes'; expected on or off")]
+    [InlineData("tcp:10.0.0.1:4444,ipv4=", "''; expected on or off")]
+    [InlineData("tcp:10.0.0.1:4444,to=4450", "'to'; expected ipv4 or ipv6")]
+    [InlineData("tcp:10.0.0.1:4444,", "''; expected ipv4 or ipv6")]
+    [InlineData("rdma:10.0.0.1:4444,ipv4=off", "10.0.0.1")]
+    [InlineData("tcp:10.0.0.1:4444,ipv6", "10.0.0.1")]
+    [InlineData("tcp:[::]:4444,ipv4=on", "IPv6")]
+    [InlineData("tcp:[::]:4444,ipv6=off", "IPv6")]
+    [InlineData("tcp:host:4444,ipv4=off,ipv6=off", "leaves no address")]
     [InlineData("tcp:[host.example]:4444", "brackets")]
     [InlineData("tcp:[10.0.0.1]:4444", "brackets")]
     [InlineData("rdma:[host.example]:4444", "brackets")]
@@ -59,6 +71,20 @@ public sealed class MigrationUriTests
     [InlineData("fd:migration", "fd:N")]
     public void AnotherFormIsRefusedWithThePartThatIsWrong(string text, string expected) =>
         Assert.Contains(expected, Assert.Throws<FormatException>(() => MigrationUri.Parse(text)).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("tcp:host.example:4444,ipv4", "tcp:host.example:4444,ipv4=on")]
+    [InlineData("rdma:host.example:4444,ipv6", "rdma:host.example:4444,ipv6=on")]
+    public void An_option_without_a_value_is_on(string text, string written) => Assert.Equal(written, MigrationUri.Parse(text).ToString());
+
+    [Fact]
+    public void A_name_without_an_address_of_the_family_asked_for_is_refused()
+    {
+        // In every /etc/hosts.
+        TcpUri uri = new("localhost", 4444);
+        Assert.All((uri with { Ipv4 = true }).Resolve(), address => Assert.Equal(System.Net.Sockets.AddressFamily.InterNetwork, address.AddressFamily));
+        Assert.Throws<ConnectFailedException>(() => (new TcpUri("127.0.0.1", 4444) with { Ipv6 = true }).Resolve());
+    }
 
     [Fact]
     public void ASocketsPathIsRefusedWhenTheKernelCouldNotHoldIt()

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 
@@ -7,6 +8,7 @@ namespace RdmaMigration.Transport.Tests;
 public sealed class SocketListenerTests : IDisposable
 {
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(10);
+    private static readonly byte[] s_multifd = [0x11, 0x22, 0x33, 0x44];
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
 
@@ -21,9 +23,9 @@ public sealed class SocketListenerTests : IDisposable
     {
         using Listening listening = new(kind == "tcp" ? new TcpUri("127.0.0.1", 0) : new UnixUri(SocketPath));
         EndPoint address = kind == "tcp" ? listening.EndPoint : new UnixDomainSocketEndPoint(SocketPath);
-        using Stream first = IncomingPair.ConnectTo(address);
-        IncomingChannel running = listening.Accept();
-        using Stream second = IncomingPair.ConnectTo(address);
+        using Stream first = IncomingPair.BeginTo(address);
+        IncomingChannel running = listening.AcceptBegun();
+        using Stream second = IncomingPair.BeginTo(address);
         second.Write([2]);
         first.Write([1]);
         Assert.Equal(1, ReadOne(running));
@@ -31,7 +33,7 @@ public sealed class SocketListenerTests : IDisposable
 
         running.Dispose();
 
-        using IncomingChannel next = listening.Accept();
+        using IncomingChannel next = listening.AcceptBegun();
         Assert.Equal(2, ReadOne(next));
     }
 
@@ -42,12 +44,11 @@ public sealed class SocketListenerTests : IDisposable
     {
         using Listening listening = new(kind == "tcp" ? new TcpUri("127.0.0.1", 0) : new UnixUri(SocketPath), new ListenerOptions { Queues = false });
         EndPoint address = kind == "tcp" ? listening.EndPoint : new UnixDomainSocketEndPoint(SocketPath);
-        using Stream first = IncomingPair.ConnectTo(address);
+        using Stream first = IncomingPair.BeginTo(address);
         IncomingChannel running = listening.Accept();
-        using (Stream second = IncomingPair.ConnectTo(address))
+        using (Stream second = IncomingPair.BeginTo(address))
         {
-            second.Write([(byte)'Q']);
-            Assert.ThrowsAny<IOException>(() => second.ReadByte() is -1 ? throw new IOException("closed") : 0);
+            AssertClosed(second);
         }
 
         running.RamBegins();
@@ -58,6 +59,7 @@ public sealed class SocketListenerTests : IDisposable
         listening.Listener.Resume();
 
         Assert.True(SpinWait.SpinUntil(() => !IsRefused(address), s_soon), "it does not listen again");
+        using Stream next = IncomingPair.BeginTo(address);
         listening.Accept().Dispose();
     }
 
@@ -65,7 +67,7 @@ public sealed class SocketListenerTests : IDisposable
     public void Where_one_machine_is_taken_a_silent_connection_is_not_served_behind_it()
     {
         using Listening listening = new(new TcpUri("127.0.0.1", 0), new ListenerOptions { Queues = false });
-        using Stream first = IncomingPair.ConnectTo(listening.EndPoint);
+        using Stream first = IncomingPair.BeginTo(listening.EndPoint);
         IncomingChannel running = listening.Accept();
         using Stream second = IncomingPair.ConnectTo(listening.EndPoint);
         running.RamBegins();
@@ -73,9 +75,8 @@ public sealed class SocketListenerTests : IDisposable
 
         running.Dispose();
 
-        second.ReadTimeout = (int)s_soon.TotalMilliseconds;
-        second.Write([(byte)'Q']);
-        Assert.ThrowsAny<IOException>(() => second.ReadByte() is -1 ? throw new IOException("closed") : 0);
+        second.Write(IncomingPair.Begun);
+        AssertClosed(second);
         Assert.Equal(0, listening.Waiting);
     }
 
@@ -83,10 +84,10 @@ public sealed class SocketListenerTests : IDisposable
     public void A_source_that_waits_and_has_sent_something_is_there_to_be_served_when_nobody_listens_any_more()
     {
         using Listening listening = new(new TcpUri("127.0.0.1", 0));
-        using Stream first = IncomingPair.ConnectTo(listening.EndPoint);
+        using Stream first = IncomingPair.BeginTo(listening.EndPoint);
         using IncomingChannel running = listening.Accept();
         using Stream silent = IncomingPair.ConnectTo(listening.EndPoint);
-        using (Stream second = IncomingPair.ConnectTo(listening.EndPoint))
+        using (Stream second = IncomingPair.BeginTo(listening.EndPoint))
         {
             second.Write([2]);
         }
@@ -94,9 +95,9 @@ public sealed class SocketListenerTests : IDisposable
         listening.Listener.StopListening();
         using IncomingChannel? waiting = listening.Listener.TakeWaiting();
 
-        Assert.Equal(2, ReadOne(waiting!));
+        Assert.Equal((byte)'Q', ReadOne(waiting!));
         Assert.Null(listening.Listener.TakeWaiting());
-        Assert.ThrowsAny<IOException>(() => silent.ReadByte() is -1 ? throw new IOException("closed") : 0);
+        AssertClosed(silent);
         Assert.True(IsRefused(listening.EndPoint));
     }
 
@@ -104,61 +105,93 @@ public sealed class SocketListenerTests : IDisposable
     public void A_channel_of_multifd_from_another_host_is_no_matter_of_the_migration_that_runs()
     {
         using Listening listening = new(new TcpUri("127.0.0.1", 0));
-        using Stream first = IncomingPair.ConnectTo(listening.EndPoint);
+        using Stream first = IncomingPair.BeginTo(listening.EndPoint);
         using IncomingChannel running = listening.Accept();
         string? refusal = null;
         running.WhenRefused(reason => Volatile.Write(ref refusal, reason));
-        using Socket other = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        other.Bind(new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0));
-        other.Connect(listening.EndPoint);
-        other.Send([0x11, 0x22, 0x33, 0x44]);
-        Assert.Throws<SocketException>(() => other.Receive(new byte[1]));
+        using Stream other = ConnectFrom("127.0.0.2", listening.EndPoint);
+        other.Write(s_multifd);
+        AssertClosed(other);
         Assert.Null(refusal);
 
         using Stream own = IncomingPair.ConnectTo(listening.EndPoint);
-        own.Write([0x11, 0x22, 0x33, 0x44]);
+        own.Write(s_multifd);
         Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref refusal) is not null, s_soon));
         Assert.Contains("multifd", refusal, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void ASourceOutsideTheAllowedNetworksIsTurnedAwayAndTheNextOneGetsIn()
+    public void A_source_outside_the_allowed_networks_is_reset_and_the_next_one_gets_in()
     {
         using Listening listening = new(new TcpUri("", 0), new ListenerOptions { Allow = [IPNetwork.Parse("127.0.0.2/32")] });
-        int port = listening.EndPoint.Port;
-        using (Stream stranger = IncomingPair.ConnectTo(new IPEndPoint(IPAddress.Loopback, port)))
+        IPEndPoint address = new(IPAddress.Loopback, listening.EndPoint.Port);
+        using (Stream stranger = IncomingPair.ConnectTo(address))
         {
-            Assert.Equal(0, stranger.Read(new byte[1]));
+            IOException reset = Assert.Throws<IOException>(() => stranger.ReadByte());
+            Assert.Equal(SocketError.ConnectionReset, ((SocketException)reset.InnerException!).SocketErrorCode);
         }
 
-        using Socket friend = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        friend.Bind(new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0));
-        friend.Connect(IPAddress.Loopback, port);
+        using Stream friend = ConnectFrom("127.0.0.2", address);
+        friend.Write(IncomingPair.Begun);
         using IncomingChannel channel = listening.Accept();
-        Assert.Equal(friend.LocalEndPoint!.ToString(), channel.Peer);
+        Assert.StartsWith("127.0.0.2:", channel.Peer, StringComparison.Ordinal);
+    }
+
+    // Address options as QEMU 7.2 understands them.
+    [Theory]
+    [InlineData("tcp:0.0.0.0:0", "0.0.0.0", true, false)]
+    [InlineData("tcp:[::]:0", "::", true, true)]
+    [InlineData("tcp:[::]:0,ipv6=on", "::", false, true)]
+    [InlineData("tcp:[::]:0,ipv4=off", "::", false, true)]
+    [InlineData("tcp:[::]:0,ipv4,ipv6", "::", true, true)]
+    [InlineData("tcp:[::1]:0", "::1", false, true)]
+    [InlineData("tcp::0", "::", true, true)]
+    [InlineData("tcp::0,ipv4=on,ipv6=on", "::", true, true)]
+    [InlineData("tcp::0,ipv4", "0.0.0.0", true, false)]
+    [InlineData("tcp::0,ipv6=off", "0.0.0.0", true, false)]
+    [InlineData("tcp::0,ipv6", "::", false, true)]
+    public void Wildcards_take_the_families_that_the_options_leave(string uri, string listensAt, bool takesIpv4, bool takesIpv6)
+    {
+        using Listening listening = new(MigrationUri.Parse(uri));
+        Assert.Equal(listensAt, listening.EndPoint.Address.ToString());
+        Assert.Equal(((TcpUri)MigrationUri.Parse(uri)) with { Port = listening.EndPoint.Port }, listening.Listener.Uri);
+        foreach ((string address, bool isTaken) in (ReadOnlySpan<(string, bool)>)[("127.0.0.1", takesIpv4), ("::1", takesIpv6)])
+        {
+            IPEndPoint end = new(IPAddress.Parse(address), listening.EndPoint.Port);
+            Assert.Equal(isTaken, !IsRefused(end));
+            if (isTaken)
+            {
+                using Stream source = IncomingPair.BeginTo(end);
+                using IncomingChannel channel = listening.Accept();
+                Assert.StartsWith(new IPEndPoint(end.Address, 0).ToString()[..^1], channel.Peer, StringComparison.Ordinal);
+            }
+        }
     }
 
     [Theory]
-    [InlineData("0.0.0.0", "127.0.0.1")]
-    [InlineData("::", "::1")]
-    public void EveryAddressOfOneFamilyCanBeNamed(string every, string one)
+    [InlineData("127.0.0.1", "::1")]
+    [InlineData("::1", "127.0.0.1")]
+    public void Every_address_of_a_name_is_listened_at(string one, string other)
     {
-        using Listening listening = new(new TcpUri(every, 0));
-        Assert.Equal(every, listening.EndPoint.Address.ToString());
-        using Stream source = IncomingPair.ConnectTo(new IPEndPoint(IPAddress.Parse(one), listening.EndPoint.Port));
-        listening.Accept().Dispose();
-    }
+        TcpUri name = new("name", 0);
+        IPAddress[] addresses = [IPAddress.Parse(one), IPAddress.Parse("192.0.2.1"), IPAddress.Parse(other)];
+        IReadOnlyList<ListeningSocket> sockets = SocketBinding.Bind(name, [.. addresses.Select(address => new IPEndPoint(address, 0))], backlog: 5);
+        Assert.Equal([addresses[0], addresses[2]], sockets.Select(socket => ((IPEndPoint)socket.Address).Address));
+        IPEndPoint last = (IPEndPoint)sockets[1].Address;
+        Assert.Equal(((IPEndPoint)sockets[0].Address).Port, last.Port);
+        Assert.All(sockets, socket => Assert.False(IsRefused(socket.Address)));
 
-    [Theory]
-    [InlineData("127.0.0.1")]
-    [InlineData("::1")]
-    public void AnEmptyHostListensOnBothFamilies(string address)
-    {
-        using Listening listening = new(new TcpUri("", 0));
-        Assert.Equal(new TcpUri("", listening.EndPoint.Port), listening.Listener.Uri);
-        using Stream source = IncomingPair.ConnectTo(new IPEndPoint(IPAddress.Parse(address), listening.EndPoint.Port));
-        using IncomingChannel channel = listening.Accept();
-        Assert.StartsWith(address.Contains(':', StringComparison.Ordinal) ? $"[{address}]:" : $"{address}:", channel.Peer, StringComparison.Ordinal);
+        // Whoever connects there would get to the other program.
+        ConnectFailedException taken = Assert.Throws<ConnectFailedException>(
+            () => SocketBinding.Bind(name, [new IPEndPoint(IPAddress.Parse("127.0.0.9"), last.Port), last], backlog: 5));
+        Assert.Contains(last.ToString(), taken.Message, StringComparison.Ordinal);
+        Assert.True(IsRefused(new IPEndPoint(IPAddress.Parse("127.0.0.9"), last.Port)));
+
+        Assert.All(sockets, socket => Assert.Null(socket.Close()));
+        Assert.All(sockets, socket => Assert.True(IsRefused(socket.Address)));
+        SocketBinding.Reopen(sockets, backlog: 5);
+        Assert.All(sockets, socket => Assert.False(IsRefused(socket.Address)));
+        Assert.All(sockets, socket => Assert.Null(socket.Close()));
     }
 
     [Fact]
@@ -170,7 +203,7 @@ public sealed class SocketListenerTests : IDisposable
             taken = (TcpUri)first.Listener.Uri;
             ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => new Listening(taken));
             Assert.Contains("another program listens", refused.Message, StringComparison.Ordinal);
-            using Stream source = IncomingPair.ConnectTo(first.EndPoint);
+            using Stream source = IncomingPair.BeginTo(first.EndPoint);
             first.Accept().Dispose();
         }
 
@@ -193,6 +226,32 @@ public sealed class SocketListenerTests : IDisposable
     }
 
     [Fact]
+    public void A_socket_that_is_opened_again_keeps_its_owner_and_mode()
+    {
+        const UnixFileMode mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
+        using Listening listening = new(new UnixUri(SocketPath), new ListenerOptions { Queues = false });
+        File.SetUnixFileMode(SocketPath, mode);
+        if (Environment.IsPrivilegedProcess)
+        {
+            using Process chown = Process.Start("chown", ["12345:23456", SocketPath]);
+            chown.WaitForExit();
+        }
+
+        NodeAccess? before = NodeAccess.Of(SocketPath);
+        Assert.Equal((uint)mode, before!.Value.Mode);
+        using Stream first = IncomingPair.BeginTo(new UnixDomainSocketEndPoint(SocketPath));
+        IncomingChannel running = listening.Accept();
+        running.RamBegins();
+        Assert.True(SpinWait.SpinUntil(() => !File.Exists(SocketPath), s_soon));
+        running.Dispose();
+
+        listening.Listener.Resume();
+
+        Assert.True(SpinWait.SpinUntil(() => !IsRefused(new UnixDomainSocketEndPoint(SocketPath)), s_soon));
+        Assert.Equal(before, NodeAccess.Of(SocketPath));
+    }
+
+    [Fact]
     public void AnAbandonedSocketIsReplacedAndAnythingElseIsLeftAlone()
     {
         using (Socket abandoned = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
@@ -207,7 +266,7 @@ public sealed class SocketListenerTests : IDisposable
             ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => new Listening(new UnixUri(SocketPath)));
             Assert.Contains("in use", refused.Message, StringComparison.Ordinal);
             Assert.Equal(0, replaced.Waiting);
-            using Stream source = IncomingPair.ConnectTo(new UnixDomainSocketEndPoint(SocketPath));
+            using Stream source = IncomingPair.BeginTo(new UnixDomainSocketEndPoint(SocketPath));
             replaced.Accept().Dispose();
         }
 
@@ -216,6 +275,31 @@ public sealed class SocketListenerTests : IDisposable
         Assert.Contains("is there already and is no socket", noSocket.Message, StringComparison.Ordinal);
         Assert.Equal("a file", File.ReadAllText(SocketPath));
     }
+
+    private static NetworkStream ConnectFrom(string own, EndPoint address)
+    {
+        Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Parse(own), 0));
+        socket.Connect(address);
+        return new NetworkStream(socket, ownsSocket: true);
+    }
+
+    /// <summary>The listener closes a connection.</summary>
+    private static void AssertClosed(Stream connection)
+    {
+        connection.ReadTimeout = (int)s_soon.TotalMilliseconds;
+        try
+        {
+            Assert.Equal(-1, connection.ReadByte());
+        }
+        catch (IOException reset) when (reset.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionReset })
+        {
+            // So it was.
+        }
+    }
+
+    /// <summary>The listener has not closed a connection.</summary>
+    private static void AssertOpen(Stream connection) => Assert.False(((NetworkStream)connection).Socket.Poll(0, SelectMode.SelectRead));
 
     private static bool IsRefused(EndPoint address)
     {

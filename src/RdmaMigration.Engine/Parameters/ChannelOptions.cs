@@ -13,6 +13,7 @@ internal static class ChannelOptions
     {
         KeepAliveInterval = parameters.Get(MigrationParameters.KeepAliveInterval),
         AcceptTimeout = parameters.Get(MigrationParameters.AcceptTimeout),
+        FirstBytesTimeout = parameters.Get(MigrationParameters.SetupTimeout),
         Allow = parameters.Get(MigrationParameters.Allow),
         Queues = queues,
         Backlog = parameters.Get(MigrationParameters.Backlog),

@@ -6,16 +6,16 @@ namespace RdmaMigration.Transport;
 public sealed record TcpUri(string Host, int Port) : HostUri(Host, Port)
 {
     internal const string SchemeName = "tcp";
-    internal const string Form = "tcp:HOST:PORT";
+    internal const string Form = "tcp:HOST:PORT[,ipv4[=on|off]][,ipv6[=on|off]]";
 
     /// <inheritdoc/>
     public override string Scheme => SchemeName;
 
-    /// <summary>Reads <c>tcp:HOST:PORT</c>.</summary>
+    /// <summary>Reads <c>tcp:HOST:PORT[,ipv4[=on|off]][,ipv6[=on|off]]</c>.</summary>
     /// <exception cref="FormatException">The text has another form; the message names the part and what is expected.</exception>
     public static new TcpUri Parse(string text)
     {
-        (string host, int port) = ParseHostAndPort(text, SchemeName, Form);
-        return new TcpUri(host, port);
+        Parts parts = ParseParts(text, SchemeName, Form);
+        return new TcpUri(parts.Host, parts.Port) { Ipv4 = parts.Ipv4, Ipv6 = parts.Ipv6 };
     }
 }

@@ -8,8 +8,15 @@ namespace RdmaMigration.Transport;
 /// <param name="scheme">What kind it is.</param>
 /// <param name="isSocket">It has a way back.</param>
 /// <param name="waiter">Watches the source behind a socket; null for what is none.</param>
+/// <param name="ahead">Bytes that were read already; they are handed out first.</param>
 /// <param name="disposed">Called when the channel has been closed.</param>
-internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string scheme, bool isSocket, CompletionWaiter? waiter = null, Action? disposed = null)
+internal class DescriptorIncomingChannel(
+    PolledDescriptor descriptor,
+    string scheme,
+    bool isSocket,
+    CompletionWaiter? waiter = null,
+    ReadOnlyMemory<byte> ahead = default,
+    Action? disposed = null)
     : IncomingChannel
 {
     private bool _disposed;
@@ -21,13 +28,13 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
     public sealed override string Device => scheme;
 
     /// <inheritdoc/>
-    public sealed override ChannelInput Input { get; } = new Reader(descriptor);
+    public sealed override ChannelInput Input { get; } = new Reader(descriptor, ahead);
 
     /// <inheritdoc/>
     public sealed override ChannelOutput? Output => isSocket ? field ??= new Writer(Descriptor) : null;
 
     /// <inheritdoc/>
-    public sealed override bool HasBytes => isSocket && SocketBytes.First(Descriptor.Number) != SocketBytes.None;
+    public sealed override bool HasBytes => isSocket && (!ahead.IsEmpty || Descriptor.Wait(LibC.POLLIN, TimeSpan.Zero));
 
     /// <inheritdoc/>
     public sealed override bool IsConnected => isSocket;
@@ -93,15 +100,28 @@ internal class DescriptorIncomingChannel(PolledDescriptor descriptor, string sch
     /// <inheritdoc/>
     protected sealed override ChannelOutput? AwaitOutput(TimeSpan timeout) => Lost is null ? Output : null;
 
-    private sealed class Reader(PolledDescriptor descriptor) : ChannelInput
+    private sealed class Reader(PolledDescriptor descriptor, ReadOnlyMemory<byte> ahead) : ChannelInput
     {
-        protected override int ReadBytes(Span<byte> buffer, TimeSpan idle) => descriptor.Read(buffer, idle) switch
+        private ReadOnlyMemory<byte> _ahead = ahead;
+
+        protected override int ReadBytes(Span<byte> buffer, TimeSpan idle)
         {
-            // A source that has sent everything closes its direction alone, and waits for the result on the other.
-            0 => throw descriptor.Disconnected(),
-            { } count => count,
-            null => 0,
-        };
+            if (!_ahead.IsEmpty)
+            {
+                int taken = Math.Min(buffer.Length, _ahead.Length);
+                _ahead.Span[..taken].CopyTo(buffer);
+                _ahead = _ahead[taken..];
+                return taken;
+            }
+
+            return descriptor.Read(buffer, idle) switch
+            {
+                // A source that has sent everything closes its direction alone, and waits for the result on the other.
+                0 => throw descriptor.Disconnected(),
+                { } count => count,
+                null => 0,
+            };
+        }
     }
 
     private sealed unsafe class Writer(PolledDescriptor descriptor) : ChannelOutput

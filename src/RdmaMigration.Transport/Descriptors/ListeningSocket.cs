@@ -1,178 +1,141 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
-using Tmds.Linux;
-using static Tmds.Linux.LibC;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>A bound socket that listens, TCP or UNIX domain. The path of the latter is removed with it, as long as it is still this socket's.</summary>
-internal sealed unsafe class ListeningSocket
+/// <summary>
+/// A bound socket that listens, TCP or UNIX domain, and can be opened again where it was. The path of the latter is removed with it, as long as it is still this
+/// socket's.
+/// </summary>
+internal sealed class ListeningSocket
 {
     private readonly bool _isDual;
     private readonly string? _path;
-    private readonly FileNode? _node;
+    private Socket _socket;
+    private FileNode? _node;
+    private NodeAccess? _access;
 
-    private ListeningSocket(int number, EndPoint address, bool isDual, string? path)
+    private ListeningSocket(Socket socket, EndPoint address, bool isDual)
     {
+        _socket = socket;
         _isDual = isDual;
-        Number = number;
-        Address = address;
-        _path = path;
-        _node = path is null ? null : FileNode.Named(path);
+        _path = (address as UnixPath)?.Path;
+        _node = _path is null ? null : FileNode.Named(_path);
+        Address = _path is null ? socket.LocalEndPoint! : address;
     }
 
     /// <summary>The descriptor; it does not block.</summary>
-    public int Number { get; }
+    public int Number => (int)_socket.SafeHandle.DangerousGetHandle();
 
     /// <summary>Where it listens; the port is the one that was chosen when 0 was asked.</summary>
     public EndPoint Address { get; }
 
-    /// <summary>Binds the first of the host's addresses that can be bound; without a host every address, of both families where the host has both.</summary>
-    /// <exception cref="ConnectFailedException">None can be bound.</exception>
-    public static ListeningSocket Bind(TcpUri uri, int backlog)
-    {
-        string? first = null;
-        IEnumerable<IPEndPoint> addresses = uri.Host.Length == 0
-            ? [new IPEndPoint(IPAddress.IPv6Any, uri.Port), new IPEndPoint(IPAddress.Any, uri.Port)]
-            : uri.Resolve();
-        bool isDual = uri.Host.Length == 0;
-        foreach (IPEndPoint address in addresses)
-        {
-            (int number, int error) = TryListen(address, backlog, isDual);
-            if (error == 0)
-            {
-                return new ListeningSocket(number, LocalAddress(number, address), isDual, path: null);
-            }
-
-            first ??= Explain(address, error);
-        }
-
-        throw new ConnectFailedException($"cannot listen on {uri}: {first}");
-    }
-
-    /// <summary>Binds the path. A socket that nobody listens at any more is replaced.</summary>
-    /// <exception cref="ConnectFailedException">It cannot be bound.</exception>
-    public static ListeningSocket Bind(UnixUri uri, int backlog)
-    {
-        UnixDomainSocketEndPoint address = new(uri.Path);
-        (int number, int error) = TryListen(address, backlog, isDual: false);
-        if (error == EADDRINUSE && IsAbandoned(uri))
-        {
-            (number, error) = Remove(uri.Path) is { } refused ? (-1, refused) : TryListen(address, backlog, isDual: false);
-        }
-
-        return error == 0
-            ? new ListeningSocket(number, address, isDual: false, uri.Path)
-            : throw new ConnectFailedException($"cannot listen on {uri}: {Explain(uri, error)}");
-    }
+    /// <summary>Listens at an address or a <see cref="UnixPath"/>.</summary>
+    /// <param name="address">Where.</param>
+    /// <param name="isDual">Of an IPv6 address: takes IPv4 too.</param>
+    /// <param name="backlog">Connections that the kernel may let in before they are accepted.</param>
+    /// <param name="error">Why not, when null is returned.</param>
+    public static ListeningSocket? TryListen(EndPoint address, bool isDual, int backlog, out SocketException? error) =>
+        TryOpen(address, isDual, backlog, access: null, out error) is { } socket ? new ListeningSocket(socket, address, isDual) : null;
 
     /// <summary>Listens again where this one did, which is closed.</summary>
-    /// <exception cref="ConnectFailedException">Another program listens there by now.</exception>
-    public ListeningSocket Reopen(int backlog)
+    /// <exception cref="SocketException">Another program listens there by now.</exception>
+    public void Reopen(int backlog)
     {
-        if (_path is not null)
-        {
-            return Bind(new UnixUri(_path), backlog);
-        }
+        _socket = TryOpen(Address, _isDual, backlog, _access, out SocketException? error) ?? throw error!;
+        _node = _path is null ? null : FileNode.Named(_path);
+    }
 
-        IPEndPoint address = (IPEndPoint)Address;
-        (int number, int error) = TryListen(address, backlog, _isDual);
-        return error == 0 ? new ListeningSocket(number, address, _isDual, path: null) : throw new ConnectFailedException(Explain(address, error));
+    /// <summary>Accepts a connection; null when nobody is there.</summary>
+    /// <exception cref="SocketException">Nobody can be let in now: most likely this process has no descriptor left.</exception>
+    public Socket? Accept()
+    {
+        while (true)
+        {
+            try
+            {
+                return _socket.Accept();
+            }
+            catch (SocketException failed)
+            {
+                switch (failed.SocketErrorCode)
+                {
+                    case SocketError.WouldBlock:
+                        return null;
+                    case SocketError.ConnectionAborted or SocketError.ConnectionReset or SocketError.Interrupted
+                        or SocketError.NetworkDown or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.HostUnreachable:
+                        // accept(2): the connection's own error; it has gone. The next one.
+                        break;
+                    default:
+                        throw;
+                }
+            }
+        }
     }
 
     /// <summary>Stops listening. Returns what could not be cleaned up, in words; null when nothing is left.</summary>
     public string? Close()
     {
-        _ = close(Number);
-        return _path is not null && FileNode.Named(_path) is { } node && node == _node && Remove(_path) is { } error
-            ? $"the socket '{_path}' could not be removed: {ErrorText.Of(error)}"
-            : null;
-    }
-
-    /// <summary>Returns the errno of a name that could not be removed.</summary>
-    private static int? Remove(string path)
-    {
-        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
-        {
-            return unlink(name) == 0 || errno == ENOENT ? null : errno;
-        }
-    }
-
-    private static (int Number, int Error) TryListen(EndPoint address, int backlog, bool isDual)
-    {
-        bool isV6 = address.AddressFamily is AddressFamily.InterNetworkV6;
-        int number = socket(SocketConnector.DomainOf(address.AddressFamily), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (number < 0)
-        {
-            return (-1, errno);
-        }
-
-        int one = 1;
-        int only = isDual ? 0 : 1;
-        SocketAddress native = address.Serialize();
-        fixed (byte* first = native.Buffer.Span)
-        {
-            bool isListening = setsockopt(number, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(int)) == 0
-                && (!isV6 || setsockopt(number, SOL_IPV6, IPV6_V6ONLY, &only, sizeof(int)) == 0)
-                && bind(number, (sockaddr*)first, native.Size) == 0
-                && listen(number, backlog) == 0;
-            int error = isListening ? 0 : errno;
-            if (error != 0)
-            {
-                _ = close(number);
-            }
-
-            return (number, error);
-        }
-    }
-
-    private static IPEndPoint LocalAddress(int number, IPEndPoint asked)
-    {
-        SocketAddress native = new(asked.AddressFamily, 128);
-        socklen_t size = (uint)native.Size;
-        fixed (byte* first = native.Buffer.Span)
-        {
-            _ = getsockname(number, (sockaddr*)first, &size);
-        }
-
-        native.Size = (int)(uint)size;
-        return (IPEndPoint)asked.Create(native);
-    }
-
-    /// <summary>
-    /// The path is a socket that no process has any more. A datagram socket cannot connect to one of streams, so whoever listens is not disturbed: the kernel
-    /// refuses for the wrong type (EPROTOTYPE) while the other lives, and the connection (ECONNREFUSED) when it is gone.
-    /// </summary>
-    private static bool IsAbandoned(UnixUri uri)
-    {
-        using Socket probe = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        bool isOurs = _path is not null && FileNode.Named(_path) is { } node && node == _node;
+        _access = isOurs ? NodeAccess.Of(_path!) : null;
+        _socket.Dispose();
         try
         {
-            probe.Connect(new UnixDomainSocketEndPoint(uri.Path));
-            return false;
+            if (isOurs)
+            {
+                File.Delete(_path!);
+            }
+
+            return null;
         }
-        catch (SocketException refused)
+        catch (Exception kept) when (kept is IOException or UnauthorizedAccessException)
         {
-            return refused.SocketErrorCode is SocketError.ConnectionRefused && FileNode.Named(uri.Path) is { Kind: FileKind.Socket };
+            return $"the socket '{_path}' could not be removed: {kept.Message}";
         }
     }
 
-    private static string Explain(IPEndPoint address, int error) => error switch
+    private static Socket? TryOpen(EndPoint address, bool isDual, int backlog, NodeAccess? access, out SocketException? error)
     {
-        _ when error == EADDRINUSE => $"another program listens at {address}; end it, or choose another port",
-        _ when error == EADDRNOTAVAIL => $"{address.Address} is no address of this host; 'ip address' lists them",
-        _ when error == EACCES => $"port {address.Port} is for privileged users; choose one above 1023",
-        _ => $"{address}: {ErrorText.Of(error)}",
-    };
+        Socket? socket = null;
+        try
+        {
+            // A TCP socket of the BCL has SO_REUSEADDR when it is bound.
+            ProtocolType protocol = address is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified;
+            socket = new Socket(address.AddressFamily, SocketType.Stream, protocol) { Blocking = false };
+            if (address.AddressFamily is AddressFamily.InterNetworkV6)
+            {
+                socket.DualMode = isDual;
+            }
 
-    private static string Explain(UnixUri uri, int error) => error switch
-    {
-        _ when error == EADDRINUSE => FileNode.Named(uri.Path) is { Kind: not FileKind.Socket }
-            ? $"'{uri.Path}' is there already and is no socket; choose another path"
-            : $"'{uri.Path}' is there already and in use; end who listens at it, or choose another path",
-        _ when error == ENOENT || error == ENOTDIR => $"there is no directory for '{uri.Path}'; make it first",
-        _ when error == EACCES || error == EROFS => $"this user can make nothing at '{uri.Path}'; choose another path",
-        _ => $"'{uri.Path}': {ErrorText.Of(error)}",
-    };
+            socket.Bind(address);
+
+            // Before it listens: until then whoever connects is refused, so nobody gets in that should not.
+            access?.Restore(((UnixPath)address).Path);
+            socket.Listen(backlog);
+            error = null;
+            return socket;
+        }
+        catch (SocketException failed)
+        {
+            socket?.Dispose();
+            error = failed;
+            return null;
+        }
+    }
+}
+
+/// <summary>The address of a UNIX domain socket. Unlike the BCL's, the socket does not remove the path when it is closed: it may be another one's by then.</summary>
+/// <param name="path">At most 107 bytes.</param>
+internal sealed class UnixPath(string path) : EndPoint
+{
+    public string Path { get; } = path;
+
+    public override AddressFamily AddressFamily => AddressFamily.Unix;
+
+    public override SocketAddress Serialize() => new UnixDomainSocketEndPoint(Path).Serialize();
+
+    /// <summary>The other side's, which has none.</summary>
+    public override EndPoint Create(SocketAddress socketAddress) => this;
+
+    public override string ToString() => Path;
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Tmds.Linux;
 using static Tmds.Linux.LibC;
@@ -12,7 +13,7 @@ namespace RdmaMigration.Transport;
 internal sealed unsafe partial class PolledDescriptor : IDisposable
 {
     private readonly object _gate = new();
-    private readonly SafeHandle _handle;
+    private readonly IDisposable _owner;
     private readonly int _descriptor;
     private readonly int _flags;
     private readonly int _wake;
@@ -23,9 +24,21 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
     /// <param name="handle">A descriptor of any kind; owned from now on, also when the constructor throws. Its flags are restored when it is closed.</param>
     /// <param name="peer">The other side, for messages.</param>
     /// <exception cref="ConnectFailedException">This process has no descriptor left.</exception>
-    public PolledDescriptor(SafeHandle handle, string peer)
+    public PolledDescriptor(SafeHandle handle, string peer) : this(handle, handle, peer)
     {
-        _handle = handle;
+    }
+
+    /// <param name="socket">As above. Nobody else reads from it or writes to it any more.</param>
+    /// <param name="peer">The other side, for messages.</param>
+    /// <exception cref="ConnectFailedException">This process has no descriptor left.</exception>
+    public PolledDescriptor(Socket socket, string peer) : this(socket, socket.SafeHandle, peer)
+    {
+    }
+
+    // A socket is closed by itself, not by its handle: that would reset the connection.
+    private PolledDescriptor(IDisposable owner, SafeHandle handle, string peer)
+    {
+        _owner = owner;
         Peer = peer;
         _descriptor = handle.DangerousGetHandle().ToInt32();
         _flags = fcntl(_descriptor, F_GETFL);
@@ -34,7 +47,7 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
         {
             string reason = ErrorText.Of(errno);
             _ = close(_wake);
-            handle.Dispose();
+            owner.Dispose();
             throw new ConnectFailedException($"{peer}: the descriptor cannot be set up: {reason}");
         }
 
@@ -199,7 +212,7 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
         {
             _closed = true;
             _ = fcntl(_descriptor, F_SETFL, _flags);
-            _handle.Dispose();
+            _owner.Dispose();
         }
     }
 

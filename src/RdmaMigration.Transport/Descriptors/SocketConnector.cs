@@ -1,14 +1,12 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using Microsoft.Win32.SafeHandles;
-using Tmds.Linux;
 using static Tmds.Linux.LibC;
 
 namespace RdmaMigration.Transport;
 
 /// <summary>Connects stream sockets, so that a cancel ends the wait.</summary>
-internal static unsafe class SocketConnector
+internal static class SocketConnector
 {
     /// <summary>Between two tries at a UNIX socket whose backlog is full: the kernel reports no event for it.</summary>
     private static readonly TimeSpan s_fullBacklog = TimeSpan.FromMilliseconds(20);
@@ -30,14 +28,15 @@ internal static unsafe class SocketConnector
         List<string> failures = [];
         foreach (IPEndPoint address in addresses)
         {
-            PolledDescriptor socket = Create(address.AddressFamily, address.ToString());
-            if (TryConnect(socket, address, options.ConnectTimeout, cancel) is not { } error)
+            (Socket socket, PolledDescriptor connection) = Create(address.AddressFamily, address.ToString());
+            SocketError error = Try(socket, connection, address, options.ConnectTimeout, cancel);
+            if (error is SocketError.Success)
             {
-                TcpOptions.Apply(socket, options.KeepAliveInterval);
-                return socket;
+                TcpOptions.Apply(socket, connection, options.KeepAliveInterval);
+                return connection;
             }
 
-            socket.Dispose();
+            connection.Dispose();
             failures.Add(Explain(address, error, options));
         }
 
@@ -49,100 +48,104 @@ internal static unsafe class SocketConnector
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static PolledDescriptor Connect(UnixUri uri, DescriptorChannelOptions options, CancellationToken cancel)
     {
-        PolledDescriptor socket = Create(AddressFamily.Unix, uri.ToString());
-        if (TryConnect(socket, new UnixDomainSocketEndPoint(uri.Path), options.ConnectTimeout, cancel) is not { } error)
-        {
-            return socket;
-        }
-
-        socket.Dispose();
-        throw new ConnectFailedException($"cannot connect to {uri}: {Explain(uri, error, options)}");
-    }
-
-    /// <summary>The kernel's number of an address family.</summary>
-    public static int DomainOf(AddressFamily family) => family switch
-    {
-        AddressFamily.InterNetwork => AF_INET,
-        AddressFamily.InterNetworkV6 => AF_INET6,
-        AddressFamily.Unix => AF_UNIX,
-        _ => throw new ArgumentOutOfRangeException(nameof(family), family, "no family of stream sockets"),
-    };
-
-    /// <returns>Null when connected, else the errno.</returns>
-    private static int? TryConnect(PolledDescriptor socket, EndPoint address, TimeSpan timeout, CancellationToken cancel)
-    {
-        using CancellationTokenRegistration registration = cancel.Register(() => socket.Fail(ConnectionLoss.Shutdown, "cancelled"));
+        UnixDomainSocketEndPoint address = new(uri.Path);
         long start = Stopwatch.GetTimestamp();
-        try
+        while (true)
         {
-            int error = Begin(socket, address);
-            while (error == EAGAIN)
+            (Socket socket, PolledDescriptor connection) = Create(AddressFamily.Unix, uri.ToString());
+            SocketError error = Try(socket, connection, address, options.ConnectTimeout, cancel);
+            if (error is SocketError.Success)
             {
-                if (Stopwatch.GetElapsedTime(start) >= timeout)
-                {
-                    return ETIMEDOUT;
-                }
-
-                socket.Pause(s_fullBacklog);
-                error = Begin(socket, address);
+                return connection;
             }
 
-            return error == 0 ? null
-                : error != EINPROGRESS ? error
-                : socket.Wait(POLLOUT, timeout) ? ErrorOf(socket)
-                : ETIMEDOUT;
+            connection.Dispose();
+            if (error is not SocketError.WouldBlock)
+            {
+                throw new ConnectFailedException($"cannot connect to {uri}: {Explain(uri, error, options)}");
+            }
+
+            // EAGAIN: the backlog is full.
+            if (Stopwatch.GetElapsedTime(start) >= options.ConnectTimeout)
+            {
+                throw new ConnectFailedException($"cannot connect to {uri}: {Explain(uri, SocketError.TimedOut, options)}");
+            }
+
+            cancel.WaitHandle.WaitOne(s_fullBacklog);
+            cancel.ThrowIfCancellationRequested();
+        }
+    }
+
+    private static SocketError Try(Socket socket, PolledDescriptor connection, EndPoint address, TimeSpan timeout, CancellationToken cancel)
+    {
+        using CancellationTokenRegistration registration = cancel.Register(() => connection.Fail(ConnectionLoss.Shutdown, "cancelled"));
+        try
+        {
+            connection.ThrowIfLost();
+            socket.Connect(address);
+            return SocketError.Success;
+        }
+        catch (SocketException begun) when (begun.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress && address is IPEndPoint)
+        {
+            return WaitForAnswer(socket, connection, timeout, cancel);
+        }
+        catch (SocketException failed)
+        {
+            return failed.SocketErrorCode;
         }
         catch (ConnectionLostException) when (cancel.IsCancellationRequested)
         {
-            socket.Dispose();
+            connection.Dispose();
             throw new OperationCanceledException(cancel);
         }
     }
 
-    private static int Begin(PolledDescriptor socket, EndPoint address)
+    private static SocketError WaitForAnswer(Socket socket, PolledDescriptor connection, TimeSpan timeout, CancellationToken cancel)
     {
-        socket.ThrowIfLost();
-        SocketAddress native = address.Serialize();
-        fixed (byte* first = native.Buffer.Span)
+        bool isAnswered = connection.Wait(POLLOUT, timeout);
+        if (cancel.IsCancellationRequested)
         {
-            return connect(socket.Number, (sockaddr*)first, native.Size) == 0 ? 0 : errno;
+            connection.Dispose();
+            throw new OperationCanceledException(cancel);
+        }
+
+        return isAnswered ? (SocketError)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)! : SocketError.TimedOut;
+    }
+
+    private static (Socket Socket, PolledDescriptor Connection) Create(AddressFamily family, string peer)
+    {
+        try
+        {
+            Socket socket = new(family, SocketType.Stream, family is AddressFamily.Unix ? ProtocolType.Unspecified : ProtocolType.Tcp) { Blocking = false };
+            return (socket, new PolledDescriptor(socket, peer));
+        }
+        catch (SocketException none)
+        {
+            throw new ConnectFailedException($"cannot connect to {peer}: no socket can be made: {none.Message}", none);
         }
     }
 
-    private static int? ErrorOf(PolledDescriptor socket)
+    private static string Explain(IPEndPoint address, SocketError error, DescriptorChannelOptions options) => error switch
     {
-        socket.ThrowIfLost();
-        int error;
-        socklen_t size = sizeof(int);
-        _ = getsockopt(socket.Number, SOL_SOCKET, SO_ERROR, &error, &size);
-        return error == 0 ? null : error;
-    }
-
-    private static PolledDescriptor Create(AddressFamily family, string peer)
-    {
-        int descriptor = socket(DomainOf(family), SOCK_STREAM | SOCK_CLOEXEC, 0);
-        return descriptor >= 0
-            ? new PolledDescriptor(new SafeFileHandle(descriptor, ownsHandle: true), peer)
-            : throw new ConnectFailedException($"cannot connect to {peer}: no socket can be made: {ErrorText.Of(errno)}");
-    }
-
-    private static string Explain(IPEndPoint address, int error, DescriptorChannelOptions options) => error switch
-    {
-        _ when error == ECONNREFUSED => $"nothing listens at {address}; start the destination first, QEMU with -incoming tcp:{address}",
-        _ when error == ETIMEDOUT => $"{address} does not answer within {options.ConnectTimeout.TotalSeconds:0.#} s; check the address, and firewalls on the way",
-        _ when error == EHOSTUNREACH || error == ENETUNREACH => $"there is no way to {address} ({ErrorText.Of(error)}); check the address and this host's routes",
-        _ => $"{address}: {ErrorText.Of(error)}",
+        SocketError.ConnectionRefused => $"nothing listens at {address}; start the destination first, QEMU with -incoming tcp:{address}",
+        SocketError.TimedOut =>
+            $"{address} does not answer within {options.ConnectTimeout.TotalSeconds:0.#} s; check the address, and firewalls on the way",
+        SocketError.HostUnreachable or SocketError.NetworkUnreachable =>
+            $"there is no route to {address} ({Text(error)}); check the address and this host's routes",
+        _ => $"{address}: {Text(error)}",
     };
 
-    private static string Explain(UnixUri uri, int error, DescriptorChannelOptions options) => error switch
+    private static string Explain(UnixUri uri, SocketError error, DescriptorChannelOptions options) => error switch
     {
-        _ when error == ENOENT => $"there is no socket '{uri.Path}'; start the destination first, QEMU with -incoming {uri}",
-        _ when error == ECONNREFUSED => FileNode.At(uri.Path) is { Kind: not FileKind.Socket }
+        _ when FileNode.At(uri.Path) is null => $"there is no socket '{uri.Path}'; start the destination first, QEMU with -incoming {uri}",
+        SocketError.ConnectionRefused => FileNode.At(uri.Path) is { Kind: not FileKind.Socket }
             ? $"'{uri.Path}' is no socket; name the one that the destination listens at, or write file:{uri.Path}"
             : $"nobody listens at '{uri.Path}' any more; start the destination again",
-        _ when error == EPROTOTYPE => $"'{uri.Path}' is a socket of another kind, not one of streams; name the one that the destination listens at",
-        _ when error == EACCES => $"this user may not write to '{uri.Path}'",
-        _ when error == ETIMEDOUT => $"'{uri.Path}' took no connection within {options.ConnectTimeout.TotalSeconds:0.#} s; its backlog is full",
-        _ => ErrorText.Of(error),
+        SocketError.ProtocolType => $"'{uri.Path}' is a socket of another kind, not one of streams; name the one that the destination listens at",
+        SocketError.AccessDenied => $"this user may not write to '{uri.Path}'",
+        SocketError.TimedOut => $"'{uri.Path}' took no connection within {options.ConnectTimeout.TotalSeconds:0.#} s; its backlog is full",
+        _ => Text(error),
     };
+
+    private static string Text(SocketError error) => new SocketException((int)error).Message;
 }

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
-using Tmds.Linux;
-using static Tmds.Linux.LibC;
+using System.Net.Sockets;
 
 namespace RdmaMigration.Transport;
 
@@ -10,8 +9,11 @@ namespace RdmaMigration.Transport;
 /// </summary>
 /// <param name="socket">A connected TCP socket.</param>
 /// <param name="every">How often to look.</param>
-internal sealed unsafe class TcpVigil(int socket, TimeSpan every)
+internal sealed class TcpVigil(Socket socket, TimeSpan every)
 {
+    // linux/tcp.h
+    private const int TcpInfo = 11;
+
     // Of struct tcp_info (linux/tcp.h); the kernel only ever appends to it.
     private const int RetransmitsOffset = 2;
     private const int ProbesOffset = 3;
@@ -33,14 +35,20 @@ internal sealed unsafe class TcpVigil(int socket, TimeSpan every)
     {
         get
         {
-            byte* bytes = stackalloc byte[Size];
-            socklen_t size = Size;
-            if (getsockopt(socket, SOL_TCP, TCP_INFO, bytes, &size) != 0 || size < (socklen_t)Size)
+            Span<byte> info = stackalloc byte[Size];
+            try
             {
+                if (socket.GetRawSocketOption((int)SocketOptionLevel.Tcp, TcpInfo, info) < Size)
+                {
+                    return false;
+                }
+            }
+            catch (SocketException)
+            {
+                // Not in this kernel.
                 return false;
             }
 
-            ReadOnlySpan<byte> info = new(bytes, Size);
             bool asked = (info[RetransmitsOffset] > 0 && Read(info, UnacknowledgedOffset) > 0) || info[ProbesOffset] > 1;
             return asked && Read(info, LastAcknowledgementOffset) >= Patience.TotalMilliseconds;
         }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Verbs;
 
@@ -104,12 +105,17 @@ public sealed class RdmaListener : ChannelListener
     private CmId Bind(RdmaUri uri)
     {
         VerbsException? first = null;
-        foreach (IPEndPoint address in uri.Resolve())
+        foreach (IPEndPoint address in uri.ResolveToListen())
         {
             CmId id = CmId.Create(_events);
             try
             {
                 id.SetReuseAddress(true);
+                if (address.AddressFamily is AddressFamily.InterNetworkV6)
+                {
+                    id.SetIPv6Only(!uri.IsDual(address.Address));
+                }
+
                 id.Bind(address);
                 id.Listen(_options.Backlog);
                 return id;

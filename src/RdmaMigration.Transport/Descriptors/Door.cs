@@ -1,0 +1,169 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace RdmaMigration.Transport;
+
+/// <summary>
+/// The sockets that listen for one listener. Somebody wants them open or closed, on any thread; the completion waiter's thread makes it so, and tries again
+/// where that fails. Everything but <see cref="Want"/> and <see cref="Address"/> is for that thread.
+/// </summary>
+/// <param name="waiter">Watches the sockets.</param>
+/// <param name="sockets">They listen already.</param>
+/// <param name="uri">Where, for messages.</param>
+/// <param name="backlog">Of each socket.</param>
+/// <param name="log">For what goes wrong.</param>
+internal sealed class Door(CompletionWaiter waiter, IReadOnlyList<ListeningSocket> sockets, MigrationUri uri, int backlog, ILogger log)
+{
+    /// <summary>After an error, when to try again.</summary>
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
+
+    private readonly ILogger _log = log;
+    private Watch? _watch;
+    private bool _isOpen = true;
+    private volatile bool _isWanted = true;
+
+    // Until then neither accepted nor opened.
+    private long _notBefore;
+
+    /// <summary>Called with each connection.</summary>
+    public required Action<Candidate> Entered { get; init; }
+
+    /// <summary>The first address; its port is the one that was chosen when 0 was asked.</summary>
+    public EndPoint Address => sockets[0].Address;
+
+    /// <summary>When <see cref="Settle"/> is due.</summary>
+    public long Deadline => _isWanted
+        ? _watch is null ? _notBefore : long.MaxValue
+        : _isOpen ? 0 : long.MaxValue;
+
+    /// <summary>Has the sockets opened or closed. Any thread; the last call counts.</summary>
+    public void Want(bool open)
+    {
+        _isWanted = open;
+        waiter.Wake();
+    }
+
+    /// <summary>Makes it as it is wanted, if that is due.</summary>
+    public void Settle()
+    {
+        long now = Stopwatch.GetTimestamp();
+        if (Deadline > now)
+        {
+            return;
+        }
+
+        if (_isWanted)
+        {
+            // Stays so when something unexpected is thrown.
+            _notBefore = now + (long)(s_pause.TotalSeconds * Stopwatch.Frequency);
+            Open();
+        }
+        else
+        {
+            Close();
+        }
+    }
+
+    /// <summary>Accepts whoever the kernel has let in, then closes the sockets.</summary>
+    public void Close()
+    {
+        StopWatching();
+        if (!_isOpen)
+        {
+            return;
+        }
+
+        _isOpen = false;
+        foreach (ListeningSocket socket in sockets)
+        {
+            while (TryAccept(socket))
+            {
+                // The next one.
+            }
+
+            if (socket.Close() is { } left)
+            {
+                ListenerLog.LeftBehind(_log, left);
+            }
+        }
+    }
+
+    private void Open()
+    {
+        if (!_isOpen)
+        {
+            try
+            {
+                SocketBinding.Reopen(sockets, backlog);
+            }
+            catch (ConnectFailedException taken)
+            {
+                ListenerLog.NotListening(_log, taken.Message);
+                return;
+            }
+
+            _isOpen = true;
+        }
+
+        _watch = new Watch(this, [.. sockets]);
+        waiter.Add(_watch);
+        _notBefore = 0;
+    }
+
+    private void StopWatching()
+    {
+        if (_watch is not null)
+        {
+            waiter.Remove(_watch);
+            _watch = null;
+        }
+    }
+
+    /// <summary>False when nobody is there, or nobody can be let in now.</summary>
+    private bool TryAccept(ListeningSocket listening)
+    {
+        Socket? accepted = null;
+        Candidate candidate;
+        try
+        {
+            accepted = listening.Accept();
+            if (accepted is null)
+            {
+                return false;
+            }
+
+            candidate = new Candidate(accepted, uri);
+        }
+        catch (Exception failed) when (failed is SocketException or ConnectFailedException)
+        {
+            // Out of descriptors or memory, most likely. Whoever waits in the backlog is looked at later.
+            SocketListenerLog.NotAccepting(_log, uri.ToString(), failed.Message);
+            accepted?.Dispose();
+            StopWatching();
+            _notBefore = Stopwatch.GetTimestamp() + (long)(s_pause.TotalSeconds * Stopwatch.Frequency);
+            return false;
+        }
+
+        Entered(candidate);
+        return true;
+    }
+
+    private sealed class Watch(Door door, ListeningSocket[] sockets) : IWaitSource
+    {
+        private readonly int[] _descriptors = [.. sockets.Select(socket => socket.Number)];
+
+        public ReadOnlySpan<int> Descriptors => _descriptors;
+
+        public long Deadline => long.MaxValue;
+
+        public void OnReady(int index) => door.TryAccept(sockets[index]);
+
+        public void OnDeadline(long now)
+        {
+        }
+
+        public void OnFault(Exception fault) => ListenerLog.Fault(door._log, fault);
+    }
+}
