@@ -20,5 +20,6 @@ internal static class Samples
         from route in Route.All
         from repeat in Enumerable.Range(0, 3)
         let milliseconds = 100 + (workload.DataMebibytes * (12.0 + repeat))
-        select new Passage(route, mode, workload, milliseconds, 50, milliseconds - 60, new ProcessorTime(0.1 + repeat, 0.4), default, new ProcessorTime(0.2, 0.3), default);
+        select new Passage(
+            route, mode, workload, milliseconds, 50, milliseconds - 60, new ProcessorTime(0.1 + repeat, 0.4), default, new ProcessorTime(0.2, 0.3), default);
 }

@@ -5,7 +5,8 @@ namespace RdmaMigration.Bench;
 
 /// <summary>
 /// CPU time that a process used with all its threads, in seconds, as the kernel has accounted it: what /proc and getrusage tell is scaled afterwards, which
-/// mixes the time of soft-RoCE's softirqs into it. It is a count of the kernel's clock ticks, 4 ms each, or exact on a processor that runs with <c>nohz_full</c>.
+/// mixes the time of soft-RoCE's softirqs into it. It is a count of the kernel's clock ticks, 4 ms each, or exact on a processor that runs with
+/// <c>nohz_full</c>.
 /// </summary>
 internal readonly partial record struct ProcessorTime(double User, double System)
 {

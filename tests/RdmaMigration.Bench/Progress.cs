@@ -31,6 +31,8 @@ internal sealed class Progress(int steps)
         }
 
         TimeSpan left = Stopwatch.GetElapsedTime(_begin) / _done * (steps - _done);
-        return left < TimeSpan.FromSeconds(90) ? Report.Text($" (about {left.TotalSeconds:0} s left)") : Report.Text($" (about {left.TotalMinutes:0} min left)");
+        return left < TimeSpan.FromSeconds(90)
+            ? Report.Text($" (about {left.TotalSeconds:0} s left)")
+            : Report.Text($" (about {left.TotalMinutes:0} min left)");
     }
 }

@@ -14,7 +14,12 @@ internal static class Source
         MigrationOutcome outcome = await source.MigrateAsync(uri);
         ProcessorTime cpu = ProcessorTime.OfProcess(source.Process.Id) - before;
         return outcome.Status == "completed"
-            ? new Sent(outcome.TotalTime.TotalMilliseconds, outcome.SetupTime.TotalMilliseconds, (outcome.TotalTime - outcome.SetupTime).TotalMilliseconds, cpu, default)
+            ? new Sent(
+                outcome.TotalTime.TotalMilliseconds,
+                outcome.SetupTime.TotalMilliseconds,
+                (outcome.TotalTime - outcome.SetupTime).TotalMilliseconds,
+                cpu,
+                default)
             : throw new InvalidOperationException($"the source QEMU says {outcome}\n{source.Process.Errors}");
     }
 

@@ -80,7 +80,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void A_host_without_a_device_is_told_how_to_make_a_soft_one_on_an_interface_that_is_up()
+    public void A_host_without_a_device_is_shown_how_to_make_a_soft_RoCE_device()
     {
         _host.Without("/sys/class/infiniband").Without("/sys/class/infiniband_verbs/uverbs0").Devices.Clear();
 
@@ -147,7 +147,8 @@ public sealed class DoctorTests : IDisposable
         _host.With("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "512").With("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "500")
             .With("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "always within_size [advise] never deny force");
 
-        Assert.Equal("2 MiB: 500 of 512 free; transparent for shared memory: advise", _host.Examine().Checks.Single(check => check.Name == "huge pages").Detail);
+        Assert.Equal(
+            "2 MiB: 500 of 512 free; transparent for shared memory: advise", _host.Examine().Checks.Single(check => check.Name == "huge pages").Detail);
     }
 
     [Fact]

@@ -29,7 +29,10 @@ public class HelpTests
 
         Assert.Equal(0, help.ExitCode);
         string examples = help.Out[help.Out.IndexOf("Examples:", StringComparison.Ordinal)..help.Out.IndexOf("Exit codes:", StringComparison.Ordinal)];
-        IEnumerable<string> commands = examples.Split('\n').Where(line => line.StartsWith("  rdmamig ", StringComparison.Ordinal)).Select(line => line.Split(' ')[3]).Distinct();
+        IEnumerable<string> commands = examples.Split('\n')
+            .Where(line => line.StartsWith("  rdmamig ", StringComparison.Ordinal))
+            .Select(line => line.Split(' ')[3])
+            .Distinct();
         Assert.Equal([command], commands);
     }
 

@@ -25,9 +25,13 @@ internal sealed class HostLayout : IDisposable
             .With("/proc/sys/kernel/osrelease", "6.1.0-13-amd64")
             .With("/proc/self/uid_map", "         0          0 4294967295")
             .With("/proc/self/status", "Name:\trdmamig\nCapEff:\t0000000000000000")
-            .With("/proc/self/maps", "7f00-7f01 r--p 00000000 fe:01 42   /usr/lib/libibverbs.so.1.14.44.0\n7f02-7f03 r--p 00000000 fe:01 43   /usr/lib/librdmacm.so.1.3.44.0")
+            .With(
+                "/proc/self/maps",
+                "7f00-7f01 r--p 00000000 fe:01 42   /usr/lib/libibverbs.so.1.14.44.0\n7f02-7f03 r--p 00000000 fe:01 43   /usr/lib/librdmacm.so.1.3.44.0")
             .With("/etc/os-release", "ID=debian")
-            .With("/lib/modules/6.1.0-13-amd64/modules.dep", "kernel/drivers/infiniband/core/ib_uverbs.ko:\nkernel/drivers/infiniband/core/rdma_ucm.ko:\nkernel/drivers/infiniband/sw/rxe/rdma_rxe.ko: x.ko")
+            .With(
+                "/lib/modules/6.1.0-13-amd64/modules.dep",
+                "kernel/drivers/infiniband/core/ib_uverbs.ko:\nkernel/drivers/infiniband/core/rdma_ucm.ko:\nkernel/drivers/infiniband/sw/rxe/rdma_rxe.ko: x.ko")
             .With("/sys/module/ib_uverbs/refcnt", "1")
             .With("/sys/module/rdma_ucm/refcnt", "1")
             .With("/sys/class/infiniband_verbs/uverbs0/ibdev", "rxe0")
@@ -43,7 +47,13 @@ internal sealed class HostLayout : IDisposable
     public static DeviceView Device(string name, params PortView[] ports) => new(name, "5054000000000001", ports, false);
 
     public static PortView Port(bool active = true, params GidView[] gids) =>
-        new(1, active ? "ACTIVE" : "DOWN", active, "Ethernet", 1024, gids.Length > 0 ? gids : [new GidView(1, "::ffff:0a00:0005", "RoCE v2", "10.0.0.5", false, "eth0")]);
+        new(
+            1,
+            active ? "ACTIVE" : "DOWN",
+            active,
+            "Ethernet",
+            1024,
+            gids.Length > 0 ? gids : [new GidView(1, "::ffff:0a00:0005", "RoCE v2", "10.0.0.5", false, "eth0")]);
 
     public HostLayout With(string path, string content)
     {

@@ -46,7 +46,8 @@ public sealed class InspectTests : IDisposable
         Assert.Equal("test", root.GetProperty("machine-type").GetString());
         Assert.Equal(20480, root.GetProperty("ram").GetProperty("total-length").GetInt64());
         JsonElement block = root.GetProperty("ram").GetProperty("blocks")[0];
-        Assert.Equal(("a", 2, 0.5), (block.GetProperty("name").GetString(), block.GetProperty("zero-pages").GetInt32(), block.GetProperty("zero-share").GetDouble()));
+        Assert.Equal(
+            ("a", 2, 0.5), (block.GetProperty("name").GetString(), block.GetProperty("zero-pages").GetInt32(), block.GetProperty("zero-share").GetDouble()));
         JsonElement field = root.GetProperty("devices")[0].GetProperty("state").GetProperty("fields")[0];
         Assert.Equal(("x", "4277009102"), (field.GetProperty("name").GetString(), field.GetProperty("values")[0].GetString()));
         Assert.Single(inspected.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries));

@@ -66,9 +66,13 @@ public sealed class MigrationViewTests : IDisposable
             """
             {"timestamp":{"seconds":1767225600,"microseconds":250000},"event":"LISTENING","data":{"uri":"rdma:10.0.0.5:4444"}}
             {"timestamp":{"seconds":1767225600,"microseconds":125000},"event":"MIGRATION","data":{"status":"active","peer":"10.0.0.6:39412"}}
-            {"timestamp":{"seconds":1767225600,"microseconds":250000},"event":"PROGRESS","data":{"status":"active","phase":"ram","peer":"10.0.0.6:39412","total-time":4000,"ram":{"total":536870912,"transferred":268435456,"remaining":268435456,"zero":67108864,"mbps":536.871}}}
+            {"timestamp":{"seconds":1767225600,"microseconds":250000},"event":"PROGRESS","data":{"status":"active","phase":"ram","peer":"10.0.0.6:39412","total-time":4000,"ram":RAM}}
 
-            """, _out.ToString());
+            """.Replace(
+                "RAM",
+                """{"total":536870912,"transferred":268435456,"remaining":268435456,"zero":67108864,"mbps":536.871}""",
+                StringComparison.Ordinal),
+            _out.ToString());
         Assert.Equal("rdmamig: refused 10.9.9.9\n", _error.ToString());
     }
 
@@ -135,8 +139,10 @@ public sealed class MigrationViewTests : IDisposable
     [Fact]
     public void Lines_of_sending_say_what_is_proven_and_never_print_the_file_to_stdout()
     {
-        MigrationInfo sending = s_half with { IsOutgoing = true, File = "vm.qemu", Uri = "rdma:10.0.0.7:4444", Peer = "10.0.0.7:4444", LoadTime = TimeSpan.FromSeconds(1) };
-        MigrationInfo completed = sending with { Status = MigrationStatus.Completed, Phase = MigrationPhase.Idle, Machine = "pc-i440fx-7.2", Mode = RamMode.PinAll };
+        MigrationInfo sending =
+            s_half with { IsOutgoing = true, File = "vm.qemu", Uri = "rdma:10.0.0.7:4444", Peer = "10.0.0.7:4444", LoadTime = TimeSpan.FromSeconds(1) };
+        MigrationInfo completed =
+            sending with { Status = MigrationStatus.Completed, Phase = MigrationPhase.Idle, Machine = "pc-i440fx-7.2", Mode = RamMode.PinAll };
         LinesView view = new(Screen);
 
         view.Changed(sending with { Status = MigrationStatus.Setup });
@@ -189,7 +195,8 @@ public sealed class MigrationViewTests : IDisposable
         LinesView view = new(Screen);
 
         view.Progress(s_half);
-        view.Progress(s_half with { Phase = MigrationPhase.Saving, SavedRam = 400 << 20, TotalTime = TimeSpan.FromSeconds(5), SaveTime = TimeSpan.FromSeconds(1) });
+        view.Progress(
+            s_half with { Phase = MigrationPhase.Saving, SavedRam = 400 << 20, TotalTime = TimeSpan.FromSeconds(5), SaveTime = TimeSpan.FromSeconds(1) });
 
         Assert.EndsWith("saving: 400 MiB of 512 MiB (78 %), 0:06 elapsed\n", _error.ToString(), StringComparison.Ordinal);
     }

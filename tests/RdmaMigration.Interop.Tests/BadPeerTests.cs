@@ -53,7 +53,7 @@ public sealed class BadPeerTests : ReceiverTests
     }
 
     [Fact]
-    public async Task A_peer_that_goes_away_without_a_word_is_a_failure_and_longer_private_data_is_none()
+    public async Task A_peer_that_disconnects_is_a_failure_and_longer_private_data_is_none()
     {
         await using RdmamigProcess receiver = await ListenAsync();
         byte[] privateData = new byte[40];

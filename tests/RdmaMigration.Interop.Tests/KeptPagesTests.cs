@@ -52,7 +52,7 @@ public sealed class KeptPagesTests : ReceiverTests
     }
 
     [Fact]
-    public async Task Multifd_behind_a_proxy_that_passes_the_main_channel_on_alone_is_seen_by_the_pages_that_are_missing()
+    public async Task Missing_pages_reveal_multifd_behind_a_proxy_of_the_main_channel()
     {
         await using QemuMachine source = await StartSparseSourceAsync();
         await source.SetCapabilitiesAsync(("multifd", true));
@@ -77,7 +77,8 @@ public sealed class KeptPagesTests : ReceiverTests
     {
         await using QemuMachine source = await StartSparseSourceAsync();
         await source.SetCapabilitiesAsync(("multifd", true));
-        await using QemuMachine waiting = await QemuMachine.StartAsync(source.Options with { Name = "waiting", MemoryFile = Work.File("waiting.ram"), Incoming = "defer" });
+        await using QemuMachine waiting = await QemuMachine.StartAsync(
+            source.Options with { Name = "waiting", MemoryFile = Work.File("waiting.ram"), Incoming = "defer" });
         await using RdmamigProcess relay = await RdmamigProcess.RelayAsync("tcp:127.0.0.1:0", await waiting.ListenAsync("tcp:127.0.0.1:0"), "--once");
 
         await source.MigrateAsync(relay.Uri);

@@ -33,7 +33,8 @@ public sealed class OtherChannelTests : ReceiverTests
     {
         await using QemuMachine source = await StartSourceAsync("pc", 64);
         await source.SetCapabilitiesAsync(("return-path", true));
-        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync("tcp:127.0.0.1:0", Work.File("captured"), ["--once", "--switchover-ack", "always"]);
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(
+            "tcp:127.0.0.1:0", Work.File("captured"), ["--once", "--switchover-ack", "always"]);
 
         MigrationOutcome outcome = await source.MigrateAsync(receiver.Uri);
 
@@ -81,7 +82,7 @@ public sealed class OtherChannelTests : ReceiverTests
     }
 
     [Fact]
-    public async Task A_running_guest_that_dirties_memory_arrives_identical_over_tcp_and_progress_never_goes_back()
+    public async Task A_running_guest_arrives_identical_over_tcp_and_progress_never_goes_back()
     {
         await using QemuMachine source = await StartDirtyingSourceAsync("pc", 64);
         await source.SetLimitsAsync(64 << 20, downtimeMilliseconds: 1000);
@@ -101,7 +102,7 @@ public sealed class OtherChannelTests : ReceiverTests
     }
 
     [Fact]
-    public async Task A_source_with_a_return_path_that_is_refused_keeps_its_machine_and_the_next_one_is_served()
+    public async Task A_refused_return_path_source_keeps_its_machine_and_the_next_is_served()
     {
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync("tcp:127.0.0.1:0", NewFolder("captures"), ["--max-ram", "32M"]);
         await using (QemuMachine large = await StartSourceAsync("pc", 64))

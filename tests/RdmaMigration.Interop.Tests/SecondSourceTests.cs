@@ -36,7 +36,7 @@ public sealed class SecondSourceTests : ReceiverTests
     }
 
     [Fact]
-    public async Task A_machine_that_was_sent_while_another_one_came_is_saved_before_a_signal_ends_the_receiver()
+    public async Task A_machine_that_waited_behind_another_is_saved_before_a_signal_ends()
     {
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync("tcp:127.0.0.1:0", NewFolder("captures"));
         (QemuMachine first, int from) = await StartSlowMigrationAsync(receiver);

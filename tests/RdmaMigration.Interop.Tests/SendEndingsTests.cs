@@ -25,7 +25,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_destination_that_is_killed_at_any_of_ten_moments_ends_the_sender_within_5_seconds(bool pinAll)
+    public async Task Sender_ends_within_5_seconds_when_its_destination_is_killed(bool pinAll)
     {
         string capture = await CaptureAsync();
         VerbsObjects before = await VerbsObjects.OfAllAsync();
@@ -48,7 +48,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_destination_QEMU_that_is_killed_at_any_of_two_moments_ends_the_sender_within_5_seconds(bool pinAll)
+    public async Task Sender_ends_within_5_seconds_when_its_destination_QEMU_is_killed(bool pinAll)
     {
         string capture = await CaptureAsync();
         Random random = new(Seed);
@@ -65,7 +65,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     }
 
     [Fact]
-    public async Task A_destination_that_is_killed_at_the_end_of_RAM_has_said_that_it_has_the_machine_or_the_sender_fails_within_5_seconds()
+    public async Task Sender_fails_or_is_told_of_success_when_the_destination_is_killed_after_RAM()
     {
         string capture = await CaptureAsync();
         string file = Work.File("killed");
@@ -88,7 +88,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     }
 
     [Fact]
-    public async Task A_destination_that_is_killed_when_it_has_everything_and_has_not_said_so_ends_the_sender_within_5_seconds()
+    public async Task Sender_ends_within_5_seconds_when_the_destination_is_killed_unconfirmed()
     {
         string capture = await CaptureAsync();
         using Socket deaf = Listen(Work.File("deaf"));
@@ -102,7 +102,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     }
 
     [Fact]
-    public async Task A_destination_that_has_everything_and_neither_closes_nor_speaks_is_waited_for_as_long_as_the_user_says()
+    public async Task Sender_waits_as_long_as_the_user_says_for_a_silent_destination()
     {
         string capture = await CaptureAsync();
         using Socket deaf = Listen(Work.File("deaf"));
@@ -123,7 +123,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_destination_that_is_cancelled_at_any_of_four_moments_ends_the_sender_within_5_seconds(bool pinAll)
+    public async Task Sender_ends_within_5_seconds_when_its_destination_is_cancelled(bool pinAll)
     {
         string capture = await CaptureAsync();
         VerbsObjects before = await VerbsObjects.OfAllAsync();
@@ -148,7 +148,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_sender_that_is_interrupted_at_any_of_ten_moments_ends_with_130_and_the_destination_takes_the_next(bool pinAll)
+    public async Task Interrupted_sender_ends_with_130_and_the_destination_takes_the_next(bool pinAll)
     {
         string capture = await CaptureAsync();
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"));
@@ -193,7 +193,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     }
 
     [Fact]
-    public async Task QEMU_that_knows_no_such_version_of_a_device_is_told_by_the_return_path_and_nothing_is_claimed_without()
+    public async Task Nothing_is_claimed_when_QEMU_refuses_a_device_version()
     {
         const string Reason = "unsupported version 99 for 'cpu_common'";
         string capture = await CaptureAsync();
@@ -222,7 +222,8 @@ public sealed partial class SendEndingsTests : ReceiverTests
     private static partial Regex LostAtTheEnd();
 
     /// <summary>The same amid RAM, or with the destination's word for it, if the way back still took that.</summary>
-    [GeneratedRegex("^(the destination \\S+ (closed the connection|says that it failed)|the device of \\S+ refuses memory).*(bytes of RAM|before it took any RAM)")]
+    [GeneratedRegex(
+        "^(the destination \\S+ (closed the connection|says that it failed)|the device of \\S+ refuses memory).*(bytes of RAM|before it took any RAM)")]
     private static partial Regex LostOrTold();
 
     /// <summary>The destination was gone before there was one, or there was one of two.</summary>
@@ -237,8 +238,9 @@ public sealed partial class SendEndingsTests : ReceiverTests
     /// <summary>Starts to send; when this returns, the sender is at work.</summary>
     private static async Task<RdmamigProcess> StartAsync(string capture, string uri, bool pinAll, bool returnPath = false, bool isLimited = true)
     {
-        RdmamigProcess sender = RdmamigProcess.Send(
-            capture, uri, [.. Options(pinAll), .. returnPath ? ["--return-path"] : Array.Empty<string>(), .. isLimited ? ["--max-bandwidth", Bandwidth] : Array.Empty<string>()]);
+        string[] way = returnPath ? ["--return-path"] : [];
+        string[] limit = isLimited ? ["--max-bandwidth", Bandwidth] : [];
+        RdmamigProcess sender = RdmamigProcess.Send(capture, uri, [.. Options(pinAll), .. way, .. limit]);
         await sender.Events.FirstAsync(_ => true, 0, Deadlines.Start, "an event");
         return sender;
     }

@@ -2,7 +2,9 @@ using RdmaMigration.Testing;
 
 namespace RdmaMigration.Interop;
 
-/// <summary>File → rdmamig → RDMA → a stock QEMU, or rdmamig: the machine that arrives is the one in the file, and what cannot be proven is not claimed.</summary>
+/// <summary>
+/// File → rdmamig → RDMA → a stock QEMU, or rdmamig: the machine that arrives is the one in the file, and what cannot be proven is not claimed.
+/// </summary>
 [Trait("needs", "rdma")]
 public sealed class SendTests : ReceiverTests
 {
@@ -24,7 +26,7 @@ public sealed class SendTests : ReceiverTests
     [Theory]
     [InlineData(128, "64M")]
     [InlineData(32, "1M")]
-    public async Task QEMU_has_a_machine_without_holes_whether_windows_grow_to_64_MiB_or_are_single_chunks(int mebibytes, string largest)
+    public async Task QEMU_has_a_machine_without_holes_with_windows_of_64_MiB_and_of_1_MiB(int mebibytes, string largest)
     {
         (QemuMachine source, string capture) = await CaptureAsync($"unix:{Work.File("socket")}", "pc", mebibytes, halfZero: false);
         await using (source)

@@ -7,7 +7,8 @@ public sealed class HostMemoryTests
     [Fact]
     public void Available_memory_is_more_than_nothing_and_no_more_than_all()
     {
-        ulong total = ulong.Parse(File.ReadLines("/proc/meminfo").First(l => l.StartsWith("MemTotal:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) * 1024;
+        string line = File.ReadLines("/proc/meminfo").First(l => l.StartsWith("MemTotal:", StringComparison.Ordinal));
+        ulong total = ulong.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) * 1024;
         Assert.InRange(HostMemory.Available, 1UL << 20, total);
     }
 

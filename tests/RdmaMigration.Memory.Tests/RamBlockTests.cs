@@ -153,7 +153,8 @@ public sealed unsafe class RamBlockTests
         block.Dispose();
 
         Assert.DoesNotContain("disposed-block", File.ReadAllText("/proc/self/maps"), StringComparison.Ordinal);
-        Assert.DoesNotContain(Directory.GetFiles("/proc/self/fd"), f => new FileInfo(f).LinkTarget?.Contains("disposed-block", StringComparison.Ordinal) == true);
+        Assert.DoesNotContain(
+            Directory.GetFiles("/proc/self/fd"), f => new FileInfo(f).LinkTarget?.Contains("disposed-block", StringComparison.Ordinal) == true);
         Assert.Throws<ObjectDisposedException>(() => (nint)block.Pointer);
         Assert.Throws<ObjectDisposedException>(() => block.Slice(0, 1).Length);
         Assert.Throws<ObjectDisposedException>(() => block.ResidentBytes);

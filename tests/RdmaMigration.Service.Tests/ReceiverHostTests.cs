@@ -26,7 +26,10 @@ public class ReceiverHostTests
 
     public static TheoryData<IncomingOptions, string> Contradictions() => new()
     {
-        { Anywhere with { Uri = new UnixUri("/nowhere"), Parameters = ParameterSet.Defaults.With(MigrationParameters.Allow, [IPNetwork.Parse("10.0.0.0/8")]) }, "allow" },
+        {
+            Anywhere with { Uri = new UnixUri("/nowhere"), Parameters = ParameterSet.Defaults.With(MigrationParameters.Allow, [IPNetwork.Parse("10.0.0.0/8")]) },
+            "allow"
+        },
         { Anywhere with { Target = Relay(ParameterSet.Defaults.With(MigrationParameters.PinAll, true)) }, "rdma-pin-all" },
         { Anywhere with { Target = Relay(ParameterSet.Defaults.With(MigrationParameters.Window, 1UL << 20)) }, "window" },
     };
@@ -37,7 +40,7 @@ public class ReceiverHostTests
     [InlineData("host", null, true)]
     [InlineData("file", false, false)]
     [InlineData("folder", true, true)]
-    public async Task A_target_for_one_machine_ends_Run_after_it_and_a_folder_takes_more_unless_told_otherwise(string target, bool? untilCompleted, bool ends)
+    public async Task Run_ends_after_one_machine_and_a_folder_takes_more_unless_told_otherwise(string target, bool? untilCompleted, bool ends)
     {
         DirectoryInfo directory = Directory.CreateTempSubdirectory("rdmamig-test-");
         string socket = Path.Combine(directory.FullName, "socket");

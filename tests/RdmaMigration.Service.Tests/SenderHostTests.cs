@@ -41,7 +41,10 @@ public sealed class SenderHostTests : IDisposable
 
     [Fact]
     public void A_file_without_a_name_is_refused_before_anything_is_read() =>
-        Assert.StartsWith("file is empty", Assert.Throws<OptionsValidationException>(() => Host("", s_unix, new Observer()).Run()).Failures.Single(), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "file is empty",
+            Assert.Throws<OptionsValidationException>(() => Host("", s_unix, new Observer()).Run()).Failures.Single(),
+            StringComparison.Ordinal);
 
     public static TheoryData<OutgoingOptions, string[]> Contradictions() => new()
     {
@@ -103,7 +106,8 @@ public sealed class SenderHostTests : IDisposable
     public void A_signal_that_comes_when_the_machine_has_arrived_ends_Run_with_0()
     {
         Migration? migration = null;
-        Observer quitting = new() { Started = started => migration = started, Changed = When(MigrationStatus.Completed, () => migration!.Quit(MigrationHost.Cancelled)) };
+        Observer quitting =
+            new() { Started = started => migration = started, Changed = When(MigrationStatus.Completed, () => migration!.Quit(MigrationHost.Cancelled)) };
 
         Assert.Equal(0, Host(Capture, s_unix with { Uri = new FileUri(Path.Combine(_directory.FullName, "sent")) }, quitting).Run());
     }

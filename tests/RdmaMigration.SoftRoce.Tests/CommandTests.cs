@@ -15,7 +15,8 @@ public class CommandTests
     [Fact]
     public async Task Arguments_variables_and_working_directory_arrive_as_they_are()
     {
-        (int code, string? output, string? error) = await Rig.RunToEnd("--env", "QUOTED=a 'b' \"$c\"", "--", "bash", "-c", "printf '%s\\n' \"$PWD\" \"$QUOTED\" \"$@\"", "-", "two words", "*", "");
+        (int code, string? output, string? error) = await Rig.RunToEnd(
+            "--env", "QUOTED=a 'b' \"$c\"", "--", "bash", "-c", "printf '%s\\n' \"$PWD\" \"$QUOTED\" \"$@\"", "-", "two words", "*", "");
 
         Assert.Equal((0, $"{Rig.Repository}\na 'b' \"$c\"\ntwo words\n*\n\n", ""), (code, output, error));
     }
@@ -60,7 +61,8 @@ public class CommandTests
         string file = Path.Combine(Rig.Repository, ".artifacts", $"written-{Guid.NewGuid():N}");
         try
         {
-            (int code, string _, string? error) = await Rig.RunToEnd("--", "bash", "-c", "echo guest > \"$1\"; touch /tmp/own /run/own /dev/shm/own && ! touch /etc/others", "-", file);
+            (int code, string _, string? error) = await Rig.RunToEnd(
+                "--", "bash", "-c", "echo guest > \"$1\"; touch /tmp/own /run/own /dev/shm/own && ! touch /etc/others", "-", file);
 
             Assert.True(code == 0, error);
             Assert.Equal("guest\n", await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));

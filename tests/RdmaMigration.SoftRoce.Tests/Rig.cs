@@ -50,7 +50,8 @@ internal sealed class Rig : IDisposable
         return await rig.End();
     }
 
-    public async Task<string> Line() => await _process.StandardOutput.ReadLineAsync(_deadline.Token) ?? throw new EndOfStreamException("the rig ended; it said: " + await _error);
+    public async Task<string> Line() =>
+        await _process.StandardOutput.ReadLineAsync(_deadline.Token) ?? throw new EndOfStreamException("the rig ended; it said: " + await _error);
 
     public async Task LineUntil(Func<string, bool> condition)
     {

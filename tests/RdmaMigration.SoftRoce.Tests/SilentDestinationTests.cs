@@ -24,7 +24,7 @@ public sealed class SilentDestinationTests(ITestOutputHelper output)
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(5);
 
     [Fact]
-    public async Task A_destination_that_is_cut_off_at_random_moments_is_found_each_time_the_sender_ends_with_1_and_the_next_send_works()
+    public async Task Sender_ends_with_1_when_its_destination_is_cut_off_and_the_next_send_works()
     {
         using WorkDirectory work = new(Path.Combine(Executables.RepositoryRoot, ".artifacts"));
         string capture = work.File("capture");
@@ -39,7 +39,8 @@ public sealed class SilentDestinationTests(ITestOutputHelper output)
         for (int i = 0; i < 4; i++)
         {
             int from = sender.Events.Count;
-            await File.WriteAllLinesAsync(go, ["--max-bandwidth", Bandwidth, .. i % 2 == 0 ? (string[])[] : ["--pin-all"]], TestContext.Current.CancellationToken);
+            await File.WriteAllLinesAsync(
+                go, ["--max-bandwidth", Bandwidth, .. i % 2 == 0 ? (string[])[] : ["--pin-all"]], TestContext.Current.CancellationToken);
             await sender.Events.FirstAsync(e => e.Name == "MIGRATION", from, Deadlines.Start, "a sender at work");
             await Task.Delay(random.Next(LatestMilliseconds), TestContext.Current.CancellationToken); // the moment itself is what varies
 

@@ -9,7 +9,9 @@ public sealed class SilentSourceTests(ITestOutputHelper output)
 {
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(2);
 
-    /// <summary>The transport's own: QEMU asks for 5 retries, and rxe takes some 2 s for each; the specification lets a device take four times the timeout.</summary>
+    /// <summary>
+    /// The transport's own: QEMU asks for 5 retries, and rxe takes some 2 s for each; the specification lets a device take four times the timeout.
+    /// </summary>
     private static readonly TimeSpan s_retryTime = TimeSpan.FromSeconds(30);
 
     [Fact]

@@ -15,7 +15,8 @@ public class TwoHostTests
     [Fact]
     public async Task Two_hosts_on_a_wire_connect_over_RDMA()
     {
-        using Rig pair = Rig.Start("pair", "--memory", "1024", "--timeout", "120", "rping -s -a 10.77.0.1 -C 2; exit 3", "until rping -c -a 10.77.0.1 -C 2 -v; do sleep 1; done");
+        using Rig pair = Rig.Start(
+            "pair", "--memory", "1024", "--timeout", "120", "rping -s -a 10.77.0.1 -C 2; exit 3", "until rping -c -a 10.77.0.1 -C 2 -v; do sleep 1; done");
         (int code, string? output, string _) = await pair.End();
 
         Assert.Equal(3, code);

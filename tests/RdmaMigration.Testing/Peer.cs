@@ -21,9 +21,14 @@ public sealed record Peer(string Release)
     /// <summary>The release that CI tests against, and on a user's machine every other one that has been made.</summary>
     public static IEnumerable<Peer> All()
     {
-        Peer[] others = Environment.GetEnvironmentVariable("CI") == "true" || !Directory.Exists(Cache)
-            ? []
-            : [.. Directory.EnumerateDirectories(Cache).Select(root => Path.GetFileName(root)).Where(name => !name.Contains('.')).Select(name => new Peer(name))];
-        return others.Prepend(new Peer("trixie")).Distinct();
+        Peer tested = new("trixie");
+        if (Environment.GetEnvironmentVariable("CI") == "true" || !Directory.Exists(Cache))
+        {
+            return [tested];
+        }
+
+        // A name with a dot is one that is being made.
+        IEnumerable<string> made = Directory.EnumerateDirectories(Cache).Select(root => Path.GetFileName(root)).Where(name => !name.Contains('.'));
+        return made.Select(name => new Peer(name)).Prepend(tested).Distinct();
     }
 }

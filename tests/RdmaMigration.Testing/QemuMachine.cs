@@ -215,7 +215,8 @@ public sealed class QemuMachine : IAsyncDisposable
 
 /// <summary>What query-migrate said at the end, on the sending side.</summary>
 public sealed record MigrationOutcome(
-    string Status, TimeSpan TotalTime, TimeSpan SetupTime, TimeSpan Downtime, long RamTransferred, long RamTotal, int DirtySyncs, double MegabitsPerSecond, string? Error)
+    string Status, TimeSpan TotalTime, TimeSpan SetupTime, TimeSpan Downtime,
+    long RamTransferred, long RamTotal, int DirtySyncs, double MegabitsPerSecond, string? Error)
 {
     public static MigrationOutcome Parse(JsonElement query)
     {

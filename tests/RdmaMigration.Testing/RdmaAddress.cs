@@ -14,8 +14,8 @@ public static class RdmaAddress
     private static int s_port = 4444;
 
     /// <summary>
-    /// RDMAMIG_TEST_ADDRESS, else the IPv4 address of the network interface under the first RDMA device. On a host without RDMA the soft-RoCE guest's: tests that
-    /// need no RDMA name an address before they replace it.
+    /// RDMAMIG_TEST_ADDRESS, else the IPv4 address of the network interface under the first RDMA device. On a host without RDMA the soft-RoCE
+    /// guest's: tests that need no RDMA name an address before they replace it.
     /// </summary>
     public static IPAddress V4 => s_v4.Value;
 

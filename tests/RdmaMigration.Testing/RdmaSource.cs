@@ -48,7 +48,16 @@ public sealed unsafe class RdmaSource : IDisposable
         _sends = CompletionQueue.Create(device, 64, _channel);
         _receives = CompletionQueue.Create(device, 64, _channel);
         _queuePair = _id.CreateQueuePair(
-            _domain, new QueuePairOptions { SendQueue = _sends, ReceiveQueue = _receives, MaxSend = 32, MaxReceive = Receives, MaxSendSge = 1, MaxReceiveSge = 1 });
+            _domain,
+            new QueuePairOptions
+            {
+                SendQueue = _sends,
+                ReceiveQueue = _receives,
+                MaxSend = 32,
+                MaxReceive = Receives,
+                MaxSendSge = 1,
+                MaxReceiveSge = 1,
+            });
         _region = _domain.Register((nint)_memory, (Receives + 1) * MaxMessage, MemoryAccess.LocalWrite);
         for (int i = 0; i < Receives; i++)
         {
@@ -122,7 +131,8 @@ public sealed unsafe class RdmaSource : IDisposable
     public void Write(ReadOnlySpan<byte> bytes, ulong remoteAddress, uint remoteKey)
     {
         bytes.CopyTo(new Span<byte>(_memory + (Receives * MaxMessage), MaxMessage));
-        Post(SendRequest.RdmaWrite(2, (nint)(_memory + (Receives * MaxMessage)), (uint)bytes.Length, _region.LocalKey, remoteAddress, remoteKey, SendOptions.Signaled));
+        Post(SendRequest.RdmaWrite(
+            2, (nint)(_memory + (Receives * MaxMessage)), (uint)bytes.Length, _region.LocalKey, remoteAddress, remoteKey, SendOptions.Signaled));
     }
 
     /// <summary>Disconnects, as QEMU does after its last message.</summary>

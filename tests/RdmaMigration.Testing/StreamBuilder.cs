@@ -39,7 +39,8 @@ public sealed class StreamBuilder
     }
 
     public const string SmallDescription =
-        """{"page_size": 4096, "devices": [{"name": "dev", "instance_id": 0, "vmsd_name": "dev", "version": 1, "fields": [{"name": "x", "type": "uint32", "size": 4}]}]}""";
+        """{"page_size": 4096, "devices": [{"name": "dev", "instance_id": 0, "vmsd_name": "dev", "version": 1, """
+        + """ "fields": [{"name": "x", "type": "uint32", "size": 4}]}]}""";
 
     public StreamBuilder Header(uint magic = 0x5145564d, uint version = 3) => UInt32(magic).UInt32(version);
 

@@ -38,7 +38,8 @@ public static class StreamedMachine
     public static byte[] Ending()
     {
         byte[] json = Encoding.ASCII.GetBytes(
-            """{"page_size": 4096, "devices": [{"name": "timer", "instance_id": 0, "vmsd_name": "timer", "version": 2, "fields": [{"name": "ticks", "type": "int64", "size": 8}]}]}""");
+            """{"page_size": 4096, "devices": [{"name": "timer", "instance_id": 0, "vmsd_name": "timer", "version": 2, """
+            + """ "fields": [{"name": "ticks", "type": "int64", "size": 8}]}]}""");
         return [0x00, 0x06, .. Be32((uint)json.Length), .. json];
     }
 

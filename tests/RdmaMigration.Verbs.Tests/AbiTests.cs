@@ -17,7 +17,8 @@ public sealed unsafe class AbiTests
 
     public static TheoryData<string> StructNames => [.. Structs.Select(type => type.Name)];
 
-    public static TheoryData<string> ConstantNames => [.. typeof(Constants).GetFields(BindingFlags.Static | BindingFlags.NonPublic).Select(constant => constant.Name)];
+    public static TheoryData<string> ConstantNames =>
+        [.. typeof(Constants).GetFields(BindingFlags.Static | BindingFlags.NonPublic).Select(constant => constant.Name)];
 
     public static TheoryData<string> EnumNames => [.. PublicEnums().Select(type => type.Name)];
 
@@ -55,7 +56,8 @@ public sealed unsafe class AbiTests
     public void Every_pointer_of_an_import_points_to_a_struct_that_is_checked()
     {
         HashSet<Type> harmless = [typeof(byte), typeof(int), typeof(nint), typeof(void)];
-        IEnumerable<Type> pointees = Imports.All.SelectMany(method => method.GetParameters().Select(parameter => parameter.ParameterType).Append(method.ReturnType))
+        IEnumerable<Type> pointees = Imports.All.SelectMany(
+            method => method.GetParameters().Select(parameter => parameter.ParameterType).Append(method.ReturnType))
             .Where(type => type.IsPointer)
             .Select(Pointee);
         Assert.DoesNotContain(pointees, type => !harmless.Contains(type) && type != typeof(WorkCompletion) && !Structs.Contains(type));

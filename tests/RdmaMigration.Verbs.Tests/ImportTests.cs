@@ -29,7 +29,8 @@ public sealed class ImportTests
     [Fact]
     public void Only_calls_that_cannot_wait_suppress_the_transition()
     {
-        string[] suppressed = [.. Imports.All.Where(method => method.GetCustomAttribute<SuppressGCTransitionAttribute>() is not null).Select(method => method.Name).Order()];
+        string[] suppressed =
+            [.. Imports.All.Where(method => method.GetCustomAttribute<SuppressGCTransitionAttribute>() is not null).Select(method => method.Name).Order()];
         Assert.Equal([nameof(Shim.rdmamig_poll_cq), nameof(Shim.rdmamig_post_recv)], suppressed);
     }
 }

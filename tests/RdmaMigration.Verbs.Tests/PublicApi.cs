@@ -25,12 +25,14 @@ internal static class PublicApi
         const BindingFlags Declared = BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
         if (type.IsEnum)
         {
-            return type.GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => $"{field.Name} = {Convert.ToInt64(field.GetRawConstantValue(), null)}");
+            return type.GetFields(BindingFlags.Public | BindingFlags.Static).Select(
+                field => $"{field.Name} = {Convert.ToInt64(field.GetRawConstantValue(), null)}");
         }
 
         bool isRecord = type.GetMethod("PrintMembers", BindingFlags.NonPublic | BindingFlags.Instance) is not null;
         return type.GetConstructors(Declared).Select(constructor => $"new({Parameters(constructor)})")
-            .Concat(type.GetProperties(Declared).Select(property => $"{Static(property.GetMethod)}{Name(property.PropertyType)} {property.Name} {{{Accessors(property)} }}"))
+            .Concat(type.GetProperties(Declared).Select(
+                property => $"{Static(property.GetMethod)}{Name(property.PropertyType)} {property.Name} {{{Accessors(property)} }}"))
             .Concat(type.GetFields(Declared).Select(field => $"{Name(field.FieldType)} {field.Name}"))
             .Concat(type.GetMethods(Declared)
                 .Where(method => !method.IsSpecialName && !(isRecord && method.Name is "Equals" or "GetHashCode" or "ToString" or "<Clone>$"))
@@ -66,7 +68,8 @@ internal static class PublicApi
     }
 
     private static string Parameters(MethodBase method) => string.Join(", ", method.GetParameters().Select(parameter =>
-        (parameter.IsOut ? "out " : parameter.IsIn ? "in " : "") + Name(parameter.ParameterType) + " " + parameter.Name + (parameter.IsOptional ? " = " + (parameter.DefaultValue ?? "null") : "")));
+        (parameter.IsOut ? "out " : parameter.IsIn ? "in " : "") + Name(parameter.ParameterType) + " " + parameter.Name
+        + (parameter.IsOptional ? " = " + (parameter.DefaultValue ?? "null") : "")));
 
     private static string Name(Type type)
     {

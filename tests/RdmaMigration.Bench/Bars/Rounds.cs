@@ -46,7 +46,8 @@ internal static class Rounds
             await bench.SaveAsync();
         }
 
-        // The quickest machine of each route, not counted: what runs for the first time, here and in the programs measured, is compiled, linked or read from a disk.
+        // The quickest machine of each route, not counted: what runs for the first time, here and in the programs measured, is compiled, linked or
+        // read from a disk.
         List<Contestant> first = [.. contestants.OrderBy(c => c.Workload.DataMebibytes).DistinctBy(c => c.Route)];
         Progress progress = new(first.Count + (rounds * (contestants.Count + 1)) + 1);
         foreach (Contestant c in first)
@@ -88,7 +89,9 @@ internal static class Rounds
                 Cpu(c, p => p.Receiver),
                 Cpu(c, p => p.ReceiverAfter),
             }));
-        Report.Say(Report.Text($"ib_write_bw, 1 MiB writes: {figures.Bandwidth.ToText("0")} MiB/s. CPU: user + system seconds per GiB of RAM, {(ExactProcessors.AreThere ? "exact" : "by the ticks of the kernel's clock")}; before: starting, loading the file, connecting; after: writing the file."));
+        Report.Say($"ib_write_bw, 1 MiB writes: {figures.Bandwidth.ToText("0")} MiB/s");
+        Report.Say($"CPU: user + system seconds per GiB of RAM, {(ExactProcessors.AreThere ? "counted exactly" : "sampled at the kernel's clock ticks")}");
+        Report.Say("before: start, load the file, connect; after: write the file");
 
         string Cpu(Contestant c, Func<Passage, ProcessorTime> side) => Report.Text(
             $"{figures.Of(c, p => side(p).User / p.Gibibytes).Median:0.000} + {figures.Of(c, p => side(p).System / p.Gibibytes).Median:0.00}");

@@ -33,7 +33,9 @@ internal static class MatrixRun
         List<Passage> passages = [];
         IReadOnlyList<RegistrationCost> registrations = device
             ? await progress.StepAsync(
-                "registration", () => Task.FromResult(RegistrationCosts.Measure()), costs => Report.Text($"{costs[^1].RegisterMilliseconds:0} ms/GiB at the largest"))
+                "registration",
+                () => Task.FromResult(RegistrationCosts.Measure()),
+                costs => Report.Text($"{costs[^1].RegisterMilliseconds:0} ms/GiB at the largest"))
             : [];
         foreach (Workload workload in plan.Workloads)
         {

@@ -14,7 +14,8 @@ internal static class ThroughputPlot
         Workload[] sizes = [.. figures.Workloads.Where(w => w.ZeroPercent == zeroPercent).OrderBy(w => w.Mebibytes)];
         double top = Top(figures, sizes);
         Figure figure = new(
-            "throughput", "Throughput: the machine's RAM over the migration's total time", MatrixPlots.Caption(figures), width: 360 * figures.Modes.Count, height: 440);
+            "throughput", "Throughput: the machine's RAM over the migration's total time", MatrixPlots.Caption(figures),
+            width: 360 * figures.Modes.Count, height: 440);
         foreach (Mode mode in figures.Modes)
         {
             Plot plot = figure.AddPanel(Words.Of(mode));

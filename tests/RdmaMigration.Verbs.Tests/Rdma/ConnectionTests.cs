@@ -11,7 +11,7 @@ public sealed class ConnectionTests
     [Theory]
     [InlineData(AddressFamily.InterNetwork)]
     [InlineData(AddressFamily.InterNetworkV6)]
-    public void Connection_carries_private_data_both_ways_and_ends_with_a_disconnect_on_both_sides(AddressFamily family)
+    public void Connection_carries_private_data_both_ways_and_both_sides_disconnect(AddressFamily family)
     {
         IPAddress address = TestHost.Address(family);
         using Loopback loopback = Loopback.Connect(address);

@@ -49,7 +49,8 @@ public sealed class DataPathTests : IDisposable
     public void Rdma_write_changes_the_peers_memory_and_nothing_else()
     {
         "written"u8.CopyTo(Client.Bytes);
-        Client.Post(SendRequest.RdmaWrite(3, Client.Address, 7, Client.Region.LocalKey, (ulong)Server.Address + 100, Server.Region.RemoteKey, SendOptions.Signaled));
+        Client.Post(
+            SendRequest.RdmaWrite(3, Client.Address, 7, Client.Region.LocalKey, (ulong)Server.Address + 100, Server.Region.RemoteKey, SendOptions.Signaled));
         Assert.Equal(WorkCompletionOpcode.RdmaWrite, Client.Succeed(3).Opcode);
         Assert.Equal("written"u8.ToArray(), Server.Bytes.Slice(100, 7).ToArray());
         Assert.True(Server.Bytes[..100].IndexOfAnyExcept((byte)0) < 0);
@@ -81,7 +82,8 @@ public sealed class DataPathTests : IDisposable
     public void Rdma_read_fetches_the_peers_memory()
     {
         "remote"u8.CopyTo(Server.Bytes);
-        Client.Post(SendRequest.RdmaRead(9, Client.Address + 10, 6, Client.Region.LocalKey, (ulong)Server.Address, Server.Region.RemoteKey, SendOptions.Signaled));
+        Client.Post(
+            SendRequest.RdmaRead(9, Client.Address + 10, 6, Client.Region.LocalKey, (ulong)Server.Address, Server.Region.RemoteKey, SendOptions.Signaled));
         Assert.Equal(WorkCompletionOpcode.RdmaRead, Client.Succeed(9).Opcode);
         Assert.Equal("remote"u8.ToArray(), Client.Bytes.Slice(10, 6).ToArray());
     }

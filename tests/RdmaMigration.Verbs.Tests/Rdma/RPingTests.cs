@@ -23,7 +23,8 @@ public sealed class RPingTests
     {
         int port = FreePort();
         using RealRPing server = new("-s", "-v", "-V", "-a", Address.ToString(), "-p", Text(port), "-S", Text(size));
-        (int code, string? output, string? error) = Retry(() => Run("-c", "-v", "-V", "-a", Address.ToString(), "-p", Text(port), "-S", Text(size), "-C", Text(count)));
+        (int code, string? output, string? error) = Retry(
+            () => Run("-c", "-v", "-V", "-a", Address.ToString(), "-p", Text(port), "-S", Text(size), "-C", Text(count)));
         Assert.Equal(("", 0), (error, code));
         Assert.Equal(Expected("ping data: ", count, size), Lines(output));
         server.Finish();
