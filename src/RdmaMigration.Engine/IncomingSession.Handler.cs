@@ -16,7 +16,7 @@ internal sealed partial class IncomingSession : IIncomingHandler
     // By the coarse clock, which costs next to nothing: it is looked at after each message.
     private long _roomCheckedAt = Environment.TickCount64;
     private StreamConfiguration? _configuration;
-    private readonly IdlePasses _idlePasses = new();
+    private readonly RepeatedPasses _repeatedPasses = new();
     private SwitchoverReply _switchoverReply;
 
     /// <inheritdoc/>
@@ -52,10 +52,10 @@ internal sealed partial class IncomingSession : IIncomingHandler
     public void OnRamStart() => _channel.RamBegins();
 
     /// <inheritdoc/>
-    public void OnPart(bool isIdle)
+    public void OnRamPart()
     {
         if (_switchoverReply is SwitchoverReply.WhenTheSourceWaits
-            && _idlePasses.Note(isIdle, TimeSpan.FromMilliseconds(Environment.TickCount64))
+            && _repeatedPasses.Count(TimeSpan.FromMilliseconds(Environment.TickCount64))
             && _returnPath is { } path)
         {
             path.SendSwitchoverAck();

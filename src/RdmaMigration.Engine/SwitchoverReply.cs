@@ -11,7 +11,7 @@ internal enum SwitchoverReply
     /// <summary>When it opens the return path.</summary>
     AtOnce,
 
-    /// <summary>When it shows that it waits: it repeats passes over RAM that has not changed.</summary>
+    /// <summary>When it shows that it waits: it repeats passes over RAM.</summary>
     WhenTheSourceWaits,
 }
 

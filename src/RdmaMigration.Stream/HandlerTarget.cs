@@ -50,17 +50,10 @@ internal sealed class HandlerTarget(IIncomingHandler handler, bool ramIsFresh) :
         {
             handler.OnRamStart();
         }
-        else
+        else if (section.Header is { Type: SectionType.Part, Name: Wire.RamSection })
         {
-            handler.OnPart(isIdle: section.Header is { Type: SectionType.Part, IsRam: true } && IsWithoutPages(section.Length));
+            handler.OnRamPart();
         }
-    }
-
-    /// <summary>The lengths of a PART section that is a marker, an id and an end, with or without a HOOK and a footer. The shortest page adds 9 bytes.</summary>
-    private static bool IsWithoutPages(ulong length)
-    {
-        const ulong Bare = 1 + sizeof(uint) + sizeof(ulong);
-        return length is Bare or Bare + SectionType.FooterLength or Bare + sizeof(ulong) or Bare + sizeof(ulong) + SectionType.FooterLength;
     }
 
     public Span<byte> Page(int block, ulong offset, int length, PageEncoding encoding)

@@ -20,9 +20,8 @@ public interface IIncomingHandler
     {
     }
 
-    /// <summary>A section after the START section of "ram", and before its END section, has been read.</summary>
-    /// <param name="isIdle">It is a PART section of "ram" without a page in the stream; over RDMA all of them are.</param>
-    void OnPart(bool isIdle)
+    /// <summary>A PART section of "ram" has been read.</summary>
+    void OnRamPart()
     {
     }
 

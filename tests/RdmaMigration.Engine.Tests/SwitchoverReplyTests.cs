@@ -11,8 +11,8 @@ public class SwitchoverReplyTests
     private static readonly byte[] s_acknowledged = [0, 7, 0, 0];
     private static readonly byte[] s_success = [0, 1, 0, 4, 0, 0, 0, 0];
 
-    // A PART section of RAM with nothing but its end.
-    private static readonly byte[] s_idle = [0x02, 0, 0, 0, 1, .. StreamedMachine.EndOfRam()];
+    // A PART section of RAM with one page, which is zero.
+    private static readonly byte[] s_part = [0x02, 0, 0, 0, 1, .. new byte[7], 0x02, 6, .. "pc.ram"u8, 0, .. StreamedMachine.EndOfRam()];
 
     [Theory]
     [InlineData("pc-q35-7.2", "WhenTheSourceWaits")]
@@ -49,54 +49,72 @@ public class SwitchoverReplyTests
         Assert.Equal(SwitchoverReply.Never, SwitchoverReplies.For(SwitchoverAck.Never, machineType));
     }
 
-    [Fact]
-    public void Enough_idle_sections_in_a_row_and_in_time_are_a_source_that_waits()
+    [Theory]
+    [InlineData(51, true)]
+    [InlineData(1000, true)]
+    [InlineData(30, false)]
+    public void Short_passes_that_go_on_for_seconds_are_those_of_a_source_that_waits(int partsPerSecond, bool waits)
     {
-        IdlePasses passes = new();
+        RepeatedPasses passes = new();
 
-        Assert.DoesNotContain(true, Notes(passes, IdlePasses.Enough - 1, TimeSpan.Zero));
-        Assert.False(passes.Note(isIdle: false, TimeSpan.Zero));
-        Assert.DoesNotContain(true, Notes(passes, IdlePasses.Enough - 1, TimeSpan.FromSeconds(1)));
-        Assert.DoesNotContain(true, Notes(passes, 1, TimeSpan.FromSeconds(1) + IdlePasses.Window + TimeSpan.FromMilliseconds(1)));
-        Assert.Equal([true], Notes(passes, IdlePasses.Enough, TimeSpan.FromSeconds(3)).Where(isEnough => isEnough));
-        Assert.DoesNotContain(true, Notes(passes, 10 * IdlePasses.Enough, TimeSpan.FromSeconds(3)));
+        Assert.Equal(waits, Enumerable.Range(0, 4 * partsPerSecond).Any(part => passes.Count(TimeSpan.FromSeconds(100 + ((double)part / partsPerSecond)))));
     }
 
     [Fact]
-    public void A_source_that_repeats_passes_without_pages_is_acknowledged_once()
+    public void A_burst_of_short_passes_is_none_of_a_source_that_waits()
+    {
+        RepeatedPasses passes = new();
+
+        foreach (int second in Enumerable.Range(100, 10))
+        {
+            // QEMU 7.2 does not know its bandwidth in the first tenth of a second.
+            Assert.DoesNotContain(true, Enumerable.Range(0, 2000).Select(_ => passes.Count(TimeSpan.FromSeconds(2.1 * second))));
+        }
+    }
+
+    [Fact]
+    public async Task A_source_that_repeats_passes_is_acknowledged_once()
     {
         using RunningDestination destination = new(options => options with { Uri = new TcpUri("127.0.0.1", 0) });
         using NetworkStream source = Connect(destination);
         source.Write(StreamedMachine.Announcement(returnPath: true));
         Assert.Equal(s_pong, Next(source, s_pong.Length));
 
-        source.Write([.. Enumerable.Repeat(s_idle, 5 * IdlePasses.Enough).SelectMany(part => part)]);
+        Task<byte[]> acknowledged = Task.Run(() => Next(source, s_acknowledged.Length));
+        for (int parts = 0; !acknowledged.IsCompleted; parts++)
+        {
+            source.Write(s_part);
+            await Task.Delay(2, TestContext.Current.CancellationToken);
+        }
 
-        Assert.Equal(s_acknowledged, Next(source, s_acknowledged.Length));
-        source.Write([.. StreamedMachine.RamSection(), .. StreamedMachine.End()]);
+        Assert.Equal(s_acknowledged, await acknowledged);
+        source.Write([.. Enumerable.Repeat(s_part, 200).SelectMany(part => part), .. StreamedMachine.RamSection(), .. StreamedMachine.End()]);
         Assert.Equal(s_success, Next(source, s_success.Length));
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
     }
 
     [Theory]
-    [InlineData("auto", false)]
-    [InlineData("never", true)]
-    public void A_source_that_does_not_wait_and_one_that_shall_not_be_answered_get_no_acknowledgement(string setting, bool isIdle)
+    [InlineData("auto", 30)]
+    [InlineData("never", 2)]
+    public void A_source_that_does_not_wait_or_that_shall_have_none_gets_no_acknowledgement(string setting, int millisecondsBetweenParts)
     {
         using RunningDestination destination = new(options => (options with { Uri = new TcpUri("127.0.0.1", 0) })
             .With(MigrationParameters.SwitchoverAck, Enum.Parse<SwitchoverAck>(setting, ignoreCase: true)));
         using NetworkStream source = Connect(destination);
-        byte[] page = [0x02, 0, 0, 0, 1, .. new byte[7], 0x02, 6, .. "pc.ram"u8, 0, .. StreamedMachine.EndOfRam()];
-        byte[] passes = [.. Enumerable.Repeat(s_idle, IdlePasses.Enough - 1).SelectMany(part => part), .. isIdle ? s_idle : page];
+        source.Write(StreamedMachine.Announcement(returnPath: true));
+        long began = Environment.TickCount64;
+        while (Environment.TickCount64 - began < 3500)
+        {
+            source.Write(s_part);
+            Thread.Sleep(millisecondsBetweenParts);
+        }
 
-        source.Write([.. StreamedMachine.Announcement(returnPath: true), .. passes, .. passes, .. StreamedMachine.RamSection(), .. StreamedMachine.End()]);
+        source.Write([.. StreamedMachine.RamSection(), .. StreamedMachine.End()]);
 
         Assert.Equal(s_pong, Next(source, s_pong.Length));
         Assert.Equal(s_success, Next(source, s_success.Length));
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
     }
-
-    private static bool[] Notes(IdlePasses passes, int count, TimeSpan now) => [.. Enumerable.Range(0, count).Select(_ => passes.Note(isIdle: true, now))];
 
     private static NetworkStream Connect(RunningDestination destination)
     {

@@ -55,6 +55,34 @@ public sealed class NewerPeerTests : ReceiverTests
             options, "tcp:127.0.0.1:0", uri => SendAsync(captured.File, uri, "stream", confirmed: true, returnPath: true)));
     }
 
+    /// <summary>Machine types of each kind: acknowledged when the source waits, acknowledged at once, and of 11.1 not at all.</summary>
+    public static TheoryData<string, string> MachineTypes()
+    {
+        TheoryData<string, string> rows = [];
+        foreach (Peer peer in Peer.All())
+        {
+            rows.Add(peer.Release, "pc-i440fx-7.2");
+            rows.Add(peer.Release, "pc-i440fx-9.2");
+            rows.Add(peer.Release, "pc");
+        }
+
+        return rows;
+    }
+
+    [Theory]
+    [Trait("needs", "qemu")]
+    [MemberData(nameof(MachineTypes))]
+    public async Task A_running_machine_with_switchover_ack_switches_over_whatever_its_machine_type(string release, string machineType)
+    {
+        await using QemuMachine source = await StartNewerSourceAsync(release, machineType, isRunning: true);
+        await source.SetCapabilitiesAsync(("return-path", true), ("switchover-ack", true));
+        await source.SetLimitsAsync(RdmaAddress.Unlimited, downtimeMilliseconds: 300);
+
+        ReceiveResult captured = await CaptureAsync(source, "tcp:127.0.0.1:0");
+
+        Assert.True(captured.ReturnPath);
+    }
+
     private async Task<ReceiveResult> CaptureAsync(QemuMachine source, string uri)
     {
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(uri, Work.File("captured"), ["--once"]);
@@ -64,11 +92,11 @@ public sealed class NewerPeerTests : ReceiverTests
         return result;
     }
 
-    private async Task<QemuMachine> StartNewerSourceAsync(string release, string machineType)
+    private async Task<QemuMachine> StartNewerSourceAsync(string release, string machineType, bool isRunning = false)
     {
         Peer peer = new(release);
         Assert.SkipUnless(peer.Exists, peer.HowToMake);
-        QemuMachine source = await StartSourceAsync(peer.Run(NewMachine(machineType, Mebibytes)));
+        QemuMachine source = await StartSourceAsync(peer.Run(NewMachine(machineType, Mebibytes) with { Paused = !isRunning }));
         JsonElement version = (await source.Monitor.ExecuteAsync("query-version")).GetProperty("qemu");
         Assert.True(version.GetProperty("major").GetInt32() >= 10, $"{release} runs QEMU {version.GetRawText()}");
         return source;
