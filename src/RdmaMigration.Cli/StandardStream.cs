@@ -64,12 +64,13 @@ internal sealed class StandardStream : Stream
         {
             _inner.Write(buffer);
         }
-        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
         {
             if (_throws)
             {
                 // The runtime calls a descriptor that is not open for writing a path to which access is denied; the kernel's word is inside.
-                throw new OutputException($"cannot write to standard output: {(failed.InnerException ?? failed).Message}", failed);
+                // It calls EFBIG, the limit of a file's size, an argument out of range.
+                throw new OutputException($"cannot write to standard output: {(failed is ArgumentOutOfRangeException ? Errno.EFBIG.Text() : (failed.InnerException ?? failed).Message)}", failed);
             }
         }
     }

@@ -36,7 +36,9 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
         _leftBehind = leftBehind;
         _cancel = cancel;
         ThrowIfNotReplaceable(target);
-        string partial = Path.Combine(target.Directory, $".rdmamig-{Environment.ProcessId}-{Guid.NewGuid():N}.partial");
+
+        // Not a Guid: it takes /dev/urandom, which a bare chroot does not have.
+        string partial = Path.Combine(target.Directory, $".rdmamig-{Environment.ProcessId}-{Random.Shared.NextInt64():x16}.partial");
         try
         {
             // Shared, since a lock of its own would be one more thing that a network file system refuses.

@@ -2,12 +2,14 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Service;
 
 /// <summary>
-/// Ends the host on SIGINT and SIGTERM: the first has the migration cancelled, the other side told and everything torn down, the second has the
-/// operating system's default action. A host that is asked to stop ends its migration too.
+/// Ends the host on SIGINT, SIGTERM and SIGHUP. The first signal cancels the migration, reports that to the other side and frees everything. A second SIGINT or
+/// SIGTERM ends the process at once. A second SIGHUP does not: a terminal that closes sends it twice, by the kernel and by the shell, and systemd sends it after
+/// SIGTERM. A SIGHUP that was ignored at start, as under nohup, stays ignored. A host that is asked to stop ends its migration too.
 /// </summary>
 internal sealed class SignalLifetime(
     Migration migration, IMigrationObserver observer, IHostApplicationLifetime application, ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
@@ -19,6 +21,11 @@ internal sealed class SignalLifetime(
     {
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle));
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle));
+        if (!Signals.IsHangUpIgnored)
+        {
+            _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, Handle));
+        }
+
         _registrations.Add(application.ApplicationStopping.Register(() => migration.Quit(MigrationHost.Cancelled)));
         return Task.CompletedTask;
     }
@@ -30,8 +37,13 @@ internal sealed class SignalLifetime(
     private void Handle(PosixSignalContext context)
     {
         bool isFirst = Interlocked.Increment(ref _signals) == 1;
-        context.Cancel = isFirst;
-        observer.OnSignal(context.Signal, endsAtOnce: !isFirst);
+        bool isHangUp = context.Signal is PosixSignal.SIGHUP;
+        context.Cancel = isFirst || isHangUp;
+        if (isFirst || !isHangUp)
+        {
+            observer.OnSignal(context.Signal, endsAtOnce: !isFirst);
+        }
+
         if (isFirst)
         {
             ServiceLog.Signalled(log, context.Signal);

@@ -7,7 +7,9 @@ internal static class VerbsAdvice
 {
     internal static string? For(string call, Errno errno) => (call, errno) switch
     {
-        ("rdma_create_event_channel", Errno.ENOENT or Errno.ENODEV) => "The kernel's connection manager is not there: modprobe rdma_ucm.",
+        ("rdma_create_event_channel", Errno.ENOENT or Errno.ENODEV) => File.Exists("/sys/class/misc/rdma_cm/dev")
+            ? "The device file /dev/infiniband/rdma_cm is missing: start the container with --device=/dev/infiniband/rdma_cm, or run udevadm trigger."
+            : "The kernel's connection manager is not there: modprobe rdma_ucm.",
         ("rdma_create_event_channel" or "ibv_open_device", Errno.EACCES or Errno.EPERM) =>
             "The device files under /dev/infiniband must be readable and writable by this user.",
         ("rdma_bind_addr" or "rdma_listen", Errno.EADDRINUSE) =>

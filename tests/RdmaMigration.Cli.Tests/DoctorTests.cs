@@ -22,9 +22,9 @@ public sealed class DoctorTests : IDisposable
 
     [Theory]
     [InlineData("/sys/module/rdma_ucm", "module rdma_ucm", "modprobe rdma_ucm")]
-    [InlineData("/dev/infiniband/uverbs0", "/dev/infiniband/uverbs0", "udevadm trigger")]
+    [InlineData("/dev/infiniband/uverbs0", "rxe0", "udevadm trigger")]
     [InlineData("/dev/infiniband/rdma_cm", "/dev/infiniband/rdma_cm", "--device=/dev/infiniband")]
-    public void What_the_kernel_lacks_is_missing_with_the_line_that_mends_it(string gone, string name, string mend)
+    public void What_the_kernel_lacks_is_missing_with_the_command_that_fixes_it(string gone, string name, string fix)
     {
         _host.Without(gone);
         if (gone.StartsWith("/sys/module", StringComparison.Ordinal))
@@ -32,13 +32,13 @@ public sealed class DoctorTests : IDisposable
             _host.Without("/dev/infiniband/rdma_cm");
         }
 
-        AssertMissing(_host.Examine(), name, mend);
+        AssertMissing(_host.Examine(), name, fix);
     }
 
     [Fact]
-    public void A_module_without_a_folder_in_sys_whose_device_node_is_there_is_built_in()
+    public void A_module_without_a_folder_in_sys_whose_class_is_there_is_built_in()
     {
-        _host.Without("/sys/module/rdma_ucm");
+        _host.Without("/sys/module/rdma_ucm").With("/sys/class/misc/rdma_cm/dev", "10:122");
 
         HostReport report = _host.Examine();
 
@@ -55,7 +55,7 @@ public sealed class DoctorTests : IDisposable
 
         HostCheck check = report.Checks.Single(line => line.Name == "module ib_uverbs");
         Assert.Equal(CheckStatus.Missing, check.Status);
-        Assert.DoesNotContain("modprobe", check.Mend, StringComparison.Ordinal);
+        Assert.DoesNotContain("modprobe", check.Fix, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -64,11 +64,11 @@ public sealed class DoctorTests : IDisposable
     [InlineData("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"", "dnf install libibverbs librdmacm")]
     [InlineData("ID=\"sles\"\nID_LIKE=\"suse\"", "zypper install libibverbs1 librdmacm1 rdma-core")]
     [InlineData("ID=plan9", "install rdma-core's libibverbs and librdmacm with their providers")]
-    public void A_missing_library_is_mended_in_the_distributions_own_words(string release, string mend)
+    public void A_missing_library_is_fixed_by_the_distributions_package_manager(string release, string fix)
     {
         _host.With("/etc/os-release", release).Libraries.Remove("librdmacm.so.1");
 
-        AssertMissing(_host.Examine(), "librdmacm.so.1", mend);
+        AssertMissing(_host.Examine(), "librdmacm.so.1", fix);
     }
 
     [Fact]
@@ -76,7 +76,77 @@ public sealed class DoctorTests : IDisposable
     {
         _host.With("/sys/class/infiniband/mlx5_0/node_guid", "0");
 
-        AssertMissing(_host.Examine(), "provider for mlx5_0", "ibverbs-providers");
+        Assert.Equal(CheckStatus.Warn, _host.Examine().Checks.Single(check => check.Name == "mlx5_0").Status);
+        Assert.True(_host.Examine().MigrationPossible);
+
+        _host.Without("/sys/class/infiniband/rxe0").Devices.Clear();
+        AssertMissing(_host.Examine(), "mlx5_0", "ibverbs-providers");
+    }
+
+    [Fact]
+    public void A_device_without_its_device_file_does_not_keep_another_from_being_used()
+    {
+        _host.With("/sys/class/infiniband/mlx5_0/node_guid", "0").With("/sys/class/infiniband_verbs/uverbs1/ibdev", "mlx5_0");
+
+        HostReport report = _host.Examine();
+
+        Assert.True(report.MigrationPossible);
+        HostCheck check = Assert.Single(report.Checks, line => line.Status != CheckStatus.Ok);
+        Assert.Equal(("mlx5_0", CheckStatus.Warn), (check.Name, check.Status));
+        Assert.Contains("/dev/infiniband/uverbs1", check.Detail, StringComparison.Ordinal);
+        Assert.DoesNotContain("ibverbs-providers", check.Fix, StringComparison.Ordinal);
+        Assert.Equal(["rxe0"], report.Checks.Where(line => line.IsUsable).Select(line => line.Name));
+    }
+
+    [Theory]
+    [InlineData("/.dockerenv")]
+    [InlineData("/run/.containerenv")]
+    [InlineData("/run/systemd/container")]
+    public void A_container_without_device_files_is_to_be_started_with_them(string mark)
+    {
+        _host.With(mark, "").Without("/dev/infiniband").Without("/sys/module/rdma_ucm").With("/sys/class/misc/rdma_cm/dev", "10:122").Devices.Clear();
+
+        HostReport report = _host.Examine();
+
+        Assert.Equal(["/dev/infiniband/rdma_cm", "rxe0"], report.Checks.Where(line => line.Status == CheckStatus.Missing).Select(line => line.Name));
+        AssertMissing(report, "/dev/infiniband/rdma_cm", "start the container with --device=/dev/infiniband/rdma_cm");
+        AssertMissing(report, "rxe0", "start the container with --device=/dev/infiniband/uverbs0");
+    }
+
+    [Fact]
+    public void A_device_whose_addresses_belong_to_another_network_namespace_cannot_be_used()
+    {
+        GidView linkLocal = new(0, "fe80::1", "RoCE v2", "fe80::1", true, "eth0");
+        GidView elsewhere = new(1, "::ffff:0a00:0005", "RoCE v2", "10.0.0.5", false, null) { IsLocal = false };
+        _host.Devices[0] = HostLayout.Device("rxe0", HostLayout.Port(gids: [linkLocal, elsewhere]));
+
+        AssertMissing(_host.Examine(), "rxe0", "netns");
+
+        _host.Devices[0] = HostLayout.Device("rxe0", HostLayout.Port(gids: [linkLocal, elsewhere, elsewhere with { IsLocal = true }]));
+        Assert.True(_host.Examine().MigrationPossible);
+    }
+
+    [Fact]
+    public void Without_sys_and_proc_each_is_a_line_and_no_device_is_blamed()
+    {
+        _host.Without("/sys").Without("/proc").Devices.Clear();
+
+        HostReport report = _host.Examine();
+
+        Assert.False(report.MigrationPossible);
+        Assert.All(report.Checks.Where(line => line.Status == CheckStatus.Missing), line => Assert.Equal("mount -t sysfs sysfs /sys", line.Fix));
+    }
+
+    [Theory]
+    [InlineData(1L << 20, null, nameof(CheckStatus.Missing))]
+    [InlineData(1L << 30, null, nameof(CheckStatus.Warn))]
+    [InlineData(1L << 30, 2L << 30, nameof(CheckStatus.Missing))]
+    [InlineData(1L << 30, 1L << 30, nameof(CheckStatus.Ok))]
+    public void The_file_size_limit_is_compared_with_the_machine(long limit, long? maxRam, string status)
+    {
+        _host.FileSizeLimit = (ulong)limit;
+
+        Assert.Equal(status, _host.Examine((ulong?)maxRam).Checks.Single(line => line.Name == "file size limit").Status.ToString());
     }
 
     [Fact]
@@ -108,7 +178,7 @@ public sealed class DoctorTests : IDisposable
 
         HostCheck check = _host.Examine().Checks.Single(line => line.Name == "rxe0");
 
-        Assert.Equal((CheckStatus.Warn, "ip addr add ADDRESS/PREFIX dev eth0"), (check.Status, check.Mend));
+        Assert.Equal((CheckStatus.Warn, "ip addr add ADDRESS/PREFIX dev eth0"), (check.Status, check.Fix));
     }
 
     [Theory]
@@ -125,7 +195,7 @@ public sealed class DoctorTests : IDisposable
         HostCheck check = _host.Examine((ulong?)maxRam).Checks.Single(line => line.Name == "memlock limit");
 
         Assert.Equal(status, check.Status.ToString());
-        Assert.Equal(check.Status != CheckStatus.Ok, check.Mend?.Contains("ulimit -l", StringComparison.Ordinal) ?? false);
+        Assert.Equal(check.Status != CheckStatus.Ok, check.Fix?.Contains("ulimit -l", StringComparison.Ordinal) ?? false);
     }
 
     [Theory]
@@ -152,7 +222,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void Text_puts_the_mending_line_below_its_check_and_the_verdict_last()
+    public void Text_puts_the_fix_below_its_check_and_the_verdict_last()
     {
         _host.Without("/dev/infiniband/rdma_cm");
 
@@ -160,9 +230,9 @@ public sealed class DoctorTests : IDisposable
 
         int missing = Array.FindIndex(lines, line => line.StartsWith("missing", StringComparison.Ordinal));
         Assert.Contains("/dev/infiniband/rdma_cm", lines[missing], StringComparison.Ordinal);
-        Assert.StartsWith("mend: ", lines[missing + 1].TrimStart(), StringComparison.Ordinal);
+        Assert.StartsWith("fix: ", lines[missing + 1].TrimStart(), StringComparison.Ordinal);
         Assert.Matches(@"^gid +rxe0/1 +\[1\] 10\.0\.0\.5  RoCE v2  eth0$", lines[^2]);
-        Assert.Equal("No migration can arrive here over RDMA: 1 thing missing. tcp: and unix: need no RDMA.", lines[^1]);
+        Assert.Equal("No migration can arrive here over RDMA: 1 problem to fix. tcp: and unix: need no RDMA.", lines[^1]);
     }
 
     [Fact]
@@ -176,17 +246,17 @@ public sealed class DoctorTests : IDisposable
         Assert.False(root.GetProperty("migration-possible").GetBoolean());
         JsonElement missing = root.GetProperty("checks").EnumerateArray().Single(check => check.GetProperty("status").GetString() == "missing");
         Assert.Equal("kernel", missing.GetProperty("group").GetString());
-        Assert.NotEmpty(missing.GetProperty("mend").GetString()!);
+        Assert.NotEmpty(missing.GetProperty("fix").GetString()!);
         JsonElement port = root.GetProperty("devices")[0].GetProperty("ports")[0];
         Assert.Equal(("Ethernet", 1024), (port.GetProperty("link-layer").GetString(), port.GetProperty("active-mtu").GetInt32()));
     }
 
-    private static void AssertMissing(HostReport report, string name, string mend)
+    private static void AssertMissing(HostReport report, string name, string fix)
     {
         Assert.False(report.MigrationPossible);
         HostCheck check = Assert.Single(report.Checks, line => line.Name == name);
         Assert.Equal(CheckStatus.Missing, check.Status);
-        Assert.Contains(mend, check.Mend, StringComparison.Ordinal);
+        Assert.Contains(fix, check.Fix, StringComparison.Ordinal);
     }
 
     private string Write(Action<HostReport, Screen> write)

@@ -15,8 +15,11 @@ internal sealed class HostLayout : IDisposable
 
     public ulong? MemlockLimit { get; set; }
 
+    public ulong? FileSizeLimit { get; set; }
+
     public HostReport Examine(ulong? maxRam = null) =>
-        HostReport.Examine(new HostTree(_root.FullName), new VerbsView(null, Devices), Libraries.Contains, AvailableRam, MemlockLimit, maxRam);
+        HostReport.Examine(
+            new HostTree(_root.FullName), new VerbsView(null, Devices), Libraries.Contains, AvailableRam, new ProcessLimits(MemlockLimit, FileSizeLimit), maxRam);
 
     /// <summary>A Debian host with soft-RoCE: nothing is missing.</summary>
     public static HostLayout Able()

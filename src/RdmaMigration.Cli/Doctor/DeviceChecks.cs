@@ -1,37 +1,52 @@
 namespace RdmaMigration.Cli.Doctor;
 
-/// <summary>Devices and ports: is there one that a migration can arrive on.</summary>
+/// <summary>
+/// The RDMA devices, one by one: a migration can arrive on a device or not, and the first reason why not is the one that is reported. One usable device is
+/// enough; the faults of the others are warnings then.
+/// </summary>
 internal static class DeviceChecks
 {
     private const string Group = "device";
+    private const string VerbsClass = "/sys/class/infiniband_verbs";
 
     public static IEnumerable<HostCheck> Run(HostTree tree, VerbsView verbs)
     {
-        if (tree.Entries("/sys/class/infiniband").Count == 0 && verbs.Devices.Count == 0)
+        string[] names = [.. tree.Entries("/sys/class/infiniband").Union(verbs.Devices.Select(device => device.Name))];
+        if (names.Length == 0)
         {
-            yield return new HostCheck(Group, "RDMA device", CheckStatus.Missing, "this host has none", SoftRoceLine(tree));
-            yield break;
+            // Without /sys nothing can be said of devices; the modules' lines say so.
+            return tree.Exists("/sys/class")
+                ? [new HostCheck(Group, "RDMA device", CheckStatus.Missing, "there is none, or it belongs to another network namespace", SoftRoceLine(tree))]
+                : [];
         }
 
-        // One working port is enough; the others are worth a warning only when it exists.
-        bool active = verbs.Devices.Any(device => device.Ports.Any(port => port.IsActive));
-        foreach (DeviceView device in verbs.Devices)
-        {
-            if (device.Error is not null)
-            {
-                yield return new HostCheck(Group, device.Name, active ? CheckStatus.Warn : CheckStatus.Missing, device.Error,
-                    $"ls -l /dev/infiniband; ibv_devinfo -d {device.Name}");
-                continue;
-            }
-
-            foreach (PortView port in device.Ports)
-            {
-                yield return Port(tree, device, port, active);
-            }
-        }
+        Finding[] findings = [.. names.SelectMany(name => Device(tree, verbs, name))];
+        bool isOneUsable = Array.Exists(findings, finding => finding.IsUsable);
+        return findings.Select(finding => finding.ToCheck(isOneUsable));
     }
 
-    private static HostCheck Port(HostTree tree, DeviceView device, PortView port, bool anotherIsActive)
+    private static IEnumerable<Finding> Device(HostTree tree, VerbsView verbs, string name)
+    {
+        string? node = tree.Entries(VerbsClass).FirstOrDefault(entry => tree.ReadLine($"{VerbsClass}/{entry}/ibdev") == name);
+        if (node is not null && KernelChecks.DeviceFileFault(tree, node) is (string detail, string fix))
+        {
+            return [Finding.Fault(name, detail, fix)];
+        }
+
+        if (verbs.Devices.FirstOrDefault(device => device.Name == name) is { } seen)
+        {
+            return seen.Error is null
+                ? seen.Ports.Select(port => Port(tree, seen, port))
+                : [Finding.Fault(name, seen.Error, $"ls -l {KernelChecks.DeviceFolder}; ibv_devinfo -d {name}")];
+        }
+
+        // Without the libraries, or without verbs in the kernel, nothing can be said of a device; each has a line of its own.
+        return verbs.MissingLibraryReason is null && tree.Exists(VerbsClass)
+            ? [Finding.Fault(name, "the kernel has this device, but libibverbs has no driver for it", LibraryChecks.InstallLine(tree))]
+            : [];
+    }
+
+    private static Finding Port(HostTree tree, DeviceView device, PortView port)
     {
         string name = device.Ports.Count == 1 ? device.Name : $"{device.Name} port {port.Number}";
         string? netdev = port.Gids.FirstOrDefault(gid => gid.NetworkDevice is not null)?.NetworkDevice
@@ -40,18 +55,21 @@ internal static class DeviceChecks
             + (netdev is null ? "" : $", {netdev}") + (device.OnDemandPaging ? ", on-demand paging" : "");
         if (!port.IsActive)
         {
-            return new HostCheck(Group, name, anotherIsActive ? CheckStatus.Warn : CheckStatus.Missing, detail,
-                netdev is null ? $"rdma link show {device.Name}/{port.Number}" : $"ip link set {netdev} up");
+            return Finding.Fault(name, detail, netdev is null ? $"rdma link show {device.Name}/{port.Number}" : $"ip link set {netdev} up");
         }
 
-        // On Ethernet an address of the interface becomes a GID; with the link-local one alone no HOST in a URI leads here.
-        if (port.LinkLayer == "Ethernet" && port.Gids.All(gid => gid.IsLinkLocal))
+        // On RoCE an address of the interface becomes a GID. Where no interface has such an address, a listener cannot bind to it.
+        GidView[] addresses = [.. port.Gids.Where(gid => gid is { Address: not null, IsLinkLocal: false })];
+        if (addresses.Length > 0 && !Array.Exists(addresses, gid => gid.IsLocal))
         {
-            return new HostCheck(Group, name, CheckStatus.Warn, $"{detail}; only link-local addresses",
-                $"ip addr add ADDRESS/PREFIX dev {netdev ?? "INTERFACE"}");
+            return Finding.Fault(name, $"{detail}; its address {addresses[0].Address} belongs to another network namespace",
+                $"run rdmamig in the namespace that has {addresses[0].Address} (a container: --network=host), or move the device here: rdma dev set {device.Name} netns NAME");
         }
 
-        return new HostCheck(Group, name, CheckStatus.Ok, detail);
+        // With the link-local address alone no HOST in a URI leads here.
+        return port.LinkLayer == "Ethernet" && port.Gids.All(gid => gid.IsLinkLocal)
+            ? Finding.Caution(name, $"{detail}; only link-local addresses", $"ip addr add ADDRESS/PREFIX dev {netdev ?? "INTERFACE"}")
+            : Finding.Good(name, detail);
     }
 
     private static string SoftRoceLine(HostTree tree)
@@ -63,4 +81,18 @@ internal static class DeviceChecks
     }
 
     private static string Count(int count, string noun) => count == 1 ? $"1 {noun}" : $"{count} {noun}s";
+
+    /// <summary>What was found of one device or port. Whether a fault is fatal shows only when all were looked at.</summary>
+    private sealed record Finding(string Name, CheckStatus Status, string Detail, string? Fix)
+    {
+        public bool IsUsable => Status is not CheckStatus.Missing;
+
+        public static Finding Good(string name, string detail) => new(name, CheckStatus.Ok, detail, null);
+
+        public static Finding Caution(string name, string detail, string fix) => new(name, CheckStatus.Warn, detail, fix);
+
+        public static Finding Fault(string name, string detail, string fix) => new(name, CheckStatus.Missing, detail, fix);
+
+        public HostCheck ToCheck(bool isOneUsable) => new(Group, Name, isOneUsable && !IsUsable ? CheckStatus.Warn : Status, Detail, Fix) { IsUsable = IsUsable };
+    }
 }

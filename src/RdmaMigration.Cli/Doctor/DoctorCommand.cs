@@ -1,16 +1,17 @@
 using System.CommandLine;
 using RdmaMigration.Engine;
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 
 namespace RdmaMigration.Cli.Doctor;
 
-/// <summary><c>rdmamig doctor</c>: can a migration arrive on this host, and if not, what mends it.</summary>
+/// <summary><c>rdmamig doctor</c>: checks whether a migration can arrive on this host, and prints what fixes each problem.</summary>
 internal static class DoctorCommand
 {
     public static string[] Examples { get; } =
     [
-        "rdmamig doctor                     # what is missing, and the line that mends it",
-        "rdmamig doctor --max-ram 64G       # would a machine of 64 GiB fit, and may it be pinned",
+        "rdmamig doctor                     # check this host, and print the command that fixes each problem",
+        "rdmamig doctor --max-ram 64G       # would a machine of 64 GiB fit, and may its RAM be pinned",
     ];
 
     public static Command Create(Screen screen)
@@ -18,7 +19,7 @@ internal static class DoctorCommand
         Option<ulong?> maxRam = SharedOptions.Value(
             "--max-ram", $"Size of the machine that is expected; binary units [default: {MigrationParameters.MaxRam.DefaultText}]", MigrationParameters.RamSize);
         Option<bool> json = SharedOptions.Json("Write one JSON object");
-        Command command = new("doctor", "Says what this host lacks for a migration over RDMA, and the line that mends it.") { maxRam, json };
+        Command command = new("doctor", "Checks this host for migrations over RDMA, and prints the command that fixes each problem.") { maxRam, json };
         command.SetAction(parsed => Run(screen, parsed.GetValue(maxRam), parsed.GetValue(json)));
         return command;
     }
@@ -26,7 +27,7 @@ internal static class DoctorCommand
     private static int Run(Screen screen, ulong? maxRam, bool json)
     {
         HostReport report = HostReport.Examine(
-            new HostTree(), VerbsView.Read(), LibraryChecks.Load, HostMemory.Available, HostMemory.MemlockLimit, maxRam);
+            new HostTree(), VerbsView.Read(), LibraryChecks.Load, HostMemory.Available, new ProcessLimits(ResourceLimits.LockedMemory, ResourceLimits.FileSize), maxRam);
         if (json)
         {
             DoctorJson.Write(report, screen.Out);

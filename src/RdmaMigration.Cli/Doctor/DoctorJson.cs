@@ -18,11 +18,6 @@ internal static class DoctorJson
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.KebabCaseLower,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    UseStringEnumConverter = false,
-    Converters = [typeof(CheckStatusConverter)])]
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(HostReport))]
 internal sealed partial class DoctorJsonContext : JsonSerializerContext;
-
-/// <summary>Statuses in lower case, as the text report has them.</summary>
-internal sealed class CheckStatusConverter() : JsonStringEnumConverter<CheckStatus>(JsonNamingPolicy.KebabCaseLower);

@@ -1,6 +1,6 @@
 namespace RdmaMigration.Cli.Doctor;
 
-/// <summary>The report for people: a line for each check, below it the line that mends it, at the end the verdict.</summary>
+/// <summary>The report for people: a line for each check, below it the command that fixes the problem, at the end the verdict.</summary>
 internal static class DoctorText
 {
     public static void Write(HostReport report, Screen screen)
@@ -9,9 +9,9 @@ internal static class DoctorText
         foreach (HostCheck check in report.Checks)
         {
             table.Add(Status(check.Status), check.Name, check.Detail);
-            if (check.Mend is not null)
+            if (check.Fix is not null)
             {
-                table.Add("", "", new Cell($"mend: {check.Mend}", Tone.Action));
+                table.Add("", "", new Cell($"fix: {check.Fix}", Tone.Action));
             }
         }
 
@@ -44,11 +44,12 @@ internal static class DoctorText
     {
         int missing = report.Checks.Count(check => check.Status == CheckStatus.Missing);
         int warnings = report.Checks.Count(check => check.Status == CheckStatus.Warn);
+        string devices = string.Join(", ", report.Checks.Where(check => check.IsUsable).Select(check => check.Name));
         return (missing, warnings) switch
         {
-            (0, 0) => "A migration can arrive here.",
-            (0, _) => $"A migration can arrive here; {Count(warnings, "warning")}.",
-            _ => $"No migration can arrive here over RDMA: {Count(missing, "thing")} missing. tcp: and unix: need no RDMA.",
+            (0, 0) => $"A migration can arrive here over RDMA, on {devices}.",
+            (0, _) => $"A migration can arrive here over RDMA, on {devices}; {Count(warnings, "warning")}.",
+            _ => $"No migration can arrive here over RDMA: {Count(missing, "problem")} to fix. tcp: and unix: need no RDMA.",
         };
     }
 

@@ -1,40 +1,63 @@
 namespace RdmaMigration.Cli.Doctor;
 
-/// <summary>The kernel, the modules that user-space verbs need, and their device nodes.</summary>
+/// <summary>The kernel, the modules that verbs in user space need, and the device file of the connection manager.</summary>
 internal static class KernelChecks
 {
-    private const string Group = "kernel";
+    /// <summary>Where udev or a container puts the device files of RDMA.</summary>
+    public const string DeviceFolder = "/dev/infiniband";
 
-    // What each module makes is the proof that it works, whether it is loaded or built in.
+    private const string Group = "kernel";
+    private const string ConnectionManager = $"{DeviceFolder}/rdma_cm";
+
+    // The class that a module registers in sysfs proves that it works, whether it is loaded or built in. Unlike /dev, a container sees the host's sysfs.
     private static readonly (string Module, string Proof, string For)[] s_required =
     [
         ("ib_uverbs", "/sys/class/infiniband_verbs", "verbs from user space"),
-        ("rdma_ucm", "/dev/infiniband/rdma_cm", "the connection manager from user space"),
+        ("rdma_ucm", "/sys/class/misc/rdma_cm", "the connection manager from user space"),
     ];
 
     public static IEnumerable<HostCheck> Run(HostTree tree)
     {
-        string release = tree.ReadLine("/proc/sys/kernel/osrelease") ?? "unknown";
-        yield return new HostCheck(Group, "kernel", CheckStatus.Ok, $"Linux {release}");
-        foreach ((string? module, string? proof, string? purpose) in s_required)
+        string release = Release(tree);
+        yield return new HostCheck(Group, "kernel", CheckStatus.Ok, release.Length > 0 ? $"Linux {release}" : "Linux; /proc is not mounted, so its release is unknown");
+        foreach ((string module, string proof, string purpose) in s_required)
         {
             yield return Module(tree, release, module, proof, purpose);
         }
 
-        foreach (HostCheck check in Nodes(tree))
+        // Without the module there is no device file either, and the module's line says what to do.
+        if (IsPresent(tree, "rdma_ucm", "/sys/class/misc/rdma_cm") || tree.Exists(ConnectionManager))
         {
-            yield return check;
+            yield return DeviceFileFault(tree, "rdma_cm") is (string detail, string fix)
+                ? new HostCheck(Group, ConnectionManager, CheckStatus.Missing, detail, fix)
+                : new HostCheck(Group, ConnectionManager, CheckStatus.Ok, Permissions(tree.Mode(ConnectionManager)));
         }
     }
 
-    /// <summary>The line that loads a module, or what to do with a kernel that has no such module.</summary>
-    public static string LoadLine(HostTree tree, string module, string more = "")
+    /// <summary>Why this process cannot use a device file in /dev/infiniband whose driver the kernel has, and what to do; null when it can.</summary>
+    public static (string Detail, string Fix)? DeviceFileFault(HostTree tree, string name)
     {
-        string release = tree.ReadLine("/proc/sys/kernel/osrelease") ?? "";
-        return IsShipped(tree, release, module)
-            ? $"modprobe {module}{more}"
-            : "boot a distribution's stock kernel, or run in the soft-RoCE guest (docker/softroce)";
+        string path = $"{DeviceFolder}/{name}";
+        return !tree.Exists(path) ? ($"the kernel has the driver, but there is no device file {path}", ProvideLine(tree, path))
+            : !tree.IsReadWrite(path) ? ($"{Permissions(tree.Mode(path))}: this user may not open {path}", $"chmod a+rw {path}  (permanently: the udev rules of rdma-core)")
+            : null;
     }
+
+    /// <summary>The line that loads a module, or what to do with a kernel that has no such module.</summary>
+    public static string LoadLine(HostTree tree, string module, string more = "") => IsShipped(tree, Release(tree), module)
+        ? $"modprobe {module}{more}"
+        : "boot a distribution's stock kernel, or run in the soft-RoCE guest (docker/softroce)";
+
+    private static string Release(HostTree tree) => tree.ReadLine("/proc/sys/kernel/osrelease") ?? "";
+
+    private static bool IsPresent(HostTree tree, string module, string proof) => tree.Exists($"/sys/module/{module}") || tree.Exists(proof);
+
+    private static string ProvideLine(HostTree tree, string path) => IsContainer(tree)
+        ? $"start the container with --device={path}"
+        : $"udevadm trigger --action=add --name-match={path}  (in a container: start it with --device={path})";
+
+    private static bool IsContainer(HostTree tree) =>
+        tree.Exists("/.dockerenv") || tree.Exists("/run/.containerenv") || tree.Exists("/run/systemd/container");
 
     private static HostCheck Module(HostTree tree, string release, string module, string proof, string purpose)
     {
@@ -49,8 +72,11 @@ internal static class KernelChecks
             return new HostCheck(Group, name, CheckStatus.Ok, "built in");
         }
 
-        string why = IsShipped(tree, release, module) ? "not loaded" : "this kernel does not have it";
-        return new HostCheck(Group, name, CheckStatus.Missing, $"{why}: needed for {purpose}", LoadLine(tree, module));
+        string why = !tree.Exists("/sys/class") ? "unknown, since /sys is not mounted"
+            : IsShipped(tree, release, module) ? "not loaded"
+            : "this kernel does not have it";
+        return new HostCheck(Group, name, CheckStatus.Missing, $"{why}; needed for {purpose}",
+            tree.Exists("/sys/class") ? LoadLine(tree, module) : "mount -t sysfs sysfs /sys");
     }
 
     private static bool IsShipped(HostTree tree, string release, string module)
@@ -59,38 +85,6 @@ internal static class KernelChecks
         string file = $"/{module.Replace('-', '_')}.ko";
         return tree.ReadLines($"/lib/modules/{release}/modules.dep").Any(line =>
             line.AsSpan(0, Math.Max(0, line.IndexOf(':'))).ToString().Replace('-', '_').Contains(file, StringComparison.Ordinal));
-    }
-
-    private static IEnumerable<HostCheck> Nodes(HostTree tree)
-    {
-        const string folder = "/dev/infiniband";
-        string[] nodes = tree.Entries(folder).Where(node => node == "rdma_cm" || node.StartsWith("uverbs", StringComparison.Ordinal)).ToArray();
-        foreach (string? device in tree.Entries("/sys/class/infiniband_verbs").Where(entry => entry.StartsWith("uverbs", StringComparison.Ordinal)))
-        {
-            if (!nodes.Contains(device))
-            {
-                yield return new HostCheck(Group, $"{folder}/{device}", CheckStatus.Missing,
-                    "the kernel has the device, /dev has no node for it",
-                    "outside a container: udevadm trigger; inside one: start it with --device=/dev/infiniband");
-            }
-        }
-
-        if (tree.Exists("/sys/module/rdma_ucm") && !nodes.Contains("rdma_cm"))
-        {
-            yield return new HostCheck(Group, $"{folder}/rdma_cm", CheckStatus.Missing,
-                "rdma_ucm is loaded, /dev has no node for it",
-                "outside a container: udevadm trigger; inside one: start it with --device=/dev/infiniband");
-        }
-
-        foreach (string? node in nodes)
-        {
-            string path = $"{folder}/{node}";
-            string mode = Permissions(tree.Mode(path));
-            yield return tree.IsReadWrite(path)
-                ? new HostCheck(Group, path, CheckStatus.Ok, mode)
-                : new HostCheck(Group, path, CheckStatus.Missing, $"{mode}: this user may not open it",
-                    $"chmod a+rw {path}  (for good: a udev rule, as rdma-core ships)");
-        }
     }
 
     private static string Permissions(UnixFileMode mode) =>

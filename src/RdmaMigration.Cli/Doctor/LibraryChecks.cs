@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace RdmaMigration.Cli.Doctor;
 
-/// <summary>The user libraries, and the providers that make a kernel's device visible to them.</summary>
+/// <summary>The user libraries. Their providers, which make a kernel's device visible to them, are checked with the devices.</summary>
 internal static class LibraryChecks
 {
     private const string Group = "library";
@@ -31,15 +31,6 @@ internal static class LibraryChecks
         if (complete && verbs.MissingLibraryReason is { } reason)
         {
             yield return new HostCheck(Group, "verbs", CheckStatus.Missing, reason, InstallLine(tree));
-        }
-
-        foreach (string device in tree.Entries("/sys/class/infiniband"))
-        {
-            if (verbs.MissingLibraryReason is null && !verbs.Devices.Any(seen => seen.Name == device))
-            {
-                yield return new HostCheck(Group, $"provider for {device}", CheckStatus.Missing,
-                    "the kernel has this device, libibverbs has no driver for it", InstallLine(tree));
-            }
         }
     }
 

@@ -18,16 +18,21 @@ internal static class MemoryChecks
 
     /// <param name="tree">The host.</param>
     /// <param name="availableRam">Bytes that this host can give.</param>
-    /// <param name="memlockLimit">RLIMIT_MEMLOCK in bytes; null when unlimited.</param>
+    /// <param name="limits">What this process may lock and write.</param>
     /// <param name="maxRam">The machine that is expected; null when the user named none.</param>
-    public static IEnumerable<HostCheck> Run(HostTree tree, ulong availableRam, ulong? memlockLimit, ulong? maxRam)
+    public static IEnumerable<HostCheck> Run(HostTree tree, ulong availableRam, ProcessLimits limits, ulong? maxRam)
     {
         string available = ByteSize.Format(availableRam);
         yield return maxRam > availableRam
             ? new HostCheck(Group, "RAM", CheckStatus.Missing, $"{available} available, need {ByteSize.Format(maxRam.Value)}",
                 "free memory, or take a smaller machine (--max-ram)")
             : new HostCheck(Group, "RAM", CheckStatus.Ok, $"{available} available");
-        yield return Memlock(tree, memlockLimit, availableRam, maxRam);
+        yield return Memlock(tree, limits.Memlock, availableRam, maxRam);
+        if (limits.FileSize is { } fileSize)
+        {
+            yield return FileSize(fileSize, availableRam, maxRam);
+        }
+
         if (HugePages(tree) is { } hugePages)
         {
             yield return new HostCheck(Group, "huge pages", CheckStatus.Ok, hugePages);
@@ -61,6 +66,20 @@ internal static class MemoryChecks
                 ? $"{has}: machines up to {ByteSize.Format(limit.Value - ControlBuffers)} can arrive, the host has room for {ByteSize.Format(availableRam)}"
                 : $"{has}, need {ByteSize.Format(need)}: RDMA pins a machine's RAM",
             "ulimit -l unlimited  (as root; a systemd unit: LimitMEMLOCK=infinity; a container: --ulimit memlock=-1)");
+    }
+
+    private static HostCheck FileSize(ulong limit, ulong availableRam, ulong? maxRam)
+    {
+        const string name = "file size limit";
+        string has = ByteSize.Format(limit);
+        if (limit >= (maxRam ?? availableRam))
+        {
+            return new HostCheck(Group, name, CheckStatus.Ok, has);
+        }
+
+        CheckStatus status = maxRam is null && limit >= SmallestMachine ? CheckStatus.Warn : CheckStatus.Missing;
+        return new HostCheck(Group, name, status, $"{has}: a RAM block is a file in memory, and a capture is a file; neither can be larger",
+            "ulimit -f unlimited  (as root; a systemd unit: LimitFSIZE=infinity; a container: --ulimit fsize=-1)");
     }
 
     private static bool IgnoresMemlock(HostTree tree)

@@ -52,6 +52,9 @@ internal sealed record PortView(byte Number, string State, bool IsActive, string
 /// <summary>A GID with its kind, and on Ethernet the IP address that it stands for and the interface that has it.</summary>
 internal sealed record GidView(int Index, string Gid, string Type, string? Address, bool IsLinkLocal, string? NetworkDevice)
 {
+    /// <summary>An interface of this network namespace has the address. A device is visible in namespaces that its interface does not belong to.</summary>
+    public bool IsLocal { get; init; } = true;
+
     public static GidView Read(GidEntry entry)
     {
         string type = entry.Type switch
@@ -60,13 +63,32 @@ internal sealed record GidView(int Index, string Gid, string Type, string? Addre
             GidType.RoCEv1 => "RoCE v1",
             _ => "IB",
         };
-        IPAddress? address = entry.Gid.ToIPAddress();
+        IPAddress address = entry.Gid.ToIPAddress();
+        bool isAddress = entry.Type is not GidType.InfiniBand;
         return new GidView(
             entry.Index,
             entry.Gid.ToString(),
             type,
-            entry.Type is GidType.InfiniBand ? null : address.ToString(),
+            isAddress ? address.ToString() : null,
             address is { AddressFamily: AddressFamily.InterNetworkV6, IsIPv6LinkLocal: true },
-            entry.NetworkDevice);
+            entry.NetworkDevice)
+        {
+            IsLocal = !isAddress || IsBindable(address),
+        };
+    }
+
+    /// <summary>Binds to the address, as a listener would, which the kernel allows for addresses of this network namespace only.</summary>
+    private static bool IsBindable(IPAddress address)
+    {
+        using Socket probe = new(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        try
+        {
+            probe.Bind(new IPEndPoint(address, 0));
+            return true;
+        }
+        catch (SocketException failed)
+        {
+            return failed.SocketErrorCode is not SocketError.AddressNotAvailable;
+        }
     }
 }

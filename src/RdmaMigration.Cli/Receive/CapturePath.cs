@@ -31,7 +31,8 @@ internal static class CapturePath
 
         try
         {
-            string probe = Path.Combine(directory, $".rdmamig-{Guid.NewGuid():N}.probe");
+            // Not a Guid: it takes /dev/urandom, which a bare chroot does not have.
+            string probe = Path.Combine(directory, $".rdmamig-{Environment.ProcessId}-{Random.Shared.NextInt64():x16}.probe");
             File.OpenHandle(probe, FileMode.CreateNew, FileAccess.Write, options: FileOptions.DeleteOnClose).Dispose();
             return null;
         }
