@@ -4,7 +4,7 @@ using RdmaMigration.Streams;
 namespace RdmaMigration.Engine;
 
 /// <summary>Saves a machine that arrives as a capture.</summary>
-internal sealed class CaptureSaver(CaptureTarget target, IMachineSession session) : IMachineSink
+internal sealed class CaptureSaver(CaptureTarget target, MigrationContext context, IncomingSource source) : IMachineSink
 {
     private readonly object _gate = new();
     private readonly DateTimeOffset _start = DateTimeOffset.UtcNow;
@@ -13,7 +13,7 @@ internal sealed class CaptureSaver(CaptureTarget target, IMachineSession session
     private TimeSpan? _time;
     private long _savedRam;
 
-    public void Begin() => _file = new CaptureFile(target, session.OnLeftBehind, session.Cancellation);
+    public void Begin() => _file = new CaptureFile(target, context.OnLeftBehind, context.Cancellation);
 
     public void Announce(StreamConfiguration configuration)
     {
@@ -23,14 +23,14 @@ internal sealed class CaptureSaver(CaptureTarget target, IMachineSession session
 
     public void Take(CapturedStream machine)
     {
-        session.Enter(MigrationPhase.Saving);
+        context.State.Enter(MigrationPhase.Saving);
         lock (_gate)
         {
             _began = Stopwatch.GetTimestamp();
         }
 
-        CaptureWriter.Write(machine, _file!, OnProgress, session.Cancellation);
-        _file!.Commit(target, machine.Configuration.MachineType, _start, session.Source, session.Decide);
+        CaptureWriter.Write(machine, _file!, OnProgress, context.Cancellation);
+        _file!.Commit(target, machine.Configuration.MachineType, _start, source.Peer, context.State.Decide);
         lock (_gate)
         {
             _time = Stopwatch.GetElapsedTime(_began);

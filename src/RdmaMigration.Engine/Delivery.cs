@@ -16,67 +16,74 @@ internal enum DeliveryStep
     /// <summary>Device state is sent.</summary>
     Device,
 
-    /// <summary>The destination has all that it loads; its end is awaited.</summary>
+    /// <summary>The destination has all that it loads; its result is awaited.</summary>
     Confirming,
 
     /// <summary>It is over: the destination has the machine, as far as it can say.</summary>
     Done,
 }
 
-/// <summary>The session that a delivery belongs to.</summary>
-internal interface IDeliverySession
-{
-    /// <summary>Told each step but the last, on the sending thread. What it throws ends the delivery.</summary>
-    void OnStep(DeliveryStep step);
-
-    /// <summary>Told of the last step, on the sending thread: the destination has the machine, and has proved it or not.</summary>
-    /// <exception cref="OperationCanceledException">The session was stopped before, and nothing is proved.</exception>
-    void OnDelivered(bool isConfirmed);
-
-    /// <summary>Ends the session with a timeout, unless it has ended before.</summary>
-    void StopAfter(TimeSpan time, string description);
-
-    /// <summary>The destination could not be told that this side gives up.</summary>
-    void OnDestinationNotTold(string reason);
-
-    /// <summary>Something could not be cleaned up; what, in words. Any thread.</summary>
-    void OnLeftBehind(string what);
-}
-
 /// <summary>
-/// One machine to one destination: connects, sends, and waits until the destination has it. The caller's thread does it, mig/src/return reads the way back.
+/// One machine to one destination: connects, sends, and waits until the destination has it. The caller's thread does it, mig/src/return reads the return path.
 /// <see cref="Shutdown"/> and the figures are for any thread.
 /// </summary>
 /// <param name="options">Where to, and how.</param>
 /// <param name="open">Connects. Blocks.</param>
-/// <param name="session">Whose migration it is.</param>
-/// <param name="cancel">Ends it, together with <see cref="Shutdown"/>.</param>
-internal sealed partial class Delivery(
-    OutgoingOptions options, Func<CancellationToken, OutgoingChannel> open, IDeliverySession session, CancellationToken cancel) : IDisposable
+/// <param name="context">Whose migration it is.</param>
+internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, CancellationToken, OutgoingChannel> open, MigrationContext context) : IDisposable
 {
+    private readonly DeliveryFigures _figures = new();
     private volatile OutgoingChannel? _channel;
     private SourceReturnPath? _returnPath;
     private StreamConfiguration? _configuration;
     private CapturedStream? _machine;
+    private Action<DeliveryStep>? _mayGoOn;
     private bool _isOpened;
     private CaptureStage _stage;
 
+    /// <summary>What it is at.</summary>
+    public DeliveryStep Step => _figures.Step;
+
+    /// <summary>The destination has said, or shown, that it has the machine.</summary>
+    public bool IsConfirmed { get; private set; }
+
+    /// <summary>Whether the destination can say so, on a return path or by its exit code; null before the connection.</summary>
+    public bool? IsProvable => _channel?.ProvesArrival;
+
+    /// <summary>The destination, for messages.</summary>
+    public string Peer => _channel?.Peer ?? options.Uri.ToString();
+
+    /// <summary>Why the destination is lost, for people; null as long as it is not known to be. Any thread.</summary>
+    public MigrationException? Loss => _channel is { Lost: { } lost } channel ? Failure().Explain(channel, lost, _returnPath?.Failure) : null;
+
+    /// <summary>What is not known when it ends at this moment, to add to the reason; null when nothing is open. Any thread.</summary>
+    public string? OpenQuestion => Step >= DeliveryStep.Confirming
+        ? $"; the destination {Peer} was sent everything: whether the machine is there only it can tell"
+        : null;
+
     /// <summary>Connects to the destination. Nothing is sent.</summary>
+    /// <param name="source">The file that the machine comes from, which no destination may overwrite; null for none.</param>
     /// <exception cref="ConnectFailedException">It cannot be reached, or does not take the connection.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public void Connect()
+    public void Connect(FileNode? source)
     {
         BlockingCalls.AssertAllowed();
-        BeginSetup();
-        OutgoingChannel channel = open(cancel);
-        channel.LeftBehind = session.OnLeftBehind;
+        _figures.BeginConnect();
+        if (options.Parameters.Get(MigrationParameters.Timeout) is { } timeout)
+        {
+            context.StopAfter(timeout, $"the migration to {options.Uri} did not end within {timeout.TotalSeconds:0.#} s");
+        }
+
+        context.State.Follow(DeliveryStep.Setup);
+        OutgoingChannel channel = open(options with { Source = source }, context.Cancellation);
+        channel.LeftBehind = context.OnLeftBehind;
         channel.Output.Limit = options.Parameters.BandwidthLimit();
         _channel = channel;
-        EndConnect();
-        cancel.ThrowIfCancellationRequested();
-        if (channel.Input is { } reader)
+        _figures.EndConnect(channel);
+        context.Cancellation.ThrowIfCancellationRequested();
+        if (channel.Input is { } input)
         {
-            _returnPath = new SourceReturnPath(reader, channel.Peer, () => Step >= DeliveryStep.Device, channel.Shutdown);
+            _returnPath = new SourceReturnPath(input, channel.Peer, () => Step >= DeliveryStep.Device, channel.Shutdown);
             _returnPath.Start();
         }
     }
@@ -89,7 +96,7 @@ internal sealed partial class Delivery(
     public void Open(StreamConfiguration configuration)
     {
         _configuration = configuration;
-        Guard(channel => CaptureWriter.WriteOpening(configuration, new ChannelSink(channel.Output)));
+        Use(channel => CaptureWriter.WriteOpening(configuration, new ChannelSink(channel.Output))).ThrowIfFailed();
         _isOpened = true;
     }
 
@@ -104,29 +111,42 @@ internal sealed partial class Delivery(
         }
     }
 
-    /// <summary>Sends the machine and waits for its arrival. After <see cref="Connect"/>, once.</summary>
+    /// <summary>Sends the machine and waits for its arrival. After <see cref="Connect"/>, once. Does not throw.</summary>
     /// <param name="machine">The machine; its RAM blocks must live until this is disposed.</param>
-    /// <exception cref="CaptureException">The channel cannot carry it.</exception>
-    /// <exception cref="TransportException">It did not arrive; the message says why and what to do.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public void Send(CapturedStream machine)
+    /// <param name="mayGoOn">Called before each step that the destination sees; what it throws ends the delivery.</param>
+    public DeliveryOutcome Send(CapturedStream machine, Action<DeliveryStep>? mayGoOn = null)
     {
-        Check(machine);
+        try
+        {
+            Check(machine);
+        }
+        catch (CaptureException refused)
+        {
+            return new DeliveryOutcome(Arrival.Failed, refused);
+        }
+
         _configuration = machine.Configuration;
         _machine = machine;
-        BeginSend();
-        Guard(channel =>
+        _mayGoOn = mayGoOn;
+        _figures.BeginSend();
+        DemandAnswer();
+        DeliveryOutcome outcome = Use(channel =>
         {
             Write(channel, machine);
             Confirm(channel);
         });
-        IsConfirmed = HasDestinationSucceeded || _channel!.Output.FinishProves;
-        Reach(DeliveryStep.Done);
-        session.OnDelivered(IsConfirmed);
-    }
+        if (outcome.Arrival is Arrival.Failed)
+        {
+            return outcome;
+        }
 
-    /// <summary>Why the destination is lost, in words; null as long as it is not known to be. Any thread.</summary>
-    public MigrationException? Loss => _channel is { Lost: { } lost } channel ? Explain(channel, lost) : null;
+        IsConfirmed = outcome.Arrival is Arrival.Proved;
+        _figures.TryReach(DeliveryStep.Done);
+        _figures.End();
+        return context.State.TryDecide(IsConfirmed)
+            ? outcome
+            : new DeliveryOutcome(Arrival.Failed, new OperationCanceledException("stopped before it was decided"));
+    }
 
     /// <summary>Tells the destination that this side gives up, as far as the channel can. On the sending thread, its last call.</summary>
     public void TellDestination()
@@ -142,53 +162,59 @@ internal sealed partial class Delivery(
         {
             channel.SendError();
         }
-        catch (TransportException unheard)
+        catch (MigrationException unheard)
         {
-            session.OnDestinationNotTold(unheard.Message);
+            EngineLog.DestinationNotTold(context.Log, unheard.Message);
         }
     }
 
     /// <summary>Makes the sending thread's channel calls return. Any thread; the token is cancelled before.</summary>
     public void Shutdown(string reason) => _channel?.Shutdown(reason);
 
+    /// <summary>Adds the figures. Any thread.</summary>
+    public MigrationInfo Describe(MigrationInfo info) => _figures.Describe(info) with
+    {
+        Peer = Peer,
+        Mode = _channel is { } channel ? RamModes.Of(channel) : RamModes.Planned(options),
+        Confirmed = info.Status is MigrationStatus.Completed ? IsConfirmed : null,
+    };
+
     /// <summary>Closes the channel. The sending thread must have returned.</summary>
     public void Dispose()
     {
-        EndFigures();
+        _figures.End();
         _channel?.Dispose();
     }
 
-    /// <summary>Does what uses the channel. A failure ends the return path too, which may know the reason.</summary>
-    private void Guard(Action<OutgoingChannel> use)
+    /// <summary>The destination has said so (SHUT 0), and was sent all that it loads. After the return path's join.</summary>
+    private bool HasDestinationSucceeded => _returnPath is { Failure: null } && _stage >= CaptureStage.VmDescription;
+
+    /// <summary>Uses the channel. A failure ends the return path too, which may know the reason.</summary>
+    private DeliveryOutcome Use(Action<OutgoingChannel> use)
     {
         OutgoingChannel channel = _channel!;
         try
         {
             use(channel);
+            return new DeliveryOutcome(HasDestinationSucceeded || channel.Output.FinishProves ? Arrival.Proved : Arrival.Unproved);
         }
         catch (Exception failed)
         {
             channel.Shutdown(failed.Message);
             _returnPath?.Join();
-            if (HasDestinationSucceeded && failed is (TransportException or OperationCanceledException))
+            return failed switch
             {
-                // It may run there, so whatever came between is no failure.
-                return;
-            }
-
-            if (failed is TransportException transport)
-            {
-                throw Explain(channel, transport);
-            }
-
-            throw;
+                // The machine may run there, so whatever came between is no failure.
+                TransportException or OperationCanceledException when HasDestinationSucceeded => new DeliveryOutcome(Arrival.Proved),
+                TransportException lost => new DeliveryOutcome(Arrival.Failed, Failure().Explain(channel, lost, _returnPath?.Failure)),
+                _ => new DeliveryOutcome(Arrival.Failed, failed),
+            };
         }
     }
 
-    /// <summary>It has said so (SHUT 0), and was sent all that it loads. After the return path's join.</summary>
-    private bool HasDestinationSucceeded => _returnPath is { Failure: null } && _stage >= CaptureStage.VmDescription;
+    private DeliveryFailure Failure() => new(Peer, _figures, _configuration?.MachineType, _machine);
 
-    /// <summary>Sends all bytes. A destination whose machine has no vmdescription may leave that unread and go (protocol E.5).</summary>
+    /// <summary>Sends all bytes. A destination whose machine has no vmdescription may leave that unread and go.</summary>
     private void Write(OutgoingChannel channel, CapturedStream machine)
     {
         RamCarrier? carrier = channel.Ram is { } ram ? new RamCarrier(ram, () => Reach(DeliveryStep.Ram)) : null;
@@ -200,10 +226,11 @@ internal sealed partial class Delivery(
         CaptureWriterOptions form = new() { Carrier = carrier, IsOpened = _isOpened, OpenReturnPath = _returnPath is not null };
         try
         {
-            CaptureWriter.Write(machine, new ChannelSink(channel.Output), form, OnProgress, cancel);
+            CaptureWriter.Write(machine, new ChannelSink(channel.Output), form, OnProgress, context.Cancellation);
             channel.Output.Finish();
         }
-        catch (ConnectionLostException gone) when (gone.Loss is ConnectionLoss.Disconnected && _stage >= CaptureStage.VmDescription && !channel.Output.FinishProves)
+        catch (ConnectionLostException gone)
+            when (gone.Loss is ConnectionLoss.Disconnected && _stage >= CaptureStage.VmDescription && !channel.Output.FinishProves)
         {
             // What it thinks of the machine is for Confirm to find out.
         }
@@ -212,7 +239,7 @@ internal sealed partial class Delivery(
     private void OnProgress(CaptureProgress progress)
     {
         _stage = progress.Stage;
-        Count(progress);
+        _figures.Count(progress);
         switch (progress.Stage)
         {
             case CaptureStage.DeviceState:
@@ -227,13 +254,47 @@ internal sealed partial class Delivery(
         }
     }
 
+    private void Reach(DeliveryStep step)
+    {
+        if (_figures.TryReach(step))
+        {
+            _mayGoOn?.Invoke(step);
+            context.State.Follow(step);
+        }
+    }
+
+    /// <summary>
+    /// A port can accept connections whose program never reads, and a QEMU with multifd on waits for more connections. So the destination must answer once: the PING
+    /// on the return path, or over RDMA with its first READY. Files, commands and pipes do not answer.
+    /// </summary>
+    private void DemandAnswer()
+    {
+        OutgoingChannel channel = _channel!;
+        if (_returnPath is null && channel.Ram is null)
+        {
+            return;
+        }
+
+        TimeSpan limit = options.Parameters.Get(MigrationParameters.AnswerTimeout);
+        context.After(limit, () =>
+        {
+            if (!(_returnPath?.HasAnswered ?? channel.Output.SentBytes > 0))
+            {
+                context.Stop(
+                    FailureReason.Timeout,
+                    $"the destination {Peer} accepted the connection but did not answer within {limit.TotalSeconds:0.#} s: check that it is a migration destination, turn "
+                    + "multifd off there, and check that no other migration keeps it busy; --answer-timeout lets it take longer");
+            }
+        });
+    }
+
     /// <summary>From here on the destination has what it loads, so it can be held to a time.</summary>
     private void BeginConfirming()
     {
         TimeSpan? time = options.Parameters.Get(MigrationParameters.ConfirmTimeout) ?? (IsProvable is true ? null : MigrationParameters.CloseTimeout);
         if (Step < DeliveryStep.Confirming && time is { } limit)
         {
-            session.StopAfter(limit, $"the destination has not ended within {limit.TotalSeconds:0.#} s of the last byte: --confirm-timeout gives it longer"
+            context.StopAfter(limit, $"the destination has not ended within {limit.TotalSeconds:0.#} s of the last byte: --confirm-timeout gives it longer"
                 + (IsProvable is true ? "" : ", and --return-path lets one that can say how it ended"));
         }
 
@@ -242,18 +303,17 @@ internal sealed partial class Delivery(
 
     private void Confirm(OutgoingChannel channel)
     {
-        if (_returnPath is not null)
-        {
-            _returnPath.Join();
-            if (_returnPath.Failure is { } failure)
-            {
-                throw failure;
-            }
-        }
-        else
+        if (_returnPath is null)
         {
             // Whether it has failed or succeeded, it closes then; only that it is over shows.
             channel.AwaitClose();
+            return;
+        }
+
+        _returnPath.Join();
+        if (_returnPath.Failure is { } failure)
+        {
+            throw failure;
         }
     }
 }

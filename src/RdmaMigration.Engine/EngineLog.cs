@@ -44,6 +44,9 @@ internal static partial class EngineLog
     [LoggerMessage(12, LogLevel.Debug, "{Peer}: ignored {Count} bytes after the end of the stream")]
     public static partial void TrailingBytes(ILogger log, string peer, long count);
 
+    [LoggerMessage(13, LogLevel.Warning, "turned away {Peer}: {Reason}")]
+    public static partial void TurnedAway(ILogger log, string peer, string reason);
+
     /// <summary>What is to be said of a machine that was read.</summary>
     public static void Remarks(ILogger log, string peer, CapturedStream machine)
     {

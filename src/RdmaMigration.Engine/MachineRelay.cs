@@ -9,28 +9,20 @@ namespace RdmaMigration.Engine;
 /// or has another machine type, fails the migration while the source still runs its machine. A source that waits to be told how it ends is promised that it may
 /// let its machine go when it is told so: then the destination has proved that it has it, or the machine was saved here.
 /// </summary>
-internal sealed class MachineRelay : IMachineSink, IDeliverySession
+/// <param name="target">Where to.</param>
+/// <param name="delivery">To the destination. Owned.</param>
+/// <param name="context">Whose migration it is.</param>
+/// <param name="source">Whose machine it is.</param>
+/// <param name="sourceFile">The file that the machine comes from, which the destination may not overwrite; null for none.</param>
+internal sealed class MachineRelay(RelayTarget target, Delivery delivery, MigrationContext context, IncomingSource source, FileNode? sourceFile) : IMachineSink
 {
     /// <summary>How soon it shows that the destination went away while the machine arrives, or the source while it is sent on; either may take hours.</summary>
     private static readonly TimeSpan s_watchInterval = TimeSpan.FromSeconds(1);
 
-    private readonly RelayTarget _target;
-    private readonly IMachineSession _session;
-    private readonly Delivery _delivery;
     private readonly DateTimeOffset _start = DateTimeOffset.UtcNow;
     private volatile bool _isSending;
     private volatile string? _remark;
-    private volatile string? _rescuedAs;
-
-    /// <param name="target">Where to.</param>
-    /// <param name="open">Connects to the destination. Blocks.</param>
-    /// <param name="session">Whose machine it is.</param>
-    public MachineRelay(RelayTarget target, Func<CancellationToken, OutgoingChannel> open, IMachineSession session)
-    {
-        _target = target;
-        _session = session;
-        _delivery = new Delivery(target.Outgoing, open, this, session.Cancellation);
-    }
+    private volatile string? _savedAs;
 
     public void Begin()
     {
@@ -38,108 +30,115 @@ internal sealed class MachineRelay : IMachineSink, IDeliverySession
 
     public void Announce(StreamConfiguration configuration)
     {
-        _delivery.Connect();
-        CheckProof();
-        _delivery.Open(configuration);
-        _session.Enter(MigrationPhase.Ram);
-        _session.After(s_watchInterval, Watch);
+        delivery.Connect(sourceFile);
+        if (WhyNotProvable is { } refusal)
+        {
+            throw refusal;
+        }
+
+        delivery.Open(configuration);
+        context.State.Enter(MigrationPhase.Ram);
+        context.After(s_watchInterval, Watch);
     }
 
     public void CheckRoom(ulong ramBytes)
     {
-        if (!_session.TellsSource || _delivery.IsProvable is false)
+        if (!source.WaitsForResult || delivery.IsProvable is false)
         {
-            _target.Rescue?.CheckRoom(ramBytes);
+            target.Rescue?.CheckRoom(ramBytes);
         }
     }
 
     public void Take(CapturedStream machine)
     {
-        using IDisposable? watch = _session.WatchSource();
+        using IDisposable? watch = source.Watch();
         _isSending = true;
-        try
+        DeliveryOutcome outcome = Deliver(machine);
+        bool sourceWaits = source is { WaitsForResult: true, Loss: null };
+        switch (MachineFates.After(outcome.Arrival, sourceWaits, canSave: target.Rescue is not null))
         {
-            _session.Cancellation.ThrowIfCancellationRequested();
-            CheckProof();
-            _delivery.Send(machine);
-        }
-        catch when (_session is { TellsSource: true, SourceLoss: null })
-        {
-            _remark = SourceGoesOn;
-            throw;
-        }
-        catch
-        {
-            _remark = Rescue(machine);
-            throw;
+            case MachineFate.AtDestination:
+                break;
+            case MachineFate.AlsoSaved:
+                if (TrySave(machine) is { } notSaved)
+                {
+                    // Nothing is certain then, and it is no success.
+                    _remark = delivery.OpenQuestion + (source.WaitsForResult ? SourceGoesOn : "");
+                    throw notSaved;
+                }
+
+                break;
+            case MachineFate.AtSource:
+                _remark = SourceGoesOn;
+                break;
+            case MachineFate.Saved:
+                _remark = TrySave(machine) is { } failed
+                    ? $"; the machine could not be rescued: {failed.Message}"
+                    : $"; the machine is safe in {_savedAs}, from where 'rdmamig send' can send it";
+                break;
+            case MachineFate.Unsaved:
+                _remark = source.WaitsForResult
+                    ? $"; if the source {source.Peer} has lost the machine, it is gone: --rescue would have saved it"
+                    : $"; the source {source.Peer} has no return path, so it cannot be told and may have let the machine go: --rescue would have saved it";
+                break;
+            default:
+                throw new InvalidOperationException($"a machine was sent on, and it is unknown what becomes of it: {outcome}");
         }
 
-        if (!_delivery.IsConfirmed && _target.Rescue is { } target)
-        {
-            Keep(machine, target);
-        }
+        outcome.ThrowIfFailed();
     }
 
-    public void AfterFailure() => _delivery.TellDestination();
+    public void AfterFailure() => delivery.TellDestination();
 
-    public void Interrupt(string reason) => _delivery.Shutdown(reason);
+    public void Interrupt(string reason) => delivery.Shutdown(reason);
 
-    public string? Remark(bool isStopped) => (isStopped ? _delivery.OpenQuestion : null) + _remark;
+    public string? Remark(bool isStopped) => (isStopped ? delivery.OpenQuestion : null) + _remark;
 
     public MigrationInfo Describe(MigrationInfo info)
     {
-        MigrationInfo destination = _delivery.Describe(new MigrationInfo
+        MigrationInfo destination = delivery.Describe(new MigrationInfo
         {
             Status = info.Status,
             IsOutgoing = true,
-            Uri = _target.Outgoing.Uri.ToString(),
+            Uri = target.Outgoing.Uri.ToString(),
             Machine = info.Machine,
             RamTotal = info.RamTotal,
         });
-        return info with { Destination = destination, Confirmed = destination.Confirmed, File = _rescuedAs };
+        return info with { Destination = destination, Confirmed = destination.Confirmed, File = _savedAs };
     }
 
-    public void Dispose() => _delivery.Dispose();
+    public void Dispose() => delivery.Dispose();
 
-    void IDeliverySession.OnStep(DeliveryStep step)
+    /// <summary>A source that waits for the result went away while its machine was sent on: it may have been cancelled there, and runs it.</summary>
+    private SourceGoneException? LostSource => _isSending && source is { WaitsForResult: true, Loss: { } lost }
+        ? new SourceGoneException(
+            $"the source went away before it was told how its machine arrives ({lost.Message}) and may go on with it, so the destination {delivery.Peer} is not let start it")
+        : null;
+
+    private string SourceGoesOn => $"; the source {source.Peer} is told, and goes on with its machine";
+
+    /// <summary>
+    /// A source that waits for the result lets its machine go when it is told of success, so the destination must be able to prove that. Without such a source
+    /// nobody is promised anything: the machine is sent on, and the result says whether that is confirmed, as when the source migrates there itself.
+    /// </summary>
+    private TransportException? WhyNotProvable => source.WaitsForResult && delivery.IsProvable is false && target.Rescue is null
+        ? new TransportException(
+            FailureReason.Policy,
+            $"the source {source.Peer} waits to be told how its machine arrives, and the destination {delivery.Peer} cannot say: turn return-path on there "
+            + "and give --return-path, or give --rescue to keep the machine here until you have looked")
+        : null;
+
+    private DeliveryOutcome Deliver(CapturedStream machine) =>
+        context.Cancellation.IsCancellationRequested ? new DeliveryOutcome(Arrival.Failed, new OperationCanceledException(context.Cancellation))
+        : WhyNotProvable is { } refusal ? new DeliveryOutcome(Arrival.Failed, refusal)
+        : delivery.Send(machine, MayGoOn);
+
+    /// <summary>A destination starts the machine once it has its device state: the last moment to look is before that is sent.</summary>
+    private void MayGoOn(DeliveryStep step)
     {
-        // A destination starts the machine once it has its device state: the last moment to look is before that is sent.
         if (step <= DeliveryStep.Device && LostSource is { } gone)
         {
             throw gone;
-        }
-
-        _session.OnStep(step);
-    }
-
-    void IDeliverySession.OnDelivered(bool isConfirmed) => _session.OnDelivered(isConfirmed);
-
-    void IDeliverySession.StopAfter(TimeSpan time, string description) => _session.StopAfter(time, description);
-
-    void IDeliverySession.OnDestinationNotTold(string reason) => _session.OnDestinationNotTold(reason);
-
-    void IDeliverySession.OnLeftBehind(string what) => _session.OnLeftBehind(what);
-
-    /// <summary>A source that is to be told went away while its machine was sent on: it may have been cancelled there, and runs it.</summary>
-    private SourceGoneException? LostSource => _isSending && _session is { TellsSource: true, SourceLoss: { } lost }
-        ? new SourceGoneException(
-            $"the source went away before it was told how its machine arrives ({lost.Message}) and may go on with it, so the destination {_delivery.Peer} is not let start it")
-        : null;
-
-    private string SourceGoesOn => $"; the source {_session.Source} is told, and goes on with its machine";
-
-    /// <summary>
-    /// Without a source that waits to be told, nobody is promised anything: the machine is sent on, and the result says whether that is confirmed. That is what
-    /// the source has when it migrates to such a destination itself.
-    /// </summary>
-    private void CheckProof()
-    {
-        if (_session.TellsSource && _delivery.IsProvable is false && _target.Rescue is null)
-        {
-            throw new TransportException(
-                FailureReason.Policy,
-                $"the source {_session.Source} waits to be told how its machine arrives, and the destination {_delivery.Peer} cannot say: turn return-path on there "
-                + "and give --return-path, or give --rescue to keep the machine here until you have looked");
         }
     }
 
@@ -149,68 +148,44 @@ internal sealed class MachineRelay : IMachineSink, IDeliverySession
     /// </summary>
     private void Watch()
     {
-        if (_delivery.Step >= DeliveryStep.Confirming)
+        if (delivery.Step >= DeliveryStep.Confirming)
         {
             return;
         }
 
-        if ((_isSending ? LostSource : _delivery.Loss) is { } loss)
+        if ((_isSending ? LostSource : delivery.Loss) is { } loss)
         {
-            _session.Stop(loss.Reason, loss.Message);
+            context.Stop(loss.Reason, loss.Message);
         }
         else
         {
-            _session.After(s_watchInterval, Watch);
+            context.After(s_watchInterval, Watch);
         }
     }
 
-    /// <summary>Saves what nobody else may have any more, cancelled or not. Returns what to say.</summary>
-    private string Rescue(CapturedStream machine)
+    /// <summary>Saves the machine, cancelled or not. Returns why it could not; null when it is saved.</summary>
+    private StorageException? TrySave(CapturedStream machine)
     {
-        if (_target.Rescue is not { } target)
-        {
-            return _session.TellsSource
-                ? $"; if the source {_session.Source} has lost the machine, it is gone: --rescue would have saved it"
-                : $"; the source {_session.Source} has no return path, so it cannot be told and may have let the machine go: --rescue would have saved it";
-        }
-
+        CaptureTarget rescue = target.Rescue!;
+        context.State.Enter(MigrationPhase.Saving);
         try
         {
-            Save(machine, target);
-            return $"; the machine is safe in {_rescuedAs}, from where 'rdmamig send' can send it";
+            using CaptureFile file = new(rescue, context.OnLeftBehind, CancellationToken.None);
+            CaptureWriter.Write(machine, file);
+            try
+            {
+                file.Commit(rescue, machine.Configuration.MachineType, _start, source.Peer, static () => { });
+            }
+            finally
+            {
+                _savedAs = file.StandsAt;
+            }
+
+            return null;
         }
         catch (StorageException failed)
         {
-            return $"; the machine could not be rescued: {failed.Message}";
-        }
-    }
-
-    /// <summary>Saves what the destination has taken without a proof. Where that fails too, nothing is certain, and it is no success.</summary>
-    private void Keep(CapturedStream machine, CaptureTarget target)
-    {
-        try
-        {
-            Save(machine, target);
-        }
-        catch (StorageException)
-        {
-            _remark = _delivery.OpenQuestion + (_session.TellsSource ? SourceGoesOn : "");
-            throw;
-        }
-    }
-
-    private void Save(CapturedStream machine, CaptureTarget target)
-    {
-        _session.Enter(MigrationPhase.Saving);
-        using CaptureFile file = new(target, _session.OnLeftBehind, CancellationToken.None);
-        CaptureWriter.Write(machine, file);
-        try
-        {
-            file.Commit(target, machine.Configuration.MachineType, _start, _session.Source, static () => { });
-        }
-        finally
-        {
-            _rescuedAs = file.StandsAt;
+            return failed;
         }
     }
 }

@@ -11,7 +11,8 @@ public sealed class MainLoop
     private readonly Queue<Action> _bottomHalves = new();
     private readonly List<MainLoopTimer> _timers = [];
     private Thread? _thread;
-    private int? _exitCode;
+    private bool _isQuitting;
+    private bool _hasEnded;
 
     /// <summary>The lock that is held while anything is dispatched.</summary>
     public BigLock Lock { get; } = new();
@@ -19,19 +20,12 @@ public sealed class MainLoop
     /// <summary>The current thread is the one that runs the loop.</summary>
     public bool IsMainThread => Thread.CurrentThread == Volatile.Read(ref _thread);
 
-    /// <summary>Runs until <see cref="Quit"/>; the current thread becomes the main thread.</summary>
-    /// <returns>The exit code that was asked for.</returns>
-    public int Run()
+    /// <summary>Runs until <see cref="Quit"/>; the current thread becomes the main thread. A scheduled bottom half that throws ends it with that exception.</summary>
+    public void Run()
     {
         Volatile.Write(ref _thread, Thread.CurrentThread);
-        while (true)
+        while (Next() is { } next)
         {
-            Action? next = Next();
-            if (next is null)
-            {
-                return _exitCode!.Value;
-            }
-
             Lock.Acquire("main");
             try
             {
@@ -54,10 +48,57 @@ public sealed class MainLoop
         }
     }
 
-    /// <summary>Has <paramref name="expired"/> called on the main thread with the big lock held, once, unless the timer is disposed before. Any thread.</summary>
-    public IDisposable StartTimer(TimeSpan after, Action expired)
+    /// <summary>Asks the main thread: the function runs there like a bottom half, and the task gets its result or its exception. Any thread.</summary>
+    /// <returns>Cancelled when the loop has ended before.</returns>
+    public Task<T> InvokeAsync<T>(Func<T> bottomHalf)
     {
-        MainLoopTimer timer = new(this, Stopwatch.GetTimestamp() + (long)(after.TotalSeconds * Stopwatch.Frequency), expired);
+        ArgumentNullException.ThrowIfNull(bottomHalf);
+        TaskCompletionSource<T> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            if (_hasEnded)
+            {
+                return Task.FromCanceled<T>(new CancellationToken(canceled: true));
+            }
+
+            _bottomHalves.Enqueue(Answer);
+            Monitor.Pulse(_gate);
+        }
+
+        return answer.Task;
+
+        void Answer()
+        {
+            try
+            {
+                answer.SetResult(bottomHalf());
+            }
+            catch (Exception failed)
+            {
+                answer.SetException(failed);
+            }
+        }
+    }
+
+    /// <summary>Asks the main thread to do something; the task ends with it, and gets its exception. Any thread.</summary>
+    public Task InvokeAsync(Action bottomHalf)
+    {
+        ArgumentNullException.ThrowIfNull(bottomHalf);
+        return InvokeAsync(() =>
+        {
+            bottomHalf();
+            return true;
+        });
+    }
+
+    /// <summary>Has <paramref name="expired"/> called on the main thread with the big lock held, once, unless the timer is stopped before. Any thread.</summary>
+    /// <param name="after">When.</param>
+    /// <param name="expired">What.</param>
+    /// <param name="owner">For <see cref="StopTimers"/>; null for none.</param>
+    /// <returns>Stops the timer.</returns>
+    public IDisposable StartTimer(TimeSpan after, Action expired, object? owner = null)
+    {
+        MainLoopTimer timer = new(this, Stopwatch.GetTimestamp() + (long)(after.TotalSeconds * Stopwatch.Frequency), expired, owner);
         lock (_gate)
         {
             _timers.Add(timer);
@@ -67,9 +108,16 @@ public sealed class MainLoop
         return timer;
     }
 
-    /// <summary>
-    /// Runs something that blocks, such as a join, in the midst of a bottom half: the big lock is dropped around it and taken again.
-    /// </summary>
+    /// <summary>Stops all timers of an owner. Any thread.</summary>
+    public void StopTimers(object owner)
+    {
+        lock (_gate)
+        {
+            _timers.RemoveAll(timer => timer.Owner == owner);
+        }
+    }
+
+    /// <summary>Runs a call that blocks, such as a join, inside a bottom half: releases the big lock around it.</summary>
     public void WithoutLock(Action blocking)
     {
         Lock.AssertHeld();
@@ -84,12 +132,12 @@ public sealed class MainLoop
         }
     }
 
-    /// <summary>Ends <see cref="Run"/> once the bottom halves scheduled before have run. The first exit code stays. Any thread.</summary>
-    public void Quit(int exitCode)
+    /// <summary>Ends <see cref="Run"/> after the bottom halves that are scheduled already. Any thread.</summary>
+    public void Quit()
     {
         lock (_gate)
         {
-            _exitCode ??= exitCode;
+            _isQuitting = true;
             Monitor.Pulse(_gate);
         }
     }
@@ -105,8 +153,9 @@ public sealed class MainLoop
                     return bottomHalf;
                 }
 
-                if (_exitCode is not null)
+                if (_isQuitting)
                 {
+                    _hasEnded = true;
                     return null;
                 }
 
@@ -123,11 +172,13 @@ public sealed class MainLoop
         }
     }
 
-    private sealed class MainLoopTimer(MainLoop loop, long due, Action expired) : IDisposable
+    private sealed class MainLoopTimer(MainLoop loop, long due, Action expired, object? owner) : IDisposable
     {
         public long Due => due;
 
         public Action Expired => expired;
+
+        public object? Owner => owner;
 
         public void Dispose()
         {

@@ -1,106 +1,100 @@
-using Microsoft.Extensions.Logging;
+using System.Diagnostics;
 using RdmaMigration.Linux;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// What runs migrations, in either direction, one at a time: what may be asked of it while they run. Created on the main thread; what may be called from
-/// elsewhere says so.
+/// One migration: a thread that runs a work, and the work's end. The thread never holds the big lock. Its last act is to schedule the end on the main thread,
+/// which joins it and frees what it used. Whatever ends a migration makes the thread return, and so goes that way.
 /// </summary>
-public abstract class Migration : IDisposable
+internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrationWork work)
 {
-    private MigrationSession? _current;
-    private MigrationInfo _last = new() { Status = MigrationStatus.None };
+    private Thread? _thread;
+    private Action<MigrationInfo>? _ended;
 
-    private protected Migration(MainLoop loop, ILogger log)
+    /// <summary>Status and figures. Any thread, at any time, also during and after the teardown.</summary>
+    public MigrationInfo Query() => work.Describe(context.State.Snapshot());
+
+    /// <summary>Starts the thread. Main thread, once.</summary>
+    /// <param name="changed">Called on the main thread after each transition, in order.</param>
+    /// <param name="ended">Called on the main thread when nothing is left of the migration.</param>
+    public void Start(Action<MigrationInfo> changed, Action<MigrationInfo> ended)
     {
-        Loop = loop;
-        Log = log;
+        loop.Lock.AssertHeld();
+        _ended = ended;
+        context.Interrupt = work.Interrupt;
+        context.State.Changed = snapshot => loop.Schedule(() => changed(work.Describe(snapshot)));
+        context.State.GoTo(MigrationStatus.Setup);
+        work.Begin();
+        _thread = new Thread(Run) { Name = work.ThreadName, IsBackground = true };
+        _thread.Start();
     }
 
-    /// <summary>Called on the main thread, with the big lock held, after each transition of each migration, in order.</summary>
-    public event Action<MigrationInfo>? StatusChanged;
+    /// <summary>Makes the migration end soon. The first reason stays. Main thread.</summary>
+    public void Stop(FailureReason reason, string description) => context.Stop(reason, description);
 
-    /// <summary>A migration runs, or ended and is not torn down yet. Any thread.</summary>
-    public bool IsBusy => Volatile.Read(ref _current) is not null;
-
-    private protected MainLoop Loop { get; }
-
-    private protected ILogger Log { get; }
-
-    /// <summary>The exit code of a quit that waits for the current migration's end.</summary>
-    private protected int? QuitCode { get; set; }
-
-    /// <summary>query-migrate: the migration that runs, else the last one with its error, however often it is asked. Any thread.</summary>
-    public MigrationInfo Query() => Volatile.Read(ref _current)?.Query() ?? Volatile.Read(ref _last);
-
-    /// <summary>migrate-cancel: ends the migration that runs, if one does. Any thread; the status tells when it has ended.</summary>
-    public void Cancel(string reason = "cancelled") => Loop.Schedule(() => _current?.Stop(FailureReason.Cancelled, reason));
-
-    /// <summary>quit: cancels what runs, tears down, then ends the main loop with the code. Any thread.</summary>
-    public void Quit(int exitCode) => Loop.Schedule(() =>
+    private void Run()
     {
-        QuitCode ??= exitCode;
-        if (_current is not null)
+        BlockingCalls.AssertAllowed();
+        try
         {
-            _current.Stop(FailureReason.Cancelled, QuitReason);
+            Attempt();
         }
-        else
+        catch (Exception defect)
         {
-            QuitSoon();
+            EngineLog.Defect(context.Log, defect);
+            context.State.Fail(FailureReason.Internal, defect.Message, latency: null);
         }
-    });
-
-    /// <summary>Frees what outlives a migration. After the main loop has ended.</summary>
-    public abstract void Dispose();
-
-    /// <summary>What a migration that a quit ends is told.</summary>
-    private protected abstract string QuitReason { get; }
-
-    /// <summary>Takes no further migration but what <see cref="TryServeLast"/> begins. Main thread.</summary>
-    private protected virtual void StopTaking()
-    {
-    }
-
-    /// <summary>Begins a migration that must not be missed although this ends; false when there is none. Main thread; none runs.</summary>
-    private protected virtual bool TryServeLast() => false;
-
-    /// <summary>A migration is over and torn down, and has ended so. Main thread.</summary>
-    private protected abstract void OnEnded(MigrationInfo info);
-
-    /// <summary>Lets a session run. Main thread; none runs.</summary>
-    private protected void Run(MigrationSession session)
-    {
-        Volatile.Write(ref _current, session);
-        session.Start();
-    }
-
-    /// <summary>For a session: tells a transition.</summary>
-    private protected void Changed(MigrationInfo info) => StatusChanged?.Invoke(info);
-
-    /// <summary>For a session: it is over.</summary>
-    private protected void Ended(MigrationSession session)
-    {
-        MigrationInfo info = session.Query();
-        Volatile.Write(ref _last, info);
-        Volatile.Write(ref _current, null);
-        OnEnded(info);
-        if (QuitCode is not null)
+        finally
         {
-            QuitSoon();
+            loop.Schedule(End);
         }
     }
 
-    /// <summary>Ends the main loop behind what is scheduled already, which may begin a migration. No migration runs.</summary>
-    private void QuitSoon()
+    private void Attempt()
     {
-        StopTaking();
-        Loop.Schedule(() =>
+        try
         {
-            if (_current is null && !TryServeLast())
-            {
-                Loop.Quit(QuitCode!.Value);
-            }
-        });
+            work.Run();
+        }
+        catch (Exception failed)
+        {
+            Fail(failed, Stopwatch.GetTimestamp());
+            work.AfterFailure();
+        }
+    }
+
+    private void Fail(Exception failed, long heldAt)
+    {
+        FailureCause cause = context.State.Settle(failed);
+        string description = cause.Description + work.OnFailed(cause.IsStopped);
+        TimeSpan? latency = failed is ConnectionLostException lost ? Stopwatch.GetElapsedTime(lost.DetectedAt, heldAt) : null;
+        context.State.Fail(cause.Reason, description, latency);
+        if (cause.Reason is FailureReason.Internal)
+        {
+            EngineLog.Defect(context.Log, failed);
+        }
+
+        work.LogFailure(description);
+    }
+
+    /// <summary>The bottom half after the thread: joins it, frees everything, and only then reports how it ended.</summary>
+    private void End()
+    {
+        loop.Lock.AssertHeld();
+        loop.WithoutLock(_thread!.Join);
+        context.Dispose();
+        try
+        {
+            work.Dispose();
+        }
+        catch (Exception defect)
+        {
+            EngineLog.Defect(context.Log, defect);
+        }
+
+        context.State.Finish();
+        _ended!(Query());
     }
 }

@@ -21,6 +21,13 @@ public static class RamModes
     /// <summary>How RAM comes in over a channel.</summary>
     internal static RamMode Of(IncomingChannel channel) => channel.Ram is not { } ram ? RamMode.Stream : ram.PinAll ? RamMode.PinAll : RamMode.Dynamic;
 
+    /// <summary>How RAM goes out over a channel.</summary>
+    internal static RamMode Of(OutgoingChannel channel) => channel.Ram is not { } ram ? RamMode.Stream : ram.PinAll ? RamMode.PinAll : RamMode.Dynamic;
+
+    /// <summary>How RAM is to go out before there is a channel.</summary>
+    internal static RamMode Planned(OutgoingOptions options) =>
+        options.Uri is not RdmaUri ? RamMode.Stream : options.Parameters.Get(MigrationParameters.PinAll) ? RamMode.PinAll : RamMode.Dynamic;
+
     /// <summary>The word for people and programs.</summary>
     public static string ToWord(this RamMode mode) => mode switch
     {

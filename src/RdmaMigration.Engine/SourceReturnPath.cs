@@ -17,7 +17,8 @@ internal sealed class SourceReturnPath
     private readonly string _peer;
     private readonly Func<bool> _mayHaveAll;
     private readonly Action<string> _broken;
-    private readonly Thread _thread;
+    private Thread? _thread;
+    private volatile bool _hasAnswered;
 
     /// <param name="input">The channel's way back; stays the channel's.</param>
     /// <param name="peer">The destination, for messages.</param>
@@ -29,16 +30,22 @@ internal sealed class SourceReturnPath
         _peer = peer;
         _mayHaveAll = mayHaveAll;
         _broken = broken;
-        _thread = new Thread(Run) { Name = "mig/src/return", IsBackground = true };
     }
+
+    /// <summary>The destination has sent a message. Any thread.</summary>
+    public bool HasAnswered => _hasAnswered;
 
     /// <summary>What was wrong; null after a SHUT that says success. After <see cref="Join"/>.</summary>
     public MigrationException? Failure { get; private set; }
 
-    public void Start() => _thread.Start();
+    public void Start()
+    {
+        _thread = new Thread(Run) { Name = "mig/src/return", IsBackground = true };
+        _thread.Start();
+    }
 
     /// <summary>Waits until the destination has said its last word, or the channel is shut down.</summary>
-    public void Join() => _thread.Join();
+    public void Join() => _thread!.Join();
 
     private void Run()
     {
@@ -79,6 +86,7 @@ internal sealed class SourceReturnPath
         Span<byte> payload = stackalloc byte[sizeof(uint)];
         payload = payload[..length];
         ReadExactly(payload, $"the rest of {type}");
+        _hasAnswered = true;
         return type switch
         {
             ReturnPathMessage.Shut => !EndsWith(BinaryPrimitives.ReadUInt32BigEndian(payload)),

@@ -7,8 +7,8 @@ namespace RdmaMigration.Service;
 public interface IMigrationObserver
 {
     /// <summary>A source can connect now, or sending begins. Main thread, before the loop runs.</summary>
-    /// <param name="migration">What runs; may be queried from any thread until <see cref="MigrationHost.Run"/> returns.</param>
-    void OnStarted(Migration migration);
+    /// <param name="process">What runs migrations; may be queried from any thread until <see cref="MigrationHost.Run"/> returns.</param>
+    void OnStarted(MachineProcess process);
 
     /// <summary>A migration went on to another status. Main thread, with the big lock held, in order.</summary>
     void OnStatusChanged(MigrationInfo migration);

@@ -20,6 +20,7 @@ public abstract class MigrationHost
     private readonly LogLevel _logLevel;
     private readonly IMigrationObserver _observer;
     private readonly Action<ILoggingBuilder> _logging;
+    private volatile ProcessEnd? _end;
 
     private protected MigrationHost(LogLevel logLevel, IMigrationObserver observer, Action<ILoggingBuilder>? logging)
     {
@@ -39,27 +40,35 @@ public abstract class MigrationHost
     {
         using IHost host = Build();
         MainLoop loop = host.Services.GetRequiredService<MainLoop>();
-        Migration migration = host.Services.GetRequiredService<Migration>();
+        MachineProcess process = host.Services.GetRequiredService<MachineProcess>();
+        ProcessEnd end = host.Services.GetRequiredService<ProcessEnd>();
+        _end = end;
         ISystemdNotifier systemd = host.Services.GetRequiredService<ISystemdNotifier>();
         ILogger log = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger(GetType());
 
         bool isDone = false;
-        migration.StatusChanged += info =>
+        process.StatusChanged += info =>
         {
             _observer.OnStatusChanged(info);
             if (ExitCodeAfter(info) is { } exitCode)
             {
                 isDone |= exitCode == 0;
-                migration.Quit(exitCode);
+                end.Quit(exitCode);
             }
         };
 
         host.Start();
-        Start(migration, log);
-        _observer.OnStarted(migration);
+        Task started = Start(process, log);
+        _observer.OnStarted(process);
         systemd.Notify(ServiceState.Ready);
 
-        int code = loop.Run();
+        loop.Run();
+        if (end.Code is null && started.IsFaulted)
+        {
+            started.GetAwaiter().GetResult();
+        }
+
+        int code = end.Code ?? (process.Query().Status is MigrationStatus.Failed or MigrationStatus.Cancelled ? 1 : 0);
         code = isDone && code == Cancelled ? 0 : code;
 
         ServiceLog.Ended(log, code);
@@ -68,14 +77,15 @@ public abstract class MigrationHost
         return code;
     }
 
+    /// <summary>Cancels what runs, and ends <see cref="Run"/> with the code; the first code stays. Any thread, while it runs.</summary>
+    public void Quit(int exitCode) =>
+        (_end ?? throw new InvalidOperationException("the host does not run")).Quit(exitCode);
+
     /// <summary>What is wrong with the options; empty if nothing.</summary>
     private protected abstract IReadOnlyList<string> CheckOptions();
 
-    /// <summary>Adds the migration, as <see cref="Migration"/>.</summary>
-    private protected abstract void AddMigration(IServiceCollection services);
-
-    /// <summary>Has it begin. Main thread, before the loop runs.</summary>
-    private protected abstract void Start(Migration migration, ILogger log);
+    /// <summary>Begins what the host is for. Main thread, before the loop runs.</summary>
+    private protected abstract Task Start(MachineProcess process, ILogger log);
 
     /// <summary>The code with which the process ends after this transition; null to go on.</summary>
     private protected abstract int? ExitCodeAfter(MigrationInfo info);
@@ -94,9 +104,10 @@ public abstract class MigrationHost
         builder.Services
             .AddSingleton(_observer)
             .AddSingleton<MainLoop>()
+            .AddSingleton<MachineProcess>()
+            .AddSingleton<ProcessEnd>()
             .AddSingleton<ISystemdNotifier, SystemdNotifier>()
             .AddSingleton<IHostLifetime, SignalLifetime>();
-        AddMigration(builder.Services);
         return builder.Build();
     }
 

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 
@@ -30,16 +29,17 @@ public sealed class ReceiverHost : MigrationHost
     private protected override IReadOnlyList<string> CheckOptions() =>
         [.. OptionChecks.Incoming(_incoming), .. _incoming.Target is RelayTarget relay ? OptionChecks.Outgoing(relay.Outgoing) : []];
 
-    private protected override void AddMigration(IServiceCollection services) => services
-        .AddSingleton(_incoming)
-        .AddSingleton<Migration, IncomingMigration>();
-
-    private protected override void Start(Migration migration, ILogger log)
+    private protected override Task Start(MachineProcess process, ILogger log)
     {
-        IncomingMigration incoming = (IncomingMigration)migration;
-        incoming.Start();
-        ServiceLog.Listening(log, incoming.Uri);
+        process.Listen(_incoming);
+        ServiceLog.Listening(log, process.Uri);
+        return Task.CompletedTask;
     }
 
-    private protected override int? ExitCodeAfter(MigrationInfo info) => _incoming.UntilCompleted && info.Status is MigrationStatus.Completed ? 0 : null;
+    private protected override int? ExitCodeAfter(MigrationInfo info) => info.Status switch
+    {
+        MigrationStatus.Completed when _incoming.UntilCompleted || _incoming.Once => 0,
+        MigrationStatus.Failed or MigrationStatus.Cancelled when _incoming.Once => 1,
+        _ => null,
+    };
 }

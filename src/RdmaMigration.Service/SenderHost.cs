@@ -1,4 +1,3 @@
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 
@@ -27,9 +26,7 @@ public sealed class SenderHost : MigrationHost
     private protected override IReadOnlyList<string> CheckOptions() =>
         [.. _file.Length == 0 ? (string[])["file is empty: it must name a capture"] : [], .. OptionChecks.Outgoing(_outgoing)];
 
-    private protected override void AddMigration(IServiceCollection services) => services.AddSingleton<Migration, OutgoingMigration>();
-
-    private protected override void Start(Migration migration, ILogger log) => ((OutgoingMigration)migration).Start(_file, _outgoing);
+    private protected override Task Start(MachineProcess process, ILogger log) => process.MigrateAsync(_file, _outgoing);
 
     private protected override int? ExitCodeAfter(MigrationInfo info) => info.Status switch
     {

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using RdmaMigration.Engine;
 using RdmaMigration.Linux;
 
 namespace RdmaMigration.Service;
@@ -12,7 +11,7 @@ namespace RdmaMigration.Service;
 /// SIGTERM. A SIGHUP that was ignored at start, as under nohup, stays ignored. A host that is asked to stop ends its migration too.
 /// </summary>
 internal sealed class SignalLifetime(
-    Migration migration, IMigrationObserver observer, IHostApplicationLifetime application, ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
+    ProcessEnd end, IMigrationObserver observer, IHostApplicationLifetime application, ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
 {
     private readonly List<IDisposable> _registrations = [];
     private int _signals;
@@ -26,7 +25,7 @@ internal sealed class SignalLifetime(
             _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, Handle));
         }
 
-        _registrations.Add(application.ApplicationStopping.Register(() => migration.Quit(MigrationHost.Cancelled)));
+        _registrations.Add(application.ApplicationStopping.Register(() => end.Quit(MigrationHost.Cancelled)));
         return Task.CompletedTask;
     }
 
@@ -47,7 +46,7 @@ internal sealed class SignalLifetime(
         if (isFirst)
         {
             ServiceLog.Signalled(log, context.Signal);
-            migration.Quit(MigrationHost.Cancelled);
+            end.Quit(MigrationHost.Cancelled);
         }
     }
 }

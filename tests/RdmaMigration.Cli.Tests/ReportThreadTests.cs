@@ -43,7 +43,7 @@ public class ReportThreadTests
     [Fact]
     public void Progress_that_nobody_took_for_a_while_is_not_made_up_for()
     {
-        using OutgoingMigration migration = new(new MainLoop(), NullLogger<OutgoingMigration>.Instance);
+        using MachineProcess process = new(new MainLoop(), NullLogger<MachineProcess>.Instance);
         using SemaphoreSlim shown = new(0);
         TimeSpan interval = TimeSpan.FromMilliseconds(20);
         long takenAt = 0;
@@ -52,7 +52,7 @@ public class ReportThreadTests
 
         using (ReportThread report = new(view, TextWriter.Null))
         {
-            report.OnStarted(migration);
+            report.OnStarted(process);
             report.OnStatusChanged(new MigrationInfo { Status = MigrationStatus.Active });
             Assert.True(shown.Wait(TimeSpan.FromSeconds(20)) && shown.Wait(TimeSpan.FromSeconds(20)));
             report.OnStatusChanged(new MigrationInfo { Status = MigrationStatus.Completed });

@@ -94,7 +94,7 @@ public sealed class CaptureTargetTests : IDisposable
         using Socket source = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         source.Connect(destination.EndPoint);
         source.Send(StreamedMachine.Announcement(returnPath: false));
-        RelayedMachine.Await(() => destination.Migration.Query().RamTotal > 0, "no RAM was announced");
+        RelayedMachine.Await(() => destination.Process.Query().RamTotal > 0, "no RAM was announced");
         Make("fifo", destination.File);
         source.Send([.. StreamedMachine.RamSection(), .. StreamedMachine.End()]);
 
@@ -141,7 +141,7 @@ public sealed class CaptureTargetTests : IDisposable
         {
             source.Connect(destination.EndPoint);
             source.Send(StreamedMachine.Announcement(returnPath: false));
-            RelayedMachine.Await(() => destination.Migration.Query().RamTotal > 0, "no RAM was announced");
+            RelayedMachine.Await(() => destination.Process.Query().RamTotal > 0, "no RAM was announced");
             string partial = Path.Combine(destination.DirectoryName, destination.LeftBehind.Single());
             File.Delete(partial);
             Directory.CreateDirectory(partial);

@@ -21,7 +21,7 @@ public sealed class IncomingMigrationTests
         new SmallMachine(source, pinAll).RunTo(SmallMachine.Step.Complete);
         source.Disconnect();
         Assert.Equal([MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Completed], [destination.Next().Status, destination.Next().Status, destination.Next().Status]);
-        MigrationInfo info = destination.Migration.Query();
+        MigrationInfo info = destination.Process.Query();
         Assert.Equal((StreamedMachine.Machine, pinAll ? RamMode.PinAll : RamMode.Dynamic, StreamedMachine.RamSize), (info.Machine, info.Mode, (int)info.RamTotal));
         Assert.Equal(destination.File, info.File);
         Assert.True(File.ReadAllBytes(destination.File).AsSpan().IndexOf(StreamedMachine.Ram.AsSpan(123 * 4096, 4096)) > 0);
@@ -52,7 +52,7 @@ public sealed class IncomingMigrationTests
         destination.Settle();
         Assert.False(File.Exists(destination.File));
         Assert.Empty(destination.LeftBehind);
-        Assert.Equal(failed.ErrorDescription, destination.Migration.Query().ErrorDescription);
+        Assert.Equal(failed.ErrorDescription, destination.Process.Query().ErrorDescription);
         using RdmaSource next = destination.Connect();
         new SmallMachine(next, pinAll: false).RunTo(SmallMachine.Step.Complete);
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
@@ -67,7 +67,7 @@ public sealed class IncomingMigrationTests
         {
             new SmallMachine(source, pinAll: false).RunTo(step);
             Assert.Equal(MigrationStatus.Setup, destination.Next().Status);
-            destination.Migration.Cancel();
+            destination.Process.Cancel();
             source.AwaitDisconnect();
         }
 
@@ -86,13 +86,13 @@ public sealed class IncomingMigrationTests
         using RunningDestination destination = new();
         using RdmaSource source = destination.Connect();
         new SmallMachine(source, pinAll: false).RunTo(step);
-        destination.Migration.Quit(3);
-        Assert.Equal(3, destination.ExitCode(TimeSpan.FromSeconds(5)));
+        destination.Process.Quit();
+        destination.AwaitEnd(TimeSpan.FromSeconds(5));
         Assert.False(File.Exists(destination.File));
     }
 
     [Fact]
-    public void WithOnceAFailedMigrationEndsTheMainLoopWithExitCodeOne()
+    public void Once_ends_the_main_loop_after_a_failed_migration()
     {
         using RunningDestination destination = new(options => options with { Once = true });
         using (RdmaSource source = destination.Connect())
@@ -100,8 +100,8 @@ public sealed class IncomingMigrationTests
             new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.HalfWritten);
         }
 
-        Assert.Equal(1, destination.ExitCode(TimeSpan.FromSeconds(60)));
-        Assert.Equal(MigrationStatus.Failed, destination.Migration.Query().Status);
+        destination.AwaitEnd(TimeSpan.FromSeconds(60));
+        Assert.Equal(MigrationStatus.Failed, destination.Process.Query().Status);
     }
 
     [Fact]
@@ -164,7 +164,7 @@ public sealed class IncomingMigrationTests
         using RdmaSource source = destination.Connect();
         new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.HalfWritten);
         Assert.Equal(1, Threads("mig/dst/main"));
-        destination.Migration.Cancel();
+        destination.Process.Cancel();
         destination.Ended();
         destination.Settle();
         Assert.Equal(0, Threads("mig/dst/main"));
@@ -179,7 +179,7 @@ public sealed class IncomingMigrationTests
         {
             while (!done.IsCancellationRequested)
             {
-                MigrationInfo info = destination.Migration.Query();
+                MigrationInfo info = destination.Process.Query();
                 Assert.InRange(info.RamTransferred, 0, info.RamTotal);
             }
         });

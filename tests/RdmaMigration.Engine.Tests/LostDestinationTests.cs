@@ -47,7 +47,7 @@ public sealed class LostDestinationTests
             for (int left = at; left > 0;)
             {
                 int read = connection.Receive(taken[..Math.Min(taken.Length, left)]);
-                Assert.True(read > 0, $"the source closed {left} bytes before the destination did: {source.Migration.Query()}");
+                Assert.True(read > 0, $"the source closed {left} bytes before the destination did: {source.Process.Query()}");
                 left -= read;
             }
 

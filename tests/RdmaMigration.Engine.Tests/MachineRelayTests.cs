@@ -99,8 +99,8 @@ public sealed class MachineRelayTests
         ScriptedDestination destination = new();
         using RelayedMachine machine = new(destination);
         machine.Send(announcement);
-        RelayedMachine.Await(() => machine.Relay.Migration.Query().RamTotal > 0, "no RAM was announced");
-        machine.Relay.Migration.Cancel();
+        RelayedMachine.Await(() => machine.Relay.Process.Query().RamTotal > 0, "no RAM was announced");
+        machine.Relay.Process.Cancel();
         machine.Relay.Ended();
         Assert.Equal(announcement[..(ram - 5)], destination.Taken);
     }
@@ -124,7 +124,7 @@ public sealed class MachineRelayTests
         using RelayedMachine machine = new(destination);
         machine.Send(StreamedMachine.Announcement(returnPath: true));
         Assert.Equal(2, machine.Told()![1]);
-        RelayedMachine.Await(() => machine.Relay.Migration.Query().RamTotal > 0, "no RAM was announced");
+        RelayedMachine.Await(() => machine.Relay.Process.Query().RamTotal > 0, "no RAM was announced");
         destination.Die();
         Assert.Equal(s_failure, machine.Told());
         MigrationInfo failed = machine.Relay.Ended();
@@ -188,7 +188,7 @@ public sealed class MachineRelayTests
             destination.AwaitStandstill();
             if (cancel)
             {
-                machine.Relay.Migration.Cancel();
+                machine.Relay.Process.Cancel();
             }
             else
             {
@@ -214,7 +214,7 @@ public sealed class MachineRelayTests
         using RelayedMachine machine = new(destination);
         machine.SendAll();
         destination.AwaitStandstill();
-        TimeSpan arrived = machine.Relay.Migration.Query().TotalTime;
+        TimeSpan arrived = machine.Relay.Process.Query().TotalTime;
         destination.Die();
         Assert.True(machine.Relay.Ended().TotalTime > arrived);
     }
@@ -275,7 +275,7 @@ public sealed class MachineRelayTests
                 break;
             case Place.Arriving:
                 machine.Send(StreamedMachine.RamSection()[..1_000_000]);
-                RelayedMachine.Await(() => machine.Relay.Migration.Query().RamTransferred > 900_000, "RAM does not arrive");
+                RelayedMachine.Await(() => machine.Relay.Process.Query().RamTransferred > 900_000, "RAM does not arrive");
                 break;
             default:
                 machine.Send([.. StreamedMachine.RamSection(), .. StreamedMachine.End()]);
@@ -283,7 +283,7 @@ public sealed class MachineRelayTests
                 break;
         }
 
-        machine.Relay.Migration.Cancel();
+        machine.Relay.Process.Cancel();
 
         MigrationInfo cancelled = machine.Relay.Ended();
         Assert.Equal((MigrationStatus.Cancelled, FailureReason.Cancelled), (cancelled.Status, cancelled.ErrorClass));

@@ -15,10 +15,10 @@ public sealed class MainLoopTests
                 loop.Schedule(() => ran.Add($"{number} main={loop.IsMainThread} held={loop.Lock.IsHeld}"));
             }
 
-            loop.Quit(7);
+            loop.Quit();
         });
         other.Start();
-        Assert.Equal(7, loop.Run());
+        loop.Run();
         other.Join();
         Assert.Equal(["0 main=True held=True", "1 main=True held=True", "2 main=True held=True"], ran);
         Assert.False(loop.Lock.IsHeld);
@@ -32,7 +32,7 @@ public sealed class MainLoopTests
         loop.StartTimer(TimeSpan.FromMilliseconds(40), () =>
         {
             ran.Add("late");
-            loop.Quit(0);
+            loop.Quit();
         });
         loop.StartTimer(TimeSpan.FromMilliseconds(10), () => ran.Add("early"));
         loop.StartTimer(TimeSpan.FromMilliseconds(20), () => ran.Add("disposed")).Dispose();
@@ -53,18 +53,37 @@ public sealed class MainLoopTests
                 throw new InvalidDataException();
             }));
             held.Add(loop.Lock.IsHeld);
-            loop.Quit(0);
+            loop.Quit();
         });
         loop.Run();
         Assert.Equal([false, true], held);
     }
 
     [Fact]
-    public void TheFirstExitCodeStays()
+    public async Task Who_asks_the_main_loop_gets_the_result_or_the_exception()
     {
         MainLoop loop = new();
-        loop.Quit(1);
-        loop.Quit(0);
-        Assert.Equal(1, loop.Run());
+        Task<string> answer = loop.InvokeAsync(() => $"main={loop.IsMainThread} held={loop.Lock.IsHeld}");
+        Task<int> failure = loop.InvokeAsync<int>(() => throw new InvalidDataException());
+        Task done = loop.InvokeAsync(loop.Quit);
+        loop.Run();
+        Assert.Equal("main=True held=True", await answer);
+        await Assert.ThrowsAsync<InvalidDataException>(() => failure);
+        await done;
+        Assert.True(loop.InvokeAsync(() => 1).IsCanceled);
+    }
+
+    [Fact]
+    public void The_timers_of_an_owner_stop_together()
+    {
+        MainLoop loop = new();
+        object owner = new();
+        List<string> ran = [];
+        loop.StartTimer(TimeSpan.FromMilliseconds(1), () => ran.Add("owned"), owner);
+        loop.StartTimer(TimeSpan.FromMilliseconds(2), () => ran.Add("owned"), owner);
+        loop.StartTimer(TimeSpan.FromMilliseconds(20), loop.Quit);
+        loop.StopTimers(owner);
+        loop.Run();
+        Assert.Empty(ran);
     }
 }

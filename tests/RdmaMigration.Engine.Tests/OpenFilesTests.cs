@@ -86,13 +86,13 @@ public sealed class OpenFilesTests : IDisposable
                 EndsAs(MigrationStatus.Completed, Fast);
                 break;
             case Ending.IsCancelledAtOnce:
-                EndsAs(MigrationStatus.Cancelled, Slow, () => _source.Migration.Cancel());
+                EndsAs(MigrationStatus.Cancelled, Slow, () => _source.Process.Cancel());
                 break;
             case Ending.IsCancelledWhileItConnects:
                 EndsAs(MigrationStatus.Cancelled, Slow, () =>
                 {
                     _source.AwaitPhase(MigrationPhase.Connecting);
-                    _source.Migration.Cancel();
+                    _source.Process.Cancel();
                 });
                 break;
             case Ending.IsCancelledAtSomeMoment:
@@ -101,21 +101,21 @@ public sealed class OpenFilesTests : IDisposable
                     // Not a wait for anything: the moment itself is the thing that varies, most of them while it connects.
                     using ManualResetEventSlim never = new();
                     never.Wait(_random.Next(150));
-                    _source.Migration.Cancel();
+                    _source.Process.Cancel();
                 });
                 break;
             case Ending.IsCancelledAmidRam:
                 EndsAs(MigrationStatus.Cancelled, Slow, () =>
                 {
                     _source.AwaitPhase(MigrationPhase.Sending);
-                    _source.Migration.Cancel();
+                    _source.Process.Cancel();
                 });
                 break;
             case Ending.DestinationCancelsAmidRam:
                 EndsAs(MigrationStatus.Failed, Slow, () =>
                 {
                     _source.AwaitPhase(MigrationPhase.Sending);
-                    _destination.Migration.Cancel();
+                    _destination.Process.Cancel();
                 });
                 break;
             case Ending.TakesTooLong:

@@ -48,7 +48,7 @@ public sealed class OutgoingEndingTests
     {
         using HeldSource held = new(place);
         long start = Stopwatch.GetTimestamp();
-        held.Source.Migration.Cancel();
+        held.Source.Process.Cancel();
 
         MigrationInfo cancelling = held.Source.Next();
         MigrationInfo cancelled = held.Source.Next();
@@ -67,10 +67,10 @@ public sealed class OutgoingEndingTests
     public void QuitAnywhereEndsTheMainLoopWithinFiveSeconds(Place place)
     {
         using HeldSource held = new(place);
-        held.Source.Migration.Quit(3);
-        Assert.Equal(3, held.Source.ExitCode(s_soon));
+        held.Source.Process.Quit();
+        held.Source.AwaitEnd(s_soon);
         held.AssertClosed();
-        Assert.Equal("the source quits", held.Source.Migration.Query().ErrorDescription?[..16]);
+        Assert.Equal("the source quits", held.Source.Process.Query().ErrorDescription?[..16]);
     }
 
     [Theory]
@@ -119,7 +119,7 @@ public sealed class OutgoingEndingTests
         destination.AwaitStandstill();
         if (!isTimeout)
         {
-            source.Migration.Cancel();
+            source.Process.Cancel();
             source.Until(info => info.Status is MigrationStatus.Cancelling);
         }
 
@@ -144,7 +144,7 @@ public sealed class OutgoingEndingTests
         using RunningSource cancelled = new(destination);
         cancelled.Send();
         destination.AwaitStandstill();
-        cancelled.Migration.Cancel();
+        cancelled.Process.Cancel();
         MigrationInfo ended = cancelled.Ended();
         Assert.Equal(counts ? MigrationStatus.Completed : MigrationStatus.Cancelled, ended.Status);
         Assert.Equal(counts ? true : null, ended.Confirmed);
@@ -155,7 +155,7 @@ public sealed class OutgoingEndingTests
     {
         using HeldSource held = new(Place.ReturnPath);
         Assert.Equal(["mig/src/main", "mig/src/return"], RunningSource.MigrationThreads);
-        held.Source.Migration.Cancel();
+        held.Source.Process.Cancel();
         held.Source.Ended();
         held.Source.Settle();
         Assert.True(SpinWait.SpinUntil(() => RunningSource.MigrationThreads.Count == 0, s_soon));
@@ -203,7 +203,7 @@ public sealed class OutgoingEndingTests
             {
                 case Place.Loading:
                     _fifo.Write(StreamedMachine.All().AsSpan(0, 1_000_000));
-                    Assert.True(SpinWait.SpinUntil(() => Source.Migration.Query().LoadedBytes == 1_000_000, s_soon));
+                    Assert.True(SpinWait.SpinUntil(() => Source.Process.Query().LoadedBytes == 1_000_000, s_soon));
                     break;
                 case Place.Opening:
                     Source.AwaitPhase(MigrationPhase.Loading);

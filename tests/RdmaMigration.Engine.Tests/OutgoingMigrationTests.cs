@@ -156,32 +156,56 @@ public sealed class OutgoingMigrationTests
         MigrationInfo failed = source.SendToEnd(options => options.With(MigrationParameters.Timeout, TimeSpan.FromMilliseconds(50)));
         source.Settle();
         Assert.Equal((1, 1), (destination.Disposals, destination.ErrorsTold));
-        Assert.Equal((MigrationStatus.Failed, failed.ErrorDescription), (source.Migration.Query().Status, source.Migration.Query().ErrorDescription));
+        Assert.Equal((MigrationStatus.Failed, failed.ErrorDescription), (source.Process.Query().Status, source.Process.Query().ErrorDescription));
     }
 
     [Fact]
-    public void ASecondStartWhileOneRunsIsRefusedOnTheMainThreadAndTheFirstGoesOn()
+    public async Task A_second_migrate_while_one_runs_fails_for_its_caller_alone()
     {
-        string file = Path.GetTempFileName();
-        File.WriteAllBytes(file, StreamedMachine.All());
+        ScriptedDestination destination = new(returnPath: true) { StopsAtFinish = true, LastWords = s_success };
+        using RunningSource source = new(destination);
+        source.Send();
+        await source.Sending!;
+        destination.AwaitStandstill();
+        source.Send();
+        MigrationException refused = await Assert.ThrowsAsync<MigrationException>(() => source.Sending);
+        Assert.Equal(FailureReason.Policy, refused.Reason);
+        destination.GoOn();
+        Assert.Equal(MigrationStatus.Completed, source.Ended().Status);
+        source.Settle();
+        Assert.Equal(1, destination.Disposals);
+    }
+
+    [Fact]
+    public async Task A_migrate_of_a_process_that_ends_fails_for_its_caller()
+    {
         MainLoop loop = new();
-        List<MigrationStatus> passed = [];
-        ScriptedDestination destination = new(returnPath: true) { LastWords = s_success };
-        using OutgoingMigration migration = new(loop, (_, _) => destination, NullLogger.Instance);
-        migration.StatusChanged += info =>
-        {
-            passed.Add(info.Status);
-            if (info.Status.IsFinal())
-            {
-                loop.Quit(0);
-            }
-        };
-        OutgoingOptions options = new() { Uri = new UnixUri("scripted") };
-        migration.Start(file, options);
-        migration.Start(file, options);
-        Assert.Contains("runs already", Assert.Throws<InvalidOperationException>(() => loop.Run()).Message, StringComparison.Ordinal);
-        Assert.Equal(0, loop.Run());
-        Assert.Equal([MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Device, MigrationStatus.Completed], passed);
+        using MachineProcess process = new(loop, (_, _) => throw new InvalidOperationException(), NullLogger.Instance);
+        process.Quit();
+        Task begin = process.MigrateAsync("capture", new OutgoingOptions { Uri = new UnixUri("scripted") });
+        loop.Run();
+        Assert.Equal(FailureReason.Cancelled, (await Assert.ThrowsAsync<MigrationException>(() => begin)).Reason);
+    }
+
+    [Fact]
+    public async Task One_process_sends_and_receives_but_only_one_migration_at_a_time()
+    {
+        ScriptedDestination destination = new(returnPath: true) { StopsAtFinish = true, LastWords = s_success };
+        using RelayedMachine incoming = new(_ => destination, toFile: true);
+        string file = Path.GetTempFileName();
+        await File.WriteAllBytesAsync(file, StreamedMachine.All(), TestContext.Current.CancellationToken);
+        incoming.SendAll();
+        incoming.CloseSource();
+        Assert.Equal((MigrationStatus.Completed, false), (incoming.Relay.Ended().Status, incoming.Relay.Process.Query().IsOutgoing));
+        incoming.Relay.Settle();
+
+        await incoming.Relay.Process.MigrateAsync(file, new OutgoingOptions { Uri = new UnixUri("scripted") });
+        destination.AwaitStandstill();
+        Assert.True(incoming.IsTurnedAway());
+        destination.GoOn();
+        MigrationInfo sent = incoming.Relay.Ended();
+        Assert.Equal((MigrationStatus.Completed, true), (sent.Status, sent.IsOutgoing));
+        incoming.NextOneWorks();
         File.Delete(file);
     }
 
@@ -194,7 +218,7 @@ public sealed class OutgoingMigrationTests
         {
             while (!done.IsCancellationRequested)
             {
-                MigrationInfo info = source.Migration.Query();
+                MigrationInfo info = source.Process.Query();
                 Assert.InRange(info.RamTransferred, 0, info.RamTotal);
             }
         });

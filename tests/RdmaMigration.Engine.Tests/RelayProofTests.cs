@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.Testing;
@@ -117,7 +118,16 @@ public sealed class RelayProofTests
         CapturedStream machine = load.Load();
         File.Delete(file);
         ScriptedDestination destination = new(returnPath: true);
-        using MachineRelay relay = new(new RelayTarget(new OutgoingOptions { Uri = new UnixUri("scripted") }), _ => destination, new SourceThatGoesAmidRam());
+        RelayTarget target = new(new OutgoingOptions { Uri = new UnixUri("scripted") });
+        using MigrationContext context = new(new MainLoop(), NullLogger.Instance);
+        using GoingSource channel = new();
+        IncomingSource source = new(channel);
+        source.OpenReturnPath(TimeSpan.Zero, TimeSpan.Zero);
+
+        // Nobody looks every second: the main loop does not run. Only what the relay asks at its steps counts.
+        context.State.Changed = info => channel.IsGone |= info.Status is MigrationStatus.Active;
+        context.State.GoTo(MigrationStatus.Setup);
+        using MachineRelay relay = new(target, new Delivery(target.Outgoing, (_, _) => destination, context), context, source, sourceFile: null);
         relay.Announce(machine.Configuration);
         Assert.Throws<SourceGoneException>(() => relay.Take(machine));
         Assert.InRange(destination.Taken.Length, StreamedMachine.RamSize / 2, StreamedMachine.All().Length);
@@ -169,7 +179,7 @@ public sealed class RelayProofTests
         machine.SendAll(returnPath: true);
         Assert.Equal(s_pong, machine.Told());
         destination.AwaitStandstill();
-        machine.Relay.Migration.Cancel();
+        machine.Relay.Process.Cancel();
         Assert.Equal(s_success, machine.Told());
         MigrationInfo completed = machine.Relay.Ended();
         Assert.Equal((MigrationStatus.Completed, true, null), (completed.Status, completed.Confirmed, completed.File));
@@ -183,52 +193,37 @@ public sealed class RelayProofTests
         machine.SendAll(returnPath: true);
         Assert.Equal(s_pong, machine.Told());
         destination.AwaitStandstill();
-        machine.Relay.Migration.Cancel();
+        machine.Relay.Process.Cancel();
         Assert.Equal(s_failure, machine.Told());
         Assert.Equal(MigrationStatus.Cancelled, machine.Relay.Ended().Status);
     }
 
-    /// <summary>Nobody looks every second; only what the relay asks at its steps counts.</summary>
-    private sealed class SourceThatGoesAmidRam : IMachineSession
+    /// <summary>A source with a return path, which goes away when a test says so.</summary>
+    private sealed class GoingSource : IncomingChannel
     {
-        public CancellationToken Cancellation => CancellationToken.None;
+        public bool IsGone { get; set; }
 
-        public string Source => "the source";
+        public override string Peer => "the source";
 
-        public bool TellsSource => true;
+        public override string Device => "script";
 
-        public ConnectionLostException? SourceLoss { get; private set; }
+        public override ConnectionLostException? Lost => IsGone ? new ConnectionLostException(ConnectionLoss.Disconnected, "the source disconnected", 0) : null;
 
-        public IDisposable? WatchSource() => null;
+        public override ChannelInput Input => throw new NotSupportedException();
 
-        public void OnStep(DeliveryStep step)
-        {
-            if (step is DeliveryStep.Ram)
-            {
-                SourceLoss = new ConnectionLostException(ConnectionLoss.Disconnected, "the source disconnected", 0);
-            }
-        }
+        public override ChannelOutput Output { get; } = new Nowhere();
 
-        public void Enter(MigrationPhase phase)
+        public override void Shutdown(string reason)
         {
         }
 
-        public void After(TimeSpan time, Action expired)
+        public override void Dispose()
         {
         }
 
-        public void StopAfter(TimeSpan time, string description)
+        private sealed class Nowhere : ChannelOutput
         {
+            protected override void WriteBytes(ReadOnlySpan<byte> bytes, TimeSpan patience) => throw new NotSupportedException();
         }
-
-        public void Decide() => throw new NotSupportedException();
-
-        public void OnDelivered(bool isConfirmed) => throw new NotSupportedException();
-
-        public void OnDestinationNotTold(string reason) => throw new NotSupportedException();
-
-        public void OnLeftBehind(string what) => throw new NotSupportedException();
-
-        public void Stop(FailureReason reason, string description) => throw new NotSupportedException();
     }
 }

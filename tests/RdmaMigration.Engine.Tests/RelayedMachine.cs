@@ -13,13 +13,14 @@ internal sealed class RelayedMachine : IDisposable
 
     /// <param name="open">Opens the ways on.</param>
     /// <param name="rescue">It has a place to rescue machines to.</param>
-    public RelayedMachine(Func<CancellationToken, OutgoingChannel> open, bool rescue = false)
+    /// <param name="toFile">Machines are not relayed but saved.</param>
+    public RelayedMachine(Func<CancellationToken, OutgoingChannel> open, bool rescue = false, bool toFile = false)
     {
         Relay = new RunningDestination(
             options => options with
             {
                 Uri = new TcpUri("127.0.0.1", 0),
-                Target = new RelayTarget(
+                Target = toFile ? options.Target : new RelayTarget(
                     new OutgoingOptions { Uri = new UnixUri("scripted") }, rescue ? options.Target as CaptureTarget : null),
             },
             connect: open);
@@ -64,6 +65,21 @@ internal sealed class RelayedMachine : IDisposable
 
     /// <summary>Waits for something.</summary>
     public static void Await(Func<bool> isSo, string what) => Assert.True(SpinWait.SpinUntil(isSo, s_soon), what);
+
+    /// <summary>A further source connects and sends its machine: the process closes the connection and takes nothing.</summary>
+    public bool IsTurnedAway()
+    {
+        using NetworkStream other = Connect();
+        try
+        {
+            other.Write(StreamedMachine.All());
+            return other.Read(new byte[1]) == 0;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+    }
 
     /// <summary>A second source, whose machine must get through.</summary>
     public void NextOneWorks()

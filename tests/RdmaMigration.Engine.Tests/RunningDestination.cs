@@ -6,7 +6,7 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine.Tests;
 
 /// <summary>An incoming side that listens, on the real device unless told otherwise.</summary>
-internal sealed class RunningDestination : RunningMigration<IncomingMigration>
+internal sealed class RunningDestination : RunningMigration
 {
     /// <param name="configure">What differs from a capture of at most 64 MiB.</param>
     /// <param name="address">Of the device.</param>
@@ -21,17 +21,18 @@ internal sealed class RunningDestination : RunningMigration<IncomingMigration>
             Parameters = ParameterSet.Defaults.With(MigrationParameters.MaxRam, 64UL << 20).With(MigrationParameters.ReportTimeout, TimeSpan.FromSeconds(20)),
         };
         options = configure?.Invoke(options) ?? options;
-        NullLogger<IncomingMigration> log = NullLogger<IncomingMigration>.Instance;
-        Migration = connect is null ? new IncomingMigration(Loop, options, log) : new IncomingMigration(Loop, options, (_, cancel) => connect(cancel), log);
-        Migration.Start();
+        Process = connect is null
+            ? new MachineProcess(Loop, NullLogger<MachineProcess>.Instance)
+            : new MachineProcess(Loop, (_, cancel) => connect(cancel), NullLogger.Instance);
+        Process.Listen(options);
         Run();
     }
 
-    public override IncomingMigration Migration { get; }
+    public override MachineProcess Process { get; }
 
     public IReadOnlyList<string> LeftBehind => [.. Directory.EnumerateFiles().Select(file => file.Name).Where(name => name != "vm.qemu")];
 
-    public IPEndPoint EndPoint => Migration.LocalEndPoint!;
+    public IPEndPoint EndPoint => Process.LocalEndPoint!;
 
     /// <summary>The directory for files.</summary>
     public string DirectoryName => Directory.FullName;

@@ -3,20 +3,18 @@ using System.Collections.Concurrent;
 namespace RdmaMigration.Engine.Tests;
 
 /// <summary>Either direction's engine, with its main loop on a thread of its own and a directory for files.</summary>
-internal abstract class RunningMigration<TMigration> : IDisposable
-    where TMigration : Migration
+internal abstract class RunningMigration : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     private readonly BlockingCollection<MigrationInfo> _changes = [];
     private readonly Thread _main;
-    private int _exitCode;
 
-    protected RunningMigration() => _main = new Thread(() => _exitCode = Loop.Run()) { Name = "main" };
+    protected RunningMigration() => _main = new Thread(Loop.Run) { Name = "main" };
 
     public MainLoop Loop { get; } = new();
 
-    public abstract TMigration Migration { get; }
+    public abstract MachineProcess Process { get; }
 
     /// <summary>The capture.</summary>
     public string File => Path.Combine(Directory.FullName, "vm.qemu");
@@ -25,7 +23,7 @@ internal abstract class RunningMigration<TMigration> : IDisposable
 
     /// <summary>The next transition.</summary>
     public MigrationInfo Next() =>
-        _changes.TryTake(out MigrationInfo? info, s_patience) ? info : throw new TimeoutException($"no transition; at {Migration.Query()}");
+        _changes.TryTake(out MigrationInfo? info, s_patience) ? info : throw new TimeoutException($"no transition; at {Process.Query()}");
 
     /// <summary>The next transition that ends a migration.</summary>
     public MigrationInfo Ended() => Until(info => info.Status.IsFinal());
@@ -43,16 +41,16 @@ internal abstract class RunningMigration<TMigration> : IDisposable
     }
 
     /// <summary>Waits for the teardown after a final status.</summary>
-    public void Settle() => Assert.True(SpinWait.SpinUntil(() => !Migration.IsBusy, s_patience), "the migration is not torn down");
+    public void Settle() => Assert.True(SpinWait.SpinUntil(() => !Process.IsBusy, s_patience), "the migration is not torn down");
 
     /// <summary>Waits for the main loop's end.</summary>
-    public int ExitCode(TimeSpan within) => _main.Join(within) ? _exitCode : throw new TimeoutException($"the main loop runs on after {within}");
+    public void AwaitEnd(TimeSpan within) => Assert.True(_main.Join(within), $"the main loop runs on after {within}");
 
     public virtual void Dispose()
     {
-        Migration.Quit(0);
+        Process.Quit();
         Assert.True(_main.Join(s_patience), "the main loop did not end");
-        Migration.Dispose();
+        Process.Dispose();
         _changes.Dispose();
         Directory.Delete(recursive: true);
     }
@@ -60,7 +58,7 @@ internal abstract class RunningMigration<TMigration> : IDisposable
     /// <summary>Runs the loop, once the migration is there.</summary>
     protected void Run()
     {
-        Migration.StatusChanged += info =>
+        Process.StatusChanged += info =>
         {
             Loop.Lock.AssertHeld();
             Assert.True(Loop.IsMainThread);

@@ -6,7 +6,7 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine.Tests;
 
 /// <summary>An outgoing side with a capture to send. When it is disposed, the capture must be as it was, and nothing held any more.</summary>
-internal sealed class RunningSource : RunningMigration<OutgoingMigration>
+internal sealed class RunningSource : RunningMigration
 {
     private static readonly MigrationUri s_anywhere = new UnixUri("scripted");
 
@@ -17,9 +17,9 @@ internal sealed class RunningSource : RunningMigration<OutgoingMigration>
     {
         System.IO.File.WriteAllBytes(File, StreamedMachine.All());
         _before = Look();
-        Migration = open is null
-            ? new OutgoingMigration(Loop, NullLogger<OutgoingMigration>.Instance)
-            : new OutgoingMigration(Loop, (_, cancel) => open(cancel), NullLogger.Instance);
+        Process = open is null
+            ? new MachineProcess(Loop, NullLogger<MachineProcess>.Instance)
+            : new MachineProcess(Loop, (_, cancel) => open(cancel), NullLogger.Instance);
         Run();
     }
 
@@ -28,7 +28,10 @@ internal sealed class RunningSource : RunningMigration<OutgoingMigration>
     {
     }
 
-    public override OutgoingMigration Migration { get; }
+    public override MachineProcess Process { get; }
+
+    /// <summary>The begin of what was sent last.</summary>
+    public Task? Sending { get; private set; }
 
     /// <summary>The threads of migrations that this process has.</summary>
     public static IReadOnlyList<string> MigrationThreads =>
@@ -36,13 +39,13 @@ internal sealed class RunningSource : RunningMigration<OutgoingMigration>
 
     /// <summary>Waits until the migration is at something.</summary>
     public void AwaitPhase(MigrationPhase phase) =>
-        Assert.True(SpinWait.SpinUntil(() => Migration.Query().Phase == phase, TimeSpan.FromSeconds(20)), $"{Migration.Query()}");
+        Assert.True(SpinWait.SpinUntil(() => Process.Query().Phase == phase, TimeSpan.FromSeconds(20)), $"{Process.Query()}");
 
     /// <summary>Begins to send the capture.</summary>
     public void Send(Func<OutgoingOptions, OutgoingOptions>? configure = null, string? path = null)
     {
         OutgoingOptions options = new() { Uri = s_anywhere };
-        Migration.Start(path ?? File, configure?.Invoke(options) ?? options);
+        Sending = Process.MigrateAsync(path ?? File, configure?.Invoke(options) ?? options);
     }
 
     /// <summary>Sends the capture, and waits for the end.</summary>

@@ -34,8 +34,8 @@ public sealed class StreamChannelMigrationTests
         byte[] ram = StreamedMachine.RamSection();
         source.Write(ram.AsSpan(0, 1 << 20));
         const long least = (1 << 20) * 9 / 10;
-        Assert.True(SpinWait.SpinUntil(() => destination.Migration.Query().RamTransferred > least, s_soon));
-        MigrationInfo half = destination.Migration.Query();
+        Assert.True(SpinWait.SpinUntil(() => destination.Process.Query().RamTransferred > least, s_soon));
+        MigrationInfo half = destination.Process.Query();
         Assert.Equal((MigrationPhase.Ram, 0), (half.Phase, half.RamZero));
         Assert.InRange(half.RamTransferred, least, 1 << 20);
         source.Write(ram.AsSpan(1 << 20));
@@ -112,7 +112,7 @@ public sealed class StreamChannelMigrationTests
         using RunningDestination destination = OverTcp();
         using NetworkStream source = Connect(destination);
         source.Write([.. StreamedMachine.Announcement(returnPath: false), 0x03, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x80, .. StreamedMachine.EndOfRam(), .. StreamedMachine.End()]);
-        Assert.Equal((MigrationStatus.Failed, FailureReason.Protocol), (destination.Ended().Status, destination.Migration.Query().ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Protocol), (destination.Ended().Status, destination.Process.Query().ErrorClass));
         Assert.False(File.Exists(destination.File));
     }
 
@@ -146,7 +146,7 @@ public sealed class StreamChannelMigrationTests
         Assert.Equal(2, Next(source)[1]);
         source.Write([0xff, 0xff]);
         Assert.Equal([0, 1, 0, 4, 0, 0, 0, 1], Next(source));
-        Assert.Equal((MigrationStatus.Failed, FailureReason.Stream), (destination.Ended().Status, destination.Migration.Query().ErrorClass));
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Stream), (destination.Ended().Status, destination.Process.Query().ErrorClass));
     }
 
     [Theory]
@@ -175,7 +175,7 @@ public sealed class StreamChannelMigrationTests
         {
             source.Write(StreamedMachine.All().AsSpan(0, sent));
             Assert.Equal(MigrationStatus.Setup, destination.Next().Status);
-            destination.Migration.Cancel();
+            destination.Process.Cancel();
             Assert.Equal(MigrationStatus.Cancelled, destination.Ended().Status);
         }
 
@@ -197,7 +197,7 @@ public sealed class StreamChannelMigrationTests
         File.WriteAllBytes(stream, StreamedMachine.All());
         using RunningDestination later = new(options => (options with { Uri = new ExecUri($"sleep 1; cat '{stream}'") }).With(MigrationParameters.SetupTimeout, TimeSpan.FromMilliseconds(50)));
         Assert.Equal(MigrationStatus.Completed, later.Ended().Status);
-        Assert.Equal(0, later.ExitCode(s_soon));
+        later.AwaitEnd(s_soon);
         File.Delete(stream);
     }
 
@@ -218,13 +218,13 @@ public sealed class StreamChannelMigrationTests
             half.Write(StreamedMachine.All().AsSpan(0, 3));
         }
 
-        Assert.False(destination.Migration.IsBusy);
-        Assert.Equal(MigrationStatus.None, destination.Migration.Query().Status);
+        Assert.False(destination.Process.IsBusy);
+        Assert.Equal(MigrationStatus.None, destination.Process.Query().Status);
         using NetworkStream source = Connect(destination);
         source.Write(StreamedMachine.All());
         Assert.Equal(MigrationStatus.Setup, destination.Next().Status);
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
-        Assert.Equal(0, destination.ExitCode(s_soon));
+        destination.AwaitEnd(s_soon);
     }
 
     [Theory]
@@ -234,7 +234,7 @@ public sealed class StreamChannelMigrationTests
     {
         using RunningDestination destination = new(options => options with { Uri = MigrationUri.Parse(uri) });
         Assert.Equal(MigrationStatus.Failed, destination.Ended().Status);
-        Assert.Equal(1, destination.ExitCode(s_soon));
+        destination.AwaitEnd(s_soon);
     }
 
     [Fact]

@@ -6,20 +6,20 @@ namespace RdmaMigration.Service.Tests;
 /// <summary>Keeps what a host tells, and does what a test wants at that moment.</summary>
 internal sealed class Observer : IMigrationObserver
 {
-    public Action<Migration> Started { get; init; } = _ => { };
+    public Action<MachineProcess> Started { get; init; } = _ => { };
 
     public Action<MigrationInfo> Changed { get; init; } = _ => { };
 
-    public Migration? Migration { get; private set; }
+    public MachineProcess? Process { get; private set; }
 
     public List<MigrationInfo> Changes { get; } = [];
 
     public List<(PosixSignal, bool)> Signals { get; } = [];
 
-    public void OnStarted(Migration migration)
+    public void OnStarted(MachineProcess process)
     {
-        Migration = migration;
-        Started(migration);
+        Process = process;
+        Started(process);
     }
 
     public void OnStatusChanged(MigrationInfo migration)

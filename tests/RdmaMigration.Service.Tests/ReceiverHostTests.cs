@@ -21,7 +21,7 @@ public class ReceiverHostTests
         OptionsValidationException refused = Assert.Throws<OptionsValidationException>(() => Host(incoming, observer).Run());
 
         Assert.Contains(named, refused.Message, StringComparison.Ordinal);
-        Assert.Null(observer.Migration);
+        Assert.Null(observer.Process);
     }
 
     public static TheoryData<IncomingOptions, string> Contradictions() => new()
@@ -54,25 +54,25 @@ public class ReceiverHostTests
                 _ => new RelayTarget(new OutgoingOptions { Uri = new FileUri(Path.Combine(directory.FullName, "sent")) }),
             },
         };
-        Migration? receiver = null;
+        ReceiverHost? host = null;
         Task? source = null;
         Observer observer = new()
         {
-            Started = migration =>
+            Started = _ =>
             {
-                receiver = migration;
                 source = Task.Run(() => Send(socket));
             },
             Changed = info =>
             {
                 if (!ends && info.Status is MigrationStatus.Completed)
                 {
-                    receiver!.Quit(7);
+                    host!.Quit(7);
                 }
             },
         };
 
-        Assert.Equal(ends ? 0 : 7, Host(incoming, observer, untilCompleted).Run());
+        host = Host(incoming, observer, untilCompleted);
+        Assert.Equal(ends ? 0 : 7, host.Run());
 
         await source!;
         Assert.Equal(MigrationStatus.Completed, observer.Changes[^1].Status);
@@ -87,7 +87,7 @@ public class ReceiverHostTests
 
         Assert.Throws<ConnectFailedException>(() => Host(Anywhere with { Uri = RdmaUri.Parse("rdma:192.0.2.1:4444") }, observer).Run());
 
-        Assert.Null(observer.Migration);
+        Assert.Null(observer.Process);
     }
 
     [Fact]
@@ -95,16 +95,18 @@ public class ReceiverHostTests
     public void Quit_ends_Run_with_its_code_after_the_observer_has_been_told_where_it_listens()
     {
         int port = 0;
+        ReceiverHost? host = null;
         Observer observer = new()
         {
-            Started = migration =>
+            Started = process =>
             {
-                port = ((IncomingMigration)migration).LocalEndPoint!.Port;
-                migration.Quit(7);
+                port = process.LocalEndPoint!.Port;
+                host!.Quit(7);
             },
         };
+        host = Host(Anywhere, observer);
 
-        Assert.Equal(7, Host(Anywhere, observer).Run());
+        Assert.Equal(7, host.Run());
 
         Assert.NotEqual(0, port);
     }
@@ -129,18 +131,18 @@ public class ReceiverHostTests
         IncomingOptions taken = Anywhere;
         Observer first = new()
         {
-            Started = migration =>
+            Started = process =>
             {
-                taken = Anywhere with { Uri = ((IncomingMigration)migration).Uri! };
+                taken = Anywhere with { Uri = process.Uri! };
                 inUse = Assert.Throws<ConnectFailedException>(() => Host(taken, new Observer()).Run());
-                migration.Quit(0);
+                process.Quit();
             },
         };
 
         Assert.Equal(0, Host(Anywhere, first).Run());
 
         Assert.NotNull(inUse);
-        Assert.Equal(3, Host(taken, new Observer { Started = migration => migration.Quit(3) }).Run());
+        Assert.Equal(0, Host(taken, new Observer { Started = process => process.Quit() }).Run());
     }
 
     private static RelayTarget Relay(ParameterSet parameters) => new(new OutgoingOptions { Uri = new UnixUri("/nowhere"), Parameters = parameters });

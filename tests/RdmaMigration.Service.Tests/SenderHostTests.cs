@@ -36,7 +36,7 @@ public sealed class SenderHostTests : IDisposable
 
         Assert.Equal(named.Length, refused.Failures.Count());
         Assert.All(named, name => Assert.Contains(refused.Failures, failure => failure.StartsWith(name, StringComparison.Ordinal)));
-        Assert.Null(observer.Migration);
+        Assert.Null(observer.Process);
     }
 
     [Fact]
@@ -105,23 +105,25 @@ public sealed class SenderHostTests : IDisposable
     [Fact]
     public void A_signal_that_comes_when_the_machine_has_arrived_ends_Run_with_0()
     {
-        Migration? migration = null;
-        Observer quitting =
-            new() { Started = started => migration = started, Changed = When(MigrationStatus.Completed, () => migration!.Quit(MigrationHost.Cancelled)) };
+        SenderHost? host = null;
+        Observer quitting = new() { Changed = When(MigrationStatus.Completed, () => host!.Quit(MigrationHost.Cancelled)) };
+        host = Host(Capture, s_unix with { Uri = new FileUri(Path.Combine(_directory.FullName, "sent")) }, quitting);
 
-        Assert.Equal(0, Host(Capture, s_unix with { Uri = new FileUri(Path.Combine(_directory.FullName, "sent")) }, quitting).Run());
+        Assert.Equal(0, host.Run());
     }
 
     [Fact]
     public void A_cancel_ends_Run_with_130_and_Quit_with_its_own_code()
     {
         using Socket destination = Listen();
-        Migration? migration = null;
-        Observer cancelled = new() { Started = started => migration = started, Changed = When(MigrationStatus.Device, () => migration!.Cancel()) };
+        MachineProcess? process = null;
+        Observer cancelled = new() { Started = started => process = started, Changed = When(MigrationStatus.Device, () => process!.Cancel()) };
         Assert.Equal(MigrationHost.Cancelled, Host(Capture, s_unix with { Uri = Destination }, cancelled).Run());
 
-        Observer quit = new() { Started = started => migration = started, Changed = When(MigrationStatus.Device, () => migration!.Quit(7)) };
-        Assert.Equal(7, Host(Capture, s_unix with { Uri = Destination }, quit).Run());
+        SenderHost? host = null;
+        Observer quit = new() { Changed = When(MigrationStatus.Device, () => host!.Quit(7)) };
+        host = Host(Capture, s_unix with { Uri = Destination }, quit);
+        Assert.Equal(7, host.Run());
         Assert.Equal(MigrationStatus.Cancelled, quit.Changes[^1].Status);
     }
 

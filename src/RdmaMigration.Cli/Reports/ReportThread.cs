@@ -22,7 +22,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
     private readonly Thread _thread;
     private bool _closed;
     private bool _isLossTold;
-    private volatile Migration? _migration;
+    private volatile MachineProcess? _process;
 
     /// <param name="view">Shows what is reported.</param>
     /// <param name="error">For why it cannot.</param>
@@ -34,12 +34,12 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
         _thread.Start();
     }
 
-    public void OnStarted(Migration migration)
+    public void OnStarted(MachineProcess process)
     {
-        _migration = migration;
-        if (migration is IncomingMigration incoming)
+        _process = process;
+        if (process.Uri is { } uri)
         {
-            Add(new Report.Listening(incoming.Uri!.ToString()));
+            Add(new Report.Listening(uri.ToString()));
         }
     }
 
@@ -93,7 +93,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
             {
                 if (report is null)
                 {
-                    Show(() => _view.Progress(_migration!.Query()));
+                    Show(() => _view.Progress(_process!.Query()));
 
                     // From here, not from when it was due: what nobody took for a while is not made up for.
                     due = Stopwatch.GetTimestamp() + Ticks(_view.Interval);
@@ -102,7 +102,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
 
                 if (report is Report.Changed changed)
                 {
-                    due = !IsRunning(changed.Migration) || _migration is null ? null : due ?? Stopwatch.GetTimestamp() + Ticks(_view.Interval);
+                    due = !IsRunning(changed.Migration) || _process is null ? null : due ?? Stopwatch.GetTimestamp() + Ticks(_view.Interval);
                 }
 
                 Show(() => Show(report));

@@ -176,6 +176,16 @@ internal static class MigrationParameters
         Reason = "with the retries of the network, about 15 s on soft-RoCE, a vanished host is detected within 20 s, at the price of one packet in 5 s",
     };
 
+    /// <summary>The longest wait for the destination's first answer.</summary>
+    public static Parameter<TimeSpan> AnswerTimeout { get; } = new(new DurationKind(), TimeSpan.FromSeconds(60))
+    {
+        Name = "answer-timeout",
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Everywhere,
+        Help = "The longest wait, once the connection is open, for the destination's first answer. Files, commands and pipes do not answer",
+        Reason = "a QEMU answers within milliseconds; one with multifd on never does, and rdmamig may be busy with another migration",
+    };
+
     /// <summary>The longest wait for the destination's result.</summary>
     public static Parameter<TimeSpan?> ConfirmTimeout { get; } = new(
         new OptionalKind<TimeSpan>(new DurationKind(), "no limit; without a return path 60 s"), null)
@@ -227,6 +237,6 @@ internal static class MigrationParameters
     public static IReadOnlyList<Parameter> All { get; } =
     [
         PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, MaxRam, MaxDeviceState, Timeout, SetupTimeout, ConnectTimeout, AcceptTimeout, ReturnPathTimeout,
-        ReportTimeout, KeepAliveInterval, ConfirmTimeout, Allow, Backlog, SpinTime,
+        ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, Backlog, SpinTime,
     ];
 }

@@ -1,0 +1,31 @@
+namespace RdmaMigration.Engine;
+
+/// <summary>What a <see cref="Migration"/> does on its thread: <see cref="ReceiveWork"/> or <see cref="SendWork"/>. Disposed on the main thread, after the join.</summary>
+internal interface IMigrationWork : IDisposable
+{
+    /// <summary>The thread's name, as QEMU calls it.</summary>
+    string ThreadName { get; }
+
+    /// <summary>Starts the timers. Main thread, before the thread starts.</summary>
+    void Begin();
+
+    /// <summary>Does the work, on the migration's thread. Returns when it has succeeded.</summary>
+    void Run();
+
+    /// <summary>Tells the other side that <see cref="Run"/> has failed. On the migration's thread; the status is set already.</summary>
+    void AfterFailure();
+
+    /// <summary>Makes a blocked read or write return. Main thread; must not block.</summary>
+    void Interrupt(string reason);
+
+    /// <summary><see cref="Run"/> has failed: the figures stand still. On the migration's thread, before the status says so.</summary>
+    /// <param name="isStopped">Somebody here stopped the migration, so what the work itself met is not reported.</param>
+    /// <returns>What to add to the reason; null for nothing.</returns>
+    string? OnFailed(bool isStopped);
+
+    /// <summary>Logs the failure.</summary>
+    void LogFailure(string reason);
+
+    /// <summary>Adds the figures. Any thread, also during and after the teardown.</summary>
+    MigrationInfo Describe(MigrationInfo info);
+}

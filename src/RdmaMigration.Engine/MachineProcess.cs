@@ -1,0 +1,208 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using RdmaMigration.Linux;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>
+/// The process: a main loop, and at most one migration at a time, in either direction. It does not know exit codes. Created on the main thread; a member that may
+/// be called from elsewhere says so.
+/// </summary>
+public sealed class MachineProcess : IDisposable
+{
+    private readonly MainLoop _loop;
+    private readonly ILogger _log;
+    private readonly OutgoingConnector _connector = new();
+    private readonly Func<OutgoingOptions, CancellationToken, OutgoingChannel> _connect;
+    private SourcePort? _port;
+    private Migration? _current;
+    private MigrationInfo _last = new() { Status = MigrationStatus.None };
+    private bool _isQuitting;
+
+    /// <summary>A process that does nothing yet.</summary>
+    public MachineProcess(MainLoop loop, ILogger<MachineProcess> log)
+    {
+        _loop = loop;
+        _log = log;
+        _connect = _connector.Open;
+    }
+
+    /// <summary>For tests: with outgoing channels of their own.</summary>
+    internal MachineProcess(MainLoop loop, Func<OutgoingOptions, CancellationToken, OutgoingChannel> connect, ILogger log)
+    {
+        _loop = loop;
+        _log = log;
+        _connect = connect;
+    }
+
+    /// <summary>Called on the main thread, with the big lock held, after each transition of each migration, in order.</summary>
+    public event Action<MigrationInfo>? StatusChanged;
+
+    /// <summary>A migration runs, or ended and is not torn down yet. Any thread.</summary>
+    public bool IsBusy => Volatile.Read(ref _current) is not null;
+
+    /// <summary>Where it listens, with the port that was chosen when 0 was asked; null before. Any thread.</summary>
+    public MigrationUri? Uri => _port?.Uri;
+
+    /// <summary>The address on the network where it listens; null when it listens on none. Any thread.</summary>
+    public IPEndPoint? LocalEndPoint => _port?.LocalEndPoint;
+
+    /// <summary>query-migrate: the migration that runs, else the last one with its error, however often it is asked. Any thread.</summary>
+    public MigrationInfo Query() => Volatile.Read(ref _current)?.Query() ?? Volatile.Read(ref _last);
+
+    /// <summary>
+    /// migrate-incoming: listens, and takes one machine after the other as the options say. A file, a command or a descriptor is read once; then the main loop ends.
+    /// Main thread, before or while the loop runs.
+    /// </summary>
+    /// <exception cref="ConnectFailedException">It cannot listen there, or open that.</exception>
+    /// <exception cref="InvalidOperationException">It listens already.</exception>
+    public void Listen(IncomingOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if (_port is not null)
+        {
+            throw new InvalidOperationException($"the process listens already, on {_port.Uri}");
+        }
+
+        SourcePort port = new(options);
+        _port = port;
+        port.Open(channel => _loop.Schedule(() => Accept(port, channel)), _log);
+    }
+
+    /// <summary>migrate: begins to send a capture. Any thread; the status shows how it goes.</summary>
+    /// <param name="path">The capture's file, which is read and nothing else.</param>
+    /// <param name="options">Destination and limits.</param>
+    /// <returns>Done when the migration has begun; a <see cref="MigrationException"/> when a migration runs already, or the process ends.</returns>
+    public Task MigrateAsync(string path, OutgoingOptions options)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(options);
+        return _loop.InvokeAsync(() =>
+        {
+            if (_isQuitting)
+            {
+                throw new MigrationException(FailureReason.Cancelled, "the process ends");
+            }
+
+            if (IsBusy)
+            {
+                throw new MigrationException(FailureReason.Policy, "a migration runs already: wait for its end, or cancel it");
+            }
+
+            MigrationContext context = new(_loop, _log);
+            Run(context, new SendWork(context, path, options, new Delivery(options, _connect, context)), ended: null);
+        });
+    }
+
+    /// <summary>migrate-cancel: ends the migration that runs, if one does. Any thread; the status shows when it has ended.</summary>
+    public void Cancel(string reason = "cancelled") => _loop.Schedule(() => _current?.Stop(FailureReason.Cancelled, reason));
+
+    /// <summary>quit: cancels what runs, tears down, then ends the main loop. Any thread.</summary>
+    public void Quit() => _loop.Schedule(() =>
+    {
+        _isQuitting = true;
+        if (_current is { } current)
+        {
+            current.Stop(FailureReason.Cancelled, current.Query().IsOutgoing ? "the source quits" : "the destination quits");
+        }
+        else
+        {
+            EndLoop();
+        }
+    });
+
+    /// <summary>Frees what outlives a migration. After the main loop has ended.</summary>
+    public void Dispose()
+    {
+        _port?.Dispose();
+        _connector.Dispose();
+    }
+
+    private void Run(MigrationContext context, IMigrationWork work, Action<MigrationInfo>? ended)
+    {
+        Migration migration = new(_loop, context, work);
+        Volatile.Write(ref _current, migration);
+        migration.Start(info => StatusChanged?.Invoke(info), info => End(info, ended));
+    }
+
+    private void End(MigrationInfo info, Action<MigrationInfo>? ended)
+    {
+        Volatile.Write(ref _last, info);
+        Volatile.Write(ref _current, null);
+        ended?.Invoke(info);
+        if (_isQuitting)
+        {
+            EndLoop();
+        }
+    }
+
+    /// <summary>Ends the main loop after the bottom halves that are scheduled already, which may begin a migration. No migration runs.</summary>
+    private void EndLoop()
+    {
+        _port?.StopListening();
+        _loop.Schedule(() =>
+        {
+            if (_current is not null)
+            {
+                return;
+            }
+
+            // A source that waits and has sent something may have sent everything, and takes its machine for arrived then: it is served before this ends.
+            if (_port?.TakeWaiting() is { } waiting)
+            {
+                Serve(_port, waiting);
+            }
+            else
+            {
+                _loop.Quit();
+            }
+        });
+    }
+
+    private void Accept(SourcePort port, IncomingChannel channel)
+    {
+        if (IsBusy)
+        {
+            EngineLog.TurnedAway(_log, channel.Peer, "a migration runs already");
+            channel.Dispose();
+        }
+        else if (_isQuitting && !(port.TakesMany && channel.HasBytes))
+        {
+            channel.Dispose();
+        }
+        else
+        {
+            Serve(port, channel);
+        }
+    }
+
+    private void Serve(SourcePort port, IncomingChannel channel)
+    {
+        channel.LeftBehind = what => EngineLog.LeftBehind(_log, what);
+        EngineLog.Connected(_log, channel.Peer, channel.Device, RamModes.Of(channel).ToWord());
+        ParameterSet parameters = port.Options.Parameters;
+        MigrationContext context = new(_loop, _log);
+        IncomingSource source = new(channel);
+        IMachineSink sink = port.Options.Target switch
+        {
+            CaptureTarget capture => new CaptureSaver(capture, context, source),
+            RelayTarget relay => new MachineRelay(relay, new Delivery(relay.Outgoing, _connect, context), context, source, port.File),
+            _ => throw new InvalidOperationException($"no machine goes to {port.Options.Target}"),
+        };
+        ReceiveWork work = new(context, parameters, channel, source, new CapturedMachine(parameters.RamLimit()), sink) { IsLast = _isQuitting };
+        Run(context, work, info => Received(port, info));
+        channel.WhenRefused(reason => _loop.Schedule(() => work.Refuse(reason)));
+    }
+
+    private void Received(SourcePort port, MigrationInfo info)
+    {
+        bool hasCompleted = info.Status is MigrationStatus.Completed;
+        EngineLog.Ended(_log, hasCompleted ? 0 : -1, "none");
+        _isQuitting |= port.EndsAfterOne;
+        if (!_isQuitting)
+        {
+            port.Resume(hasCompleted);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+using Microsoft.Extensions.Logging;
+using RdmaMigration.Linux;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>What a migration gives to its work: state, timers, log, and how to end early.</summary>
+internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
+{
+    private readonly CancellationTokenSource _cancel = new();
+
+    /// <summary>Status, phase, first reason.</summary>
+    public MigrationState State { get; } = new();
+
+    /// <summary>For what happens.</summary>
+    public ILogger Log => log;
+
+    /// <summary>Signalled when the migration is to end soon.</summary>
+    public CancellationToken Cancellation => _cancel.Token;
+
+    /// <summary>Called by <see cref="Stop"/> after the token is signalled: makes a blocked read or write return. It must not block.</summary>
+    public Action<string>? Interrupt { get; set; }
+
+    /// <summary>Makes the migration end soon, for good. The first reason stays. Main thread.</summary>
+    public void Stop(FailureReason reason, string description)
+    {
+        loop.Lock.AssertHeld();
+        if (State.TryStop(reason, description))
+        {
+            _cancel.Cancel();
+            Interrupt?.Invoke(description);
+        }
+    }
+
+    /// <summary>Stops the migration when the time is up. Any thread; the timer ends with the migration.</summary>
+    public void StopAfter(TimeSpan time, string description) => After(time, () => Stop(FailureReason.Timeout, description));
+
+    /// <summary>Calls on the main thread when the time is up, unless the migration has ended. Any thread.</summary>
+    public void After(TimeSpan time, Action expired) => loop.StartTimer(time, expired, owner: this);
+
+    /// <summary>For what a teardown could not clean up: it goes on. Any thread.</summary>
+    public void OnLeftBehind(string what) => EngineLog.LeftBehind(log, what);
+
+    /// <summary>Stops the timers. The migration's thread is joined.</summary>
+    public void Dispose()
+    {
+        loop.StopTimers(this);
+        _cancel.Dispose();
+    }
+}

@@ -1,0 +1,112 @@
+using System.Buffers.Binary;
+using RdmaMigration.Memory;
+using RdmaMigration.Streams;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>What an incoming stream finds, on the migration's thread: the machine, its RAM, commands, control phases.</summary>
+internal sealed class ReceiveHandler(
+    ParameterSet parameters, IncomingChannel channel, IncomingSource source, IMachine machine, IMachineSink sink, ReceiveFigures figures) : IIncomingHandler
+{
+    /// <summary>How often room is looked for while RAM comes. It is looked for at the end of RAM in any case.</summary>
+    private const long RoomCheckMilliseconds = 1000;
+
+    private readonly RepeatedPasses _repeatedPasses = new();
+    private SwitchoverReply _switchoverReply;
+    private volatile bool _hasBegun;
+
+    // By the coarse clock, which costs next to nothing: it is read after each message.
+    private long _roomCheckedAt = Environment.TickCount64;
+
+    /// <summary>The stream has begun. Any thread.</summary>
+    public bool HasBegun => _hasBegun;
+
+    /// <inheritdoc/>
+    public void OnConfiguration(StreamConfiguration configuration)
+    {
+        _hasBegun = true;
+        machine.Configure(configuration);
+        figures.OnMachine(configuration.MachineType);
+    }
+
+    /// <inheritdoc/>
+    public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks)
+    {
+        sink.Announce(machine.Configuration!);
+        RamBlockList ram = machine.AllocateRam(blocks);
+        figures.OnRam(ram);
+        channel.Ram?.SetBlocks(ram);
+        return ram;
+    }
+
+    /// <inheritdoc/>
+    public void OnRamStart() => channel.RamBegins();
+
+    /// <inheritdoc/>
+    public void OnRamPart()
+    {
+        if (_switchoverReply is SwitchoverReply.WhenTheSourceWaits
+            && _repeatedPasses.Count(TimeSpan.FromMilliseconds(Environment.TickCount64))
+            && source.WaitsForResult)
+        {
+            source.AcknowledgeSwitchover();
+            _switchoverReply = SwitchoverReply.Never;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload)
+    {
+        switch (command)
+        {
+            case MigrationCommand.OpenReturnPath:
+                source.OpenReturnPath(parameters.Get(MigrationParameters.ReturnPathTimeout), parameters.Get(MigrationParameters.ReportTimeout));
+                _switchoverReply = SwitchoverReplies.For(parameters.Get(MigrationParameters.SwitchoverAck), machine.Configuration?.MachineType);
+                if (_switchoverReply is SwitchoverReply.AtOnce)
+                {
+                    source.AcknowledgeSwitchover();
+                }
+
+                break;
+            case MigrationCommand.Ping:
+                source.Answer(BinaryPrimitives.ReadUInt32BigEndian(payload));
+                break;
+            case MigrationCommand.EnableColo:
+                throw new ControlProtocolException($"ENABLE_COLO: the source {source.Peer} asks for COLO, which a capture cannot give; turn x-colo off there");
+            default:
+                // The others say what the rest of the stream looks like, which the stream's reader has noted.
+                break;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnHook()
+    {
+        if (channel.Ram is null)
+        {
+            throw new ControlProtocolException($"HOOK: the source {source.Peer} announces pages by RDMA, which cannot come by {channel.Device}");
+        }
+
+        CheckRoomIfDue();
+    }
+
+    /// <inheritdoc/>
+    public void OnRamComplete() => CheckRoom();
+
+    /// <summary>Looks for room if it is time. After each read.</summary>
+    public void CheckRoomIfDue()
+    {
+        if (machine.Ram is not null && Environment.TickCount64 - _roomCheckedAt >= RoomCheckMilliseconds)
+        {
+            CheckRoom();
+            _roomCheckedAt = Environment.TickCount64;
+        }
+    }
+
+    private void CheckRoom()
+    {
+        // Refused here, the source still runs its machine; refused after its last byte, it may have let go of it.
+        sink.CheckRoom(machine.Ram!.ResidentBytes);
+    }
+}

@@ -1,0 +1,158 @@
+using RdmaMigration.Linux;
+using RdmaMigration.Streams;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>Receives one machine, on the thread mig/dst/main: reads the stream, then hands the machine to its sink. Device state is kept, not applied, so it needs no lock.</summary>
+/// <param name="context">The migration.</param>
+/// <param name="parameters">Limits.</param>
+/// <param name="channel">To the source. Owned.</param>
+/// <param name="source">The source.</param>
+/// <param name="machine">Takes what the stream has. Owned.</param>
+/// <param name="sink">Takes the machine. Owned.</param>
+internal sealed class ReceiveWork(
+    MigrationContext context, ParameterSet parameters, IncomingChannel channel, IncomingSource source, IMachine machine, IMachineSink sink) : IMigrationWork
+{
+    /// <summary>How long the source of a stopped migration may take to be told, after what took the machine has given up.</summary>
+    private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// How long the stream may take of a source that waited when this side was to end. One that has gone has left its bytes in the kernels' buffers, some MiB that
+    /// arrive at once; one that is still there fails, and keeps its machine.
+    /// </summary>
+    private static readonly TimeSpan s_lastStream = TimeSpan.FromSeconds(3);
+
+    private readonly ReceiveFigures _figures = new(channel);
+    private ReceiveHandler? _handler;
+    private bool _isTaken;
+
+    /// <summary>The process ends after this migration, and waits for no source that is still sending.</summary>
+    public bool IsLast { get; init; }
+
+    public string ThreadName => "mig/dst/main";
+
+    /// <summary>The source needs what this side cannot give. A machine whose every page has come already is kept: the demand may be another source's. Main thread.</summary>
+    public void Refuse(string reason)
+    {
+        if (!Volatile.Read(ref _isTaken))
+        {
+            context.Stop(FailureReason.Stream, reason);
+        }
+    }
+
+    public void Begin()
+    {
+        if (channel.IsConnected)
+        {
+            TimeSpan setup = parameters.Get(MigrationParameters.SetupTimeout);
+            context.After(setup, () =>
+            {
+                if (Volatile.Read(ref _handler) is not { HasBegun: true })
+                {
+                    context.Stop(FailureReason.Timeout, $"the source {channel.Peer} sent no stream within {setup.TotalSeconds:0.#} s of its connection");
+                }
+            });
+        }
+
+        if (IsLast)
+        {
+            context.After(s_lastStream, () =>
+            {
+                if (!Volatile.Read(ref _isTaken))
+                {
+                    context.Stop(FailureReason.Cancelled, "the destination quits");
+                }
+            });
+        }
+
+        if (parameters.Get(MigrationParameters.Timeout) is { } timeout)
+        {
+            context.StopAfter(timeout, $"the migration from {channel.Peer} did not end within {timeout.TotalSeconds:0.#} s");
+        }
+    }
+
+    public void Run()
+    {
+        sink.Begin();
+        context.State.Enter(MigrationPhase.Ram);
+        context.State.GoTo(MigrationStatus.Active);
+        CapturedStream loaded = Load();
+        EngineLog.LoadCompleted(context.Log, channel.Peer);
+        Interlocked.Exchange(ref _isTaken, true);
+        sink.Take(loaded);
+        source.Report(failed: false, context.Log);
+    }
+
+    public void AfterFailure()
+    {
+        sink.AfterFailure();
+        source.Report(failed: true, context.Log);
+    }
+
+    public void Interrupt(string reason)
+    {
+        sink.Interrupt(reason);
+        if (!Volatile.Read(ref _isTaken))
+        {
+            channel.Shutdown(reason);
+            return;
+        }
+
+        // The thread reads no more from the source, and still has to report the result: perhaps that the destination has the machine all the same.
+        context.After(s_lastWord, () =>
+        {
+            if (!context.State.IsDecided)
+            {
+                channel.Shutdown(reason);
+            }
+        });
+    }
+
+    public string? OnFailed(bool isStopped)
+    {
+        _figures.OnFailed();
+        return sink.Remark(isStopped);
+    }
+
+    public void LogFailure(string reason) => EngineLog.LoadFailed(context.Log, reason);
+
+    public MigrationInfo Describe(MigrationInfo info) => sink.Describe(_figures.Describe(info, source.WaitsForResult));
+
+    public void Dispose()
+    {
+        channel.Dispose();
+        sink.Dispose();
+        _figures.LetGoOfRam();
+        machine.Dispose();
+    }
+
+    private CapturedStream Load()
+    {
+        ReceiveHandler handler = new(parameters, channel, source, machine, sink, _figures);
+        Volatile.Write(ref _handler, handler);
+        bool inStream = channel.Ram is null;
+        ChannelSource bytes = new(channel.Input) { Received = inStream ? handler.CheckRoomIfDue : null };
+        try
+        {
+            IncomingStream stream = new(
+                bytes,
+                handler,
+                new IncomingStreamOptions { MaxDeviceState = parameters.Get(MigrationParameters.MaxDeviceState), RamIsFresh = inStream });
+            bytes.Patience = () => stream.Patience;
+            bytes.IsComplete = () => stream.IsComplete;
+            _figures.Follow(stream);
+            CapturedStream loaded = stream.Load();
+            channel.EndOfStream();
+            machine.StageDevices(loaded);
+            _figures.OnLoaded(loaded);
+            EngineLog.Remarks(context.Log, channel.Peer, loaded);
+            return loaded;
+        }
+        catch (StreamFormatException truncated) when (bytes.Disconnected is { } lost)
+        {
+            throw new ConnectionLostException(
+                lost.Loss, $"the source {lost.Message} before the machine was complete: {truncated.Message}", lost.DetectedAt);
+        }
+    }
+}
