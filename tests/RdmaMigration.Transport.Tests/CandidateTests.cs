@@ -32,7 +32,7 @@ public sealed class CandidateTests
     [InlineData(false)]
     public void The_first_connection_that_begins_a_stream_is_served(bool queues)
     {
-        using Listening listening = Anywhere(new ListenerOptions { Queues = queues });
+        using Listening listening = Anywhere(TestOptions.Listener with { Queues = queues });
         using Stream idle = IncomingPair.ConnectTo(listening.EndPoint);
         using Stream slow = IncomingPair.ConnectTo(listening.EndPoint);
         using Stream source = IncomingPair.ConnectTo(listening.EndPoint);
@@ -77,7 +77,7 @@ public sealed class CandidateTests
     public void A_silent_connection_is_closed_in_time_but_not_while_a_migration_from_its_host_runs()
     {
         TimeSpan patience = TimeSpan.FromMilliseconds(500);
-        using Listening listening = Anywhere(new ListenerOptions { FirstBytesTimeout = patience });
+        using Listening listening = Anywhere(TestOptions.Listener with { FirstBytesTimeout = patience });
         using (Stream idle = IncomingPair.ConnectTo(listening.EndPoint))
         {
             AssertReset(idle);
@@ -113,7 +113,7 @@ public sealed class CandidateTests
     [Fact]
     public void Multifd_channels_stay_open_until_the_migration_has_failed_but_no_more_than_the_backlog()
     {
-        using Listening listening = Anywhere(new ListenerOptions { Backlog = 2 });
+        using Listening listening = Anywhere(TestOptions.Listener with { Backlog = 2 });
         using Stream source = IncomingPair.BeginTo(listening.EndPoint);
         IncomingChannel running = listening.Accept();
         Stream[] channels = new Stream[4];
@@ -150,7 +150,7 @@ public sealed class CandidateTests
     [Fact]
     public void The_source_that_finds_the_backlog_full_is_reset_at_once()
     {
-        using Listening listening = Anywhere(new ListenerOptions { Backlog = 2 });
+        using Listening listening = Anywhere(TestOptions.Listener with { Backlog = 2 });
         using Stream running = IncomingPair.BeginTo(listening.EndPoint);
         using IncomingChannel channel = listening.Accept();
         using Stream first = IncomingPair.BeginTo(listening.EndPoint);
@@ -165,7 +165,7 @@ public sealed class CandidateTests
     [Fact]
     public void Silent_connections_make_room_for_a_source()
     {
-        using Listening listening = Anywhere(new ListenerOptions { Backlog = 2 });
+        using Listening listening = Anywhere(TestOptions.Listener with { Backlog = 2 });
         using Stream first = IncomingPair.ConnectTo(listening.EndPoint);
         using Stream second = IncomingPair.ConnectTo(listening.EndPoint);
         using Stream source = IncomingPair.BeginTo(listening.EndPoint);
@@ -180,7 +180,7 @@ public sealed class CandidateTests
     {
         using ManualResetEventSlim isHeld = new();
         using ManualResetEventSlim goOn = new();
-        ListenerOptions options = new() { Allow = [IPNetwork.Parse("127.0.0.1/32"), IPNetwork.Parse("127.0.0.2/32")] };
+        ListenerOptions options = TestOptions.Listener with { Allow = [IPNetwork.Parse("127.0.0.1/32"), IPNetwork.Parse("127.0.0.2/32")] };
         using Listening listening = Anywhere(options, _ =>
         {
             isHeld.Set();
@@ -210,7 +210,7 @@ public sealed class CandidateTests
     [Fact]
     public void The_last_of_close_and_open_counts()
     {
-        using Listening listening = Anywhere(new ListenerOptions { Queues = false });
+        using Listening listening = Anywhere(TestOptions.Listener with { Queues = false });
         for (int i = 0; i < 100; i++)
         {
             // A source that comes just when the sockets close is reset, and tries again.
@@ -228,7 +228,7 @@ public sealed class CandidateTests
         for (int i = 0; i < 100; i++)
         {
             IPEndPoint address;
-            using (Listening listening = Anywhere(new ListenerOptions { Queues = false }))
+            using (Listening listening = Anywhere(TestOptions.Listener with { Queues = false }))
             {
                 address = listening.EndPoint;
                 using Stream source = IncomingPair.BeginTo(address);
@@ -251,7 +251,7 @@ public sealed class CandidateTests
     [Fact]
     public void A_port_that_was_taken_meanwhile_is_tried_again_until_it_is_free()
     {
-        using Listening listening = Anywhere(new ListenerOptions { Queues = false });
+        using Listening listening = Anywhere(TestOptions.Listener with { Queues = false });
         IPEndPoint address = listening.EndPoint;
         using Stream source = IncomingPair.BeginTo(address);
         using (IncomingChannel running = listening.Accept())

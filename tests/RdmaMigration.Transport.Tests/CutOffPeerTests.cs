@@ -20,7 +20,7 @@ public sealed class CutOffPeerTests
         using TcpListener listener = new(cut.Address, 0);
         listener.Start();
         using OutgoingChannel channel = DescriptorOutgoingChannel.Open(
-            new TcpUri(cut.Address.ToString(), ((IPEndPoint)listener.LocalEndpoint).Port), new DescriptorChannelOptions { KeepAliveInterval = s_probe }, CancellationToken.None);
+            new TcpUri(cut.Address.ToString(), ((IPEndPoint)listener.LocalEndpoint).Port), TestOptions.Descriptors with { KeepAliveInterval = s_probe }, CancellationToken.None);
         using Socket destination = listener.AcceptSocket();
         Task reading = Task.Run(() =>
         {
@@ -44,7 +44,7 @@ public sealed class CutOffPeerTests
     public void AReaderFindsItsSourceGone()
     {
         using Cut cut = new("127.0.0.42");
-        using Listening listening = new(new TcpUri(cut.Address.ToString(), 0), new ListenerOptions { KeepAliveInterval = s_probe });
+        using Listening listening = new(new TcpUri(cut.Address.ToString(), 0), TestOptions.Listener with { KeepAliveInterval = s_probe });
         using Stream source = IncomingPair.BeginTo(listening.EndPoint);
         using IncomingChannel channel = listening.AcceptBegun();
         FailingCall reader = new(() => channel.Input.Read(new byte[1], Timeout.InfiniteTimeSpan));
@@ -60,7 +60,7 @@ public sealed class CutOffPeerTests
         using TcpListener listener = new(IPAddress.Loopback, 0);
         listener.Start();
         using OutgoingChannel channel = DescriptorOutgoingChannel.Open(
-            new TcpUri("127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port), new DescriptorChannelOptions { KeepAliveInterval = s_probe }, CancellationToken.None);
+            new TcpUri("127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port), TestOptions.Descriptors with { KeepAliveInterval = s_probe }, CancellationToken.None);
         byte[] sent = new byte[32 << 20];
         Task writer = Task.Run(() => channel.Output.Write(sent));
         await Assert.ThrowsAsync<TimeoutException>(() => writer.WaitAsync(TimeSpan.FromSeconds(7), TestContext.Current.CancellationToken));

@@ -25,7 +25,7 @@ internal sealed class Listening : IDisposable, ILogger
             Listener = ChannelListener.Open(
                 _waiter,
                 uri,
-                options ?? new ListenerOptions(),
+                options ?? TestOptions.Listener,
                 channel =>
                 {
                     accepted?.Invoke(channel);

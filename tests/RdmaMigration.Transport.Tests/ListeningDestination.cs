@@ -19,7 +19,7 @@ internal sealed class ListeningDestination : IDisposable
     public ListeningDestination(ListenerOptions? options = null, Action<RdmaIncomingChannel>? accepted = null)
     {
         accepted += _channels.Add;
-        Listener = new RdmaListener(_waiter, new RdmaUri(RdmaAddress.V4.ToString(), 0), options ?? new ListenerOptions(), accepted, NullLogger.Instance);
+        Listener = new RdmaListener(_waiter, new RdmaUri(RdmaAddress.V4.ToString(), 0), options ?? TestOptions.Listener, accepted, NullLogger.Instance);
     }
 
     public RdmaListener Listener { get; }

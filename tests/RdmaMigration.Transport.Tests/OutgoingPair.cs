@@ -9,7 +9,7 @@ namespace RdmaMigration.Transport.Tests;
 /// <summary>An outgoing channel of a kind, and the destination's end of it as a stream. Real kernel objects on both sides.</summary>
 internal sealed class OutgoingPair : IDisposable
 {
-    private static readonly DescriptorChannelOptions s_options = new();
+    private static readonly DescriptorChannelOptions s_options = TestOptions.Descriptors;
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("rdmamig-test-");
 

@@ -99,7 +99,7 @@ public sealed class OutgoingTargetTests : IDisposable
         full.Listen(0);
         IPEndPoint address = (IPEndPoint)full.LocalEndPoint!;
         TcpUri uri = new("localhost", address.Port);
-        DescriptorChannelOptions options = new() { ConnectTimeout = TimeSpan.FromMilliseconds(100) };
+        DescriptorChannelOptions options = TestOptions.Descriptors with { ConnectTimeout = TimeSpan.FromMilliseconds(100) };
         using PolledDescriptor inBacklog = SocketConnector.Connect(uri, [address], options, CancellationToken.None);
 
         long start = Stopwatch.GetTimestamp();
@@ -136,7 +136,7 @@ public sealed class OutgoingTargetTests : IDisposable
         using CompletionWaiter waiter = new();
         Assert.Contains(
             expected,
-            Assert.Throws<ConnectFailedException>(() => RdmaOutgoingChannel.Connect(waiter, RdmaUri.Parse(uri), new RdmaConnectOptions(), CancellationToken.None)).Message,
+            Assert.Throws<ConnectFailedException>(() => RdmaOutgoingChannel.Connect(waiter, RdmaUri.Parse(uri), TestOptions.Rdma, CancellationToken.None)).Message,
             StringComparison.Ordinal);
     }
 
@@ -163,7 +163,7 @@ public sealed class OutgoingTargetTests : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting);
 
         ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => DescriptorOutgoingChannel.Open(
-            new UnixUri(path), new DescriptorChannelOptions { ConnectTimeout = TimeSpan.FromMilliseconds(50) }, CancellationToken.None));
+            new UnixUri(path), TestOptions.Descriptors with { ConnectTimeout = TimeSpan.FromMilliseconds(50) }, CancellationToken.None));
         Assert.Contains("backlog", refused.Message, StringComparison.Ordinal);
     }
 

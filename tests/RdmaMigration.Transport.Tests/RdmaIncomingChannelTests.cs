@@ -68,7 +68,7 @@ public sealed class RdmaIncomingChannelTests
     [Fact]
     public void AnIdlePeerThatLivesSurvivesManyKeepaliveProbes()
     {
-        using ListeningDestination destination = new(new ListenerOptions { KeepAliveInterval = TimeSpan.FromMilliseconds(20) });
+        using ListeningDestination destination = new(TestOptions.Listener with { KeepAliveInterval = TimeSpan.FromMilliseconds(20) });
         using RdmaSource source = destination.Connect();
         RdmaIncomingChannel channel = destination.Accept();
         using ManualResetEventSlim never = new();

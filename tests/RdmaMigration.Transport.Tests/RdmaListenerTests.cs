@@ -32,12 +32,12 @@ public sealed class RdmaListenerTests
     [Fact]
     public void ASourceOutsideTheAllowedNetworksIsRejectedAndOneInsideGetsIn()
     {
-        using (ListeningDestination closed = new(new ListenerOptions { Allow = [IPNetwork.Parse("192.0.2.0/24")] }))
+        using (ListeningDestination closed = new(TestOptions.Listener with { Allow = [IPNetwork.Parse("192.0.2.0/24")] }))
         {
             Assert.Contains("192.0.2.0/24", Assert.Throws<ConnectionRejectedException>(() => closed.Connect()).Message, StringComparison.Ordinal);
         }
 
-        using ListeningDestination open = new(new ListenerOptions { Allow = [IPNetwork.Parse("192.0.2.0/24"), new IPNetwork(RdmaAddress.V4, 32)] });
+        using ListeningDestination open = new(TestOptions.Listener with { Allow = [IPNetwork.Parse("192.0.2.0/24"), new IPNetwork(RdmaAddress.V4, 32)] });
         using RdmaSource source = open.Connect();
         open.Accept();
     }
@@ -45,7 +45,7 @@ public sealed class RdmaListenerTests
     [Fact]
     public async Task ASourceThatFollowsOneThatIsGoneIsNotTakenForItsReturnPath()
     {
-        using ListeningDestination destination = new(new ListenerOptions { Backlog = 1 });
+        using ListeningDestination destination = new(TestOptions.Listener with { Backlog = 1 });
         RdmaSource first = destination.Connect();
         RdmaIncomingChannel lost = destination.Accept();
         first.Dispose();
@@ -127,7 +127,7 @@ public sealed class RdmaListenerTests
     [InlineData(false)]
     public async Task Another_source_on_the_same_host_is_not_joined_before_our_stream_begins(bool isOurs)
     {
-        using ListeningDestination destination = new(new ListenerOptions { Backlog = 1 });
+        using ListeningDestination destination = new(TestOptions.Listener with { Backlog = 1 });
         using RdmaSource main = destination.Connect(ConnectionPurpose.NewMigration());
         RdmaIncomingChannel running = destination.Accept();
 
@@ -157,7 +157,7 @@ public sealed class RdmaListenerTests
         using ListeningDestination destination = new();
         using CompletionWaiter waiter = new();
         ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() => new RdmaListener(
-            waiter, new RdmaUri(RdmaAddress.V4.ToString(), destination.EndPoint.Port), new ListenerOptions(), channel => channel.Dispose(), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance));
+            waiter, new RdmaUri(RdmaAddress.V4.ToString(), destination.EndPoint.Port), TestOptions.Listener, channel => channel.Dispose(), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance));
         Assert.Contains("EADDRINUSE", failed.Message, StringComparison.Ordinal);
     }
 }

@@ -18,7 +18,7 @@ public sealed class RdmaOutgoingChannelTests
         using RamBlockList sent = MachineMemory.Allocate(fill);
         using RamBlockList received = MachineMemory.Allocate(Fill.Dense);
         using ListeningDestination destination = new();
-        using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions { PinAll = pinAll, WindowBytes = 4 << 20 });
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(TestOptions.Rdma with { PinAll = pinAll, WindowBytes = 4 << 20 });
         Assert.Equal(pinAll, channel.Ram.PinAll);
         using RdmaIncomingChannel incoming = destination.Accept();
         incoming.SetBlocks(received);
@@ -42,7 +42,7 @@ public sealed class RdmaOutgoingChannelTests
         using RamBlockList received = MachineMemory.Allocate(Fill.Empty);
         ulong resident = sent.ResidentBytes;
         using ListeningDestination destination = new();
-        using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions { PinAll = pinAll });
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(TestOptions.Rdma with { PinAll = pinAll });
         using RdmaIncomingChannel incoming = destination.Accept();
         incoming.SetBlocks(received);
         Task<int> reader = Task.Run(() => incoming.Input.Read(new byte[1], Timeout.InfiniteTimeSpan));
@@ -63,7 +63,7 @@ public sealed class RdmaOutgoingChannelTests
     public async Task TheReturnPathCarriesWhatTheDestinationWrites()
     {
         using ListeningDestination destination = new();
-        using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions { ReturnPath = true });
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(TestOptions.Rdma with { ReturnPath = true });
         using RdmaIncomingChannel incoming = destination.Accept();
         ChannelOutput back = incoming.WaitForOutput(TimeSpan.FromSeconds(20))!;
         Task<byte[]> reader = Task.Run(() =>
@@ -85,7 +85,7 @@ public sealed class RdmaOutgoingChannelTests
     public async Task ADestinationThatClosesIsSeenByWhoWaitsForThat()
     {
         using ListeningDestination destination = new();
-        using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions());
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(TestOptions.Rdma);
         Task closed = Task.Run(channel.AwaitClose);
         await Assert.ThrowsAsync<TimeoutException>(() => closed.WaitAsync(TimeSpan.FromMilliseconds(10), TestContext.Current.CancellationToken));
         destination.Accept().Dispose();
@@ -97,7 +97,7 @@ public sealed class RdmaOutgoingChannelTests
     public async Task ShutdownMakesAWriterWithoutCreditReturn()
     {
         using ListeningDestination destination = new();
-        using RdmaOutgoingChannel channel = destination.ConnectOurs(new RdmaConnectOptions());
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(TestOptions.Rdma);
         Task writer = Task.Run(() => channel.Output.Write([1]));
         channel.Shutdown("yank");
         ConnectionLostException lost = await Assert.ThrowsAsync<ConnectionLostException>(() => writer);
@@ -113,7 +113,7 @@ public sealed class RdmaOutgoingChannelTests
         listener.Bind(new IPEndPoint(RdmaAddress.V4, 0));
         listener.Listen(1);
         RdmaUri uri = new(RdmaAddress.V4.ToString(), listener.LocalEndPoint!.Port);
-        Task connecting = Task.Run(() => RdmaOutgoingChannel.Connect(waiter, uri, new RdmaConnectOptions(), TestContext.Current.CancellationToken));
+        Task connecting = Task.Run(() => RdmaOutgoingChannel.Connect(waiter, uri, TestOptions.Rdma, TestContext.Current.CancellationToken));
         Assert.True(events.Wait(TimeSpan.FromSeconds(60)));
         using CmEvent request = events.GetEvent();
         using CmId source = request.Id;
@@ -127,7 +127,7 @@ public sealed class RdmaOutgoingChannelTests
     {
         using CompletionWaiter waiter = new();
         ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() =>
-            RdmaOutgoingChannel.Connect(waiter, new RdmaUri(RdmaAddress.V4.ToString(), 1), new RdmaConnectOptions(), TestContext.Current.CancellationToken));
+            RdmaOutgoingChannel.Connect(waiter, new RdmaUri(RdmaAddress.V4.ToString(), 1), TestOptions.Rdma, TestContext.Current.CancellationToken));
         Assert.Contains($"cannot connect to rdma:{RdmaAddress.V4}:1", failed.Message, StringComparison.Ordinal);
         Assert.Contains("nobody listens on that port", failed.Message, StringComparison.Ordinal);
     }
@@ -137,7 +137,7 @@ public sealed class RdmaOutgoingChannelTests
     {
         using CompletionWaiter waiter = new();
         ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() =>
-            RdmaOutgoingChannel.Connect(waiter, new RdmaUri("192.0.2.1", 4444), new RdmaConnectOptions(), TestContext.Current.CancellationToken));
+            RdmaOutgoingChannel.Connect(waiter, new RdmaUri("192.0.2.1", 4444), TestOptions.Rdma, TestContext.Current.CancellationToken));
         Assert.Contains("check `ip route get ADDRESS`", failed.Message, StringComparison.Ordinal);
     }
 }

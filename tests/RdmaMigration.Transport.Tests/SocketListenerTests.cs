@@ -42,7 +42,7 @@ public sealed class SocketListenerTests : IDisposable
     [InlineData("unix")]
     public void Where_one_machine_is_taken_nobody_else_gets_in_until_the_migration_has_failed(string kind)
     {
-        using Listening listening = new(kind == "tcp" ? new TcpUri("127.0.0.1", 0) : new UnixUri(SocketPath), new ListenerOptions { Queues = false });
+        using Listening listening = new(kind == "tcp" ? new TcpUri("127.0.0.1", 0) : new UnixUri(SocketPath), TestOptions.Listener with { Queues = false });
         EndPoint address = kind == "tcp" ? listening.EndPoint : new UnixDomainSocketEndPoint(SocketPath);
         using Stream first = IncomingPair.BeginTo(address);
         IncomingChannel running = listening.Accept();
@@ -66,7 +66,7 @@ public sealed class SocketListenerTests : IDisposable
     [Fact]
     public void Where_one_machine_is_taken_a_silent_connection_is_not_served_behind_it()
     {
-        using Listening listening = new(new TcpUri("127.0.0.1", 0), new ListenerOptions { Queues = false });
+        using Listening listening = new(new TcpUri("127.0.0.1", 0), TestOptions.Listener with { Queues = false });
         using Stream first = IncomingPair.BeginTo(listening.EndPoint);
         IncomingChannel running = listening.Accept();
         using Stream second = IncomingPair.ConnectTo(listening.EndPoint);
@@ -123,7 +123,7 @@ public sealed class SocketListenerTests : IDisposable
     [Fact]
     public void A_source_outside_the_allowed_networks_is_reset_and_the_next_one_gets_in()
     {
-        using Listening listening = new(new TcpUri("", 0), new ListenerOptions { Allow = [IPNetwork.Parse("127.0.0.2/32")] });
+        using Listening listening = new(new TcpUri("", 0), TestOptions.Listener with { Allow = [IPNetwork.Parse("127.0.0.2/32")] });
         IPEndPoint address = new(IPAddress.Loopback, listening.EndPoint.Port);
         using (Stream stranger = IncomingPair.ConnectTo(address))
         {
@@ -229,7 +229,7 @@ public sealed class SocketListenerTests : IDisposable
     public void A_socket_that_is_opened_again_keeps_its_owner_and_mode()
     {
         const UnixFileMode mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
-        using Listening listening = new(new UnixUri(SocketPath), new ListenerOptions { Queues = false });
+        using Listening listening = new(new UnixUri(SocketPath), TestOptions.Listener with { Queues = false });
         File.SetUnixFileMode(SocketPath, mode);
         if (Environment.IsPrivilegedProcess)
         {

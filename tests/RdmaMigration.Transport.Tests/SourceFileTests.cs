@@ -58,5 +58,5 @@ public sealed class SourceFileTests : IDisposable
     }
 
     private OutgoingChannel Open(MigrationUri uri) =>
-        DescriptorOutgoingChannel.Open(uri, new DescriptorChannelOptions { Source = FileNode.At(Source) }, CancellationToken.None);
+        DescriptorOutgoingChannel.Open(uri, TestOptions.Descriptors with { Source = FileNode.At(Source) }, CancellationToken.None);
 }

@@ -86,7 +86,7 @@ public sealed class WriteLaneTests : IDisposable
         listener.Listen(1);
         Task<RdmaConnection> accepted = Task.Run(() => Accept(events));
         RdmaUri uri = new(RdmaAddress.V4.ToString(), listener.LocalEndPoint!.Port);
-        RdmaConnectOptions options = new() { KeepAliveInterval = TimeSpan.FromMilliseconds(1) };
+        RdmaConnectOptions options = TestOptions.Rdma with { KeepAliveInterval = TimeSpan.FromMilliseconds(1) };
         (RdmaConnection active, _) = RdmaConnector.Connect(_waiter, uri, ConnectionPurpose.NewMigration(), options, s_patience, CancellationToken.None);
         return (active, accepted.GetAwaiter().GetResult());
     }

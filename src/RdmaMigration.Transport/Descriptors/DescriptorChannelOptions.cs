@@ -3,14 +3,14 @@ namespace RdmaMigration.Transport;
 /// <summary>How long channels other than RDMA wait, how they notice a peer that is gone, and what they must not write to.</summary>
 public sealed record DescriptorChannelOptions
 {
-    /// <summary>The longest wait for each address of a destination to take the connection. Default 30 s.</summary>
-    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>The longest wait for each address of a destination to take the connection.</summary>
+    public required TimeSpan ConnectTimeout { get; init; }
 
     /// <summary>
     /// Silence after which the kernel probes a TCP peer; three probes without an answer end the connection, and so does a peer that acknowledges nothing
-    /// for four times as long while bytes are under way. In whole seconds, zero turns it off. Default 5 s, as over RDMA: a vanished host is found in about 20 s.
+    /// for four times as long while bytes are under way. In whole seconds, zero turns it off.
     /// </summary>
-    public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(5);
+    public required TimeSpan KeepAliveInterval { get; init; }
 
     /// <summary>What is sent comes from here: a destination that is the same file is refused before anything of it changes. Null: from no file.</summary>
     public FileNode? Source { get; init; }

@@ -1,4 +1,5 @@
 using System.Net;
+using RdmaMigration.Engine;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 using RdmaMigration.Verbs;
@@ -22,7 +23,7 @@ internal sealed class ConnectedPair : IDisposable
         listener.Listen(1);
         Task<RdmaConnection> accepted = Task.Run(() => Accept(events, spinTime));
         RdmaUri uri = new(RdmaAddress.V4.ToString(), port);
-        RdmaConnectOptions options = new() { KeepAliveInterval = TimeSpan.Zero, SpinTime = spinTime };
+        RdmaConnectOptions options = ParameterSet.Defaults.ForRdma() with { KeepAliveInterval = TimeSpan.Zero, SpinTime = spinTime };
         (Active, _) = RdmaConnector.Connect(_activeWaiter, uri, ConnectionPurpose.NewMigration(), options, s_setup, CancellationToken.None);
         Passive = accepted.GetAwaiter().GetResult();
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using RdmaMigration.Engine;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
@@ -38,7 +39,7 @@ internal static class ControlLatency
             new("control message, with events", () => Task.FromResult(PingPong(TimeSpan.Zero))),
             new("ib_send_lat", () => Perftest.SendLatencyAsync(ControlHeader.Size, events: false)),
             new("control message, spinning", () => Task.FromResult(PingPong(Timeout.InfiniteTimeSpan))),
-            new("control message, by default", () => Task.FromResult(PingPong(new RdmaConnectOptions().SpinTime))),
+            new("control message, by default", () => Task.FromResult(PingPong(MigrationParameters.SpinTime.Default))),
         ];
         Progress progress = new(rounds * contestants.Length);
         for (int round = 0; round < rounds; round++)
