@@ -134,7 +134,9 @@ rdmamig_from_memory() {
 guest_options=()
 
 in_guest() {
-  "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" "${guest_options[@]}" -- bash -c "$(declare -f rdmamig_from_memory)"$'\n''rdmamig_from_memory && exec "$@"' in-guest "$@"
+  local script
+  script=$(declare -f rdmamig_from_memory; echo 'rdmamig_from_memory && exec "$@"')
+  "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" "${guest_options[@]}" -- bash -c "$script" in-guest "$@"
 }
 
 demo() {
@@ -213,7 +215,8 @@ summarise() { # PLACE SUITE...
 
 slowest() {
   echo "slowest tests:"
-  { cat "$results"/*.xml 2> /dev/null || true; } | { grep -o '<test [^>]*>' || true; } | sed -n 's/.* name="\([^"]*\)".* time="\([0-9.]*\)".*/\2 s  \1/p' | sort -rn | sed -n 's/^/  /;1,10p'
+  { cat "$results"/*.xml 2> /dev/null || true; } | { grep -o '<test [^>]*>' || true; } |
+    sed -n 's/.* name="\([^"]*\)".* time="\([0-9.]*\)".*/\2 s  \1/p' | sort -rn | sed -n 's/^/  /;1,10p'
 }
 
 run_tests() {
