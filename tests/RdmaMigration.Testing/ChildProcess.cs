@@ -11,7 +11,7 @@ namespace RdmaMigration.Testing;
 public sealed class ChildProcess : IAsyncDisposable
 {
     private const int KeptLines = 200;
-    private static readonly ConcurrentDictionary<ChildProcess, byte> Living = new();
+    private static readonly ConcurrentDictionary<ChildProcess, byte> s_living = new();
     private readonly Process _process;
     private readonly Queue<string> _errors = new();
     private readonly Task _reader;
@@ -19,7 +19,7 @@ public sealed class ChildProcess : IAsyncDisposable
 
     static ChildProcess() => AppDomain.CurrentDomain.ProcessExit += (_, _) =>
     {
-        foreach (ChildProcess child in Living.Keys)
+        foreach (ChildProcess child in s_living.Keys)
         {
             child.KillNow();
         }
@@ -78,7 +78,7 @@ public sealed class ChildProcess : IAsyncDisposable
         Process process = Process.Start(start) ?? throw new InvalidOperationException($"{file} did not start");
         process.StandardInput.Close();
         ChildProcess child = new(name, process, onOutput, onError);
-        Living.TryAdd(child, 0);
+        s_living.TryAdd(child, 0);
         return child;
     }
 
@@ -120,7 +120,7 @@ public sealed class ChildProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (Living.TryRemove(this, out _))
+        if (s_living.TryRemove(this, out _))
         {
             KillNow();
             await WaitForExitAsync(Deadlines.Answer);

@@ -8,7 +8,7 @@ namespace RdmaMigration.Testing;
 /// </summary>
 public static class Deadlines
 {
-    private static readonly double Factor = ReadFactor();
+    private static readonly double s_factor = ReadFactor();
 
     /// <summary>A program says its first word: a monitor greeting, LISTENING.</summary>
     public static TimeSpan Start { get; } = Scale(30);
@@ -19,7 +19,7 @@ public static class Deadlines
     /// <summary>A migration ends, one way or the other.</summary>
     public static TimeSpan Migration { get; } = Scale(120);
 
-    public static TimeSpan Scale(double seconds) => TimeSpan.FromSeconds(seconds * Factor);
+    public static TimeSpan Scale(double seconds) => TimeSpan.FromSeconds(seconds * s_factor);
 
     private static double ReadFactor()
     {
