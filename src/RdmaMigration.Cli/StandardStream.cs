@@ -70,7 +70,8 @@ internal sealed class StandardStream : Stream
             {
                 // The runtime calls a descriptor that is not open for writing a path to which access is denied; the kernel's word is inside.
                 // It calls EFBIG, the limit of a file's size, an argument out of range.
-                throw new OutputException($"cannot write to standard output: {(failed is ArgumentOutOfRangeException ? Errno.EFBIG.Text() : (failed.InnerException ?? failed).Message)}", failed);
+                string reason = failed is ArgumentOutOfRangeException ? Errno.EFBIG.Text() : (failed.InnerException ?? failed).Message;
+                throw new OutputException($"cannot write to standard output: {reason}", failed);
             }
         }
     }

@@ -74,7 +74,8 @@ public sealed record CaptureTarget : MachineTarget
         if (ResourceLimits.FileSize is { } most && bytes > most)
         {
             throw new StorageException(
-                $"the capture may need {bytes} bytes, and the limit of a file's size is {most} bytes: raise it (ulimit -f unlimited, or LimitFSIZE=infinity of the unit)");
+                $"the capture may need {bytes} bytes, and the limit of a file's size is {most} bytes: "
+                + "raise it (ulimit -f unlimited, or LimitFSIZE=infinity of the unit)");
         }
 
         ulong free = (ulong)new DriveInfo(Directory).AvailableFreeSpace;

@@ -13,9 +13,6 @@ public static class HostMemory
     /// <exception cref="IOException">The kernel does not tell.</exception>
     public static ulong Available => AvailableBelow("/");
 
-    /// <summary>Bytes that this process may lock (RLIMIT_MEMLOCK, the soft limit), or null if unlimited. Registered memory counts against it.</summary>
-    public static ulong? MemlockLimit => ResourceLimits.LockedMemory;
-
     /// <param name="root">Where /proc and /sys are; another one in tests.</param>
     internal static ulong AvailableBelow(string root)
     {

@@ -120,7 +120,7 @@ public sealed class DoctorTests : IDisposable
         GidView elsewhere = new(1, "::ffff:0a00:0005", "RoCE v2", "10.0.0.5", false, null) { IsLocal = false };
         _host.Devices[0] = HostLayout.Device("rxe0", HostLayout.Port(gids: [linkLocal, elsewhere]));
 
-        AssertMissing(_host.Examine(), "rxe0", "netns");
+        AssertMissing(_host.Examine(), "rxe0", "network namespace");
 
         _host.Devices[0] = HostLayout.Device("rxe0", HostLayout.Port(gids: [linkLocal, elsewhere, elsewhere with { IsLocal = true }]));
         Assert.True(_host.Examine().MigrationPossible);

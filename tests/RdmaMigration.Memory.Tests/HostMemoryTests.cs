@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace RdmaMigration.Memory.Tests;
 
 public sealed class HostMemoryTests
@@ -19,12 +17,4 @@ public sealed class HostMemoryTests
     [Fact]
     public void A_meminfo_without_MemAvailable_is_an_error_that_says_so() =>
         Assert.Contains("MemAvailable", Assert.Throws<IOException>(() => HostMemory.MemAvailable("MemTotal: 1 kB\n")).Message, StringComparison.Ordinal);
-
-    [Fact]
-    public void The_memlock_limit_of_this_process_is_what_its_limits_file_says()
-    {
-        string line = File.ReadLines("/proc/self/limits").First(l => l.StartsWith("Max locked memory", StringComparison.Ordinal));
-        string soft = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[3];
-        Assert.Equal(soft, HostMemory.MemlockLimit?.ToString(CultureInfo.InvariantCulture) ?? "unlimited");
-    }
 }

@@ -62,8 +62,9 @@ internal static class DeviceChecks
         GidView[] addresses = [.. port.Gids.Where(gid => gid is { Address: not null, IsLinkLocal: false })];
         if (addresses.Length > 0 && !Array.Exists(addresses, gid => gid.IsLocal))
         {
-            return Finding.Fault(name, $"{detail}; its address {addresses[0].Address} belongs to another network namespace",
-                $"run rdmamig in the namespace that has {addresses[0].Address} (a container: --network=host), or move the device here: rdma dev set {device.Name} netns NAME");
+            string address = addresses[0].Address!;
+            return Finding.Fault(name, $"{detail}; its address {address} belongs to another network namespace",
+                $"run rdmamig in the network namespace that has {address}  (a container: --network=host)");
         }
 
         // With the link-local address alone no HOST in a URI leads here.
@@ -93,6 +94,10 @@ internal static class DeviceChecks
 
         public static Finding Fault(string name, string detail, string fix) => new(name, CheckStatus.Missing, detail, fix);
 
-        public HostCheck ToCheck(bool isOneUsable) => new(Group, Name, isOneUsable && !IsUsable ? CheckStatus.Warn : Status, Detail, Fix) { IsUsable = IsUsable };
+        public HostCheck ToCheck(bool isOneUsable)
+        {
+            CheckStatus status = isOneUsable && !IsUsable ? CheckStatus.Warn : Status;
+            return new HostCheck(Group, Name, status, Detail, Fix) { IsUsable = IsUsable };
+        }
     }
 }

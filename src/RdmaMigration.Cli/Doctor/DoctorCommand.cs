@@ -19,7 +19,11 @@ internal static class DoctorCommand
         Option<ulong?> maxRam = SharedOptions.Value(
             "--max-ram", $"Size of the machine that is expected; binary units [default: {MigrationParameters.MaxRam.DefaultText}]", MigrationParameters.RamSize);
         Option<bool> json = SharedOptions.Json("Write one JSON object");
-        Command command = new("doctor", "Checks this host for migrations over RDMA, and prints the command that fixes each problem.") { maxRam, json };
+        Command command = new("doctor", "Checks this host for migrations over RDMA, and prints the command that fixes each problem.")
+        {
+            maxRam,
+            json,
+        };
         command.SetAction(parsed => Run(screen, parsed.GetValue(maxRam), parsed.GetValue(json)));
         return command;
     }
@@ -27,7 +31,8 @@ internal static class DoctorCommand
     private static int Run(Screen screen, ulong? maxRam, bool json)
     {
         HostReport report = HostReport.Examine(
-            new HostTree(), VerbsView.Read(), LibraryChecks.Load, HostMemory.Available, new ProcessLimits(ResourceLimits.LockedMemory, ResourceLimits.FileSize), maxRam);
+            new HostTree(), VerbsView.Read(), LibraryChecks.Load, HostMemory.Available,
+            new ProcessLimits(ResourceLimits.LockedMemory, ResourceLimits.FileSize), maxRam);
         if (json)
         {
             DoctorJson.Write(report, screen.Out);

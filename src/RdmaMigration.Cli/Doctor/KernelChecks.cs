@@ -19,7 +19,8 @@ internal static class KernelChecks
     public static IEnumerable<HostCheck> Run(HostTree tree)
     {
         string release = Release(tree);
-        yield return new HostCheck(Group, "kernel", CheckStatus.Ok, release.Length > 0 ? $"Linux {release}" : "Linux; /proc is not mounted, so its release is unknown");
+        yield return new HostCheck(Group, "kernel", CheckStatus.Ok,
+            release.Length > 0 ? $"Linux {release}" : "Linux; /proc is not mounted, so its release is unknown");
         foreach ((string module, string proof, string purpose) in s_required)
         {
             yield return Module(tree, release, module, proof, purpose);
@@ -39,7 +40,8 @@ internal static class KernelChecks
     {
         string path = $"{DeviceFolder}/{name}";
         return !tree.Exists(path) ? ($"the kernel has the driver, but there is no device file {path}", ProvideLine(tree, path))
-            : !tree.IsReadWrite(path) ? ($"{Permissions(tree.Mode(path))}: this user may not open {path}", $"chmod a+rw {path}  (permanently: the udev rules of rdma-core)")
+            : !tree.IsReadWrite(path) ? ($"{Permissions(tree.Mode(path))}: this user may not open {path}",
+                $"chmod a+rw {path}  (permanently: the udev rules of rdma-core)")
             : null;
     }
 

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs;
-using Tmds.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -18,9 +18,6 @@ internal sealed unsafe class ControlBuffers : IDisposable
     /// <summary>The kernel backs what is so large and so aligned with one page, if it has one: connecting need not wait for 512 of them.</summary>
     private const nuint HugePage = 2 << 20;
 
-    // linux/mman.h
-    private const int HugePageAdvice = 14; // MADV_HUGEPAGE
-
     private byte* _memory = (byte*)NativeMemory.AlignedAlloc(TotalSize, HugePage);
     private MemoryRegion? _region;
 
@@ -37,7 +34,7 @@ internal sealed unsafe class ControlBuffers : IDisposable
     public void Register(ProtectionDomain domain)
     {
         // Advice that is not taken costs time, not more.
-        _ = LibC.madvise(_memory, (size_t)TotalSize, HugePageAdvice);
+        _ = MemoryFile.PreferHugePages(_memory, TotalSize);
         _region = domain.Register((nint)_memory, TotalSize, MemoryAccess.LocalWrite);
     }
 
