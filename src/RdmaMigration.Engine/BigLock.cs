@@ -9,7 +9,7 @@ namespace RdmaMigration.Engine;
 /// The big lock: whoever changes what monitor commands can see holds it. It is explicit: code that runs with it says so with
 /// <see cref="AssertHeld"/>, and channel IO and joins say the opposite with <see cref="AssertNotHeld"/>. Not recursive.
 /// </summary>
-public sealed class BigLock
+internal sealed class BigLock
 {
     private static readonly Meter s_meter = new("RdmaMigration.Engine");
 

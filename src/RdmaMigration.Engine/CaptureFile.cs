@@ -6,7 +6,7 @@ using RdmaMigration.Streams;
 namespace RdmaMigration.Engine;
 
 /// <summary>A capture could not be written. The message names the file and what to do.</summary>
-public sealed class StorageException : MigrationException
+internal sealed class StorageException : MigrationException
 {
     /// <summary>Creates the exception.</summary>
     public StorageException(string message, Exception? inner = null) : base(FailureReason.Storage, message, inner) { }

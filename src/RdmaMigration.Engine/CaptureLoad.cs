@@ -6,7 +6,7 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>A capture cannot be read, or not be sent in the way that was asked. The message names the file and what to do.</summary>
-public sealed class CaptureException : MigrationException
+internal sealed class CaptureException : MigrationException
 {
     /// <summary>Creates the exception.</summary>
     public CaptureException(string message, Exception? inner = null) : base(FailureReason.Stream, message, inner) { }

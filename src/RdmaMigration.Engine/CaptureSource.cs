@@ -6,7 +6,7 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>A migration stream in a file, or coming through a pipe. Opened for reading alone. One thread reads.</summary>
-public sealed class CaptureSource : IStreamSource, IDisposable
+internal sealed class CaptureSource : IStreamSource, IDisposable
 {
     private readonly SafeFileHandle _file;
     private readonly CancellationToken _cancel;

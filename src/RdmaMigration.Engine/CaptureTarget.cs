@@ -5,7 +5,7 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>Where a capture goes: one file, or a directory in which each gets a name of its own.</summary>
-public sealed record CaptureTarget : MachineTarget
+internal sealed record CaptureTarget : MachineTarget
 {
     /// <summary>The names in a directory unless told otherwise: machine type, then when it began.</summary>
     public const string DefaultPattern = "{machine}-{time}.qemu";

@@ -3,7 +3,7 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>What is received and where it goes.</summary>
-public sealed record IncomingOptions
+internal sealed record IncomingOptions
 {
     /// <summary>Where to listen, or what to read: a file, a command's output, a descriptor.</summary>
     public required MigrationUri Uri { get; init; }

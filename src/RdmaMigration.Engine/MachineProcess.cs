@@ -9,7 +9,7 @@ namespace RdmaMigration.Engine;
 /// The process: a main loop, and at most one migration at a time, in either direction. It does not know exit codes. Created on the main thread; a member that may
 /// be called from elsewhere says so.
 /// </summary>
-public sealed class MachineProcess : IDisposable
+internal sealed class MachineProcess : IDisposable
 {
     private readonly MainLoop _loop;
     private readonly ILogger _log;

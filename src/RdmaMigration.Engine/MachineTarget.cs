@@ -1,7 +1,7 @@
 namespace RdmaMigration.Engine;
 
 /// <summary>Where machines that arrive go: a <see cref="CaptureTarget"/> on disk, or another host, a <see cref="RelayTarget"/>.</summary>
-public abstract record MachineTarget
+internal abstract record MachineTarget
 {
     private protected MachineTarget()
     {
@@ -14,4 +14,4 @@ public abstract record MachineTarget
 /// Where a machine is saved that nobody else is known to have: the destination did not take it and its source cannot be told, or the destination has taken it and
 /// cannot prove so. Null for nowhere: then a source that waits to be told is refused by a destination that can prove nothing, and any other's machine may be lost.
 /// </param>
-public sealed record RelayTarget(OutgoingOptions Outgoing, CaptureTarget? Rescue = null) : MachineTarget;
+internal sealed record RelayTarget(OutgoingOptions Outgoing, CaptureTarget? Rescue = null) : MachineTarget;

@@ -5,7 +5,7 @@ namespace RdmaMigration.Engine;
 /// <summary>
 /// The main loop: the one thread that dispatches bottom halves and timers, each with the big lock held. Teardown and exit happen here and nowhere else.
 /// </summary>
-public sealed class MainLoop
+internal sealed class MainLoop
 {
     private readonly object _gate = new();
     private readonly Queue<Action> _bottomHalves = new();

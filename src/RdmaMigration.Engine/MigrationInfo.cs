@@ -4,7 +4,7 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Engine;
 
 /// <summary>What a migration is at.</summary>
-public enum MigrationPhase
+internal enum MigrationPhase
 {
     /// <summary>Nothing is under way.</summary>
     Idle,
@@ -32,7 +32,7 @@ public enum MigrationPhase
 }
 
 /// <summary>What each phase is called.</summary>
-public static class MigrationPhases
+internal static class MigrationPhases
 {
     /// <summary>The word for programs.</summary>
     public static string ToWord(this MigrationPhase phase) => phase switch
@@ -50,7 +50,7 @@ public static class MigrationPhases
 }
 
 /// <summary>What query-migrate tells of the migration that runs or ran last. A snapshot; it does not change.</summary>
-public sealed record MigrationInfo
+internal sealed record MigrationInfo
 {
     /// <summary>QEMU's status.</summary>
     public required MigrationStatus Status { get; init; }

@@ -1,7 +1,7 @@
 namespace RdmaMigration.Engine;
 
 /// <summary>QEMU's MigrationStatus, as far as a migration of a captured machine goes through it.</summary>
-public enum MigrationStatus
+internal enum MigrationStatus
 {
     /// <summary>There was no migration yet.</summary>
     None,
@@ -29,7 +29,7 @@ public enum MigrationStatus
 }
 
 /// <summary>What QEMU calls each status, and which may follow which.</summary>
-public static class MigrationStatuses
+internal static class MigrationStatuses
 {
     /// <summary>The word in QMP.</summary>
     public static string ToQmp(this MigrationStatus status) => status switch

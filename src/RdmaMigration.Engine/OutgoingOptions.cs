@@ -3,7 +3,7 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>Where a machine is sent.</summary>
-public sealed record OutgoingOptions
+internal sealed record OutgoingOptions
 {
     /// <summary>The destination.</summary>
     public required MigrationUri Uri { get; init; }

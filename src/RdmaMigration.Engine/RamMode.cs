@@ -3,7 +3,7 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>How RAM travels.</summary>
-public enum RamMode
+internal enum RamMode
 {
     /// <summary>By RDMA writes, into memory that is registered as it is needed.</summary>
     Dynamic,
@@ -16,7 +16,7 @@ public enum RamMode
 }
 
 /// <summary>What QEMU's documentation calls each mode.</summary>
-public static class RamModes
+internal static class RamModes
 {
     /// <summary>How RAM comes in over a channel.</summary>
     internal static RamMode Of(IncomingChannel channel) => channel.Ram is not { } ram ? RamMode.Stream : ram.PinAll ? RamMode.PinAll : RamMode.Dynamic;

@@ -4,7 +4,7 @@ using RdmaMigration.Engine;
 namespace RdmaMigration.Service;
 
 /// <summary>Is told what a host's migrations do. Every call must return at once: the main loop waits for it.</summary>
-public interface IMigrationObserver
+internal interface IMigrationObserver
 {
     /// <summary>A source can connect now, or sending begins. Main thread, before the loop runs.</summary>
     /// <param name="process">What runs migrations; may be queried from any thread until <see cref="MigrationHost.Run"/> returns.</param>

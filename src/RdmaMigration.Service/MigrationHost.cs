@@ -12,7 +12,7 @@ namespace RdmaMigration.Service;
 /// The host around the engine: logging, signals, systemd. One process runs one host object; the engine's main loop runs on the thread that calls
 /// <see cref="Run"/>.
 /// </summary>
-public abstract class MigrationHost
+internal abstract class MigrationHost
 {
     /// <summary>What <see cref="Run"/> returns after SIGINT or SIGTERM.</summary>
     public const int Cancelled = 130;

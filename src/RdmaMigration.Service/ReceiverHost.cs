@@ -4,7 +4,7 @@ using RdmaMigration.Engine;
 namespace RdmaMigration.Service;
 
 /// <summary>The host around a receiving engine.</summary>
-public sealed class ReceiverHost : MigrationHost
+internal sealed class ReceiverHost : MigrationHost
 {
     private readonly IncomingOptions _incoming;
 

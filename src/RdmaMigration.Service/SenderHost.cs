@@ -4,7 +4,7 @@ using RdmaMigration.Engine;
 namespace RdmaMigration.Service;
 
 /// <summary>The host around a sending engine: sends one capture, then ends.</summary>
-public sealed class SenderHost : MigrationHost
+internal sealed class SenderHost : MigrationHost
 {
     private readonly string _file;
     private readonly OutgoingOptions _outgoing;

@@ -10,7 +10,7 @@ public sealed class MigrationStatusTests
     [InlineData(MigrationStatus.Active, MigrationStatus.Cancelling)]
     [InlineData(MigrationStatus.Cancelling, MigrationStatus.Cancelled)]
     [InlineData(MigrationStatus.Failed, MigrationStatus.Setup)]
-    public void QemusTransitionsAreAllowed(MigrationStatus from, MigrationStatus to) => Assert.True(to.MayFollow(from));
+    public void Transitions_that_QEMU_makes_are_allowed(object from, object to) => Assert.True(((MigrationStatus)to).MayFollow((MigrationStatus)from));
 
     [Fact]
     public void ACancelThatCameTooLateEndsAsCompleted() => Assert.True(MigrationStatus.Completed.MayFollow(MigrationStatus.Cancelling));
@@ -21,5 +21,5 @@ public sealed class MigrationStatusTests
     [InlineData(MigrationStatus.Cancelling, MigrationStatus.Failed)]
     [InlineData(MigrationStatus.Failed, MigrationStatus.Completed)]
     [InlineData(MigrationStatus.Completed, MigrationStatus.Failed)]
-    public void OthersAreNot(MigrationStatus from, MigrationStatus to) => Assert.False(to.MayFollow(from));
+    public void Other_transitions_are_not_allowed(object from, object to) => Assert.False(((MigrationStatus)to).MayFollow((MigrationStatus)from));
 }

@@ -14,17 +14,17 @@ public class ReceiverHostTests
 {
     [Theory]
     [MemberData(nameof(Contradictions))]
-    public void Options_that_contradict_themselves_are_refused_before_anything_listens(IncomingOptions incoming, string named)
+    public void Options_that_contradict_themselves_are_refused_before_anything_listens(object incoming, string named)
     {
         Observer observer = new();
 
-        OptionsValidationException refused = Assert.Throws<OptionsValidationException>(() => Host(incoming, observer).Run());
+        OptionsValidationException refused = Assert.Throws<OptionsValidationException>(() => Host((IncomingOptions)incoming, observer).Run());
 
         Assert.Contains(named, refused.Message, StringComparison.Ordinal);
         Assert.Null(observer.Process);
     }
 
-    public static TheoryData<IncomingOptions, string> Contradictions() => new()
+    public static TheoryData<object, string> Contradictions() => new()
     {
         {
             Anywhere with { Uri = new UnixUri("/nowhere"), Parameters = ParameterSet.Defaults.With(MigrationParameters.Allow, [IPNetwork.Parse("10.0.0.0/8")]) },

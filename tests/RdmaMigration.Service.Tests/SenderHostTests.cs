@@ -28,11 +28,11 @@ public sealed class SenderHostTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Contradictions))]
-    public void Options_that_contradict_themselves_are_refused_before_anything_is_read(OutgoingOptions outgoing, string[] named)
+    public void Options_that_contradict_themselves_are_refused_before_anything_is_read(object outgoing, string[] named)
     {
         Observer observer = new();
 
-        OptionsValidationException refused = Assert.Throws<OptionsValidationException>(() => Host("/nowhere", outgoing, observer).Run());
+        OptionsValidationException refused = Assert.Throws<OptionsValidationException>(() => Host("/nowhere", (OutgoingOptions)outgoing, observer).Run());
 
         Assert.Equal(named.Length, refused.Failures.Count());
         Assert.All(named, name => Assert.Contains(refused.Failures, failure => failure.StartsWith(name, StringComparison.Ordinal)));
@@ -46,7 +46,7 @@ public sealed class SenderHostTests : IDisposable
             Assert.Throws<OptionsValidationException>(() => Host("", s_unix, new Observer()).Run()).Failures.Single(),
             StringComparison.Ordinal);
 
-    public static TheoryData<OutgoingOptions, string[]> Contradictions() => new()
+    public static TheoryData<object, string[]> Contradictions() => new()
     {
         { s_rdma with { Uri = new RdmaUri("", 4444) }, ["rdma::4444 names no host"] },
         { s_rdma with { Uri = new TcpUri("10.0.0.7", 0) }, ["tcp:10.0.0.7:0 names no port"] },
