@@ -3,7 +3,7 @@ using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
-/// <summary>The messages from destination to source (protocol D.2). The receive thread alone uses it.</summary>
+/// <summary>The messages from destination to source (THREADING.md, Return path). The receive thread alone uses it.</summary>
 internal sealed class ReturnPath(ChannelOutput output, TimeSpan timeout)
 {
     /// <summary>Tells the source that the capture is safe, or that it is not. The last message.</summary>

@@ -1,6 +1,6 @@
 namespace RdmaMigration.Engine;
 
-/// <summary>MIG_RP_MSG_*: what the destination says on the way back (protocol D.2). A message is be16 type, be16 length, payload.</summary>
+/// <summary>MIG_RP_MSG_*: what the destination says on the return path (THREADING.md, Return path). A message is be16 type, be16 length, payload.</summary>
 internal enum ReturnPathMessage : ushort
 {
     Shut = 1,

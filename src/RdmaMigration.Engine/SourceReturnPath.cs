@@ -6,11 +6,11 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// The source's end of the way back: the thread mig/src/return reads what the destination says, up to its SHUT. The members are for the sending thread.
+/// The source's end of the return path: the thread mig/src/return reads what the destination says, up to its SHUT. The members are for the sending thread.
 /// </summary>
 internal sealed class SourceReturnPath
 {
-    /// <summary>The longest payload (protocol D.2).</summary>
+    /// <summary>The longest payload (THREADING.md, Return path).</summary>
     private const int MostPayload = 512;
 
     private readonly ChannelInput _input;

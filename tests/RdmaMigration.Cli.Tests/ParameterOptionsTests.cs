@@ -37,7 +37,7 @@ public class ParameterOptionsTests
         ParameterSet parameters = Read(
             MigrationSide.Both,
             "--pin-all", "--return-path", "--switchover-ack", "never", "--window", "2M", "--max-bandwidth", "1.5G", "--max-ram", "16G", "--timeout", "90",
-            "--connect-timeout", "0.5", "--keepalive-interval", "0", "--confirm-timeout", "86400", "--allow", "10.0.0.0/8", "--allow", "192.0.2.1");
+            "--connect-timeout", "0.5", "--keepalive-interval", "0", "--answer-timeout", "5", "--confirm-timeout", "86400", "--allow", "10.0.0.0/8", "--allow", "192.0.2.1");
 
         Assert.True(parameters.Get(MigrationParameters.PinAll));
         Assert.True(parameters.Get(MigrationParameters.ReturnPath));
@@ -48,6 +48,7 @@ public class ParameterOptionsTests
         Assert.Equal(TimeSpan.FromSeconds(90), parameters.Get(MigrationParameters.Timeout));
         Assert.Equal(TimeSpan.FromMilliseconds(500), parameters.Get(MigrationParameters.ConnectTimeout));
         Assert.Equal(TimeSpan.Zero, parameters.Get(MigrationParameters.KeepAliveInterval));
+        Assert.Equal(TimeSpan.FromSeconds(5), parameters.Get(MigrationParameters.AnswerTimeout));
         Assert.Equal(TimeSpan.FromDays(1), parameters.Get(MigrationParameters.ConfirmTimeout));
         Assert.Equal([IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("192.0.2.1/32")], parameters.Get(MigrationParameters.Allow));
         Assert.Equal(

@@ -22,6 +22,23 @@ public sealed class OtherChannelSendTests : ReceiverTests
     }
 
     [Fact]
+    public async Task Send_gives_up_a_QEMU_with_multifd_which_waits_for_more_connections()
+    {
+        (QemuMachine source, string capture) = await CaptureAsync("pc", 16);
+        await using (source)
+        {
+            QemuOptions options = source.Options with { Name = "multifd", MemoryFile = Work.File("multifd-ram"), Incoming = "defer", BootImage = null };
+            await using QemuMachine destination = await QemuMachine.StartAsync(options);
+            await destination.SetCapabilitiesAsync(("multifd", true));
+            string uri = await destination.ListenAsync("tcp:127.0.0.1:0");
+            await using RdmamigProcess sender = RdmamigProcess.Send(capture, uri, ["--answer-timeout", "2"]);
+            Assert.Equal(1, await sender.Process.WaitForExitAsync(Deadlines.Migration));
+            ReceiveResult result = await sender.ResultAsync();
+            Assert.Equal((false, "Timeout"), (result.Completed, result.ErrorClass));
+        }
+    }
+
+    [Fact]
     public async Task QEMU_has_the_machine_that_was_sent_through_two_commands()
     {
         (QemuMachine source, string capture) = await CaptureAsync("pc", 64);
