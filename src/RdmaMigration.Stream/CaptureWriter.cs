@@ -1,6 +1,3 @@
-using System.Buffers;
-using RdmaMigration.Memory;
-
 namespace RdmaMigration.Streams;
 
 /// <summary>
@@ -14,7 +11,7 @@ public static class CaptureWriter
     public const int MaxSegments = 1024;
 
     /// <summary>The value of the PING that follows OPEN_RETURN_PATH; QEMU sends the same.</summary>
-    public const uint PingValue = 1;
+    public const uint PingValue = OutgoingStream.PingValue;
 
     private static readonly CaptureWriterOptions s_ordinary = new();
 
@@ -43,37 +40,40 @@ public static class CaptureWriter
             throw new InvalidOperationException("a block is left out of the stream, and RAM is to go beside it");
         }
 
-        SinkBuffer to = new(sink);
+        OutgoingStream to = new(sink) { Carrier = options.Carrier, Progress = progress, Cancellation = cancellation };
         ulong total = stream.RamLength;
-        ulong zero = 0;
         void Report(CaptureStage stage)
         {
             // Told first: whoever cancels is to know how far the stream had come.
-            progress?.Invoke(new CaptureProgress(total, zero, total, to.Written, stage));
+            progress?.Invoke(new CaptureProgress(total, to.RamZero, total, to.Written, stage));
             cancellation.ThrowIfCancellationRequested();
         }
 
         if (!options.IsOpened)
         {
-            WriteOpening(to, stream.Configuration);
+            to.Begin(stream.Configuration);
         }
 
-        WriteBeforeRam(to, stream, options.OpenReturnPath);
-        WriteRamStart(to, stream, options.Carrier);
-        zero = WriteRamEnd(to, stream, options.Carrier, progress, cancellation);
+        if (options.OpenReturnPath)
+        {
+            to.OpenReturnPath();
+        }
+
+        to.WriteSections(stream.SectionsBeforeRam);
+        if (stream.RamSectionId is { } id)
+        {
+            WriteRam(stream, new RamSectionForm(id, stream.HasFooters, stream.Configuration.PageSize), to);
+        }
+
         Report(CaptureStage.DeviceState);
-        to.Append(stream.DeviceState);
-        to.Flush();
-        if (stream.VmDescription is { } json)
+        to.WriteDevices(stream.DeviceState);
+        if (stream.VmDescription is not null)
         {
             Report(CaptureStage.VmDescription);
-            to.Bytes.WriteByte(SectionType.VmDescription);
-            to.Bytes.WriteUInt32((uint)json.Length);
-            to.Append(json.Span);
-            to.Flush();
+            to.End(stream.VmDescription);
         }
 
-        progress?.Invoke(new CaptureProgress(total, zero, total, to.Written, CaptureStage.Complete));
+        progress?.Invoke(new CaptureProgress(total, to.RamZero, total, to.Written, CaptureStage.Complete));
         return to.Written;
     }
 
@@ -83,106 +83,20 @@ public static class CaptureWriter
     {
         ArgumentNullException.ThrowIfNull(configuration);
         ArgumentNullException.ThrowIfNull(sink);
-        SinkBuffer to = new(sink);
-        WriteOpening(to, configuration);
+        OutgoingStream to = new(sink);
+        to.Begin(configuration);
         to.Flush();
     }
 
-    private static void WriteOpening(SinkBuffer to, StreamConfiguration configuration)
+    private static void WriteRam(CapturedStream stream, RamSectionForm ram, OutgoingStream to)
     {
-        to.Bytes.WriteUInt32(Wire.Magic);
-        to.Bytes.WriteUInt32(Wire.Version);
-        to.Append(configuration.Encoded.Span);
-    }
-
-    private static void WriteBeforeRam(SinkBuffer to, CapturedStream stream, bool openReturnPath)
-    {
-        if (openReturnPath)
-        {
-            WriteCommand(to.Bytes, MigrationCommand.OpenReturnPath, 0);
-            WriteCommand(to.Bytes, MigrationCommand.Ping, sizeof(uint));
-            to.Bytes.WriteUInt32(PingValue);
-        }
-
-        to.Append(stream.SectionsBeforeRam);
-    }
-
-    private static void WriteRamStart(SinkBuffer to, CapturedStream stream, IRamCarrier? carrier)
-    {
-        WriteHeader(to.Bytes, stream, SectionType.Start);
-        WriteBlockList(to.Bytes, stream);
-        if (carrier is not null)
-        {
-            to.Bytes.WriteUInt64(RamFlags.Hook);
-            to.Flush();
-            carrier.ExchangeBlocks(stream.RamBlocks);
-        }
-
-        WriteEndOfSection(to.Bytes, stream);
-        to.Append(stream.SectionsAmidRam);
+        to.WriteRamStart(ram, stream.Blocks, stream.RamBlocks);
+        to.WriteSections(stream.SectionsAmidRam);
         if (stream.HasSwitchoverStart)
         {
-            WriteCommand(to.Bytes, MigrationCommand.SwitchoverStart, 0);
-        }
-    }
-
-    /// <summary>Returns the bytes of RAM that were written as zero pages.</summary>
-    private static ulong WriteRamEnd(
-        SinkBuffer to, CapturedStream stream, IRamCarrier? carrier, Action<CaptureProgress>? progress, CancellationToken cancellation)
-    {
-        ulong zero = 0;
-        WriteHeader(to.Bytes, stream, SectionType.End);
-        if (carrier is not null)
-        {
-            to.Bytes.WriteUInt64(RamFlags.Hook);
-            to.Flush();
-            carrier.SendPages();
-        }
-        else
-        {
-            using PageWriter pages = new(stream, to, progress, cancellation);
-            zero = pages.WriteAll();
+            to.SwitchOver();
         }
 
-        WriteEndOfSection(to.Bytes, stream);
-        return zero;
-    }
-
-    private static void WriteCommand(ArrayBufferWriter<byte> to, MigrationCommand command, ushort length)
-    {
-        to.WriteByte(SectionType.Command);
-        to.WriteUInt16((ushort)command);
-        to.WriteUInt16(length);
-    }
-
-    private static void WriteHeader(ArrayBufferWriter<byte> to, CapturedStream stream, byte type)
-    {
-        SectionHeader header = new(type, stream.RamSectionId, Wire.RamSection, 0, Wire.RamVersion);
-        to.Advance(header.Encode(to.GetSpan(SectionHeader.MaxLength)));
-    }
-
-    /// <summary>The MEM_SIZE entry. Page sizes are left out, as POSTCOPY_ADVISE is; guest addresses stay, as the capability does.</summary>
-    private static void WriteBlockList(ArrayBufferWriter<byte> to, CapturedStream stream)
-    {
-        to.WriteUInt64(stream.RamBlocks.TotalLength | RamFlags.MemSize);
-        foreach (RamBlockDescription block in stream.Blocks)
-        {
-            to.WriteName(block.Name);
-            to.WriteUInt64(block.Length);
-            if (block.GuestAddress is { } address)
-            {
-                to.WriteUInt64(address);
-            }
-        }
-    }
-
-    private static void WriteEndOfSection(ArrayBufferWriter<byte> to, CapturedStream stream)
-    {
-        to.WriteUInt64(RamFlags.EndOfSection);
-        if (stream.HasFooters)
-        {
-            to.WriteByte(SectionType.Footer);
-            to.WriteUInt32(stream.RamSectionId);
-        }
+        to.WriteRamPass(ram, stream.RamBlocks, new CapturedPages(stream), stream.RamLength, isLast: true);
     }
 }

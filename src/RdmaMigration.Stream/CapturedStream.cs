@@ -11,19 +11,19 @@ public sealed class CapturedStream
     internal CapturedStream(StreamParser parser, RamBlockList blocks, IReadOnlyList<MissingPages> missing)
     {
         NotSent = missing;
-        TrailingBytes = parser.DeviceState.TrailingBytes;
+        TrailingBytes = parser.Opaque.TrailingBytes;
         Configuration = parser.Configuration;
-        Blocks = parser.Blocks;
+        Blocks = parser.Ram.Blocks;
         RamBlocks = blocks;
         RamSectionId = parser.RamSectionId;
         HasFooters = parser.HasFooters;
         HasSwitchoverStart = parser.HasSwitchoverStart;
-        SectionsBeforeRam = parser.BeforeRam.AsSequence();
-        SectionsAmidRam = parser.AmidRam.AsSequence();
-        DeviceState = parser.DeviceState.Sections;
-        VmDescription = parser.DeviceState.VmDescription;
-        WhyEnded = parser.DeviceState.WhyEnded;
-        _leftOut = [.. Enumerable.Range(0, blocks.Count).Where(parser.IsLeftOut)];
+        SectionsBeforeRam = parser.Opaque.BeforeRam;
+        SectionsAmidRam = parser.Opaque.AmidRam;
+        DeviceState = parser.Opaque.Sections;
+        VmDescription = parser.Opaque.VmDescription;
+        WhyEnded = parser.Opaque.WhyEnded;
+        _leftOut = [.. Enumerable.Range(0, blocks.Count).Where(parser.Ram.IsLeftOut)];
     }
 
     /// <summary>The configuration section.</summary>
@@ -35,8 +35,8 @@ public sealed class CapturedStream
     /// <summary>The RAM blocks that the handler allocated.</summary>
     public RamBlockList RamBlocks { get; }
 
-    /// <summary>The section id of "ram".</summary>
-    public uint RamSectionId { get; }
+    /// <summary>The section id of "ram"; null for a machine without RAM.</summary>
+    public uint? RamSectionId { get; }
 
     /// <summary>True if sections end with a footer (all machine types since QEMU 2.4).</summary>
     public bool HasFooters { get; }

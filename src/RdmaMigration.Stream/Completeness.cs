@@ -31,7 +31,7 @@ internal static class Completeness
     /// <exception cref="StreamFormatException">It is.</exception>
     public static void CheckAtRamEnd(StreamParser parser)
     {
-        if (!parser.SawPageContent && parser.MissingPages() is [{ } first, ..])
+        if (!parser.Ram.SawContent && parser.Ram.Missing() is [{ } first, ..])
         {
             throw Refuse(parser, $"{first}, and no page came with its content: the source has capability multifd on; turn it off there");
         }
@@ -42,7 +42,7 @@ internal static class Completeness
     /// <exception cref="StreamFormatException">Pages are missing.</exception>
     public static IReadOnlyList<MissingPages> CheckAtEnd(StreamParser parser)
     {
-        IReadOnlyList<MissingPages> missing = parser.MissingPages();
+        IReadOnlyList<MissingPages> missing = parser.Ram.Missing();
         if (missing.Count > 0 && !Mentions(parser, VirtioMem) && !Mentions(parser, FreePageHints))
         {
             throw Refuse(
@@ -54,7 +54,7 @@ internal static class Completeness
     }
 
     private static bool Mentions(StreamParser parser, ReadOnlySpan<byte> text) =>
-        Contains(parser.DeviceState.Sections, text) || Contains(parser.BeforeRam.AsSequence(), text) || Contains(parser.AmidRam.AsSequence(), text);
+        Contains(parser.Opaque.Sections, text) || Contains(parser.Opaque.BeforeRam, text) || Contains(parser.Opaque.AmidRam, text);
 
     private static bool Contains(ReadOnlySequence<byte> bytes, ReadOnlySpan<byte> text) =>
         new SequenceReader<byte>(bytes).TryReadTo(out ReadOnlySequence<byte> _, text);

@@ -40,7 +40,7 @@ internal static class ConfigurationReader
             return new StreamConfiguration(null, defaultPageSize, [], null, default);
         }
 
-        ChunkedBytes encoded = new();
+        ArrayBufferWriter<byte> encoded = new();
         reader.RecordInto(encoded);
         reader.ReadByte();
         string machineType = reader.ReadText(reader.ReadUInt32(), "machine type");
@@ -81,7 +81,7 @@ internal static class ConfigurationReader
         }
 
         reader.RecordInto(null);
-        return new StreamConfiguration(machineType, pageSize, capabilities, uuid, encoded.AsSequence().ToArray());
+        return new StreamConfiguration(machineType, pageSize, capabilities, uuid, encoded.WrittenMemory.ToArray());
     }
 
     private static int ReadPageSize(SourceReader reader)

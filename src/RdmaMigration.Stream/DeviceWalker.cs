@@ -14,10 +14,8 @@ internal sealed class DeviceWalker
     private readonly List<JsonElement> _descriptions = [];
     private readonly bool _hasFooters;
     private readonly string _whyUndescribed = "the stream has no vmdescription";
+    private readonly Dictionary<uint, string> _names = [];
     private int _nextDescription;
-    private int _earlyDescriptions = -1;
-    private bool _isInOrder = true;
-    private bool _reachedEnd;
 
     public DeviceWalker(ReadOnlyMemory<byte>? vmDescription, bool hasFooters)
     {
@@ -43,12 +41,6 @@ internal sealed class DeviceWalker
 
     public List<SectionReport> Sections { get; } = [];
 
-    /// <summary>
-    /// The sections are exactly those that the vmdescription lists, in its order, and the end marker follows the last. Those that it lists first may have come
-    /// before RAM.
-    /// </summary>
-    public bool AccountsForAll => _reachedEnd && _isInOrder && _earlyDescriptions >= 0 && _nextDescription == _descriptions.Count;
-
     /// <summary>Reads sections until the end marker, the end of the bytes, or a place where no section can be made out.</summary>
     /// <param name="bytes">The sections.</param>
     /// <param name="offset">Offset in the stream of the first byte.</param>
@@ -59,7 +51,6 @@ internal sealed class DeviceWalker
         {
             if (type is not (SectionType.Start or SectionType.Part or SectionType.End or SectionType.Full))
             {
-                _reachedEnd = type == SectionType.EndOfFile && reader.End;
                 return;
             }
 
@@ -125,18 +116,15 @@ internal sealed class DeviceWalker
             JsonElement description = _descriptions[i];
             if (VmDescriptionReader.Text(description, "name") == header.Name && VmDescriptionReader.Number(description, "instance_id") == header.InstanceId)
             {
-                _isInOrder &= _earlyDescriptions < 0 || i == _nextDescription;
-                _earlyDescriptions = _earlyDescriptions < 0 ? i : _earlyDescriptions;
                 _nextDescription = i + 1;
                 return description;
             }
         }
 
-        _isInOrder = false;
         throw new StateDecodeException(_whyUndescribed);
     }
 
-    private static bool TryReadHeader(byte type, ref SequenceReader<byte> reader, out SectionHeader header)
+    private bool TryReadHeader(byte type, ref SequenceReader<byte> reader, out SectionHeader header)
     {
         header = new SectionHeader(type, 0, "", 0, 0);
         if (!reader.TryReadBigEndian(out int id))
@@ -147,6 +135,7 @@ internal sealed class DeviceWalker
         header = header with { Id = (uint)id };
         if (type is SectionType.Part or SectionType.End)
         {
+            header = header with { Name = _names.GetValueOrDefault(header.Id, "") };
             return true;
         }
 
@@ -163,6 +152,7 @@ internal sealed class DeviceWalker
         }
 
         header = header with { Name = name, InstanceId = (uint)instance, Version = (uint)version };
+        _names[header.Id] = name;
         return true;
     }
 
@@ -180,7 +170,7 @@ internal sealed class DeviceWalker
         long start = reader.Consumed;
         while (_hasFooters && reader.TryReadTo(out ReadOnlySequence<byte> _, footer))
         {
-            if (!reader.TryPeek(out byte next) || next is SectionType.End or SectionType.Full || (next == SectionType.EndOfFile && reader.Remaining == 1))
+            if (!reader.TryPeek(out byte next) || next is SectionType.Start or SectionType.Part or SectionType.End or SectionType.Full || (next == SectionType.EndOfFile && reader.Remaining == 1))
             {
                 return reader.Consumed - start - footer.Length;
             }

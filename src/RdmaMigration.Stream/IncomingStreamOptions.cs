@@ -17,6 +17,18 @@ public sealed class IncomingStreamOptions
     /// </summary>
     public bool RamIsFresh { get; init; }
 
+    /// <summary>
+    /// The source closes when it has sent everything, unless it opened a return path: QEMU does. Then nothing but that closes the stream. False where a source may wait
+    /// for the destination to close: RDMA. Default true.
+    /// </summary>
+    public bool SourceCloses { get; init; } = true;
+
+    /// <summary>The most bytes of device state that stay in memory; what is more goes to a temporary file. Default 64 MiB.</summary>
+    public long DeviceStateInMemory { get; init; } = 64L << 20;
+
+    /// <summary>Where that temporary file is made. Default null: TMPDIR, else /tmp.</summary>
+    public string? SpillDirectory { get; init; }
+
     /// <summary>For tests of parts: a machine counts as complete though pages never came.</summary>
     internal bool AllowsMissingPages { get; init; }
 

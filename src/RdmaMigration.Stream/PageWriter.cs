@@ -17,8 +17,8 @@ internal sealed unsafe class PageWriter : IDisposable
     /// <summary>An entry without the block's id, and the byte that the page is full of.</summary>
     private const int ZeroEntry = sizeof(ulong) + 1;
 
-    private readonly CapturedStream _stream;
     private readonly SinkBuffer _sink;
+    private readonly CaptureProgress _start;
     private readonly Action<CaptureProgress>? _progress;
     private readonly CancellationToken _cancellation;
     private readonly int _pageSize;
@@ -27,53 +27,62 @@ internal sealed unsafe class PageWriter : IDisposable
     private int _segmentCount;
     private int _headerStart;
     private int _headerEnd;
-    private ulong _ramDone;
-    private ulong _ramZero;
     private ulong _collected;
-    private readonly ulong _total;
 
-    public PageWriter(CapturedStream stream, SinkBuffer sink, Action<CaptureProgress>? progress, CancellationToken cancellation)
+    /// <param name="sink">Where entries and pages go.</param>
+    /// <param name="pageSize">Bytes in a target page.</param>
+    /// <param name="start">How far earlier passes came.</param>
+    /// <param name="progress">Told after each batch; may be null.</param>
+    /// <param name="cancellation">Looked at before each batch.</param>
+    public PageWriter(SinkBuffer sink, int pageSize, CaptureProgress start, Action<CaptureProgress>? progress, CancellationToken cancellation)
     {
-        _stream = stream;
-        _total = stream.RamLength;
         _sink = sink;
+        _pageSize = pageSize;
+        _start = start;
         _progress = progress;
         _cancellation = cancellation;
-        _pageSize = stream.Configuration.PageSize;
+        RamDone = start.RamDone;
+        RamZero = start.RamZero;
     }
 
-    /// <summary>Writes all pages of all blocks; returns the bytes of RAM that were zero.</summary>
-    public ulong WriteAll()
+    /// <summary>Bytes of RAM that are written, with those of earlier passes.</summary>
+    public ulong RamDone { get; private set; }
+
+    /// <summary>Bytes of RAM among them that were zero.</summary>
+    public ulong RamZero { get; private set; }
+
+    /// <summary>Writes the pages.</summary>
+    public void Write(RamBlockList blocks, IPageSet pages)
     {
-        for (int i = 0; i < _stream.RamBlocks.Count; i++)
+        for (int i = 0; i < blocks.Count; i++)
         {
-            if (!_stream.IsLeftOut(i))
+            bool isNamed = false;
+            for (ulong from = 0; pages.TryNext(i, from, out ulong start, out ulong end); from = end)
             {
-                WriteBlock(_stream.RamBlocks[i]);
+                WriteRun(blocks[i], start, end, ref isNamed);
             }
         }
 
         Flush();
-        return _ramZero;
     }
 
     public void Dispose() => NativeMemory.Free(_headers);
 
     /// <summary>
-    /// Writes each page of the block. The kernel's extents are in units of its own page; a larger target page that is part data, part hole is data.
+    /// Writes each page of the run. The kernel's extents are in units of its own page; a larger target page that is part data, part hole is data.
     /// </summary>
-    private void WriteBlock(RamBlock block)
+    private void WriteRun(RamBlock block, ulong offset, ulong runEnd, ref bool isNamed)
     {
         ulong pageSize = (ulong)_pageSize;
-        ulong offset = 0;
-        foreach (RamExtent extent in block.Extents)
+        foreach (RamExtent extent in block.ExtentsOf(offset, runEnd - offset))
         {
             ulong end = extent.IsData ? extent.End + pageSize - 1 : extent.End;
             end -= end % pageSize;
-            if (offset == 0 && offset < end)
+            if (!isNamed && offset < end)
             {
-                WriteFirst(block, extent.IsData);
-                offset = pageSize;
+                WriteFirst(block, offset, extent.IsData);
+                isNamed = true;
+                offset += pageSize;
             }
 
             if (extent.IsData)
@@ -89,12 +98,13 @@ internal sealed unsafe class PageWriter : IDisposable
         }
     }
 
-    /// <summary>The first page alone has the block's id.</summary>
-    private void WriteFirst(RamBlock block, bool isData)
+    /// <summary>The first page of a block alone has its id.</summary>
+    private void WriteFirst(RamBlock block, ulong offset, bool isData)
     {
         FlushIfFull();
-        bool isZero = !isData || ZeroScan.IsZero(new ReadOnlySpan<byte>(block.Pointer, _pageSize));
-        WriteHeader(isZero ? RamFlags.Zero : RamFlags.Page);
+        byte* page = block.Pointer + offset;
+        bool isZero = !isData || ZeroScan.IsZero(new ReadOnlySpan<byte>(page, _pageSize));
+        WriteHeader(offset | (isZero ? RamFlags.Zero : RamFlags.Page));
         _headers[_headerEnd++] = (byte)block.Name.Length;
         _headerEnd += Encoding.ASCII.GetBytes(block.Name, new Span<byte>(_headers + _headerEnd, byte.MaxValue));
         if (isZero)
@@ -103,7 +113,7 @@ internal sealed unsafe class PageWriter : IDisposable
         }
         else
         {
-            EndPage(block.Pointer);
+            EndPage(page);
         }
     }
 
@@ -143,8 +153,8 @@ internal sealed unsafe class PageWriter : IDisposable
             }
 
             _headerEnd += (int)(pages * ZeroEntry);
-            _ramDone += pages * pageSize;
-            _ramZero += pages * pageSize;
+            RamDone += pages * pageSize;
+            RamZero += pages * pageSize;
         }
     }
 
@@ -159,8 +169,8 @@ internal sealed unsafe class PageWriter : IDisposable
     private void EndZero()
     {
         _headers[_headerEnd++] = 0;
-        _ramDone += (ulong)_pageSize;
-        _ramZero += (ulong)_pageSize;
+        RamDone += (ulong)_pageSize;
+        RamZero += (ulong)_pageSize;
     }
 
     private void EndPage(byte* page)
@@ -168,7 +178,7 @@ internal sealed unsafe class PageWriter : IDisposable
         CloseHeaders();
         _segments[_segmentCount++] = new IoSegment(page, (nuint)_pageSize);
         _collected += (ulong)_pageSize;
-        _ramDone += (ulong)_pageSize;
+        RamDone += (ulong)_pageSize;
     }
 
     /// <summary>Makes a segment of the headers since the last page.</summary>
@@ -199,7 +209,7 @@ internal sealed unsafe class PageWriter : IDisposable
         {
             _cancellation.ThrowIfCancellationRequested();
             _sink.WriteGather(_segments.AsSpan(0, _segmentCount), _collected);
-            _progress?.Invoke(new CaptureProgress(_ramDone, _ramZero, _total, _sink.Written, CaptureStage.Ram));
+            _progress?.Invoke(new CaptureProgress(RamDone, RamZero, _start.RamTotal, _sink.Written, CaptureStage.Ram));
         }
 
         _segmentCount = 0;

@@ -1,3 +1,4 @@
+using System.Buffers;
 using RdmaMigration.Memory;
 
 namespace RdmaMigration.Streams;
@@ -64,11 +65,15 @@ internal sealed class ReportTarget : IStreamTarget
     public StreamReport Report(StreamParser parser)
     {
         StreamConfiguration configuration = parser.Configuration;
-        DeviceStateReader state = parser.DeviceState;
-        List<RamBlockReport> blocks = parser.Blocks.Select((block, i) => Describe(block, _counts[i])).ToList();
-        ulong total = parser.Blocks.Aggregate(0UL, (sum, block) => sum + block.Length);
+        OpaqueSections state = parser.Opaque;
+        List<RamBlockReport> blocks = parser.Ram.Blocks.Select((block, i) => Describe(block, _counts[i])).ToList();
+        ulong total = parser.Ram.Blocks.Aggregate(0UL, (sum, block) => sum + block.Length);
         DeviceWalker walker = new(state.VmDescription, parser.HasFooters);
-        walker.Walk(parser.BeforeRam.AsSequence(), parser.BeforeRamOffset);
+        foreach ((ReadOnlySequence<byte> bytes, ulong offset) in state.EarlierRuns)
+        {
+            walker.Walk(bytes, offset);
+        }
+
         walker.Walk(state.Sections, state.Offset);
         return new StreamReport(
             configuration.MachineType,
@@ -77,7 +82,7 @@ internal sealed class ReportTarget : IStreamTarget
             configuration.Uuid,
             parser.HasFooters,
             _commands,
-            new RamReport(total, _hooks, blocks, parser.MissingPages()),
+            new RamReport(total, _hooks, blocks, parser.Ram.Missing()),
             [.. _sections.Concat(walker.Sections).OrderBy(s => s.Offset)],
             walker.Devices,
             state.Sections.Length,

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 
@@ -15,7 +16,8 @@ internal sealed class SourceReader(IStreamSource source)
     private int _start;
     private int _end;
     private ulong _received;
-    private ChunkedBytes? _recorder;
+    private bool _hasEnded;
+    private ArrayBufferWriter<byte>? _recorder;
 
     /// <summary>What is being read, for errors.</summary>
     public string Step { get; set; } = "header";
@@ -24,7 +26,7 @@ internal sealed class SourceReader(IStreamSource source)
     public ulong Position => _received - (ulong)(_end - _start);
 
     /// <summary>From now on every byte that is read is also appended there; null stops that.</summary>
-    public void RecordInto(ChunkedBytes? recorder) => _recorder = recorder;
+    public void RecordInto(ArrayBufferWriter<byte>? recorder) => _recorder = recorder;
 
     public byte PeekByte()
     {
@@ -36,7 +38,7 @@ internal sealed class SourceReader(IStreamSource source)
     {
         FillIfEmpty();
         byte value = _buffer[_start++];
-        _recorder?.Append([value]);
+        _recorder?.Write([value]);
         return value;
     }
 
@@ -86,21 +88,29 @@ internal sealed class SourceReader(IStreamSource source)
             }
         }
 
-        _recorder?.Append(destination);
+        _recorder?.Write(destination);
     }
 
-    /// <summary>Reads what is there, at least one byte; 0 at the end of the stream.</summary>
-    public int ReadSome(Span<byte> destination)
+    /// <summary>Bytes that have come and were not read.</summary>
+    public ReadOnlySpan<byte> Buffered => _buffer.AsSpan(_start, _end - _start);
+
+    /// <summary>Counts buffered bytes as read.</summary>
+    public void Skip(int count) => _start += count;
+
+    /// <summary>Waits for more bytes, which join those that are buffered; false at the end of the stream.</summary>
+    public bool TryFill()
     {
-        int buffered = Math.Min(_end - _start, destination.Length);
-        if (buffered == 0)
+        if (_start > 0)
         {
-            return ReadSourceOrEnd(destination);
+            Buffered.CopyTo(_buffer);
+            _end -= _start;
+            _start = 0;
         }
 
-        _buffer.AsSpan(_start, buffered).CopyTo(destination);
-        _start += buffered;
-        return buffered;
+        int read = _hasEnded ? 0 : ReadSourceOrEnd(_buffer.AsSpan(_end));
+        _hasEnded |= read == 0;
+        _end += read;
+        return read > 0;
     }
 
     /// <summary>Reads u8 n and n bytes of printable ASCII.</summary>

@@ -1,187 +1,152 @@
-using RdmaMigration.Memory;
-
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Reads one stream from its magic to its end and drives a target. RAM sections are decoded; everything else is kept as it is
-/// (protocol C, E.1).
+/// Reads one stream in steps: the beginning, then section after section until the stream is over. Each section goes to the handler that the table names; RAM is
+/// decoded, everything else is kept as bytes.
 /// </summary>
-internal sealed partial class StreamParser
+internal sealed class StreamParser
 {
     private readonly SourceReader _reader;
     private readonly IStreamTarget _target;
     private readonly IncomingStreamOptions _options;
-    private readonly Dictionary<uint, string> _otherSections = [];
-    private SectionHeader? _ramHeader;
-    private bool? _hasFooters;
+    private readonly SectionFooters _footers;
+    private readonly CommandReader _commands;
+    private readonly SectionTable _table;
+    private readonly RamSections _ramSections;
 
     public StreamParser(IStreamSource source, IStreamTarget target, IncomingStreamOptions options)
     {
         _reader = new SourceReader(source);
         _target = target;
         _options = options;
-        DeviceState = new DeviceStateReader(_reader);
+        _footers = new SectionFooters(_reader);
+        _commands = new CommandReader(_reader, target);
+        Ram = new ReceivedRam(options);
+        _ramSections = new RamSections(_reader, _footers, Ram, target);
+        Opaque = new OpaqueSections(_reader, _footers, _commands, _ramSections, options);
+        _table = new SectionTable(Opaque);
+        _table.Add(Wire.RamSection, 0, _ramSections);
     }
 
     public StreamConfiguration Configuration { get; private set; } = null!;
 
-    public bool HasSwitchoverStart { get; private set; }
+    /// <summary>Which pages have come.</summary>
+    public ReceivedRam Ram { get; }
 
-    public bool HasFooters => _hasFooters ?? false;
+    /// <summary>Everything but RAM, as bytes.</summary>
+    public OpaqueSections Opaque { get; }
 
-    public uint RamSectionId => _ramHeader!.Value.Id;
+    public bool HasSwitchoverStart => _commands.HasSwitchoverStart;
 
-    public IReadOnlyList<RamBlockDescription> Blocks => _blocks;
+    public bool HasFooters => _footers.Present ?? false;
 
-    /// <summary>Sections of other handlers before the "ram" START section, with headers and footers.</summary>
-    public ChunkedBytes BeforeRam { get; } = new();
+    /// <summary>The section id of "ram"; null when the stream has no RAM.</summary>
+    public uint? RamSectionId => _ramSections.Header?.Id;
 
-    /// <summary>Offset in the stream of the first byte of <see cref="BeforeRam"/>.</summary>
-    public ulong BeforeRamOffset { get; private set; }
-
-    /// <summary>Sections of other handlers between the "ram" START and END sections, with headers and footers.</summary>
-    public ChunkedBytes AmidRam { get; } = new();
-
-    public DeviceStateReader DeviceState { get; }
+    /// <summary>Bytes of the stream, without what follows its end.</summary>
+    public ulong TotalBytes => _reader.Position - (ulong)Opaque.TrailingBytes;
 
     /// <summary>An error at the place that the reader has reached.</summary>
     public StreamFormatException Incomplete(string step, string detail) => new(StreamFault.Incomplete, step, _reader.Position, detail);
 
-    /// <summary>Bytes read from the source so far.</summary>
-    public ulong TotalBytes => _reader.Position;
-
-    /// <summary>Reads the whole stream.</summary>
-    public void Run()
+    /// <summary>Reads the header and the configuration.</summary>
+    public void Begin()
     {
         ConfigurationReader.ReadHeader(_reader);
         Configuration = ConfigurationReader.Read(_reader, _options.TargetPageSize);
-        SetPageSize(Configuration.PageSize);
+        Ram.Begin(Configuration);
         _target.OnConfiguration(Configuration);
-        bool ramEnded = false;
-        while (!ramEnded)
-        {
-            ramEnded = ReadSection();
-        }
-
-        _target.OnRamEnd(this);
-        DeviceState.Read(HasFooters, _options.MaxDeviceState - (ulong)(BeforeRam.Length + AmidRam.Length));
     }
 
-    /// <summary>Reads one section or command; true after the "ram" END section.</summary>
-    private bool ReadSection()
+    /// <summary>Reads one section or command, or everything up to the end once RAM is complete; false when the stream is over.</summary>
+    public bool ReadNext()
     {
+        if (_ramSections.HasEnded)
+        {
+            Opaque.ReadToEnd();
+            return false;
+        }
+
         _reader.Step = "section type";
         ulong at = _reader.Position;
-        byte type = _reader.ReadByte();
+        byte type = _reader.PeekByte();
         switch (type)
         {
             case SectionType.Command:
-                ReadCommand(at);
-                return false;
+                _reader.ReadByte();
+                _commands.Read(at);
+                return true;
             case SectionType.Start or SectionType.Full:
-                _reader.Step = "section header";
-                ReadOpenedSection(SectionHeader.ReadNamed(_reader, type), at);
-                return false;
+                _reader.ReadByte();
+                return ReadOpened(type, at);
             case SectionType.Part or SectionType.End:
-                _reader.Step = "section header";
-                return ReadContinuedSection(type, at);
+                _reader.ReadByte();
+                return ReadContinued(type, at);
             case SectionType.EndOfFile:
-                throw _reader.Malformed(at, "the end marker comes before the END section of 'ram': guest memory is not complete");
+                Opaque.ReadToEnd();
+                return false;
             default:
                 throw _reader.Malformed(at, $"0x{type:x2} is no section type");
         }
     }
 
-    private void ReadOpenedSection(in SectionHeader header, ulong at)
+    /// <summary>Reads the whole stream.</summary>
+    public void Run()
     {
-        if (header is { IsRam: true, Type: SectionType.Start })
+        Begin();
+        while (ReadNext())
         {
-            ReadRamStart(header, at);
         }
-        else if (_ramHeader is null)
+
+        End();
+    }
+
+    /// <summary>After the last step: what was found out last is made known.</summary>
+    public void End()
+    {
+        if (!_ramSections.HasEnded)
         {
-            ReadRamStart(SkipToRamStart(header, ref at), at);
-        }
-        else
-        {
-            ReadOtherSection(header, at);
+            if (Ram.SawHook)
+            {
+                throw Incomplete("guest memory", "the stream ends without an END section of 'ram', and RDMA does not show whether every page has come");
+            }
+
+            if (_ramSections.Header is null)
+            {
+                _target.OnRamBlocks([]);
+            }
+
+            _target.OnRamEnd(this);
         }
     }
 
-    /// <summary>Reads a PART or END section; true if it was the END of "ram".</summary>
-    private bool ReadContinuedSection(byte type, ulong at)
+    private bool ReadOpened(byte type, ulong at)
     {
+        _reader.Step = "section header";
+        SectionHeader header = SectionHeader.ReadNamed(_reader, type);
+        return Read(_table.Open(header), header, at);
+    }
+
+    private bool ReadContinued(byte type, ulong at)
+    {
+        _reader.Step = "section header";
         uint id = _reader.ReadUInt32();
-        if (_ramHeader is not { } ram)
+        if (_ramSections.Header is null)
         {
             throw _reader.Malformed(at, $"a PART or END section (id {id}) before the START section of 'ram'");
         }
 
-        if (id != ram.Id)
-        {
-            ReadOtherSection(new SectionHeader(type, id, _otherSections.GetValueOrDefault(id, "unknown"), 0, 0), at);
-            return false;
-        }
-
-        ReadRamSection(ram with { Type = type }, at);
-        return type == SectionType.End;
+        return Read(_table.Continue(type, id, out SectionHeader header), header, at);
     }
 
-    private void ReadCommand(ulong at)
+    private bool Read(ISectionHandler handler, in SectionHeader header, ulong at)
     {
-        _reader.Step = "command";
-        ushort code = _reader.ReadUInt16();
-        ushort length = _reader.ReadUInt16();
-        MigrationCommand command = (MigrationCommand)code;
-        switch (command)
+        bool isOver = handler.Read(header, at) == SectionOutcome.EndOfStream;
+        if (_ramSections.HasEnded)
         {
-            case MigrationCommand.OpenReturnPath or MigrationCommand.EnableColo or MigrationCommand.SwitchoverStart when length == 0:
-            case MigrationCommand.Ping when length == 4:
-            case MigrationCommand.PostcopyAdvise when length is 0 or 16:
-                break;
-            case MigrationCommand.OpenReturnPath or MigrationCommand.EnableColo or MigrationCommand.SwitchoverStart:
-            case MigrationCommand.Ping or MigrationCommand.PostcopyAdvise:
-                throw _reader.Malformed(at, $"command {command} has {length} bytes of payload, which is not its length");
-            case MigrationCommand.PostcopyListen or MigrationCommand.PostcopyRun or MigrationCommand.PostcopyRamDiscard:
-            case MigrationCommand.Packaged or MigrationCommand.PostcopyResume or MigrationCommand.ReceiveBitmap:
-                throw _reader.Unsupported(at, $"command {command}: the source switched to postcopy, which is not received here; migrate without migrate-start-postcopy");
-            default:
-                throw _reader.Malformed(at, $"unknown command {code}");
+            _target.OnRamEnd(this);
         }
 
-        Span<byte> payload = stackalloc byte[16];
-        payload = payload[..length];
-        _reader.ReadExactly(payload);
-        HasSwitchoverStart |= command == MigrationCommand.SwitchoverStart;
-        _target.OnCommand(command, payload);
-    }
-
-    /// <summary>After a section's data: its footer, if this stream has them.</summary>
-    private void ReadFooter(uint sectionId)
-    {
-        if (_hasFooters is false)
-        {
-            return;
-        }
-
-        ulong at = _reader.Position;
-        byte marker = _reader.PeekByte();
-        _hasFooters ??= marker == SectionType.Footer;
-        if (_hasFooters is false)
-        {
-            return;
-        }
-
-        if (marker != SectionType.Footer)
-        {
-            throw _reader.Malformed(at, $"0x{marker:x2} where the section's footer (0x{SectionType.Footer:x2}) should be");
-        }
-
-        _reader.ReadByte();
-        uint id = _reader.ReadUInt32();
-        if (id != sectionId)
-        {
-            throw _reader.Malformed(at, $"the footer names section {id}, but section {sectionId} ends here");
-        }
+        return !isOver;
     }
 }

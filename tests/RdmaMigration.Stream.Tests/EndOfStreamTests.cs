@@ -15,11 +15,7 @@ public sealed class EndOfStreamTests
     {
         byte[] bytes = StreamBuilder.SmallMachine(footers);
         using RecordingHandler handler = new();
-        IncomingStream? incoming = null;
-        List<TimeSpan> patience = new();
-        PiecewiseSource source = new([bytes], () => patience.Add(incoming!.Patience));
-        incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
-        CapturedStream stream = incoming.Load();
+        (CapturedStream stream, List<TimeSpan> patience) = Watch(handler, bytes);
 
         Assert.Equal(StreamEnd.VmDescription, stream.WhyEnded);
         Assert.Equal(footers, stream.HasFooters);
@@ -45,12 +41,8 @@ public sealed class EndOfStreamTests
     public void A_source_of_a_type_that_sends_a_vmdescription_is_waited_for_after_the_end_marker()
     {
         byte[] bytes = StreamBuilder.SmallMachine(vmDescription: false);
-        IncomingStream? incoming = null;
-        List<TimeSpan> seen = new();
-        PiecewiseSource source = new([bytes[..^1], bytes[^1..]], () => seen.Add(incoming!.Patience));
         using RecordingHandler handler = new();
-        incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
-        incoming.Load();
+        (_, List<TimeSpan> seen) = Watch(handler, bytes[..^1], bytes[^1..]);
 
         Assert.Equal([Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan, TimeSpan.FromSeconds(30)], seen);
     }
@@ -95,34 +87,29 @@ public sealed class EndOfStreamTests
     }
 
     [Theory]
-    [InlineData("{}")]
-    [InlineData("""{"\ud800aaaa": 1, "dev": 2}""")]
-    [InlineData("""{"page_size": 4096, "devices": [{"name": "dev", "instance_id": 1, "fields": []}]}""")]
-    [InlineData("""{"page_size": 4096, "devices": [{"name": "other", "instance_id": 0, "fields": []}]}""")]
-    public void What_looks_like_an_end_where_a_read_ends_is_not_the_end(string fakeDescription)
+    [InlineData("""{"page_size": 4096, "devices": [{"name": "dev", "instance_id": 1, "fields": []}]}""", -1)]
+    [InlineData("""{"page_size": 4096, "devices": [{"name": "other", "instance_id": 0, "fields": []}]}""", -1)]
+    [InlineData("{}", 30_000)]
+    [InlineData("""{"\ud800aaaa": 1, "dev": 2}""", 30_000)]
+    [InlineData("""{"page_size": 4096, "devices": []}""", 30_000)]
+    public void What_looks_like_an_end_where_a_read_ends_is_not_the_end(string fakeDescription, int milliseconds)
     {
         byte[] fake = new StreamBuilder().Footer(3).EndOfFile().VmDescription(fakeDescription).ToArray();
         string size = (fake.Length + 3).ToString(System.Globalization.CultureInfo.InvariantCulture);
         byte[] beginning = Prefix().Opened(StreamBuilder.Full, 3, "dev", 0, 1).Raw(fake).ToArray();
         byte[] rest = new StreamBuilder().Raw(1, 2, 3).Footer(3).EndOfFile()
             .VmDescription($$"""{"devices": [{"name": "dev", "instance_id": 0, "fields": [{"name": "x", "type": "buffer", "size": {{size}}}]}]}""").ToArray();
-        IncomingStream? incoming = null;
-        List<TimeSpan> patience = new();
-        PiecewiseSource source = new([beginning, rest], () => patience.Add(incoming!.Patience));
         using RecordingHandler handler = new();
-        incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
-        CapturedStream stream = incoming.Load();
+        (CapturedStream stream, List<TimeSpan> patience) = Watch(handler, beginning, rest);
 
-        // Before the rest comes the source may be silent for as long as it likes.
-        Assert.All(patience[..^1], p => Assert.Equal(Timeout.InfiniteTimeSpan, p));
+        // A list that other sections contradict ends nothing. One that says nothing may be all that the machine sends, and then a source with a return path waits.
+        Assert.Equal([Timeout.InfiniteTimeSpan, TimeSpan.FromMilliseconds(milliseconds)], patience[..^1]);
         Assert.Equal([.. beginning, .. rest], Streams.Write(stream));
     }
 
     [Fact]
-    public void A_vmdescription_whose_sizes_are_wrong_but_whose_devices_are_right_is_the_end()
+    public void A_vmdescription_with_wrong_sizes_and_right_devices_is_the_end_after_a_second()
     {
-        IncomingStream? incoming = null;
-        List<TimeSpan> patience = new();
         byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "dev", 0, 1).UInt32(5).Footer(3).Opened(StreamBuilder.Full, 4, "dev", 1, 1).Footer(4).EndOfFile()
             .VmDescription(
                 """
@@ -131,9 +118,62 @@ public sealed class EndOfStreamTests
                 """)
             .ToArray();
         using RecordingHandler handler = new();
-        incoming = new IncomingStream(new PiecewiseSource([bytes], () => patience.Add(incoming!.Patience)), handler, new IncomingStreamOptions());
+        Assert.Equal(TimeSpan.FromSeconds(1), Watch(handler, bytes).Patience[^1]);
+    }
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public void Without_a_return_path_only_the_close_ends_the_stream(bool footers, bool vmDescription)
+    {
+        IncomingStream? incoming = null;
+        List<TimeSpan> patience = new();
+        PiecewiseSource source = new([StreamBuilder.SmallMachine(footers, vmDescription)], () => patience.Add(incoming!.Patience));
+        using RecordingHandler handler = new();
+        incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
         incoming.Load();
-        Assert.InRange(patience[^1], TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(100));
+        Assert.All(patience, p => Assert.Equal(Timeout.InfiniteTimeSpan, p));
+    }
+
+    [Fact]
+    public void Of_two_vmdescriptions_the_one_at_the_end_counts_though_only_the_first_is_proven()
+    {
+        byte[] inner = new StreamBuilder().Opened(StreamBuilder.Full, 3, "dev", 0, 1).Byte(1).Footer(3).EndOfFile()
+            .VmDescription("""{"devices": [{"name": "dev", "instance_id": 0, "fields": [{"name": "x", "type": "uint8", "size": 1}]}]}""").ToArray();
+        byte[] bytes = Prefix().Raw(inner).Raw(1, 2, 3).Footer(3).EndOfFile().VmDescription("{}").ToArray();
+        using RecordingHandler handler = new();
+        CapturedStream stream = Streams.Load(bytes, handler);
+        Assert.Equal((0L, 2), (stream.TrailingBytes, stream.VmDescription!.Value.Length));
+    }
+
+    [Fact]
+    public void A_hostile_stream_of_ends_costs_little_whatever_the_pieces()
+    {
+        // Each end is followed by one more, so each is compared with all that is before it.
+        StreamBuilder b = Prefix().Opened(StreamBuilder.End, 3, "dev", 0, 1);
+        for (int i = 0; i < 20_000; i++)
+        {
+            b.Footer((uint)i).EndOfFile().VmDescription("""{"devices": [{"name": "dev", "instance_id": 0, "fields": []}]}""");
+        }
+
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        System.Diagnostics.Stopwatch clock = System.Diagnostics.Stopwatch.StartNew();
+        using RecordingHandler handler = new();
+        Assert.Throws<StreamFormatException>(() => Streams.Load(b.Byte(1).ToArray(), handler, mostPerRead: 78));
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 32L * b.Length);
+    }
+
+    [Fact]
+    public void A_file_that_is_padded_with_zeros_ends_where_its_stream_does()
+    {
+        byte[] machine = StreamBuilder.SmallMachine(vmDescription: false);
+        using RecordingHandler handler = new();
+        CapturedStream stream = Streams.Load([.. machine, .. new byte[512]], handler);
+        Assert.Equal((StreamEnd.SourceEnded, 512L), (stream.WhyEnded, stream.TrailingBytes));
+        Assert.Equal(machine, Streams.Write(stream));
     }
 
     [Fact]
@@ -211,10 +251,11 @@ public sealed class EndOfStreamTests
     }
 
     [Fact]
-    public void An_end_marker_before_memory_is_complete_is_refused() => Assert.Contains(
-        "guest memory is not complete",
-        Streams.Refused(StreamBuilder.WithConfiguration().Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2).EndOfFile().ToArray()).Message,
-        StringComparison.Ordinal);
+    public void An_end_marker_before_memory_is_complete_is_refused() => Assert.Equal(
+        StreamFault.Incomplete,
+        Streams.Refused(
+            StreamBuilder.WithConfiguration().Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2).EndOfFile().ToArray(),
+            new IncomingStreamOptions()).Fault);
 
     [Theory]
     [InlineData(0x05)]
@@ -233,6 +274,18 @@ public sealed class EndOfStreamTests
         IncomingStream incoming = new(new MemorySource(StreamBuilder.SmallMachine()), handler, new IncomingStreamOptions());
         incoming.Load();
         Assert.Throws<InvalidOperationException>(incoming.Load);
+    }
+
+    /// <summary>Loads pieces of a source that opened a return path; returns how long it might have been silent before each read.</summary>
+    private static (CapturedStream Stream, List<TimeSpan> Patience) Watch(RecordingHandler handler, params byte[][] pieces)
+    {
+        IncomingStream? incoming = null;
+        List<TimeSpan> patience = new();
+        int configuration = StreamBuilder.WithConfiguration().Length;
+        byte[] first = [.. pieces[0][..configuration], .. new StreamBuilder().Command(1).ToArray(), .. pieces[0][configuration..]];
+        PiecewiseSource source = new([first, .. pieces[1..]], () => patience.Add(incoming!.Patience));
+        incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
+        return (incoming.Load(), patience);
     }
 
     private static StreamBuilder Prefix() => StreamBuilder.WithConfiguration()

@@ -1,3 +1,4 @@
+using System.Buffers;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.Streams.Tests;
@@ -65,15 +66,49 @@ public sealed class OtherSectionTests
     }
 
     [Fact]
-    public void More_such_sections_than_any_machine_has_are_refused()
+    public void Many_such_sections_count_against_the_bound_with_what_each_costs()
     {
         StreamBuilder b = StreamBuilder.WithConfiguration().Opened(Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2);
         for (uint i = 3; i < 5000; i++)
         {
-            b.Opened(Full, i, "x", 0, 1).Footer(i);
+            b.Opened(Full, i, "x", 0, 1).Footer(i).Continued(Part, 2).Zero("a", 0).Eos().Footer(2);
         }
 
-        Assert.Contains("4096", Streams.Refused(b.ToArray()).Message, StringComparison.Ordinal);
+        Assert.Equal(StreamFault.TooLarge, Streams.Refused(b.ToArray(), new IncomingStreamOptions { MaxDeviceState = 200_000 }).Fault);
+    }
+
+    [Fact]
+    public void Memory_whose_END_section_never_comes_is_complete_when_its_pages_are()
+    {
+        byte[] bytes = StreamBuilder.WithConfiguration()
+            .Opened(Start, 2, "ram", 0, 4).BlockList(("a", 8192)).Eos().Footer(2)
+            .Continued(Part, 2).PageOf("a", 0, 0x66).Zero(null, 4096).Eos().Footer(2)
+            .Opened(Full, 3, "dev", 0, 1).UInt32(5).Footer(3).EndOfFile().VmDescription(StreamBuilder.SmallDescription).ToArray();
+        using RecordingHandler handler = new();
+        CapturedStream stream = Streams.Load(bytes, handler, options: new IncomingStreamOptions());
+
+        Assert.Equal((StreamEnd.VmDescription, 1, 0L), (stream.WhyEnded, handler.RamCompletions, stream.SectionsAmidRam.Length));
+        Assert.Equal(0x66, handler.Blocks![0].Slice(0, 1)[0]);
+        Assert.Equal(StreamFault.Incomplete, Streams.Refused([.. WithoutLastPage(bytes)], new IncomingStreamOptions()).Fault);
+    }
+
+    [Theory]
+    [InlineData(int.MaxValue)]
+    [InlineData(1)]
+    public void Memory_that_goes_on_behind_device_sections_is_loaded(int mostPerRead)
+    {
+        byte[] bytes = StreamBuilder.WithConfiguration()
+            .Opened(Start, 2, "ram", 0, 4).BlockList(("a", 8192)).Eos().Footer(2)
+            .Continued(Part, 2).PageOf("a", 0, 0x66).Eos().Footer(2)
+            .Opened(Full, 3, "dev", 0, 1).Raw(2, 0, 0, 0, 2, 0x7e, 0, 0, 0, 3, 2, 0, 0, 0, 2, 9).Footer(3)
+            .Continued(Part, 2).PageOf("a", 4096, 0x77).Eos().Footer(2)
+            .Opened(Full, 4, "other", 0, 1).Footer(4).EndOfFile().VmDescription("{}").ToArray();
+        using RecordingHandler handler = new();
+        CapturedStream stream = Streams.Load(bytes, handler, mostPerRead, new IncomingStreamOptions());
+
+        Assert.Equal((0x66, 0x77), (handler.Blocks![0].Slice(0, 1)[0], handler.Blocks[0].Slice(4096, 1)[0]));
+        Assert.Equal(new StreamBuilder().Opened(Full, 3, "dev", 0, 1).Raw(2, 0, 0, 0, 2, 0x7e, 0, 0, 0, 3, 2, 0, 0, 0, 2, 9).Footer(3).ToArray(), stream.SectionsAmidRam.ToArray());
+        Assert.Equal(new StreamBuilder().Opened(Full, 4, "other", 0, 1).Footer(4).EndOfFile().ToArray(), stream.DeviceState.ToArray());
     }
 
     [Fact]
@@ -85,6 +120,14 @@ public sealed class OtherSectionTests
     [Fact]
     public void A_PART_before_any_START_is_refused() => Assert.Contains(
         "before the START", Streams.Refused(StreamBuilder.WithConfiguration().Continued(Part, 2).ToArray()).Message, StringComparison.Ordinal);
+
+    /// <summary>The stream without the entry of its zero page.</summary>
+    private static IEnumerable<byte> WithoutLastPage(byte[] bytes)
+    {
+        byte[] entry = new StreamBuilder().Zero(null, 4096).ToArray();
+        int at = bytes.AsSpan().IndexOf(entry);
+        return bytes[..at].Concat(bytes[(at + entry.Length)..]);
+    }
 
     private static byte[] Memory(uint id, bool footers) => new StreamBuilder()
         .Opened(Start, id, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(id, footers)

@@ -1,0 +1,70 @@
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Streams;
+
+/// <summary>The RAM blocks that a stream announced, and which of their pages have come.</summary>
+internal sealed class ReceivedRam(IncomingStreamOptions options)
+{
+    private ReceivedPages[] _received = [];
+    /// <summary>Capability x-ignore-shared is on at the source.</summary>
+    public bool IgnoresShared { get; private set; }
+
+    /// <summary>The blocks in stream order.</summary>
+    public RamBlockDescription[] Blocks { get; private set; } = [];
+
+    /// <summary>Bytes in a target page.</summary>
+    public int PageSize { get; private set; }
+
+    /// <summary>The bits of a RAM entry below the page's address.</summary>
+    public ulong FlagMask => (ulong)PageSize - 1;
+
+    /// <summary>False while not one page came with its content: all that came were zero.</summary>
+    public bool SawContent { get; private set; }
+
+    /// <summary>Pages came beside the stream, by RDMA.</summary>
+    public bool SawHook { get; set; }
+
+    /// <summary>Takes what the configuration says.</summary>
+    public void Begin(StreamConfiguration configuration)
+    {
+        PageSize = configuration.PageSize;
+        IgnoresShared = configuration.IgnoresShared;
+    }
+
+    /// <summary>Takes the block list.</summary>
+    public void SetBlocks(RamBlockDescription[] blocks)
+    {
+        Blocks = blocks;
+        _received = [.. blocks.Select(_ => new ReceivedPages())];
+    }
+
+    /// <summary>Notes that something comes for the page; true if it is the first time.</summary>
+    public bool Add(int block, ulong offset) => _received[block].Add(offset / (ulong)PageSize);
+
+    /// <summary>As <see cref="Add"/>, for a page whose content comes.</summary>
+    public void AddContent(int block, ulong offset)
+    {
+        _received[block].Add(offset / (ulong)PageSize);
+        SawContent = true;
+    }
+
+    /// <summary>
+    /// True if the stream left the block out: capability x-ignore-shared is on, no page of it came inline, and none can have come by RDMA.
+    /// </summary>
+    public bool IsLeftOut(int block) => IgnoresShared && !SawHook && _received[block].Count == 0;
+
+    /// <summary>
+    /// Pages that never came, by block; empty when the machine is complete, and when pages went beside the stream by RDMA. Blocks that are left out do not count.
+    /// </summary>
+    public IReadOnlyList<MissingPages> Missing() => SawHook || options.AllowsMissingPages
+        ? []
+        : [.. Enumerable.Range(0, Blocks.Length).Where(block => !IsLeftOut(block) && _received[block].Count < PagesIn(block)).Select(MissingOf)];
+
+    private ulong PagesIn(int block) => Blocks[block].Length / (ulong)PageSize;
+
+    private MissingPages MissingOf(int block)
+    {
+        ReceivedPages received = _received[block];
+        return new MissingPages(Blocks[block].Name, PagesIn(block) - received.Count, PagesIn(block), received.FirstMissing() * (ulong)PageSize);
+    }
+}
