@@ -97,6 +97,7 @@ public sealed class CaptureTargetTests : IDisposable
         RelayedMachine.Await(() => destination.Process.Query().RamTotal > 0, "no RAM was announced");
         Make("fifo", destination.File);
         source.Send([.. StreamedMachine.RamSection(), .. StreamedMachine.End()]);
+        source.Shutdown(SocketShutdown.Send);
 
         MigrationInfo failed = destination.Ended();
 
@@ -152,6 +153,7 @@ public sealed class CaptureTargetTests : IDisposable
         using Socket next = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         next.Connect(destination.EndPoint);
         next.Send(StreamedMachine.All());
+        next.Shutdown(SocketShutdown.Send);
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
     }
 

@@ -279,6 +279,7 @@ public sealed class MachineRelayTests
                 break;
             default:
                 machine.Send([.. StreamedMachine.RamSection(), .. StreamedMachine.End()]);
+                machine.CloseDirection();
                 destination.AwaitStandstill();
                 break;
         }

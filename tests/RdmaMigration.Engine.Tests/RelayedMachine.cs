@@ -40,8 +40,15 @@ internal sealed class RelayedMachine : IDisposable
     /// <summary>The source sends something.</summary>
     public void Send(params byte[] bytes) => _source.Write(bytes);
 
-    /// <summary>The source sends everything.</summary>
-    public void SendAll(bool returnPath = false) => _source.Write(StreamedMachine.All(returnPath));
+    /// <summary>The source sends everything. Without a return path it closes its direction then, as QEMU closes.</summary>
+    public void SendAll(bool returnPath = false)
+    {
+        _source.Write(StreamedMachine.All(returnPath));
+        if (!returnPath)
+        {
+            CloseDirection();
+        }
+    }
 
     /// <summary>The source closes, as one that is killed or cancelled does.</summary>
     public void CloseSource() => _source.Dispose();
@@ -87,6 +94,7 @@ internal sealed class RelayedMachine : IDisposable
         Relay.Settle();
         using NetworkStream next = Connect();
         next.Write(StreamedMachine.All());
+        next.Socket.Shutdown(SocketShutdown.Send);
         Assert.Equal(MigrationStatus.Completed, Relay.Ended().Status);
     }
 

@@ -18,6 +18,7 @@ public sealed class StreamChannelMigrationTests
         using RunningDestination destination = OverTcp();
         using NetworkStream source = Connect(destination);
         source.Write(StreamedMachine.All());
+        source.Socket.Shutdown(SocketShutdown.Send);
         MigrationInfo completed = destination.Ended();
         Assert.Equal((MigrationStatus.Completed, RamMode.Stream, StreamedMachine.Machine), (completed.Status, completed.Mode, completed.Machine));
         Assert.Equal((StreamedMachine.RamSize, StreamedMachine.RamSize), ((int)completed.RamTotal, (int)completed.RamTransferred));
@@ -267,6 +268,7 @@ public sealed class StreamChannelMigrationTests
     {
         using NetworkStream next = Connect(destination);
         next.Write(StreamedMachine.All());
+        next.Socket.Shutdown(SocketShutdown.Send);
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
     }
 }
