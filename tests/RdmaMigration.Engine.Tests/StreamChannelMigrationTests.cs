@@ -41,6 +41,7 @@ public sealed class StreamChannelMigrationTests
         Assert.InRange(half.RamTransferred, least, 1 << 20);
         source.Write(ram.AsSpan(1 << 20));
         source.Write(StreamedMachine.End());
+        source.Socket.Shutdown(SocketShutdown.Send);
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
     }
 
@@ -90,6 +91,11 @@ public sealed class StreamChannelMigrationTests
         // Behind the end marker too.
         Thread.Sleep(TimeSpan.FromSeconds(3));
         source.Write([0x06, 0, 0, 0, (byte)description.Length, .. description]);
+        if (!returnPath)
+        {
+            source.Socket.Shutdown(SocketShutdown.Send);
+        }
+
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
         Assert.True(File.ReadAllBytes(destination.File).AsSpan().EndsWith((byte[])[.. device, .. rest, 0x06, 0, 0, 0, (byte)description.Length, .. description]));
     }

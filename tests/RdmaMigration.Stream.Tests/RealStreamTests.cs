@@ -33,6 +33,31 @@ public sealed class RealStreamTests
         await AssertRestoresAsync(real, stream);
     }
 
+    /// <summary>Recorded from QEMU 7.2 with capability background-snapshot: there is no END section of "ram".</summary>
+    [Fact]
+    public async Task A_background_snapshot_is_inspected_and_a_real_QEMU_starts_from_what_is_written()
+    {
+        using WorkDirectory work = new();
+        byte[] bytes = Recorded.Read("background-snapshot-7.2.mig.gz");
+        StreamReport report = StreamInspector.Inspect(new MemorySource(bytes), new IncomingStreamOptions());
+        Assert.Equal((StreamEnd.VmDescription, (ulong)bytes.Length), (report.End, report.TotalBytes));
+        Assert.Empty(report.Ram.Missing);
+        Assert.All(report.Devices, device => Assert.Null(device.Problem));
+        using RecordingHandler handler = new();
+        CapturedStream stream = Streams.Load(bytes, handler, options: new IncomingStreamOptions());
+        string written = work.File("written");
+        WriteTo(written, stream);
+
+        byte[] bios = Streams.Content(stream.RamBlocks.Single(block => block.Name == "pc.bios"));
+        string dump = work.File("dump");
+        QemuOptions options = new("restored", "pc", Mebibytes) { MemoryFile = "", HasPlainRam = true, Incoming = "defer" };
+        await using QemuMachine restored = await QemuMachine.StartAsync(options);
+        await restored.Monitor.ExecuteAsync("migrate-incoming", new { uri = $"exec:cat '{written}'" });
+        Assert.Equal("completed", (await restored.MigrationEndAsync(0)).Status);
+        await restored.Monitor.ExecuteAsync("pmemsave", new { val = 0xfffc0000L, size = bios.Length, filename = dump });
+        Assert.Equal(bios, File.ReadAllBytes(dump));
+    }
+
     [Fact]
     public async Task Writing_is_stable_what_was_written_reads_and_writes_the_same()
     {

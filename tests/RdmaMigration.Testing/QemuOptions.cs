@@ -11,6 +11,9 @@ public sealed record QemuOptions(string Name, string MachineType, int RamMebibyt
     /// <summary>The file that is the machine's RAM; shared, so what the guest writes is in the file at once.</summary>
     public required string MemoryFile { get; init; }
 
+    /// <summary>RAM is the machine's own block, and no file.</summary>
+    public bool HasPlainRam { get; init; }
+
     /// <summary>Start with -S: nothing runs until `cont`.</summary>
     public bool Paused { get; init; } = true;
 
@@ -34,12 +37,16 @@ public sealed record QemuOptions(string Name, string MachineType, int RamMebibyt
         List<string> arguments =
         [
             "-name", Name, "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg,tb-size=32",
-            "-M", $"{MachineType},memory-backend={RamBlockName}", "-m", RamMebibytes.ToString(CultureInfo.InvariantCulture),
-            "-object", $"memory-backend-file,id={RamBlockName},share=on,size={RamMebibytes}M,mem-path={MemoryFile}",
+            "-M", HasPlainRam ? MachineType : $"{MachineType},memory-backend={RamBlockName}", "-m", RamMebibytes.ToString(CultureInfo.InvariantCulture),
             // The clock stands while the machine is paused: device state is then a function of the command line alone.
             "-rtc", "base=2026-01-01T00:00:00,clock=vm",
             "-chardev", $"socket,id=qmp,path={monitorSocket}", "-mon", "chardev=qmp,mode=control",
         ];
+        if (!HasPlainRam)
+        {
+            arguments.AddRange(["-object", $"memory-backend-file,id={RamBlockName},share=on,size={RamMebibytes}M,mem-path={MemoryFile}"]);
+        }
+
         if (Paused)
         {
             arguments.Add("-S");
