@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Engine;
 
@@ -98,7 +98,7 @@ internal sealed class MainLoop
     /// <returns>Stops the timer.</returns>
     public IDisposable StartTimer(TimeSpan after, Action expired, object? owner = null)
     {
-        MainLoopTimer timer = new(this, Stopwatch.GetTimestamp() + (long)(after.TotalSeconds * Stopwatch.Frequency), expired, owner);
+        MainLoopTimer timer = new(this, Deadline.After(after), expired, owner);
         lock (_gate)
         {
             _timers.Add(timer);
@@ -160,21 +160,20 @@ internal sealed class MainLoop
                 }
 
                 MainLoopTimer? first = _timers.MinBy(timer => timer.Due);
-                TimeSpan wait = first is null ? Timeout.InfiniteTimeSpan : Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), first.Due);
-                if (first is not null && wait <= TimeSpan.Zero)
+                if (first is { Due.HasPassed: true })
                 {
                     _timers.Remove(first);
                     return first.Expired;
                 }
 
-                Monitor.Wait(_gate, first is null ? wait : wait + TimeSpan.FromMilliseconds(1));
+                Monitor.Wait(_gate, first?.Due.Milliseconds ?? Timeout.Infinite);
             }
         }
     }
 
-    private sealed class MainLoopTimer(MainLoop loop, long due, Action expired, object? owner) : IDisposable
+    private sealed class MainLoopTimer(MainLoop loop, Deadline due, Action expired, object? owner) : IDisposable
     {
-        public long Due => due;
+        public Deadline Due => due;
 
         public Action Expired => expired;
 

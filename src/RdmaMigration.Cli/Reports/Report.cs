@@ -14,4 +14,7 @@ internal abstract record Report
 
     /// <summary>Something that a person should know.</summary>
     public sealed record Message(LogLevel Level, string Text) : Report;
+
+    /// <summary>Nothing more is shown.</summary>
+    public sealed record End : Report;
 }

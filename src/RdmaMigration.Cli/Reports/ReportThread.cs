@@ -1,7 +1,8 @@
-using System.Diagnostics;
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
+using RdmaMigration.Linux;
 using RdmaMigration.Service;
 
 namespace RdmaMigration.Cli.Reports;
@@ -15,12 +16,10 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
     /// <summary>How long the end waits for output that nobody reads; quit must end the process within 5 s.</summary>
     private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(2);
 
-    private readonly object _gate = new();
-    private readonly Queue<Report> _reports = new();
+    private readonly BlockingCollection<Report> _reports = [];
     private readonly MigrationView _view;
     private readonly TextWriter _error;
     private readonly Thread _thread;
-    private bool _closed;
     private bool _isLossTold;
     private volatile MachineProcess? _process;
 
@@ -39,11 +38,11 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
         _process = process;
         if (process.Uri is { } uri)
         {
-            Add(new Report.Listening(uri.ToString()));
+            _reports.Add(new Report.Listening(uri.ToString()));
         }
     }
 
-    public void OnStatusChanged(MigrationInfo migration) => Add(new Report.Changed(migration));
+    public void OnStatusChanged(MigrationInfo migration) => _reports.Add(new Report.Changed(migration));
 
     public void OnSignal(PosixSignal signal, bool endsAtOnce)
     {
@@ -58,54 +57,43 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
     }
 
     /// <summary>Something that a person should know. Any thread, also while the process ends.</summary>
-    public void Tell(LogLevel level, string text) => Add(new Report.Message(level, text));
+    public void Tell(LogLevel level, string text) => _reports.Add(new Report.Message(level, text));
 
     /// <summary>Has everything shown that was reported, unless nobody reads it.</summary>
     public void Dispose()
     {
-        lock (_gate)
-        {
-            _closed = true;
-            Monitor.Pulse(_gate);
-        }
-
+        _reports.Add(new Report.End());
         _thread.Join(s_lastWords);
-    }
-
-    private void Add(Report report)
-    {
-        lock (_gate)
-        {
-            if (!_closed)
-            {
-                _reports.Enqueue(report);
-                Monitor.Pulse(_gate);
-            }
-        }
     }
 
     private void Run()
     {
         try
         {
-            long? due = null;
-            while (Next(due, out Report? report))
+            Deadline due = Deadline.Never;
+            while (true)
             {
-                if (report is null)
+                if (_reports.TryTake(out Report? report, due.Milliseconds))
+                {
+                    if (report is Report.End)
+                    {
+                        break;
+                    }
+
+                    if (report is Report.Changed changed)
+                    {
+                        due = !IsRunning(changed.Migration) || _process is null ? Deadline.Never : due.IsNever ? Deadline.After(_view.Interval) : due;
+                    }
+
+                    Show(() => Show(report));
+                }
+                else if (due.HasPassed)
                 {
                     Show(() => _view.Progress(_process!.Query()));
 
                     // From here, not from when it was due: what nobody took for a while is not made up for.
-                    due = Stopwatch.GetTimestamp() + Ticks(_view.Interval);
-                    continue;
+                    due = Deadline.After(_view.Interval);
                 }
-
-                if (report is Report.Changed changed)
-                {
-                    due = !IsRunning(changed.Migration) || _process is null ? null : due ?? Stopwatch.GetTimestamp() + Ticks(_view.Interval);
-                }
-
-                Show(() => Show(report));
             }
 
             _view.Close();
@@ -133,31 +121,6 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
         }
     }
 
-    /// <summary>Waits for the next report, or until progress is due: then there is none. False when nothing more comes.</summary>
-    private bool Next(long? due, out Report? report)
-    {
-        lock (_gate)
-        {
-            while (!_reports.TryDequeue(out report))
-            {
-                if (_closed)
-                {
-                    return false;
-                }
-
-                TimeSpan wait = due is null ? Timeout.InfiniteTimeSpan : Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), due.Value);
-                if (due is not null && wait <= TimeSpan.Zero)
-                {
-                    return true;
-                }
-
-                Monitor.Wait(_gate, due is null ? wait : wait + TimeSpan.FromMilliseconds(1));
-            }
-
-            return true;
-        }
-    }
-
     private void Show(Report report)
     {
         switch (report)
@@ -175,6 +138,4 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
     }
 
     private static bool IsRunning(MigrationInfo migration) => migration.Status is not MigrationStatus.None && !migration.Status.IsFinal();
-
-    private static long Ticks(TimeSpan span) => (long)(span.TotalSeconds * Stopwatch.Frequency);
 }
