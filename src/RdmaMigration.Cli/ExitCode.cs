@@ -8,7 +8,7 @@ internal static class ExitCode
     /// <summary>Done: the migration is complete, the file was read, the host is able.</summary>
     public const int Done = 0;
 
-    /// <summary>The work was tried and failed: a migration with <c>--once</c>, a file that cannot be read as a migration stream, or lacks the device asked for.</summary>
+    /// <summary>The work was tried and failed: a migration with <c>--once</c>, or a file that is not a migration stream or has no such device.</summary>
     public const int Failed = 1;
 
     /// <summary>The command line is wrong; nothing was tried.</summary>

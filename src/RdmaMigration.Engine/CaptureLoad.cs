@@ -86,7 +86,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
             _nextMemoryCheck = _source.BytesRead + MemoryCheckInterval;
             if (_blocks?.ResidentBytes > _maxRam)
             {
-                throw DoesNotFit("the machine that comes out of it does");
+                throw DoesNotFit("the machine in it does");
             }
         }
 
@@ -106,13 +106,13 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     {
         if (command is MigrationCommand.EnableColo)
         {
-            throw new CaptureException($"{_source.Name} was written by a source with x-colo on (ENABLE_COLO), which a capture cannot give: turn it off there");
+            throw new CaptureException($"{_source.Name} was written by a source with x-colo on (ENABLE_COLO), which rdmamig does not support; turn it off there");
         }
     }
 
     /// <inheritdoc/>
     public void OnHook() => throw new CaptureException(
-        $"{_source.Name} holds only the stream of an RDMA migration (HOOK); its RAM went beside it. Take the machine with 'rdmamig receive'");
+        $"{_source.Name} contains the stream of an RDMA migration (HOOK) without its RAM; receive the machine with 'rdmamig receive'");
 
     /// <inheritdoc/>
     public void OnRamComplete()
@@ -127,5 +127,5 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     }
 
     private RamAllocationException DoesNotFit(string what) =>
-        new(null, $"{what} not fit into {_maxRam} bytes of memory: free some, or send from a larger host");
+        new(null, $"{what} not fit into {_maxRam} bytes of memory; free some, or send from a larger host");
 }

@@ -60,10 +60,10 @@ internal sealed record CaptureTarget : MachineTarget
     public string? WhyNotReplaceable() => File is null ? null : FileNode.Named(File)?.Kind switch
     {
         null or FileKind.Regular => null,
-        FileKind.Directory => $"'{File}' is a directory: write '{File}/' to have captures in it",
+        FileKind.Directory => $"'{File}' is a directory; write '{File}/' to save captures in it",
         FileKind.Link when FileNode.At(File) is null or { Kind: FileKind.Regular } =>
-            $"'{File}' is a symbolic link, which a capture would replace: name the file that it is to lead to",
-        _ => $"'{File}' is no regular file, and a capture would replace it: 'rdmamig relay URI \"exec:cat > {File}\"' writes a machine into it",
+            $"'{File}' is a symbolic link, which a capture would replace; name the file that it should lead to",
+        _ => $"'{File}' is not a regular file, and a capture would replace it; to write a machine into it: rdmamig relay URI \"exec:cat > {File}\"",
     };
 
     /// <summary>States that so many bytes can still be written.</summary>
@@ -74,7 +74,7 @@ internal sealed record CaptureTarget : MachineTarget
         if (ResourceLimits.FileSize is { } most && bytes > most)
         {
             throw new StorageException(
-                $"the capture may need {bytes} bytes, and the limit of a file's size is {most} bytes: "
+                $"the capture may need {bytes} bytes, and the file size limit is {most} bytes; "
                 + "raise it (ulimit -f unlimited, or LimitFSIZE=infinity of the unit)");
         }
 
@@ -82,7 +82,7 @@ internal sealed record CaptureTarget : MachineTarget
         if (bytes > free)
         {
             throw new StorageException(
-                $"the file system of '{Directory}' has {free} bytes free, and the capture may need {bytes}: free some, or choose another target");
+                $"the file system of '{Directory}' has {free} bytes free, and the capture may need {bytes}; free some, or choose another target");
         }
     }
 

@@ -58,7 +58,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
 
     /// <summary>What is not known when it ends at this moment, to add to the reason; null when nothing is open. Any thread.</summary>
     public string? OpenQuestion => Step >= DeliveryStep.Confirming
-        ? $"; the destination {Peer} was sent everything: whether the machine is there only it can tell"
+        ? $"; everything was sent to {Peer}, but it did not confirm; check there before you start the machine elsewhere"
         : null;
 
     /// <summary>Connects to the destination. Nothing is sent.</summary>
@@ -107,7 +107,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         if (options.Uri is RdmaUri && Enumerable.Range(0, machine.Blocks.Count).FirstOrDefault(machine.IsLeftOut, -1) is >= 0 and int leftOut)
         {
             throw new CaptureException(
-                $"RAM block '{machine.Blocks[leftOut].Name}' is left out of the stream (x-ignore-shared), which RDMA cannot say: send it to tcp: or unix:");
+                $"RAM block '{machine.Blocks[leftOut].Name}' is not in the stream (x-ignore-shared), which RDMA cannot express; send the machine to tcp: or unix:");
         }
     }
 
@@ -282,8 +282,8 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
             {
                 context.Stop(
                     FailureReason.Timeout,
-                    $"the destination {Peer} accepted the connection but did not answer within {limit.TotalSeconds:0.#} s: check that it is a migration destination, turn "
-                    + "multifd off there, and check that no other migration keeps it busy; --answer-timeout lets it take longer");
+                    $"the destination {Peer} accepted the connection but did not answer within {limit.TotalSeconds:0.#} s; check that it is a migration destination, turn "
+                    + "multifd off there, and check that no other migration keeps it busy; --answer-timeout allows more time");
             }
         });
     }
@@ -294,8 +294,8 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         TimeSpan? time = options.Parameters.Get(MigrationParameters.ConfirmTimeout) ?? (IsProvable is true ? null : MigrationParameters.CloseTimeout);
         if (Step < DeliveryStep.Confirming && time is { } limit)
         {
-            context.StopAfter(limit, $"the destination has not ended within {limit.TotalSeconds:0.#} s of the last byte: --confirm-timeout gives it longer"
-                + (IsProvable is true ? "" : ", and --return-path lets one that can say how it ended"));
+            context.StopAfter(limit, $"the destination neither reported nor closed within {limit.TotalSeconds:0.#} s after the last byte; --confirm-timeout allows more time"
+                + (IsProvable is true ? "" : ", and with --return-path a destination can report its result"));
         }
 
         Reach(DeliveryStep.Confirming);

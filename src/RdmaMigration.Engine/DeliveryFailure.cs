@@ -30,7 +30,7 @@ internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, stri
         return cause switch
         {
             DestinationRefusedException refused => new DestinationRefusedException(
-                $"the destination {peer} says that it failed {Where()} ({refused.Message}); {Advice()}", refused),
+                $"the destination {peer} reported a failure {Where()} ({refused.Message}); {Advice()}", refused),
             ConnectionLostException { Loss: not ConnectionLoss.Shutdown } lost => OfLoss(channel, lost),
             ReturnPathClosedException => Closed(channel.Lost?.DetectedAt ?? Stopwatch.GetTimestamp()),
             _ => cause,
@@ -46,7 +46,7 @@ internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, stri
     };
 
     private ConnectionLostException Closed(long detectedAt) => new(
-        ConnectionLoss.Disconnected, $"the destination {peer} closed the connection {Where()} without saying why; {Advice()}", detectedAt);
+        ConnectionLoss.Disconnected, $"the destination {peer} closed the connection {Where()} without a reason; {Advice()}", detectedAt);
 
     private string Where() => figures.Step switch
     {
@@ -62,7 +62,7 @@ internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, stri
         string main = machine?.RamBlocks.MaxBy(block => block.Length) is { } block
             ? $"a RAM size other than {Size(block)} ('{block.Name}')"
             : "another RAM size";
-        return $"its own log has the reason. Usual ones: {type}, {main}, other devices, or a QEMU too old for that machine";
+        return $"see its log. Usual reasons: {type}, {main}, other devices, or a QEMU too old for that machine";
     }
 
     /// <summary>Exact: blocks are whole KiB.</summary>

@@ -73,13 +73,13 @@ internal sealed class MachineRelay(RelayTarget target, Delivery delivery, Migrat
                 break;
             case MachineFate.Saved:
                 _remark = TrySave(machine) is { } failed
-                    ? $"; the machine could not be rescued: {failed.Message}"
-                    : $"; the machine is safe in {_savedAs}, from where 'rdmamig send' can send it";
+                    ? $"; the machine could not be saved: {failed.Message}"
+                    : $"; the machine is saved in {_savedAs}; 'rdmamig send' can send it";
                 break;
             case MachineFate.Unsaved:
                 _remark = source.WaitsForResult
-                    ? $"; if the source {source.Peer} has lost the machine, it is gone: --rescue would have saved it"
-                    : $"; the source {source.Peer} has no return path, so it cannot be told and may have let the machine go: --rescue would have saved it";
+                    ? $"; if the source {source.Peer} no longer has the machine, it is lost; --rescue would have saved it"
+                    : $"; the source {source.Peer} has no return path, so it gets no result and may have deleted the machine; --rescue would have saved it";
                 break;
             default:
                 throw new InvalidOperationException($"a machine was sent on, and it is unknown what becomes of it: {outcome}");
@@ -112,10 +112,10 @@ internal sealed class MachineRelay(RelayTarget target, Delivery delivery, Migrat
     /// <summary>A source that waits for the result went away while its machine was sent on: it may have been cancelled there, and runs it.</summary>
     private SourceGoneException? LostSource => _isSending && source is { WaitsForResult: true, Loss: { } lost }
         ? new SourceGoneException(
-            $"the source went away before it was told how its machine arrives ({lost.Message}) and may go on with it, so the destination {delivery.Peer} is not let start it")
+            $"the source disconnected before it got a result ({lost.Message}) and may resume its machine, so the destination {delivery.Peer} does not start it")
         : null;
 
-    private string SourceGoesOn => $"; the source {source.Peer} is told, and goes on with its machine";
+    private string SourceGoesOn => $"; the source {source.Peer} gets this result and keeps its machine";
 
     /// <summary>
     /// A source that waits for the result lets its machine go when it is told of success, so the destination must be able to prove that. Without such a source
@@ -124,8 +124,8 @@ internal sealed class MachineRelay(RelayTarget target, Delivery delivery, Migrat
     private TransportException? WhyNotProvable => source.WaitsForResult && delivery.IsProvable is false && target.Rescue is null
         ? new TransportException(
             FailureReason.Policy,
-            $"the source {source.Peer} waits to be told how its machine arrives, and the destination {delivery.Peer} cannot say: turn return-path on there "
-            + "and give --return-path, or give --rescue to keep the machine here until you have looked")
+            $"the source {source.Peer} waits for a result, and the destination {delivery.Peer} cannot report one; turn return-path on there "
+            + "and give --return-path, or give --rescue to keep a copy here")
         : null;
 
     private DeliveryOutcome Deliver(CapturedStream machine) =>

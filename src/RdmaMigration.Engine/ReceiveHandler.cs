@@ -73,7 +73,7 @@ internal sealed class ReceiveHandler(
                 source.Answer(BinaryPrimitives.ReadUInt32BigEndian(payload));
                 break;
             case MigrationCommand.EnableColo:
-                throw new ControlProtocolException($"ENABLE_COLO: the source {source.Peer} asks for COLO, which a capture cannot give; turn x-colo off there");
+                throw new ControlProtocolException($"ENABLE_COLO: the source {source.Peer} asks for COLO, which rdmamig does not support; turn x-colo off there");
             default:
                 // The others say what the rest of the stream looks like, which the stream's reader has noted.
                 break;
@@ -85,7 +85,7 @@ internal sealed class ReceiveHandler(
     {
         if (channel.Ram is null)
         {
-            throw new ControlProtocolException($"HOOK: the source {source.Peer} announces pages by RDMA, which cannot come by {channel.Device}");
+            throw new ControlProtocolException($"HOOK: the source {source.Peer} announces pages by RDMA, which {channel.Device} cannot carry");
         }
 
         CheckRoomIfDue();

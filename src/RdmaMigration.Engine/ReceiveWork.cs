@@ -50,7 +50,7 @@ internal sealed class ReceiveWork(
             {
                 if (Volatile.Read(ref _handler) is not { HasBegun: true })
                 {
-                    context.Stop(FailureReason.Timeout, $"the source {channel.Peer} sent no stream within {setup.TotalSeconds:0.#} s of its connection");
+                    context.Stop(FailureReason.Timeout, $"the source {channel.Peer} sent no stream within {setup.TotalSeconds:0.#} s after it connected");
                 }
             });
         }

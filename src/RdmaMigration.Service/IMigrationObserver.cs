@@ -3,7 +3,7 @@ using RdmaMigration.Engine;
 
 namespace RdmaMigration.Service;
 
-/// <summary>Is told what a host's migrations do. Every call must return at once: the main loop waits for it.</summary>
+/// <summary>Receives reports about the migrations of a host. Every call must return at once: the main loop waits for it.</summary>
 internal interface IMigrationObserver
 {
     /// <summary>A source can connect now, or sending begins. Main thread, before the loop runs.</summary>

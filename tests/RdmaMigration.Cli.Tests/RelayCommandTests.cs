@@ -57,7 +57,7 @@ public sealed class RelayCommandTests : IDisposable
         Assert.Equal(ExitCode.Failed, lost.ExitCode);
         JsonElement result = Result(lost.Out);
         Assert.Equal("failed", result.GetProperty("status").GetString());
-        Assert.Contains("--rescue would have saved it", result.GetProperty("error-desc").GetString(), StringComparison.Ordinal);
+        Assert.Contains("--rescue", result.GetProperty("error-desc").GetString(), StringComparison.Ordinal);
         Assert.False(result.TryGetProperty("file", out _));
     }
 

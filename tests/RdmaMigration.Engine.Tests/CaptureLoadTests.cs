@@ -108,8 +108,8 @@ public sealed class CaptureLoadTests : IDisposable
         Assert.Throws<IOException>(() => fifo.Write([.. StreamedMachine.Announcement(returnPath: false), .. StreamedMachine.RamSection()]));
         MigrationInfo failed = source.Ended();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Memory), (failed.Status, failed.ErrorClass));
-        Assert.Equal(
-            $"{fifo.Path}: the machine that comes out of it does not fit into 524288 bytes of memory: free some, or send from a larger host", failed.ErrorDescription);
+        Assert.StartsWith($"{fifo.Path}: ", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Contains("524288 bytes", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
     [Fact]

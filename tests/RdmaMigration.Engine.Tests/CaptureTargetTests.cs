@@ -48,10 +48,10 @@ public sealed class CaptureTargetTests : IDisposable
     }
 
     [Theory]
-    [InlineData("fifo", "is no regular file, and a capture would replace it: 'rdmamig relay URI \"exec:cat > ")]
-    [InlineData("socket", "is no regular file")]
+    [InlineData("fifo", "rdmamig relay URI \"exec:cat > ")]
+    [InlineData("socket", "is not a regular file")]
     [InlineData("link to nothing", "is a symbolic link, which a capture would replace")]
-    [InlineData("link to a device", "is no regular file")]
+    [InlineData("link to a device", "is not a regular file")]
     [InlineData("directory", "is a directory")]
     public void WhatIsNoFileIsNeitherReplacedNorTheMachineTakenIn(string what, string reason)
     {

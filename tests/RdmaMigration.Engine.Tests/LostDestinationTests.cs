@@ -15,7 +15,7 @@ public sealed class LostDestinationTests
     /// <summary>What a sender knows of it: where it was, and what to do.</summary>
     private const string Words =
         @"^the destination \S+ closed the connection (before it took any RAM|after [0-9]+ of 4194304 bytes of RAM|while device state was sent|after everything was sent) "
-        + "without saying why; its own log has the reason.*'test-1.0'";
+        + "without.* log.*'test-1.0'";
 
     [Fact]
     public void ALossAtAnyByteFailsInWordsAndHoldsNothing()

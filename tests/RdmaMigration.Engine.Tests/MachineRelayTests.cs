@@ -171,7 +171,7 @@ public sealed class MachineRelayTests
         Assert.Equal(s_failure, machine.Told());
         MigrationInfo failed = machine.Relay.Ended();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Refused, null), (failed.Status, failed.ErrorClass, failed.File));
-        Assert.EndsWith("is told, and goes on with its machine", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.EndsWith("keeps its machine", failed.ErrorDescription, StringComparison.Ordinal);
         Assert.False(File.Exists(machine.Relay.File));
     }
 
@@ -199,7 +199,7 @@ public sealed class MachineRelayTests
 
             Assert.Equal(cancel ? MigrationStatus.Cancelled : MigrationStatus.Failed, ended.Status);
             Assert.Equal(machine.Relay.File, ended.File);
-            Assert.EndsWith($"the machine is safe in {ended.File}, from where 'rdmamig send' can send it", ended.ErrorDescription, StringComparison.Ordinal);
+            Assert.Contains($"saved in {ended.File}", ended.ErrorDescription, StringComparison.Ordinal);
             File.Copy(ended.File!, rescued, overwrite: true);
         }
 
@@ -224,9 +224,9 @@ public sealed class MachineRelayTests
     {
         using RelayedMachine machine = new(new ScriptedDestination(returnPath: true) { LastWords = s_failure });
         machine.SendAll();
-        Assert.EndsWith(
-            "has no return path, so it cannot be told and may have let the machine go: --rescue would have saved it",
-            machine.Relay.Ended().ErrorDescription, StringComparison.Ordinal);
+        string error = machine.Relay.Ended().ErrorDescription!;
+        Assert.Contains("no return path", error, StringComparison.Ordinal);
+        Assert.Contains("--rescue", error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -241,7 +241,7 @@ public sealed class MachineRelayTests
         MigrationInfo failed = machine.Relay.Ended();
         Directory.CreateDirectory(machine.Relay.DirectoryName);
         Assert.Equal(FailureReason.Refused, failed.ErrorClass);
-        Assert.Contains("the machine could not be rescued: ", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Contains("the machine could not be saved: ", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -288,7 +288,7 @@ public sealed class MachineRelayTests
 
         MigrationInfo cancelled = machine.Relay.Ended();
         Assert.Equal((MigrationStatus.Cancelled, FailureReason.Cancelled), (cancelled.Status, cancelled.ErrorClass));
-        Assert.Equal(place is Place.Confirming, cancelled.ErrorDescription!.Contains("whether the machine is there", StringComparison.Ordinal));
+        Assert.Equal(place is Place.Confirming, cancelled.ErrorDescription!.Contains("did not confirm", StringComparison.Ordinal));
         Assert.Null(machine.Told());
         Assert.Equal(place is Place.Connecting ? (0, 0) : (1, 1), (destination.Disposals, destination.ErrorsTold));
         machine.NextOneWorks();

@@ -55,7 +55,7 @@ public sealed class OutgoingEndingTests
 
         Assert.Equal((MigrationStatus.Cancelling, MigrationStatus.Cancelled), (cancelling.Status, cancelled.Status));
         Assert.Equal((FailureReason.Cancelled, (bool?)null), (cancelled.ErrorClass, cancelled.Confirmed));
-        Assert.Equal(place >= Place.ReturnPath, cancelled.ErrorDescription!.Contains("the machine is there", StringComparison.Ordinal));
+        Assert.Equal(place >= Place.ReturnPath, cancelled.ErrorDescription!.Contains("did not confirm", StringComparison.Ordinal));
         held.Source.Settle();
         Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, s_soon);
         held.AssertClosed();
@@ -70,7 +70,7 @@ public sealed class OutgoingEndingTests
         held.Source.Process.Quit();
         held.Source.AwaitEnd(s_soon);
         held.AssertClosed();
-        Assert.Equal("the source quits", held.Source.Process.Query().ErrorDescription?[..16]);
+        Assert.Equal(FailureReason.Cancelled, held.Source.Process.Query().ErrorClass);
     }
 
     [Theory]
@@ -94,10 +94,7 @@ public sealed class OutgoingEndingTests
         using HeldSource held = new(place, options => options.With(MigrationParameters.ConfirmTimeout, TimeSpan.FromMilliseconds(100)));
         MigrationInfo failed = held.Source.Ended();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Timeout), (failed.Status, failed.ErrorClass));
-        Assert.Equal(
-            "the destination has not ended within 0.1 s of the last byte: --confirm-timeout gives it longer; the destination the script was sent everything: "
-                + "whether the machine is there only it can tell",
-            failed.ErrorDescription);
+        Assert.All((string[])["0.1 s", "--confirm-timeout", "the script", "did not confirm"], part => Assert.Contains(part, failed.ErrorDescription, StringComparison.Ordinal));
     }
 
     [Fact]

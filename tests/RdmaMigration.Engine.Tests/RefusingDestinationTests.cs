@@ -18,11 +18,11 @@ public sealed class RefusingDestinationTests
 
     [Fact]
     public void ShutOneIsAFailureThatNamesTheMachineAndTheDestinationsLog() =>
-        Refused([0, 1, 0, 4, 0, 0, 0, 1], FailureReason.Refused, "SHUT 1", $"'{StreamedMachine.Machine}'", "4 MiB ('pc.ram')", "its own log");
+        Refused([0, 1, 0, 4, 0, 0, 0, 1], FailureReason.Refused, "SHUT 1", $"'{StreamedMachine.Machine}'", "4 MiB ('pc.ram')", "log");
 
     [Fact]
     public void ACloseWithoutAShutIsAFailureThatNamesTheMachineAndTheDestinationsLog() =>
-        Refused([], FailureReason.Disconnected, "after everything was sent", $"'{StreamedMachine.Machine}'", "its own log");
+        Refused([], FailureReason.Disconnected, "after everything was sent", $"'{StreamedMachine.Machine}'", "log");
 
     [Theory]
     [InlineData(new byte[] { 0, 99, 0, 4, 0, 0, 0, 0 }, "unknown message 99")]

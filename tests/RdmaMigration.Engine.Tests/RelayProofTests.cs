@@ -23,10 +23,9 @@ public sealed class RelayProofTests
         Assert.Equal(s_failure, machine.Told());
         MigrationInfo failed = machine.Relay.Ended();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Policy, 0L), (failed.Status, failed.ErrorClass, failed.RamTotal));
-        Assert.EndsWith(
-            "waits to be told how its machine arrives, and the destination the script cannot say: turn return-path on there and give --return-path, or give "
-                + "--rescue to keep the machine here until you have looked",
-            failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.All(
+            (string[])["the destination the script", "return-path on", "--return-path", "--rescue"],
+            part => Assert.Contains(part, failed.ErrorDescription, StringComparison.Ordinal));
         machine.Relay.Settle();
         Assert.Empty(destination.Taken);
         Assert.Equal((1, 1), (destination.Disposals, destination.ErrorsTold));
@@ -82,8 +81,8 @@ public sealed class RelayProofTests
         Directory.CreateDirectory(machine.Relay.DirectoryName);
         machine.Dispose();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Storage), (failed.Status, failed.ErrorClass));
-        Assert.Contains("; the destination the script was sent everything: whether the machine is there only it can tell", failed.ErrorDescription, StringComparison.Ordinal);
-        Assert.Equal(returnPath, failed.ErrorDescription!.EndsWith("is told, and goes on with its machine", StringComparison.Ordinal));
+        Assert.Contains("the script, but it did not confirm", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Equal(returnPath, failed.ErrorDescription!.EndsWith("keeps its machine", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -101,12 +100,12 @@ public sealed class RelayProofTests
 
         MigrationInfo failed = machine.Relay.Ended();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Disconnected), (failed.Status, failed.ErrorClass));
-        Assert.StartsWith("the source went away before it was told how its machine arrives (", failed.ErrorDescription, StringComparison.Ordinal);
-        Assert.Contains("and may go on with it, so the destination the script is not let start it; ", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.StartsWith("the source disconnected", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Contains("the destination the script does not start it", failed.ErrorDescription, StringComparison.Ordinal);
         machine.Relay.Settle();
         Assert.Equal((1, 1), (destination.Disposals, destination.ErrorsTold));
         Assert.Equal(rescue ? machine.Relay.File : null, failed.File);
-        Assert.EndsWith(rescue ? "from where 'rdmamig send' can send it" : "--rescue would have saved it", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Contains(rescue ? "'rdmamig send'" : "--rescue", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -79,7 +79,7 @@ public sealed class RelayTests : ReceiverTests
 
         ReceiveResult result = await relay.ResultAsync();
         Assert.Equal(("failed", "failed"), (outcome.Status, result.Status));
-        Assert.Contains("goes on with its machine", result.Error, StringComparison.Ordinal);
+        Assert.Contains("keeps its machine", result.Error, StringComparison.Ordinal);
         Assert.Equal(1, await relay.Process.WaitForExitAsync(Deadlines.Answer));
         await source.ContinueAsync();
         Assert.Equal("running", await source.RunStateAsync());
@@ -97,7 +97,7 @@ public sealed class RelayTests : ReceiverTests
 
         ReceiveResult result = await relay.ResultAsync();
         Assert.Equal(("completed", "failed"), (outcome.Status, result.Status));
-        Assert.Contains($"the machine is safe in {result.File}", result.Error, StringComparison.Ordinal);
+        Assert.Contains($"saved in {result.File}", result.Error, StringComparison.Ordinal);
         await Restoration.IsIdenticalAsync(source, result.File, Work);
     }
 

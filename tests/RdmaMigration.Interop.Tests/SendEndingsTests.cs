@@ -115,8 +115,8 @@ public sealed partial class SendEndingsTests : ReceiverTests
         Measured($"{(result.Time - ram.Time).TotalMilliseconds:0} ms: {result.ErrorClass}: {result.Error}");
         Assert.Equal(1, await sender.Process.WaitForExitAsync(Deadlines.Answer));
         Assert.Equal(("failed", "Timeout"), (result.Status, result.ErrorClass));
-        Assert.StartsWith("the destination has not ended within 2 s of the last byte", result.Error, StringComparison.Ordinal);
-        Assert.EndsWith("whether the machine is there only it can tell", result.Error, StringComparison.Ordinal);
+        Assert.Contains("within 2 s", result.Error, StringComparison.Ordinal);
+        Assert.Contains("did not confirm", result.Error, StringComparison.Ordinal);
         Assert.InRange(result.Time - ram.Time, TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(2) + s_soon);
     }
 
@@ -223,7 +223,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
 
     /// <summary>The same amid RAM, or with the destination's word for it, if the way back still took that.</summary>
     [GeneratedRegex(
-        "^(the destination \\S+ (closed the connection|says that it failed)|the device of \\S+ refuses memory).*(bytes of RAM|before it took any RAM)")]
+        "^(the destination \\S+ (closed the connection|reported a failure)|the device of \\S+ refuses memory).*(bytes of RAM|before it took any RAM)")]
     private static partial Regex LostOrTold();
 
     /// <summary>The destination was gone before there was one, or there was one of two.</summary>

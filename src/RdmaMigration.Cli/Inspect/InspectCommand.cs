@@ -16,15 +16,15 @@ internal static class InspectCommand
 
     public static Command Create(Screen screen)
     {
-        Argument<string> file = SharedOptions.Path("FILE", "A migration stream: rdmamig's captures, or what QEMU's migrate wrote to a file; - reads standard input");
+        Argument<string> file = SharedOptions.Path("FILE", "A migration stream: a capture, or a file written by QEMU's migrate; - is standard input");
         Option<string?> device = new("--device")
         {
-            Description = "Show only this device: its name, or the part after the last slash",
+            Description = "Show only this device, by its name or the part of the name after the last slash",
             HelpName = "NAME",
         };
-        Option<bool> fields = new("--fields") { Description = "Show the devices' fields with their values" };
+        Option<bool> fields = new("--fields") { Description = "Show the fields of the devices with their values" };
         Option<bool> json = SharedOptions.Json("Write one JSON object, fields included");
-        Command command = new("inspect", "Says what a migration stream holds: machine type, RAM, devices and their fields.")
+        Command command = new("inspect", "Shows what a migration stream contains: machine type, RAM, devices and their fields.")
         {
             file, device, fields, json,
         };

@@ -31,7 +31,7 @@ internal static class InspectText
     private static void WriteMachine(StreamReport report, Screen screen)
     {
         TextTable table = new(columns: 2);
-        table.Add("machine type", report.MachineType ?? "not told");
+        table.Add("machine type", report.MachineType ?? "not in the stream");
         if (report.Uuid is { } uuid)
         {
             table.Add("uuid", uuid.ToString());

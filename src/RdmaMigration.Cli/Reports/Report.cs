@@ -3,7 +3,7 @@ using RdmaMigration.Engine;
 
 namespace RdmaMigration.Cli.Reports;
 
-/// <summary>What a view is told.</summary>
+/// <summary>A report for a view.</summary>
 internal abstract record Report
 {
     /// <summary>A source can connect.</summary>

@@ -91,8 +91,8 @@ internal abstract class Parameter
     /// <summary>The kinds of channel that it means something for, in words.</summary>
     public string Channels => Scope switch
     {
-        ParameterScope.Rdma => RdmaUri.Form,
-        ParameterScope.Network => $"{RdmaUri.Form} and {TcpUri.Form}",
+        ParameterScope.Rdma => "rdma:HOST:PORT",
+        ParameterScope.Network => "rdma:HOST:PORT and tcp:HOST:PORT",
         _ => "every channel",
     };
 
