@@ -17,6 +17,9 @@ RDMAMIG_EXPORT int rdmamig_query_odp_caps(struct ibv_context *context, struct ib
 RDMAMIG_EXPORT int rdmamig_advise_mr(struct ibv_pd *pd, uint32_t advice, uint32_t flags, struct ibv_sge *sg_list,
                                      uint32_t num_sge);
 
+/* Closes the kernel's side of a context whose device is being removed and on which nothing is left. Its owner still has to free it. */
+RDMAMIG_EXPORT void rdmamig_detach(struct ibv_context *context);
+
 /* What the headers of this build say about the ABI. The table ends with a null name. */
 struct rdmamig_abi_fact {
 	const char *name;

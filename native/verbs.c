@@ -1,7 +1,10 @@
+#define _GNU_SOURCE
 #include "rdmamig_verbs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 int rdmamig_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
 {
@@ -53,4 +56,16 @@ int rdmamig_advise_mr(struct ibv_pd *pd, uint32_t advice, uint32_t flags, struct
 	struct verbs_context *extended = verbs_get_ctx_op(pd->context, advise_mr);
 
 	return extended ? extended->advise_mr(pd, (enum ibv_advise_mr_advice)advice, flags, sg_list, num_sge) : EOPNOTSUPP;
+}
+
+/* The owner closes the two descriptors by their numbers, so the numbers stay taken: /dev/null stands in for the device. */
+void rdmamig_detach(struct ibv_context *context)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return;
+	dup3(null, context->async_fd, O_CLOEXEC);
+	dup3(null, context->cmd_fd, O_CLOEXEC);
+	close(null);
 }

@@ -98,6 +98,15 @@ public sealed class CompletionWaiter : IDisposable
         }
     }
 
+    /// <summary>States that this is not the waiter's thread, for what blocks and is yet allowed under the big lock: freeing a connection at the end.</summary>
+    internal void AssertElsewhere()
+    {
+        if (Thread.CurrentThread == _thread)
+        {
+            throw new InvalidOperationException("a connection is freed on the completion waiter's thread, which must never block");
+        }
+    }
+
     /// <summary>Makes the waiter look at the sources' deadlines again. Any thread.</summary>
     internal void Wake() => _wake.Set();
 

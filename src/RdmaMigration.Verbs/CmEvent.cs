@@ -130,6 +130,11 @@ public sealed unsafe class CmEvent : IDisposable
     /// <summary>Wraps an event; null, with the event acknowledged, when the id is being disposed and nobody can want it.</summary>
     internal static CmEvent? Take(rdma_cm_event* native, EventChannelHandle channel)
     {
+        if ((CmEventType)native->@event is CmEventType.DeviceRemoval)
+        {
+            RemovedDevices.Mark(native->id);
+        }
+
         bool isRequest = native->listen_id is not null;
         // Until the event is acknowledged neither id is destroyed, so the handle behind its context can be asked.
         CmIdHandle? known = CmIdHandle.From(isRequest ? native->listen_id : native->id);

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Net;
+using System.Net.NetworkInformation;
 using RdmaMigration.Memory;
 using RdmaMigration.Testing;
 using RdmaMigration.Verbs;
@@ -81,6 +83,30 @@ public sealed class RdmaOutgoingChannelTests
         Assert.Equal([1, 2, 3, 4, 5], await reader);
     }
 
+    /// <summary>The kernel then reports UNREACHABLE for each connection to that address, and the path is as good as before.</summary>
+    [Fact]
+    public async Task A_neighbours_new_MAC_address_does_not_end_a_migration()
+    {
+        using ListeningDestination destination = new();
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(TestOptions.Rdma);
+        using RdmaIncomingChannel incoming = destination.Accept();
+        string network = NetworkInterface.GetAllNetworkInterfaces()
+            .Single(found => found.GetIPProperties().UnicastAddresses.Any(address => address.Address.Equals(RdmaAddress.V4))).Name;
+        Neighbour($"replace {RdmaAddress.V4} lladdr 02:00:00:00:00:77 dev {network} nud permanent");
+        try
+        {
+            await Task.Delay(TimeSpan.FromSeconds(3), TestContext.Current.CancellationToken);
+            Assert.Equal((null, null), (channel.Lost, incoming.Lost));
+            Task<int> reader = Task.Run(() => incoming.Input.Read(new byte[1], Timeout.InfiniteTimeSpan));
+            channel.Output.Write([1]);
+            Assert.Equal(1, await reader);
+        }
+        finally
+        {
+            Neighbour($"del {RdmaAddress.V4} dev {network}");
+        }
+    }
+
     [Fact]
     public async Task ADestinationThatClosesIsSeenByWhoWaitsForThat()
     {
@@ -120,6 +146,13 @@ public sealed class RdmaOutgoingChannelTests
         source.Reject([]);
         await Assert.ThrowsAsync<ConnectFailedException>(() => connecting);
         Assert.Equal(7, request.ConnectionParameters.RnrRetryCount);
+    }
+
+    private static void Neighbour(string change)
+    {
+        using Process ip = Process.Start("ip", $"neighbour {change}");
+        ip.WaitForExit();
+        Assert.Equal(0, ip.ExitCode);
     }
 
     [Fact]

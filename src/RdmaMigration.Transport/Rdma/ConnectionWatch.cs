@@ -128,11 +128,11 @@ internal sealed class ConnectionWatch : IWaitSource
             case CmEventType.DeviceRemoval:
                 _state.Fail(ConnectionLoss.DeviceRemoval, $"the device {_state.DeviceName} under the connection with {_state.Peer} was removed");
                 break;
-            case CmEventType.ConnectError or CmEventType.Unreachable or CmEventType.Rejected:
+            case CmEventType.ConnectError or CmEventType.Unreachable or CmEventType.Rejected when !_established:
                 _state.Fail(ConnectionLoss.TransportError, $"the connection with {_state.Peer} failed: {happened.Type}, status {happened.Status}");
                 break;
             default:
-                // Path and address changes and the end of TIME-WAIT do not change the connection's state: see PROTOCOL.md, CM events.
+                // PROTOCOL.md, CM events: nothing else ends a connection that is established. UNREACHABLE only says that the neighbour's MAC address changed.
                 break;
         }
 

@@ -153,6 +153,7 @@ internal sealed class RdmaConnection : IDisposable
     /// <summary>Disconnects and frees everything. The thread that uses the lanes must be out of them: <see cref="Fail"/> and join it first.</summary>
     public void Dispose()
     {
+        _waiter.AssertElsewhere();
         if (Interlocked.Exchange(ref _disposed, true))
         {
             return;

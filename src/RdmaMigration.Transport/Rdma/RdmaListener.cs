@@ -1,6 +1,6 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Verbs;
 
@@ -21,12 +21,13 @@ public sealed class RdmaListener : ChannelListener
     private readonly Action<RdmaIncomingChannel> _accepted;
     private readonly ILogger _log;
     private readonly EventChannel _events;
-    private readonly CmId _id;
+    private readonly RdmaBinding _binding;
     private readonly ListenSource _source;
     private readonly Queue<ConnectionRequest> _backlog = new();
     private readonly SideThreads _aside = new("rdma/accept");
     private RdmaIncomingChannel? _active;
     private volatile bool _busy;
+    private long _retryAt = long.MaxValue;
 
     /// <summary>Binds the first of the URI's addresses that can be bound and listens.</summary>
     /// <param name="waiter">Watches the listener and its connections; it must outlive them.</param>
@@ -46,7 +47,7 @@ public sealed class RdmaListener : ChannelListener
         {
             _events = EventChannel.Create();
             _events.SetNonBlocking();
-            _id = Bind(uri);
+            _binding = RdmaBinding.Listen(_events, uri, options.Backlog);
             _source = new ListenSource(this, _events.FileDescriptor);
             _waiter.Add(_source);
         }
@@ -63,13 +64,13 @@ public sealed class RdmaListener : ChannelListener
 
         void Release()
         {
-            _id?.Dispose();
+            _binding?.Dispose();
             _events?.Dispose();
         }
     }
 
     /// <summary>Where it listens; the port is the one that was chosen when 0 was asked.</summary>
-    public override IPEndPoint LocalEndPoint => _id.LocalEndPoint ?? new IPEndPoint(IPAddress.Any, 0);
+    public override IPEndPoint LocalEndPoint => _binding.EndPoint;
 
     /// <inheritdoc/>
     public override MigrationUri Uri => new RdmaUri(LocalEndPoint.Address.ToString(), LocalEndPoint.Port);
@@ -89,7 +90,7 @@ public sealed class RdmaListener : ChannelListener
             channel.Dispose();
         }
 
-        _id.Dispose();
+        _binding.Dispose();
         _events.Dispose();
     }
 
@@ -102,36 +103,14 @@ public sealed class RdmaListener : ChannelListener
         }
     }
 
-    private CmId Bind(RdmaUri uri)
-    {
-        VerbsException? first = null;
-        foreach (IPEndPoint address in uri.ResolveToListen())
-        {
-            CmId id = CmId.Create(_events);
-            try
-            {
-                id.SetReuseAddress(true);
-                if (address.AddressFamily is AddressFamily.InterNetworkV6)
-                {
-                    id.SetIPv6Only(!uri.IsDual(address.Address));
-                }
-
-                id.Bind(address);
-                id.Listen(_options.Backlog);
-                return id;
-            }
-            catch (VerbsException failed)
-            {
-                first ??= failed;
-                id.Dispose();
-            }
-        }
-
-        throw new ConnectFailedException($"cannot listen on {uri}: {first?.Message ?? "the host has no address"}", first);
-    }
-
     private void OnEvent(CmEvent happened)
     {
+        if (happened.Type is CmEventType.DeviceRemoval)
+        {
+            OnDeviceRemoved(happened);
+            return;
+        }
+
         if (happened.Type != CmEventType.ConnectRequest)
         {
             ListenerLog.EventIgnored(_log, happened.Type.ToString(), happened.Status);
@@ -152,6 +131,55 @@ public sealed class RdmaListener : ChannelListener
             ListenerLog.Fault(_log, fault);
             Reject(request, "the destination failed to serve the request; its log has the reason");
         }
+    }
+
+    /// <summary>The kernel finishes removing the device only when this process has freed everything on it, so the listener does so and tries to listen again.</summary>
+    private void OnDeviceRemoved(CmEvent happened)
+    {
+        CmId id = happened.Id;
+        happened.Dispose();
+        for (int left = _backlog.Count; left > 0; left--)
+        {
+            ConnectionRequest waiting = _backlog.Dequeue();
+            if (waiting.Id == id)
+            {
+                _aside.Run(id.Dispose);
+            }
+            else
+            {
+                _backlog.Enqueue(waiting);
+            }
+        }
+
+        if (_binding.Owns(id))
+        {
+            ListenerLog.DeviceRemoved(_log, LocalEndPoint.ToString());
+            _aside.Run(() =>
+            {
+                _binding.Close();
+                RetryAt(Stopwatch.GetTimestamp() + Stopwatch.Frequency);
+            });
+        }
+    }
+
+    private void ListenAgain()
+    {
+        try
+        {
+            _binding.Reopen();
+            ListenerLog.ListeningAgain(_log, LocalEndPoint.ToString());
+        }
+        catch (VerbsException failed)
+        {
+            ListenerLog.EventIgnored(_log, "listen: " + failed.Message, 0);
+            RetryAt(Stopwatch.GetTimestamp() + Stopwatch.Frequency);
+        }
+    }
+
+    private void RetryAt(long time)
+    {
+        Volatile.Write(ref _retryAt, time);
+        _waiter.Wake();
     }
 
     private void Admit(ConnectionRequest request)
@@ -325,7 +353,7 @@ public sealed class RdmaListener : ChannelListener
 
         public ReadOnlySpan<int> Descriptors => _descriptors;
 
-        public long Deadline => listener._backlog.Count > 0 && !listener._busy ? 0 : long.MaxValue;
+        public long Deadline => listener._backlog.Count > 0 && !listener._busy ? 0 : Volatile.Read(ref listener._retryAt);
 
         public void OnReady(int index)
         {
@@ -338,7 +366,15 @@ public sealed class RdmaListener : ChannelListener
             }
         }
 
-        public void OnDeadline(long now) => listener.ServeBacklog();
+        public void OnDeadline(long now)
+        {
+            listener.ServeBacklog();
+            if (Volatile.Read(ref listener._retryAt) <= now)
+            {
+                Volatile.Write(ref listener._retryAt, long.MaxValue);
+                listener._aside.Run(listener.ListenAgain);
+            }
+        }
 
         public void OnFault(Exception fault) => ListenerLog.Fault(listener._log, fault);
     }
@@ -360,6 +396,12 @@ internal static partial class ListenerLog
 
     [LoggerMessage(5, LogLevel.Warning, "{What}")]
     public static partial void LeftBehind(ILogger log, string what);
+
+    [LoggerMessage(7, LogLevel.Error, "the RDMA device under {Address} was removed; nobody can connect until it is back, which is tried once a second")]
+    public static partial void DeviceRemoved(ILogger log, string address);
+
+    [LoggerMessage(8, LogLevel.Warning, "listening on {Address} again")]
+    public static partial void ListeningAgain(ILogger log, string address);
 
     [LoggerMessage(6, LogLevel.Error, "cannot listen again, and tries once a second: {Reason}")]
     public static partial void NotListening(ILogger log, string reason);

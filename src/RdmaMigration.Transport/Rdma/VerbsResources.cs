@@ -79,7 +79,6 @@ internal sealed class VerbsResources : IDisposable
     /// <summary>Disconnects and frees everything. No thread may use any of it any more.</summary>
     public void Dispose()
     {
-        BlockingCalls.AssertAllowed();
         try
         {
             Id.Disconnect();

@@ -26,6 +26,7 @@ internal sealed unsafe class CmIdHandle : VerbsHandle
         Channel = channel;
         _self = GCHandle.Alloc(this, GCHandleType.Weak);
         Id->context = GCHandle.ToIntPtr(_self);
+        RemovedDevices.Enter(native);
     }
 
     internal CmId Owner { get; }
@@ -54,6 +55,7 @@ internal sealed unsafe class CmIdHandle : VerbsHandle
 
     protected override int Destroy(nint native)
     {
+        RemovedDevices.Leave(native);
         int error = LibRdmaCm.rdma_destroy_id(native);
         _self.Free();
         return error;

@@ -34,5 +34,8 @@ internal static unsafe partial class Shim
     internal static partial int rdmamig_advise_mr(nint pd, uint advice, uint flags, ibv_sge* sg_list, uint num_sge);
 
     [LibraryImport(Library)]
+    internal static partial void rdmamig_detach(nint context);
+
+    [LibraryImport(Library)]
     internal static partial rdmamig_abi_fact* rdmamig_abi_facts();
 }
