@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
+using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.Transport;
-using Tmds.Linux;
 
 namespace RdmaMigration.Engine;
 
@@ -11,5 +11,5 @@ internal sealed class ChannelSink(ChannelOutput output) : IStreamSink
     public void Write(ReadOnlySpan<byte> bytes) => output.Write(bytes);
 
     /// <summary>An <see cref="IoSegment"/> is laid out as struct iovec.</summary>
-    public void WriteGather(ReadOnlySpan<IoSegment> segments) => output.WriteGather(MemoryMarshal.Cast<IoSegment, iovec>(segments));
+    public void WriteGather(ReadOnlySpan<IoSegment> segments) => output.WriteGather(MemoryMarshal.Cast<IoSegment, IoVector>(segments));
 }

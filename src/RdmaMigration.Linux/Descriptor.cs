@@ -142,6 +142,17 @@ public static unsafe partial class Descriptor
     /// <summary>Makes a file's bytes durable (fsync).</summary>
     public static CallResult Sync(int descriptor) => CallResult.Of(LibC.fsync(descriptor));
 
+    /// <summary>Closes a connected socket's direction to the other side, which then sees the end (shutdown with SHUT_WR).</summary>
+    public static CallResult ShutDownWriting(int descriptor) => CallResult.Of(LibC.shutdown(descriptor, LibC.SHUT_WR));
+
+    /// <summary>True for a socket of type SOCK_STREAM.</summary>
+    public static bool IsStreamSocket(int descriptor)
+    {
+        int type;
+        socklen_t size = sizeof(int);
+        return LibC.getsockopt(descriptor, LibC.SOL_SOCKET, LibC.SO_TYPE, &type, &size) == 0 && type == LibC.SOCK_STREAM;
+    }
+
     private const int SEEK_DATA = 3;
     private const int SEEK_HOLE = 4;
 

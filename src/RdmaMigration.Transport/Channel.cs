@@ -1,5 +1,4 @@
 using RdmaMigration.Linux;
-using Tmds.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -94,7 +93,7 @@ public abstract class ChannelOutput
     /// <summary>Sends all bytes of all segments, in order; returns when the memory may be reused.</summary>
     /// <param name="segments">1 to 1024 segments (IOV_MAX), none empty.</param>
     /// <exception cref="TransportException">The channel failed, or the peer broke the protocol.</exception>
-    public void WriteGather(ReadOnlySpan<iovec> segments)
+    public void WriteGather(ReadOnlySpan<IoVector> segments)
     {
         BlockingCalls.AssertAllowed();
         WriteSegments(segments);
@@ -117,11 +116,11 @@ public abstract class ChannelOutput
     protected abstract void WriteBytes(ReadOnlySpan<byte> bytes, TimeSpan patience);
 
     /// <summary>Does what <see cref="WriteGather"/> says.</summary>
-    protected virtual unsafe void WriteSegments(ReadOnlySpan<iovec> segments)
+    protected virtual unsafe void WriteSegments(ReadOnlySpan<IoVector> segments)
     {
-        foreach (ref readonly iovec segment in segments)
+        foreach (ref readonly IoVector segment in segments)
         {
-            WriteBytes(new ReadOnlySpan<byte>(segment.iov_base, checked((int)(ulong)segment.iov_len)), Timeout.InfiniteTimeSpan);
+            WriteBytes(new ReadOnlySpan<byte>(segment.Address, checked((int)segment.Length)), Timeout.InfiniteTimeSpan);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.Interop;
@@ -56,6 +57,54 @@ public sealed class SecondSourceTests : ReceiverTests
         Assert.True(saved.Length == 1, receiver.Process.Errors);
         await Restoration.IsIdenticalAsync(second, saved[0], Work);
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_receiver_out_of_descriptors_takes_or_resets_a_source_later(bool takesMany)
+    {
+        string to = takesMany ? NewFolder("captures") : Work.File("captured");
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync("tcp:127.0.0.1:0", to);
+        await using QemuMachine source = takesMany ? await StartZeroSourceAsync() : await StartSourceAsync("pc", 64);
+        string process = receiver.Process.Id.ToString(CultureInfo.InvariantCulture);
+        HashSet<string> open = [.. Directory.EnumerateFiles($"/proc/{process}/fd").Select(path => Path.GetFileName(path)!)];
+        int limit = Enumerable.Range(0, 4096).First(number => !open.Contains(number.ToString(CultureInfo.InvariantCulture)));
+        await LimitFilesAsync(process, limit);
+
+        int from = source.Monitor.Events.Count;
+        await source.StartMigrationAsync(receiver.Uri);
+        MigrationOutcome outcome = await source.MigrationOutcomeAsync(from);
+        for (int i = 0; i < 100 && !receiver.Process.Errors.Contains("cannot accept connections", StringComparison.Ordinal); i++)
+        {
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Contains("cannot accept connections", receiver.Process.Errors, StringComparison.Ordinal);
+        await LimitFilesAsync(process, 4096);
+
+        if (takesMany)
+        {
+            // It waited for as long as it took.
+            Assert.Equal("completed", outcome.Status);
+            Assert.True((await receiver.ResultAsync()).Completed);
+        }
+        else
+        {
+            // Reset, or refused; it tries again until the receiver listens again.
+            for (int i = 0; i < 100 && outcome.Status is not "completed"; i++)
+            {
+                await Task.Delay(100, TestContext.Current.CancellationToken);
+                await source.ContinueAsync();
+                outcome = await source.MigrateAsync(receiver.Uri);
+            }
+
+            Assert.True(outcome.Status == "completed", $"{outcome}: {receiver.Process.Errors}");
+            Assert.True((await receiver.ResultAsync()).Completed);
+        }
+    }
+
+    private static async Task LimitFilesAsync(string process, int limit) =>
+        Assert.Equal(0, (await ChildProcess.RunAsync("prlimit", "--pid", process, string.Create(CultureInfo.InvariantCulture, $"--nofile={limit}:4096"))).ExitCode);
 
     /// <summary>A migration that goes on for long, and its source's number of events before it.</summary>
     private async Task<(QemuMachine Source, int From)> StartSlowMigrationAsync(RdmamigProcess receiver)

@@ -1,5 +1,4 @@
 using RdmaMigration.Linux;
-using Tmds.Linux;
 
 namespace RdmaMigration.Transport.Tests;
 
@@ -15,7 +14,7 @@ public sealed class BlockingTests
         using OutgoingPair pair = new(kind);
         OutgoingChannel channel = pair.Channel;
         Forbidden(() => channel.Output.Write([1]));
-        Forbidden(() => channel.Output.WriteGather(ReadOnlySpan<iovec>.Empty));
+        Forbidden(() => channel.Output.WriteGather(ReadOnlySpan<IoVector>.Empty));
         Forbidden(() => channel.Output.Finish());
         Forbidden(channel.AwaitClose);
         Forbidden(channel.SendError);

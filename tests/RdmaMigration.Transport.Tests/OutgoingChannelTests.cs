@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
-using Tmds.Linux;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport.Tests;
 
@@ -222,7 +222,7 @@ public sealed class OutgoingChannelTests
     private static unsafe void Gather(OutgoingChannel channel, byte[] bytes)
     {
         // Odd lengths, so that writes end amid segments.
-        Span<iovec> segments = stackalloc iovec[1024];
+        Span<IoVector> segments = stackalloc IoVector[1024];
         fixed (byte* first = bytes)
         {
             int at = 0;
@@ -232,7 +232,7 @@ public sealed class OutgoingChannelTests
                 for (; count < segments.Length && at < bytes.Length; count++)
                 {
                     int length = Math.Min(count % 3 == 0 ? 9 : 4096 + (count * 7), bytes.Length - at);
-                    segments[count] = new iovec { iov_base = first + at, iov_len = length };
+                    segments[count] = new IoVector { Address = first + at, Length = (nuint)length };
                     at += length;
                 }
 

@@ -1,5 +1,5 @@
 using Microsoft.Win32.SafeHandles;
-using Tmds.Linux;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport.Tests;
 
@@ -43,7 +43,7 @@ public sealed class PolledDescriptorTests
         using (peer)
         {
             descriptor.Fail(ConnectionLoss.Disconnected, "gone");
-            Assert.True(descriptor.Wait(LibC.POLLIN, TimeSpan.Zero));
+            Assert.True(descriptor.Wait(PollEvents.Readable, TimeSpan.Zero));
         }
     }
 

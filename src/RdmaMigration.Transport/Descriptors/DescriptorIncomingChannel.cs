@@ -1,5 +1,5 @@
 using System.Net;
-using Tmds.Linux;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -34,7 +34,7 @@ internal class DescriptorIncomingChannel(
     public sealed override ChannelOutput? Output => isSocket ? field ??= new Writer(Descriptor) : null;
 
     /// <inheritdoc/>
-    public sealed override bool HasBytes => isSocket && (!ahead.IsEmpty || Descriptor.Wait(LibC.POLLIN, TimeSpan.Zero));
+    public sealed override bool HasBytes => isSocket && (!ahead.IsEmpty || Descriptor.Wait(PollEvents.Readable, TimeSpan.Zero));
 
     /// <inheritdoc/>
     public sealed override bool IsConnected => isSocket;
@@ -124,22 +124,20 @@ internal class DescriptorIncomingChannel(
         }
     }
 
-    private sealed unsafe class Writer(PolledDescriptor descriptor) : ChannelOutput
+    private sealed class Writer(PolledDescriptor descriptor) : ChannelOutput
     {
+        private readonly DescriptorWriter _writer = new(descriptor);
+
         protected override void WriteBytes(ReadOnlySpan<byte> bytes, TimeSpan patience)
         {
             if (descriptor.Lost is { Loss: ConnectionLoss.Shutdown })
             {
                 // This side gave up, and the source still learns so.
-                descriptor.WriteLast(bytes);
+                _writer.WriteLast(bytes);
                 return;
             }
 
-            fixed (byte* first = bytes)
-            {
-                iovec all = new() { iov_base = first, iov_len = bytes.Length };
-                descriptor.Write(new ReadOnlySpan<iovec>(in all), limit: null, patience);
-            }
+            _writer.Write(bytes, limit: null, patience);
         }
     }
 }

@@ -13,8 +13,13 @@ namespace RdmaMigration.Transport;
 /// <param name="sockets">They listen already.</param>
 /// <param name="uri">Where, for messages.</param>
 /// <param name="backlog">Of each socket.</param>
+/// <param name="keepsBacklog">
+/// Whoever is in the kernel's backlog when no connection can be accepted stays there, and is accepted later. False: they are reset, so that no source's machine
+/// lies there while it is not wanted.
+/// </param>
 /// <param name="log">For what goes wrong.</param>
-internal sealed class Door(CompletionWaiter waiter, IReadOnlyList<ListeningSocket> sockets, MigrationUri uri, int backlog, ILogger log)
+internal sealed class Door(
+    CompletionWaiter waiter, IReadOnlyList<ListeningSocket> sockets, MigrationUri uri, int backlog, bool keepsBacklog, ILogger log)
 {
     /// <summary>After an error, when to try again.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
@@ -75,14 +80,27 @@ internal sealed class Door(CompletionWaiter waiter, IReadOnlyList<ListeningSocke
             return;
         }
 
-        _isOpen = false;
         foreach (ListeningSocket socket in sockets)
         {
-            while (TryAccept(socket))
+            while (_isOpen && TryAccept(socket))
             {
                 // The next one.
             }
+        }
 
+        CloseSockets();
+    }
+
+    private void CloseSockets()
+    {
+        if (!_isOpen)
+        {
+            return;
+        }
+
+        _isOpen = false;
+        foreach (ListeningSocket socket in sockets)
+        {
             if (socket.Close() is { } left)
             {
                 ListenerLog.LeftBehind(_log, left);
@@ -138,10 +156,15 @@ internal sealed class Door(CompletionWaiter waiter, IReadOnlyList<ListeningSocke
         }
         catch (Exception failed) when (failed is SocketException or ConnectFailedException)
         {
-            // Out of descriptors or memory, most likely. Whoever waits in the backlog is looked at later.
+            // Out of descriptors or memory, most likely.
             SocketListenerLog.NotAccepting(_log, uri.ToString(), failed.Message);
             accepted?.Dispose();
             StopWatching();
+            if (!keepsBacklog)
+            {
+                CloseSockets();
+            }
+
             _notBefore = Stopwatch.GetTimestamp() + (long)(s_pause.TotalSeconds * Stopwatch.Frequency);
             return false;
         }

@@ -1,6 +1,4 @@
-using System.Text;
-using Tmds.Linux;
-using static Tmds.Linux.LibC;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -39,17 +37,13 @@ public enum FileKind
 public readonly record struct FileNode(FileKind Kind, ulong Device, ulong Number)
 {
     /// <summary>What a path leads to, symbolic links followed; null when there is nothing, or this user cannot see it.</summary>
-    public static FileNode? At(string path) => Look(path, 0);
+    public static FileNode? At(string path) => From(FileStatus.At(path));
 
     /// <summary>What stands under a name, a symbolic link as itself; null when there is nothing, or this user cannot see it.</summary>
-    public static FileNode? Named(string path) => Look(path, AT_SYMLINK_NOFOLLOW);
+    public static FileNode? Named(string path) => From(FileStatus.Named(path));
 
     /// <summary>What a descriptor is open on; null when there is no such descriptor.</summary>
-    public static unsafe FileNode? Of(int descriptor)
-    {
-        stat status;
-        return fstat(descriptor, &status) == 0 ? From(status) : null;
-    }
+    public static FileNode? Of(int descriptor) => From(FileStatus.Of(descriptor));
 
     /// <summary>What a <c>file:</c> or <c>fd:</c> address stands for now; null when there is nothing, and for every other kind of address.</summary>
     public static FileNode? Of(MigrationUri uri) => uri switch
@@ -62,31 +56,17 @@ public readonly record struct FileNode(FileKind Kind, ulong Device, ulong Number
     /// <summary>Both are the same file or block device, so that writing to the one overwrites the other. False for what keeps no bytes, such as a socket.</summary>
     public static bool IsSameStorage(FileNode? one, FileNode? other) => one is { Kind: FileKind.Regular or FileKind.BlockDevice } && one == other;
 
-    private static unsafe FileNode? Look(string path, int flags)
+    private static FileNode? From(FileStatus? looked) => looked is not { } status ? null : status.Type switch
     {
-        stat status;
-        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
-        {
-            return fstatat(AT_FDCWD, name, &status, flags) == 0 ? From(status) : null;
-        }
-    }
+        FileStatus.BlockDevice => new FileNode(FileKind.BlockDevice, 0, status.SpecialDevice),
+        FileStatus.Regular => On(FileKind.Regular, status),
+        FileStatus.Directory => On(FileKind.Directory, status),
+        FileStatus.Link => On(FileKind.Link, status),
+        FileStatus.Fifo => On(FileKind.Fifo, status),
+        FileStatus.Socket => On(FileKind.Socket, status),
+        FileStatus.CharacterDevice => On(FileKind.CharacterDevice, status),
+        _ => On(FileKind.Unknown, status),
+    };
 
-    private static FileNode From(in stat status)
-    {
-        uint format = (uint)(status.st_mode & S_IFMT);
-        FileKind kind = format switch
-        {
-            _ when format == (uint)S_IFREG => FileKind.Regular,
-            _ when format == (uint)S_IFDIR => FileKind.Directory,
-            _ when format == (uint)S_IFLNK => FileKind.Link,
-            _ when format == (uint)S_IFIFO => FileKind.Fifo,
-            _ when format == (uint)S_IFSOCK => FileKind.Socket,
-            _ when format == (uint)S_IFCHR => FileKind.CharacterDevice,
-            _ when format == (uint)S_IFBLK => FileKind.BlockDevice,
-            _ => FileKind.Unknown,
-        };
-        return kind is FileKind.BlockDevice
-            ? new FileNode(kind, 0, (ulong)status.st_rdev)
-            : new FileNode(kind, (ulong)status.st_dev, (ulong)status.st_ino);
-    }
+    private static FileNode On(FileKind kind, FileStatus status) => new(kind, status.Device, status.Inode);
 }

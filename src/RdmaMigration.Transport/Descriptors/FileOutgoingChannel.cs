@@ -1,4 +1,4 @@
-using static Tmds.Linux.LibC;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -17,9 +17,10 @@ internal sealed class FileOutgoingChannel(PolledDescriptor descriptor, string sc
         protected override void End()
         {
             Descriptor.ThrowIfLost();
-            if (fsync(Descriptor.Number) != 0)
+            CallResult synchronised = Linux.Descriptor.Sync(Descriptor.Number);
+            if (synchronised.Failed)
             {
-                Descriptor.Fail(ConnectionLoss.TransportError, $"{Descriptor.Peer}: cannot synchronise: {ErrorText.Of(errno)}");
+                Descriptor.Fail(ConnectionLoss.TransportError, $"{Descriptor.Peer}: cannot synchronise: {synchronised.Error.Text()}");
                 Descriptor.ThrowIfLost();
             }
         }

@@ -1,11 +1,10 @@
 using Microsoft.Win32.SafeHandles;
-using Tmds.Linux;
-using static Tmds.Linux.LibC;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
 /// <summary>Takes over the descriptor of an <c>fd:</c> address.</summary>
-internal static unsafe class InheritedDescriptor
+internal static class InheritedDescriptor
 {
     /// <exception cref="ConnectFailedException">It is not open for reading, or of a kind that carries no stream.</exception>
     public static (PolledDescriptor Descriptor, DescriptorKind Kind) ForReading(DescriptorUri uri) => TakeOver(uri, forWriting: false);
@@ -30,22 +29,19 @@ internal static unsafe class InheritedDescriptor
             throw new ConnectFailedException($"{uri}: this process has no descriptor {number}; start it with one, as the shell does with {number}<FILE or {number}>FILE");
         }
 
-        int mode = fcntl(number, F_GETFL) & O_ACCMODE;
-        if (mode != O_RDWR && mode != (forWriting ? O_WRONLY : O_RDONLY))
+        if (!(forWriting ? Descriptor.IsWritable(number) : Descriptor.IsReadable(number)))
         {
             throw new ConnectFailedException($"{uri}: the descriptor is not open for {(forWriting ? "writing" : "reading")}");
         }
 
         if (node.Kind is FileKind.Socket)
         {
-            int type;
-            socklen_t size = sizeof(int);
-            return getsockopt(number, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM
+            return Descriptor.IsStreamSocket(number)
                 ? DescriptorKind.Socket
                 : throw new ConnectFailedException($"{uri}: the socket is not one of streams (SOCK_STREAM)");
         }
 
-        if (isatty(number) == 1)
+        if (Descriptor.IsTerminal(number))
         {
             throw new ConnectFailedException($"{uri}: the descriptor is a terminal; redirect it");
         }
@@ -61,28 +57,30 @@ internal static unsafe class InheritedDescriptor
     /// <summary>The number to use. The standard streams' own numbers must not come free: the next file to be opened would get one, and what is printed.</summary>
     private static int Own(DescriptorUri uri)
     {
-        if (uri.Number > STDERR_FILENO)
+        if (uri.Number >= Descriptor.FirstOwn)
         {
-            _ = fcntl(uri.Number, F_SETFD, FD_CLOEXEC);
+            _ = Descriptor.SetCloseOnExec(uri.Number);
             return uri.Number;
         }
 
-        int own = fcntl(uri.Number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-        fixed (byte* path = "/dev/null\0"u8)
+        CallResult own = Descriptor.Duplicate(uri.Number, Descriptor.FirstOwn);
+        CallResult nothing = own.Failed ? own : Descriptor.Open("/dev/null", OpenModes.ReadWrite);
+        CallResult replaced = nothing.Failed ? nothing : Descriptor.DuplicateOnto((int)nothing.Value, uri.Number);
+        if (!nothing.Failed)
         {
-            int nothing = open(path, O_RDWR | O_CLOEXEC, 0);
-            bool isReplaced = own >= 0 && nothing >= 0 && dup2(nothing, uri.Number) >= 0;
-            string reason = isReplaced ? "" : ErrorText.Of(errno);
-            Close(nothing);
-            if (isReplaced)
-            {
-                return own;
-            }
-
-            Close(own);
-            throw new ConnectFailedException($"{uri}: cannot be taken over: {reason}");
+            _ = Descriptor.Close((int)nothing.Value);
         }
 
-        static void Close(int descriptor) => _ = descriptor >= 0 ? close(descriptor) : 0;
+        if (!replaced.Failed)
+        {
+            return (int)own.Value;
+        }
+
+        if (!own.Failed)
+        {
+            _ = Descriptor.Close((int)own.Value);
+        }
+
+        throw new ConnectFailedException($"{uri}: cannot be taken over: {replaced.Error.Text()}");
     }
 }

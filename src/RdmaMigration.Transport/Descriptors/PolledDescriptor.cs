@@ -1,8 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using Tmds.Linux;
-using static Tmds.Linux.LibC;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -10,16 +9,14 @@ namespace RdmaMigration.Transport;
 /// A descriptor that never blocks, and an event beside it: whoever waits for the descriptor is woken by <see cref="Fail"/>. One thread writes, one reads;
 /// <see cref="Fail"/> and the properties are for any thread.
 /// </summary>
-internal sealed unsafe partial class PolledDescriptor : IDisposable
+internal sealed class PolledDescriptor : IDisposable
 {
     private readonly object _gate = new();
     private readonly IDisposable _owner;
-    private readonly int _descriptor;
     private readonly int _flags;
-    private readonly int _wake;
+    private readonly WakeEvent _wake;
     private ConnectionLostException? _lost;
     private bool _closed;
-    private bool _disposed;
 
     /// <param name="handle">A descriptor of any kind; owned from now on, also when the constructor throws. Its flags are restored when it is closed.</param>
     /// <param name="peer">The other side, for messages.</param>
@@ -40,18 +37,18 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
     {
         _owner = owner;
         Peer = peer;
-        _descriptor = handle.DangerousGetHandle().ToInt32();
-        _flags = fcntl(_descriptor, F_GETFL);
-        _wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (_flags < 0 || _wake < 0 || fcntl(_descriptor, F_SETFL, _flags | O_NONBLOCK) < 0)
+        Number = (int)handle.DangerousGetHandle();
+        try
         {
-            string reason = ErrorText.Of(errno);
-            _ = close(_wake);
-            owner.Dispose();
-            throw new ConnectFailedException($"{peer}: the descriptor cannot be set up: {reason}");
+            _flags = Descriptor.GetFlags(Number).OrThrow("fcntl");
+            _ = Descriptor.SetNonBlocking(Number).OrThrow("fcntl");
+            _wake = new WakeEvent();
         }
-
-        _segments = (iovec*)NativeMemory.Alloc(GatheredWrite.MostSegments, (nuint)sizeof(iovec));
+        catch (LinuxException failed)
+        {
+            owner.Dispose();
+            throw new ConnectFailedException($"{peer}: the descriptor cannot be set up: {failed.Message}", failed);
+        }
     }
 
     /// <summary>The other side, for messages.</summary>
@@ -64,7 +61,7 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
     public TcpVigil? Vigil { get; set; }
 
     /// <summary>The descriptor's number; for calls that do not block, by the threads that read and write.</summary>
-    public int Number => _descriptor;
+    public int Number { get; }
 
     /// <summary>Why the descriptor is errored; null while it is not. The first reason stays.</summary>
     public ConnectionLostException? Lost => Volatile.Read(ref _lost);
@@ -75,17 +72,29 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
         ConnectionLostException reason = new(loss, message, Stopwatch.GetTimestamp());
         lock (_gate)
         {
-            if (_disposed || _lost is not null)
+            if (_lost is not null)
             {
                 return;
             }
 
             Volatile.Write(ref _lost, reason);
-
-            // The count stays: all threads see it, however late they come to wait.
-            ulong one = 1;
-            _ = write(_wake, &one, sizeof(ulong));
         }
+
+        // It stays set: all threads see it, however late they come to wait.
+        _wake.Set();
+    }
+
+    /// <summary>Marks the descriptor errored for what a system call answered.</summary>
+    public void FailFor(Errno error, string call)
+    {
+        (ConnectionLoss loss, string message) = error switch
+        {
+            Errno.EPIPE or Errno.ECONNRESET => (ConnectionLoss.Disconnected, DescribeDisconnection()),
+            Errno.ETIMEDOUT or Errno.EHOSTUNREACH or Errno.ENETUNREACH or Errno.EHOSTDOWN =>
+                (ConnectionLoss.Unreachable, $"{Peer} does not answer any more: {error.Text()}"),
+            _ => (ConnectionLoss.TransportError, $"{Peer}: {call}: {error.Text()}"),
+        };
+        Fail(loss, message);
     }
 
     /// <summary>Throws the reason if the descriptor is errored.</summary>
@@ -111,60 +120,51 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
                 ThrowIfLost();
             }
 
-            nint count;
-            fixed (byte* first = buffer)
+            CallResult read = Descriptor.Read(Number, buffer);
+            switch (read.Error)
             {
-                count = (nint)read(_descriptor, first, buffer.Length);
-            }
+                case Errno.None:
+                    return (int)read.Value;
+                case Errno.EINTR:
+                    break;
+                case Errno.EAGAIN:
+                    if (lost is not null)
+                    {
+                        ThrowIfLost();
+                    }
 
-            if (count >= 0)
-            {
-                return (int)count;
-            }
+                    if (!Wait(PollEvents.Readable, idle))
+                    {
+                        return null;
+                    }
 
-            int error = errno;
-            if (error == EAGAIN)
-            {
-                if (lost is not null)
-                {
+                    break;
+                default:
+                    FailFor(read.Error, "read");
                     ThrowIfLost();
-                }
-
-                if (!Wait(POLLIN, idle))
-                {
-                    return null;
-                }
-            }
-            else if (error != EINTR)
-            {
-                FailWith(error, "read");
+                    break;
             }
         }
     }
 
     /// <summary>Waits for some of <paramref name="events"/> or an error on the descriptor, or until it is lost; false when the time is over.</summary>
-    public bool Wait(short events, TimeSpan timeout)
+    public bool Wait(PollEvents events, TimeSpan timeout)
     {
-        if (Vigil is not { } vigil)
-        {
-            return Poll(_descriptor, events, timeout);
-        }
-
-        long start = Stopwatch.GetTimestamp();
+        Deadline deadline = Deadline.After(timeout);
         while (true)
         {
-            TimeSpan left = Left(timeout, start);
-            if (Poll(_descriptor, events, left < vigil.Every ? left : vigil.Every))
+            Deadline next = Vigil is null ? deadline : Deadline.Earlier(deadline, Deadline.After(Vigil.Every));
+            if (_wake.Wait(Number, events, next) is not WakeReasons.None)
             {
                 return true;
             }
 
-            if (left <= vigil.Every)
+            if (deadline.HasPassed)
             {
                 return false;
             }
 
-            FailIfSilent(vigil);
+            FailIfSilent();
         }
     }
 
@@ -174,34 +174,28 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
     /// <param name="probe">What the other side ignores; sent to one that has closed its direction, since only the answer tells whether it has closed both.</param>
     public void CheckPeer(ReadOnlySpan<byte> probe)
     {
-        pollfd polled = new() { fd = _descriptor, events = POLLRDHUP };
-        if (poll(&polled, 1, 0) > 0)
+        PollEvents found = Poll.Wait(Number, PollEvents.PeerClosed, Deadline.Passed);
+        if (found is not PollEvents.None)
         {
-            fixed (byte* first = probe)
+            Errno error = Descriptor.Write(Number, probe).Error;
+            if (error is not (Errno.None or Errno.EAGAIN or Errno.EINTR))
             {
-                int error = (nint)write(_descriptor, first, probe.Length) < 0 ? errno : 0;
-                if (error != 0 && error != EAGAIN && error != EINTR)
-                {
-                    FailFor(error, "write");
-                }
-                else if ((polled.revents & (POLLHUP | POLLERR)) != 0)
-                {
-                    Fail(ConnectionLoss.Disconnected, SayDisconnected());
-                }
+                FailFor(error, "write");
+            }
+            else if ((found & (PollEvents.HangUp | PollEvents.Error)) != 0)
+            {
+                Fail(ConnectionLoss.Disconnected, DescribeDisconnection());
             }
         }
 
-        if (Vigil is { } vigil)
-        {
-            FailIfSilent(vigil);
-        }
+        FailIfSilent();
     }
 
-    /// <summary>Waits so long.</summary>
+    /// <summary>Waits for a time.</summary>
     /// <exception cref="ConnectionLostException">The descriptor is errored.</exception>
     public void Pause(TimeSpan time)
     {
-        Poll(-1, 0, time);
+        _ = _wake.Wait(Deadline.After(time));
         ThrowIfLost();
     }
 
@@ -211,7 +205,7 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
         if (!_closed)
         {
             _closed = true;
-            _ = fcntl(_descriptor, F_SETFL, _flags);
+            _ = Descriptor.SetFlags(Number, _flags);
             _owner.Dispose();
         }
     }
@@ -220,84 +214,20 @@ internal sealed unsafe partial class PolledDescriptor : IDisposable
     public void Dispose()
     {
         Fail(ConnectionLoss.Shutdown, $"the connection with {Peer} is closed");
-        lock (_gate)
-        {
-            if (_disposed)
-            {
-                return;
-            }
-
-            _disposed = true;
-            _ = close(_wake);
-        }
-
+        _wake.Dispose();
         Close();
-        NativeMemory.Free(_segments);
     }
 
     /// <summary>What to throw when the other side has closed.</summary>
-    public ConnectionLostException Disconnected() => new(ConnectionLoss.Disconnected, SayDisconnected(), Stopwatch.GetTimestamp());
+    public ConnectionLostException Disconnected() => new(ConnectionLoss.Disconnected, DescribeDisconnection(), Stopwatch.GetTimestamp());
 
-    private void FailIfSilent(TcpVigil vigil)
+    private void FailIfSilent()
     {
-        if (vigil.IsPeerGone)
+        if (Vigil is { IsPeerGone: true } vigil)
         {
             Fail(ConnectionLoss.Unreachable, $"{Peer} does not answer: it has acknowledged nothing for {vigil.Patience.TotalSeconds:0.#} s");
         }
     }
 
-    private string SayDisconnected() => Disconnection?.Invoke() ?? $"{Peer} disconnected";
-
-    /// <summary>Marks the descriptor errored for a system call's reason, and throws that.</summary>
-    private void FailWith(int error, string call)
-    {
-        FailFor(error, call);
-        ThrowIfLost();
-    }
-
-    private void FailFor(int error, string call)
-    {
-        (ConnectionLoss loss, string message) = error switch
-        {
-            _ when error == EPIPE || error == ECONNRESET => (ConnectionLoss.Disconnected, SayDisconnected()),
-            _ when error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN =>
-                (ConnectionLoss.Unreachable, $"{Peer} does not answer any more: {ErrorText.Of(error)}"),
-            _ => (ConnectionLoss.TransportError, $"{Peer}: {call}: {ErrorText.Of(error)}"),
-        };
-        Fail(loss, message);
-    }
-
-    /// <param name="descriptor">-1 waits for the time alone.</param>
-    /// <param name="events">What to wait for.</param>
-    /// <param name="timeout">How long; infinite is allowed.</param>
-    private bool Poll(int descriptor, short events, TimeSpan timeout)
-    {
-        pollfd* polled = stackalloc pollfd[2];
-        polled[0] = new pollfd { fd = _wake, events = POLLIN };
-        polled[1] = new pollfd { fd = descriptor, events = events };
-        long start = Stopwatch.GetTimestamp();
-        int ready;
-        do
-        {
-            // EINTR goes round.
-            ready = poll(polled, 2, Milliseconds(Left(timeout, start)));
-        }
-        while (ready < 0);
-        return ready > 0;
-    }
-
-    /// <summary>What is left of a time that began at a timestamp: the longest span of an infinite one, and never below zero.</summary>
-    private static TimeSpan Left(TimeSpan timeout, long start)
-    {
-        if (timeout == Timeout.InfiniteTimeSpan || timeout == TimeSpan.MaxValue)
-        {
-            return TimeSpan.MaxValue;
-        }
-
-        TimeSpan left = timeout - Stopwatch.GetElapsedTime(start);
-        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
-    }
-
-    /// <summary>poll(2)'s time-out; it waits for ever at the longest span.</summary>
-    private static int Milliseconds(TimeSpan left) => left == TimeSpan.MaxValue ? -1 : (int)Math.Min(Math.Ceiling(left.TotalMilliseconds), int.MaxValue);
+    private string DescribeDisconnection() => Disconnection?.Invoke() ?? $"{Peer} disconnected";
 }

@@ -3,7 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.IO.Pipes;
 using Microsoft.Win32.SafeHandles;
-using static Tmds.Linux.LibC;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -133,8 +133,10 @@ internal sealed class ShellCommand : IDisposable
     private static SafeFileHandle Take(Stream stream)
     {
         using PipeStream pipe = (PipeStream)stream;
-        int own = fcntl(pipe.SafePipeHandle.DangerousGetHandle().ToInt32(), F_DUPFD_CLOEXEC, 0);
-        return own >= 0 ? new SafeFileHandle(own, ownsHandle: true) : throw new ConnectFailedException($"no descriptor is left for a command's pipe: {ErrorText.Of(errno)}");
+        CallResult own = Linux.Descriptor.Duplicate((int)pipe.SafePipeHandle.DangerousGetHandle());
+        return own.Failed
+            ? throw new ConnectFailedException($"no descriptor is left for a command's pipe: {own.Error.Text()}")
+            : new SafeFileHandle((nint)own.Value, ownsHandle: true);
     }
 
     private string DescribeEnd() => WaitForExit(s_exitAfterClose) ? Ending : $"{Descriptor.Peer} closed the pipe and runs on";

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using static Tmds.Linux.LibC;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -102,7 +102,7 @@ internal static class SocketConnector
 
     private static SocketError WaitForAnswer(Socket socket, PolledDescriptor connection, TimeSpan timeout, CancellationToken cancel)
     {
-        bool isAnswered = connection.Wait(POLLOUT, timeout);
+        bool isAnswered = connection.Wait(PollEvents.Writable, timeout);
         if (cancel.IsCancellationRequested)
         {
             connection.Dispose();

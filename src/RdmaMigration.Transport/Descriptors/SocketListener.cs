@@ -47,7 +47,7 @@ internal sealed class SocketListener : ChannelListener
         _options = options;
         _accepted = accepted;
         _log = log;
-        _door = new Door(waiter, sockets, uri, options.Backlog, log) { Entered = OnEntered };
+        _door = new Door(waiter, sockets, uri, options.Backlog, keepsBacklog: options.Queues, log) { Entered = OnEntered };
         _candidates = new Candidates(waiter, options.FirstBytesTimeout, log) { Shown = OnShown, MayBeSilent = IsOfRunning };
         _turn = new Turn(OnTurn, () => IsTurnDue ? 0 : _door.Deadline, log);
     }
@@ -83,6 +83,11 @@ internal sealed class SocketListener : ChannelListener
             if (_options.Queues && kind is ConnectionKind.Source)
             {
                 _waiting.Enqueue(candidate);
+            }
+            else if (kind is ConnectionKind.Unknown)
+            {
+                SocketListenerLog.Stopped(_log, candidate.Peer);
+                candidate.Reset();
             }
             else
             {

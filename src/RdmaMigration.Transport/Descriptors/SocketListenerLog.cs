@@ -14,6 +14,9 @@ internal static partial class SocketListenerLog
     [LoggerMessage(13, LogLevel.Information, "{Peer} connected and was silent; the connection is closed, its place goes to another one")]
     public static partial void Displaced(ILogger log, string peer);
 
+    [LoggerMessage(15, LogLevel.Information, "{Peer} connected and was silent; the connection is closed, since the destination stops listening")]
+    public static partial void Stopped(ILogger log, string peer);
+
     [LoggerMessage(14, LogLevel.Error, "cannot accept connections at {Uri}, and tries again once a second: {Reason}")]
     public static partial void NotAccepting(ILogger log, string uri, string reason);
 }

@@ -1,5 +1,3 @@
-using static Tmds.Linux.LibC;
-
 namespace RdmaMigration.Transport;
 
 /// <summary>Over a stream socket: TCP, UNIX domain, or one that this process was given. It has a return path.</summary>
@@ -19,7 +17,7 @@ internal sealed class SocketOutgoingChannel(PolledDescriptor descriptor, string 
             Descriptor.ThrowIfLost();
 
             // A connection that is gone already shows at the next read.
-            _ = shutdown(Descriptor.Number, SHUT_WR);
+            _ = Linux.Descriptor.ShutDownWriting(Descriptor.Number);
         }
     }
 
