@@ -15,7 +15,8 @@ internal static class ExitCode
     public const int Usage = 2;
 
     /// <summary>
-    /// This host cannot: no RDMA library or device, an address that cannot be bound, a target that cannot be written, or standard output where the work goes there.
+    /// This host cannot: no RDMA library or device, an address that cannot be bound, a target that cannot be written, or standard output where the work goes
+    /// there.
     /// </summary>
     public const int HostCannot = 3;
 

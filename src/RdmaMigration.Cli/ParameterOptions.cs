@@ -29,7 +29,9 @@ internal sealed class ParameterOptions
         }
     }
 
-    /// <summary>Refuses options that mean nothing for the channels of this command line. Null: the address cannot be read, which is reported elsewhere.</summary>
+    /// <summary>
+    /// Refuses options that mean nothing for the channels of this command line. Null: the address cannot be read, which is reported elsewhere.
+    /// </summary>
     public void Check(CommandResult result, MigrationUri? source, MigrationUri? destination)
     {
         foreach (IBound bound in _options)

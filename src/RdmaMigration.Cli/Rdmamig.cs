@@ -72,7 +72,8 @@ internal static class Rdmamig
         RelayCommand relay = new(screen);
         Command doctor = DoctorCommand.Create(screen);
         Command inspect = InspectCommand.Create(screen);
-        RootCommand root = new("Receives running QEMU machines over RDMA into files, sends them back, and shows what they contain.") { receive, send, relay, inspect, doctor };
+        RootCommand root =
+            new("Receives running QEMU machines over RDMA into files, sends them back, and shows what they contain.") { receive, send, relay, inspect, doctor };
         Dictionary<Command, string[]> examples = new()
         {
             [receive] = ReceiveCommand.Examples,

@@ -16,7 +16,9 @@ internal sealed class Screen(TextWriter output, TextWriter error, bool outputIsT
 
     public bool ErrorIsTerminal { get; } = errorIsTerminal;
 
-    /// <summary>The process's own streams, once: the console's writers are these from then on. A terminal with TERM=dumb is written to as if it were a file.</summary>
+    /// <summary>
+    /// The process's own streams, once: the console's writers are these from then on. A terminal with TERM=dumb is written to as if it were a file.
+    /// </summary>
     public static Screen OpenStandard()
     {
         StandardStream.ReserveNumbers();

@@ -37,13 +37,16 @@ internal static class SharedOptions
     }
 
     /// <summary>An argument that names a file.</summary>
-    public static Argument<string> Path(string name, string description) => new(name) { Description = description, CustomParser = result => ReadPath(name, result) };
+    public static Argument<string> Path(string name, string description) =>
+        new(name) { Description = description, CustomParser = result => ReadPath(name, result) };
 
     /// <summary>An option that names a file or a directory.</summary>
     public static Option<string> Path(string name, string description, string helpName, bool required = false) =>
         new(name) { Description = description, HelpName = helpName, Required = required, CustomParser = result => ReadPath(name, result) };
 
-    /// <summary>A value for a command's validator, which also runs when an argument or an option is wrong; null for one that is missing or cannot be read.</summary>
+    /// <summary>
+    /// A value for a command's validator, which also runs when an argument or an option is wrong; null for one that is missing or cannot be read.
+    /// </summary>
     public static T? ValueOf<T>(Func<T?> value)
         where T : class
     {

@@ -63,7 +63,8 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
                 throw DoesNotFit($"its {length} bytes do");
             }
 
-            IncomingStream stream = new(this, this, new IncomingStreamOptions { MaxDeviceState = _parameters.Get(MigrationParameters.MaxDeviceState), RamIsFresh = true });
+            IncomingStream stream = new(
+                this, this, new IncomingStreamOptions { MaxDeviceState = _parameters.Get(MigrationParameters.MaxDeviceState), RamIsFresh = true });
             return stream.Load();
         }
         catch (StreamFormatException unreadable)
@@ -99,14 +100,16 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     }
 
     /// <inheritdoc/>
-    public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks) => _blocks = RamBlockList.Allocate(blocks, ulong.MaxValue).AllowDiscardingZeros();
+    public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks) =>
+        _blocks = RamBlockList.Allocate(blocks, ulong.MaxValue).AllowDiscardingZeros();
 
     /// <inheritdoc/>
     public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload)
     {
         if (command is MigrationCommand.EnableColo)
         {
-            throw new CaptureException($"{_source.Name} was written by a source with x-colo on (ENABLE_COLO), which rdmamig does not support; turn it off there");
+            throw new CaptureException(
+                $"{_source.Name} was written by a source with x-colo on (ENABLE_COLO), which rdmamig does not support; turn it off there");
         }
     }
 

@@ -37,7 +37,8 @@ internal sealed class ChannelSource(ChannelInput input) : IStreamSource
     }
 
     /// <summary>
-    /// A source that has sent everything may be gone before it is asked for more, in whatever way that shows. One that says ERROR has given up and keeps its machine.
+    /// A source that has sent everything may be gone before it is asked for more, in whatever way that shows. One that says ERROR has given up and keeps its
+    /// machine.
     /// </summary>
     private bool IsEnd(ConnectionLoss loss) =>
         loss is ConnectionLoss.Disconnected || (IsComplete() && loss is not (ConnectionLoss.PeerError or ConnectionLoss.Shutdown));

@@ -107,7 +107,8 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         if (options.Uri is RdmaUri && Enumerable.Range(0, machine.Blocks.Count).FirstOrDefault(machine.IsLeftOut, -1) is >= 0 and int leftOut)
         {
             throw new CaptureException(
-                $"RAM block '{machine.Blocks[leftOut].Name}' is not in the stream (x-ignore-shared), which RDMA cannot express; send the machine to tcp: or unix:");
+                $"RAM block '{machine.Blocks[leftOut].Name}' is not in the stream (x-ignore-shared), which RDMA cannot express; send the machine to tcp: or "
+                    + "unix:");
         }
     }
 
@@ -264,8 +265,8 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
     }
 
     /// <summary>
-    /// A port can accept connections whose program never reads, and a QEMU with multifd on waits for more connections. So the destination must answer once: the PING
-    /// on the return path, or over RDMA with its first READY. Files, commands and pipes do not answer.
+    /// A port can accept connections whose program never reads, and a QEMU with multifd on waits for more connections. So the destination must answer once:
+    /// the PING on the return path, or over RDMA with its first READY. Files, commands and pipes do not answer.
     /// </summary>
     private void DemandAnswer()
     {
@@ -282,7 +283,8 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
             {
                 context.Stop(
                     FailureReason.Timeout,
-                    $"the destination {Peer} accepted the connection but did not answer within {limit.TotalSeconds:0.#} s; check that it is a migration destination, turn "
+                    $"the destination {Peer} accepted the connection but did not answer within {limit.TotalSeconds:0.#} s; check that it is a migration "
+                        + "destination, turn "
                     + "multifd off there, and check that no other migration keeps it busy; --answer-timeout allows more time");
             }
         });

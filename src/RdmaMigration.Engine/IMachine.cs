@@ -29,8 +29,8 @@ internal interface IMachine : IDisposable
     RamBlockList AllocateRam(IReadOnlyList<RamBlockDescription> blocks);
 
     /// <summary>
-    /// Keeps device state that was decoded without the big lock; a machine that runs applies it later, with the lock held. While the stream runs or at its end, on
-    /// the migration's thread.
+    /// Keeps device state that was decoded without the big lock; a machine that runs applies it later, with the lock held. While the stream runs or at its
+    /// end, on the migration's thread.
     /// </summary>
     void StageDevices(CapturedStream loaded);
 }

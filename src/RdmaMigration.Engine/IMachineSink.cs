@@ -18,8 +18,8 @@ internal interface IMachineSink : IDisposable
     void CheckRoom(ulong ramBytes);
 
     /// <summary>
-    /// Takes the machine, which is complete. When it returns, the machine is safe where it goes; only a source that cannot be told of it may be left with less, and
-    /// then <see cref="MigrationInfo.Confirmed"/> says so.
+    /// Takes the machine, which is complete. When it returns, the machine is safe where it goes; only a source that cannot be told of it may be left with
+    /// less, and then <see cref="MigrationInfo.Confirmed"/> says so.
     /// </summary>
     void Take(CapturedStream machine);
 

@@ -1,6 +1,9 @@
 namespace RdmaMigration.Engine;
 
-/// <summary>What a <see cref="Migration"/> does on its thread: <see cref="ReceiveWork"/> or <see cref="SendWork"/>. Disposed on the main thread, after the join.</summary>
+/// <summary>
+/// What a <see cref="Migration"/> does on its thread: <see cref="ReceiveWork"/> or <see cref="SendWork"/>. Disposed on the main thread, after the
+/// join.
+/// </summary>
 internal interface IMigrationWork : IDisposable
 {
     /// <summary>The thread's name, as QEMU calls it.</summary>

@@ -4,7 +4,9 @@ using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
-/// <summary>The source of a machine that arrives: whether it is there, and whether it can be told how the migration ends. The migration's thread writes to it.</summary>
+/// <summary>
+/// The source of a machine that arrives: whether it is there, and whether it can be told how the migration ends. The migration's thread writes to it.
+/// </summary>
 internal sealed class IncomingSource(IncomingChannel channel)
 {
     private ReturnPath? _returnPath;

@@ -6,8 +6,8 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// The process: a main loop, and at most one migration at a time, in either direction. It does not know exit codes. Created on the main thread; a member that may
-/// be called from elsewhere says so.
+/// The process: a main loop, and at most one migration at a time, in either direction. It does not know exit codes. Created on the main thread; a member that
+/// may be called from elsewhere says so.
 /// </summary>
 internal sealed class MachineProcess : IDisposable
 {
@@ -52,8 +52,8 @@ internal sealed class MachineProcess : IDisposable
     public MigrationInfo Query() => Volatile.Read(ref _current)?.Query() ?? Volatile.Read(ref _last);
 
     /// <summary>
-    /// migrate-incoming: listens, and takes one machine after the other as the options say. A file, a command or a descriptor is read once; then the main loop ends.
-    /// Main thread, before or while the loop runs.
+    /// migrate-incoming: listens, and takes one machine after the other as the options say. A file, a command or a descriptor is read once; then the main
+    /// loop ends. Main thread, before or while the loop runs.
     /// </summary>
     /// <exception cref="ConnectFailedException">It cannot listen there, or open that.</exception>
     /// <exception cref="InvalidOperationException">It listens already.</exception>

@@ -20,7 +20,9 @@ internal sealed class MainLoop
     /// <summary>The current thread is the one that runs the loop.</summary>
     public bool IsMainThread => Thread.CurrentThread == Volatile.Read(ref _thread);
 
-    /// <summary>Runs until <see cref="Quit"/>; the current thread becomes the main thread. A scheduled bottom half that throws ends it with that exception.</summary>
+    /// <summary>
+    /// Runs until <see cref="Quit"/>; the current thread becomes the main thread. A scheduled bottom half that throws ends it with that exception.
+    /// </summary>
     public void Run()
     {
         Volatile.Write(ref _thread, Thread.CurrentThread);
@@ -91,7 +93,9 @@ internal sealed class MainLoop
         });
     }
 
-    /// <summary>Has <paramref name="expired"/> called on the main thread with the big lock held, once, unless the timer is stopped before. Any thread.</summary>
+    /// <summary>
+    /// Has <paramref name="expired"/> called on the main thread with the big lock held, once, unless the timer is stopped before. Any thread.
+    /// </summary>
     /// <param name="after">When.</param>
     /// <param name="expired">What.</param>
     /// <param name="owner">For <see cref="StopTimers"/>; null for none.</param>

@@ -121,8 +121,8 @@ internal sealed class MigrationState
     }
 
     /// <summary>
-    /// The migration succeeds: from now on nothing stops it. A destination that has proved that it has the machine decides: it may run there, so a stop that came
-    /// before was too late, and its reason is dropped. Without a proof such a stop stands.
+    /// The migration succeeds: from now on nothing stops it. A destination that has proved that it has the machine decides: it may run there, so a stop that
+    /// came before was too late, and its reason is dropped. Without a proof such a stop stands.
     /// </summary>
     /// <returns>False when it was stopped before.</returns>
     public bool TryDecide(bool isProved = false)

@@ -49,7 +49,10 @@ internal static class MigrationStatuses
     public static bool IsFinal(this MigrationStatus status) =>
         status is MigrationStatus.Completed or MigrationStatus.Failed or MigrationStatus.Cancelled;
 
-    /// <summary>Whether QEMU's state machine goes from one to the other; and a cancel that came too late ends as completed, since the destination has the machine.</summary>
+    /// <summary>
+    /// Whether QEMU's state machine goes from one to the other; and a cancel that came too late ends as completed, since the destination has the
+    /// machine.
+    /// </summary>
     public static bool MayFollow(this MigrationStatus next, MigrationStatus current) => (current, next) switch
     {
         (MigrationStatus.None, MigrationStatus.Setup) => true,

@@ -73,7 +73,8 @@ internal sealed class ReceiveHandler(
                 source.Answer(BinaryPrimitives.ReadUInt32BigEndian(payload));
                 break;
             case MigrationCommand.EnableColo:
-                throw new ControlProtocolException($"ENABLE_COLO: the source {source.Peer} asks for COLO, which rdmamig does not support; turn x-colo off there");
+                throw new ControlProtocolException(
+                    $"ENABLE_COLO: the source {source.Peer} asks for COLO, which rdmamig does not support; turn x-colo off there");
             default:
                 // The others say what the rest of the stream looks like, which the stream's reader has noted.
                 break;

@@ -4,7 +4,10 @@ using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
-/// <summary>Receives one machine, on the thread mig/dst/main: reads the stream, then hands the machine to its sink. Device state is kept, not applied, so it needs no lock.</summary>
+/// <summary>
+/// Receives one machine, on the thread mig/dst/main: reads the stream, then hands the machine to its sink. Device state is kept, not applied, so it
+/// needs no lock.
+/// </summary>
 /// <param name="context">The migration.</param>
 /// <param name="parameters">Limits.</param>
 /// <param name="channel">To the source. Owned.</param>
@@ -18,8 +21,8 @@ internal sealed class ReceiveWork(
     private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// How long the stream may take of a source that waited when this side was to end. One that has gone has left its bytes in the kernels' buffers, some MiB that
-    /// arrive at once; one that is still there fails, and keeps its machine.
+    /// How long the stream may take of a source that waited when this side was to end. One that has gone has left its bytes in the kernels' buffers, some MiB
+    /// that arrive at once; one that is still there fails, and keeps its machine.
     /// </summary>
     private static readonly TimeSpan s_lastStream = TimeSpan.FromSeconds(3);
 
@@ -32,7 +35,10 @@ internal sealed class ReceiveWork(
 
     public string ThreadName => "mig/dst/main";
 
-    /// <summary>The source needs what this side cannot give. A machine whose every page has come already is kept: the demand may be another source's. Main thread.</summary>
+    /// <summary>
+    /// The source needs what this side cannot give. A machine whose every page has come already is kept: the demand may be another source's. Main
+    /// thread.
+    /// </summary>
     public void Refuse(string reason)
     {
         if (!Volatile.Read(ref _isTaken))

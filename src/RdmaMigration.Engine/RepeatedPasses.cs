@@ -1,10 +1,10 @@
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// Detects a source that waits for SWITCHOVER_ACK. It repeats passes over the RAM that has changed, hundreds to thousands a second, each a PART section. A source
-/// that does not wait stops its guest instead, once a pass is short. Until then QEMU fills 50 ms with each section, or its bandwidth limit ends the section;
-/// a burst of short ones lasts 0.1 s, until QEMU has measured its bandwidth. Not detected is a source whose passes take long although it waits: because the guest
-/// changes as much memory as the bandwidth limit lets through, or because a huge guest's dirty bitmap takes long to read.
+/// Detects a source that waits for SWITCHOVER_ACK. It repeats passes over the RAM that has changed, hundreds to thousands a second, each a PART section. A
+/// source that does not wait stops its guest instead, once a pass is short. Until then QEMU fills 50 ms with each section, or its bandwidth limit ends the
+/// section; a burst of short ones lasts 0.1 s, until QEMU has measured its bandwidth. Not detected is a source whose passes take long although it waits:
+/// because the guest changes as much memory as the bandwidth limit lets through, or because a huge guest's dirty bitmap takes long to read.
 /// </summary>
 internal sealed class RepeatedPasses
 {

@@ -16,7 +16,10 @@ internal sealed class ReturnPath(ChannelOutput output, TimeSpan timeout)
         output.Write(LastPong, timeout);
     }
 
-    /// <summary>The last answer to a PING, which a source ignores when it comes again; empty before the first. What may be sent to find out whether it listens.</summary>
+    /// <summary>
+    /// The last answer to a PING, which a source ignores when it comes again; empty before the first. What may be sent to find out whether it
+    /// listens.
+    /// </summary>
     public byte[] LastPong { get; private set; } = [];
 
     /// <summary>Lets a source with switchover-ack switch over.</summary>

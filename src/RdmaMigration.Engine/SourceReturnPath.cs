@@ -73,7 +73,8 @@ internal sealed class SourceReturnPath
         {
             ReturnPathMessage.Shut or ReturnPathMessage.Pong => sizeof(uint),
             ReturnPathMessage.SwitchoverAcknowledged => 0,
-            ReturnPathMessage.RequestPagesOfBlock or ReturnPathMessage.RequestPages or ReturnPathMessage.ReceivedBitmap or ReturnPathMessage.ResumeAcknowledged =>
+            ReturnPathMessage.RequestPagesOfBlock or ReturnPathMessage.RequestPages or ReturnPathMessage.ReceivedBitmap
+                or ReturnPathMessage.ResumeAcknowledged =>
                 throw new ReturnPathException($"return path: the destination {_peer} sent {type}, which belongs to postcopy, and this migration has none"),
             _ => throw new ReturnPathException($"return path: the destination {_peer} sent the unknown message {(ushort)type} of {length} bytes"),
         };

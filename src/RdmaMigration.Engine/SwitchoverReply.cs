@@ -23,7 +23,8 @@ internal enum SwitchoverReply
 /// <item>QEMU 8.1 and newer ignores it when the capability is off. With the capability on it needs one, when the machine type is 11.0 or older.</item>
 /// <item>With machine type 11.1 or newer only a device asks for one. An acknowledgement that nobody asked for keeps the source from ever switching over.</item>
 /// </list>
-/// A machine type that tells neither the version of the source nor the rule is answered when the source waits. A source that knows no switchover-ack never waits.
+/// A machine type that tells neither the version of the source nor the rule is answered when the source waits. A source that knows no switchover-ack never
+/// waits.
 /// </summary>
 internal static class SwitchoverReplies
 {

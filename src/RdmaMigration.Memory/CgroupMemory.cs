@@ -54,7 +54,10 @@ internal static class CgroupMemory
         return least;
     }
 
-    /// <summary>The group's path below the mount. A container may see only its own group there, or be told of one outside; then the mount's top is all there is.</summary>
+    /// <summary>
+    /// The group's path below the mount. A container may see only its own group there, or be told of one outside; then the mount's top is all there
+    /// is.
+    /// </summary>
     private static string Below(string mountRoot, string group) =>
         mountRoot == "/" && !group.StartsWith("/..", StringComparison.Ordinal) ? group
         : group.StartsWith(mountRoot + '/', StringComparison.Ordinal) ? group[mountRoot.Length..]

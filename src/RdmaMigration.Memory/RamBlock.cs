@@ -49,8 +49,8 @@ public sealed unsafe class RamBlock : IDisposable
     public ulong ResidentBytes => MemoryFile.AllocatedBytes(FileDescriptor);
 
     /// <summary>
-    /// A sender may give back memory that it saw to be zero: no program writes the block while it is sent, as with a capture. Off by default: in a running machine
-    /// a page may be written after the sender looked at it, and giving it back would lose the write.
+    /// A sender may give back memory that it saw to be zero: no program writes the block while it is sent, as with a capture. Off by default: in a running
+    /// machine a page may be written after the sender looked at it, and giving it back would lose the write.
     /// </summary>
     public bool MayDiscardZeros { get; set; }
 
@@ -102,7 +102,9 @@ public sealed unsafe class RamBlock : IDisposable
         }
     }
 
-    /// <summary>Bytes [<paramref name="offset"/>, <paramref name="offset"/> + <paramref name="length"/>) of the block. Valid until the block is disposed.</summary>
+    /// <summary>
+    /// Bytes [<paramref name="offset"/>, <paramref name="offset"/> + <paramref name="length"/>) of the block. Valid until the block is disposed.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The range leaves the block.</exception>
     /// <exception cref="ObjectDisposedException">The block is disposed.</exception>
     public Span<byte> Slice(ulong offset, int length)
@@ -128,7 +130,10 @@ public sealed unsafe class RamBlock : IDisposable
         }
     }
 
-    /// <summary>Puts memory behind a range, as writing there would, and leaves its bytes as they are. It takes as long as the kernel takes to clear that much memory.</summary>
+    /// <summary>
+    /// Puts memory behind a range, as writing there would, and leaves its bytes as they are. It takes as long as the kernel takes to clear that much
+    /// memory.
+    /// </summary>
     /// <param name="offset">A multiple of the host's page size.</param>
     /// <param name="length">Bytes.</param>
     /// <returns>False when the kernel did not: it is older than Linux 5.14, or has no memory left. Whoever needs the memory then learns which.</returns>

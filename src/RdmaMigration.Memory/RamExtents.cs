@@ -3,7 +3,10 @@ using RdmaMigration.Linux;
 
 namespace RdmaMigration.Memory;
 
-/// <summary>The data runs and holes of a range of a RAM block, in order and without gaps. Enumerating asks the kernel (SEEK_DATA, SEEK_HOLE) and does not allocate.</summary>
+/// <summary>
+/// The data runs and holes of a range of a RAM block, in order and without gaps. Enumerating asks the kernel (SEEK_DATA, SEEK_HOLE) and does not
+/// allocate.
+/// </summary>
 public readonly struct RamExtents
 {
     private readonly RamBlock _block;

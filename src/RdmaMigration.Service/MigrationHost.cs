@@ -31,8 +31,8 @@ internal abstract class MigrationHost
 
     /// <summary>Starts what the host is for, and runs the main loop on this thread until it ends. Call it once.</summary>
     /// <returns>
-    /// 0 when done, also when a signal came too late to keep a migration from completing after which this ends anyway; 1 when a migration failed that was the only one,
-    /// 130 after a signal.
+    /// 0 when done, also when a signal came too late to keep a migration from completing after which this ends anyway; 1 when a migration failed that was the
+    /// only one, 130 after a signal.
     /// </returns>
     /// <exception cref="OptionsValidationException">The options contradict themselves.</exception>
     /// <exception cref="IOException">It cannot begin; a host that listens throws what kept it from that.</exception>

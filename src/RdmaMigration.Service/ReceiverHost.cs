@@ -12,8 +12,8 @@ internal sealed class ReceiverHost : MigrationHost
     /// <param name="incoming">Where to listen, and where machines go.</param>
     /// <param name="observer">Gets reports.</param>
     /// <param name="untilCompleted">
-    /// Ends with 0 after the first migration that completes; failed ones before it do not count. Null: true for a target of one file, which the next capture would
-    /// replace, and for another host, which waits for one machine; false for a directory.
+    /// Ends with 0 after the first migration that completes; failed ones before it do not count. Null: true for a target of one file, which the next capture
+    /// would replace, and for another host, which waits for one machine; false for a directory.
     /// </param>
     /// <param name="logLevel">The least important level that is logged.</param>
     /// <param name="logging">Where logs go; null for stderr, in systemd's format when systemd started the process.</param>

@@ -27,7 +27,8 @@ public static class CaptureWriter
     /// <param name="cancellation">Looked at before each batch.</param>
     /// <returns>Bytes written.</returns>
     /// <exception cref="IOException">The sink or the carrier failed.</exception>
-    /// <exception cref="InvalidOperationException">There is a carrier, and a block is left out of the stream: no carrier can tell the destination so.</exception>
+    /// <exception cref="InvalidOperationException">There is a carrier, and a block is left out of the stream: no carrier can tell the destination
+    /// so.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; the sink has part of the stream.</exception>
     public static ulong Write(
         CapturedStream stream, IStreamSink sink, CaptureWriterOptions options, Action<CaptureProgress>? progress, CancellationToken cancellation = default)
@@ -77,7 +78,9 @@ public static class CaptureWriter
         return to.Written;
     }
 
-    /// <summary>Writes the beginning of a stream, which needs no more than the configuration; <see cref="CaptureWriterOptions.IsOpened"/> goes on from there.</summary>
+    /// <summary>
+    /// Writes the beginning of a stream, which needs no more than the configuration; <see cref="CaptureWriterOptions.IsOpened"/> goes on from there.
+    /// </summary>
     /// <exception cref="IOException">The sink failed.</exception>
     public static void WriteOpening(StreamConfiguration configuration, IStreamSink sink)
     {

@@ -3,7 +3,9 @@ using RdmaMigration.Memory;
 
 namespace RdmaMigration.Streams;
 
-/// <summary>A machine that has arrived: its RAM blocks, and everything else as the bytes that QEMU sent. Immutable; the RAM blocks stay the handler's.</summary>
+/// <summary>
+/// A machine that has arrived: its RAM blocks, and everything else as the bytes that QEMU sent. Immutable; the RAM blocks stay the handler's.
+/// </summary>
 public sealed class CapturedStream
 {
     private readonly HashSet<int> _leftOut;
@@ -60,8 +62,8 @@ public sealed class CapturedStream
     public StreamEnd WhyEnded { get; }
 
     /// <summary>
-    /// Pages that the source did not send because its guest does without them: memory of a virtio-mem device that is not plugged in, pages that a balloon reported
-    /// free. They are zero here.
+    /// Pages that the source did not send because its guest does without them: memory of a virtio-mem device that is not plugged in, pages that a balloon
+    /// reported free. They are zero here.
     /// </summary>
     public IReadOnlyList<MissingPages> NotSent { get; }
 

@@ -26,7 +26,8 @@ internal static class Completeness
     private static ReadOnlySpan<byte> FreePageHints => "virtio-balloon-device/free-page-report"u8;
 
     /// <summary>
-    /// Refuses what can only be multifd: pages are missing, and those that came are zero. Called before device state is read, while the source still runs its machine.
+    /// Refuses what can only be multifd: pages are missing, and those that came are zero. Called before device state is read, while the source still runs its
+    /// machine.
     /// </summary>
     /// <exception cref="StreamFormatException">It is.</exception>
     public static void CheckAtRamEnd(StreamParser parser)

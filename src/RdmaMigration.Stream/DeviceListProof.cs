@@ -25,8 +25,8 @@ internal enum DescriptionVerdict
 }
 
 /// <summary>
-/// Compares the device list of a vmdescription with the sections before it, by names and lengths alone: nothing is decoded, and the work is bounded by a few times
-/// the bytes that have come.
+/// Compares the device list of a vmdescription with the sections before it, by names and lengths alone: nothing is decoded, and the work is bounded by a few
+/// times the bytes that have come.
 /// </summary>
 /// <param name="kept">Where the bytes are kept.</param>
 internal sealed class DeviceListProof(KeptBytes kept)
@@ -107,7 +107,11 @@ internal sealed class DeviceListProof(KeptBytes kept)
             }
 
             // Those that it lists first may have come before RAM.
-            int found = next < 0 ? Array.FindIndex(devices, device => device.Is(name, instance)) : next < devices.Length && devices[next].Is(name, instance) ? next : -1;
+            int found = next < 0
+                ? Array.FindIndex(devices, device => device.Is(name, instance))
+                : next < devices.Length && devices[next].Is(name, instance)
+                ? next
+                : -1;
             if (found < 0)
             {
                 return devices.Length == 0 || !hasLengths ? DescriptionVerdict.Possible : DescriptionVerdict.Contradicted;
@@ -155,7 +159,8 @@ internal sealed class DeviceListProof(KeptBytes kept)
         SequenceReader<byte> behind = sections;
         behind.Advance((long)count);
         Span<byte> footer = stackalloc byte[SectionType.FooterLength];
-        if (footers ? !behind.IsNext(FooterOf(id, footer), advancePast: true) : !(behind.TryPeek(out byte next) && next is SectionType.Full or SectionType.EndOfFile))
+        if (footers ? !behind.IsNext(FooterOf(id, footer), advancePast: true) : !(
+            behind.TryPeek(out byte next) && next is SectionType.Full or SectionType.EndOfFile))
         {
             return false;
         }

@@ -170,7 +170,8 @@ internal sealed class DeviceWalker
         long start = reader.Consumed;
         while (_hasFooters && reader.TryReadTo(out ReadOnlySequence<byte> _, footer))
         {
-            if (!reader.TryPeek(out byte next) || next is SectionType.Start or SectionType.Part or SectionType.End or SectionType.Full || (next == SectionType.EndOfFile && reader.Remaining == 1))
+            if (!reader.TryPeek(out byte next) || next is SectionType.Start or SectionType.Part or SectionType.End or SectionType.Full || (
+                next == SectionType.EndOfFile && reader.Remaining == 1))
             {
                 return reader.Consumed - start - footer.Length;
             }

@@ -12,7 +12,8 @@ public interface IIncomingHandler
     void OnConfiguration(StreamConfiguration configuration);
 
     /// <summary>The RAM blocks of the machine, once: allocate them or refuse by throwing.</summary>
-    /// <returns>One block for each description, in the same order and of the same length. It stays the handler's, and must live until the load is over.</returns>
+    /// <returns>One block for each description, in the same order and of the same length. It stays the handler's, and must live until the load is
+    /// over.</returns>
     RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks);
 
     /// <summary>The START section of "ram" has been read. A source with several connections has made them all by now.</summary>

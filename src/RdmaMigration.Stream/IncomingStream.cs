@@ -26,12 +26,14 @@ public sealed class IncomingStream
     }
 
     /// <summary>
-    /// How long the source may be silent from here until the stream counts as over: let <see cref="IStreamSource.Read"/> return 0 then. Infinite where it cannot be
-    /// over. Readable from any thread.
+    /// How long the source may be silent from here until the stream counts as over: let <see cref="IStreamSource.Read"/> return 0 then. Infinite where it
+    /// cannot be over. Readable from any thread.
     /// </summary>
     public TimeSpan Patience => _parser.Opaque.Patience;
 
-    /// <summary>True while the bytes so far are a whole machine: a vmdescription that lists exactly the device sections ends with the last byte. Any thread.</summary>
+    /// <summary>
+    /// True while the bytes so far are a whole machine: a vmdescription that lists exactly the device sections ends with the last byte. Any thread.
+    /// </summary>
     public bool IsComplete => _parser.Opaque.IsComplete;
 
     /// <summary>Bytes of guest memory that have come in the stream, zero pages included, each page as often as it came. Readable from any thread.</summary>

@@ -18,8 +18,8 @@ public sealed class IncomingStreamOptions
     public bool RamIsFresh { get; init; }
 
     /// <summary>
-    /// The source closes when it has sent everything, unless it opened a return path: QEMU does. Then nothing but that closes the stream. False where a source may wait
-    /// for the destination to close: RDMA. Default true.
+    /// The source closes when it has sent everything, unless it opened a return path: QEMU does. Then nothing but that closes the stream. False where a
+    /// source may wait for the destination to close: RDMA. Default true.
     /// </summary>
     public bool SourceCloses { get; init; } = true;
 

@@ -5,8 +5,8 @@ using Nerdbank.Streams;
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Bytes that are kept as they come. The first ones stay in memory; those beyond a threshold go to an unlinked temporary file, whose mapping the kernel writes out
-/// and drops when memory is short. Used by one thread.
+/// Bytes that are kept as they come. The first ones stay in memory; those beyond a threshold go to an unlinked temporary file, whose mapping the kernel
+/// writes out and drops when memory is short. Used by one thread.
 /// </summary>
 /// <param name="inMemory">The most bytes that stay in memory.</param>
 /// <param name="directory">Where the temporary file is made.</param>
@@ -93,7 +93,9 @@ internal sealed class KeptBytes(long inMemory, string directory) : IDisposable
 
         public long Length { get; private set; }
 
-        /// <summary>More of the file, as memory. Written once here: a full disk is an error of this write, and not a signal at the first touch of the memory.</summary>
+        /// <summary>
+        /// More of the file, as memory. Written once here: a full disk is an error of this write, and not a signal at the first touch of the memory.
+        /// </summary>
         public Memory<byte> Extend()
         {
             for (int done = 0; done < ExtensionLength; done += s_zeros.Length)

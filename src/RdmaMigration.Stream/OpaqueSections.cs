@@ -3,8 +3,8 @@ using System.Buffers;
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Keeps every section that no other handler reads. Such a section has no length, so its end can only be guessed, and that is done here alone: from the first of
-/// them on everything is kept until RAM goes on, a command comes, or the stream is over.
+/// Keeps every section that no other handler reads. Such a section has no length, so its end can only be guessed, and that is done here alone: from the first
+/// of them on everything is kept until RAM goes on, a command comes, or the stream is over.
 /// </summary>
 internal sealed class OpaqueSections : ISectionHandler, IDisposable
 {

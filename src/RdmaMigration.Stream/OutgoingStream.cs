@@ -4,7 +4,8 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Writes a migration stream in steps: <see cref="Begin"/>; <see cref="WriteRamStart"/>; <see cref="WriteRamPass"/> as often as RAM is gone over, the last one as such;
+/// Writes a migration stream in steps: <see cref="Begin"/>; <see cref="WriteRamStart"/>; <see cref="WriteRamPass"/> as often as RAM is gone over, the last
+/// one as such;
 /// <see cref="WriteDevices"/>; <see cref="End"/>. Without the first and the last step the sections are those of a nested stream. One thread at a time.
 /// </summary>
 /// <param name="sink">Where the bytes go; it is neither flushed nor closed.</param>

@@ -54,7 +54,8 @@ internal sealed class ReceivedRam(IncomingStreamOptions options)
     public bool IsLeftOut(int block) => IgnoresShared && !SawHook && _received[block].Count == 0;
 
     /// <summary>
-    /// Pages that never came, by block; empty when the machine is complete, and when pages went beside the stream by RDMA. Blocks that are left out do not count.
+    /// Pages that never came, by block; empty when the machine is complete, and when pages went beside the stream by RDMA. Blocks that are left out do not
+    /// count.
     /// </summary>
     public IReadOnlyList<MissingPages> Missing() => SawHook || options.AllowsMissingPages
         ? []

@@ -16,8 +16,8 @@ internal enum BorderKind
 }
 
 /// <summary>
-/// Finds where sections that are understood go on behind opaque ones, by more than a marker: the whole header of RAM's START section; or a footer, the type and id of
-/// a RAM section and an entry that can only be RAM's; or a footer and a command that can come there.
+/// Finds where sections that are understood go on behind opaque ones, by more than a marker: the whole header of RAM's START section; or a footer, the type
+/// and id of a RAM section and an entry that can only be RAM's; or a footer and a command that can come there.
 /// </summary>
 internal sealed class SectionBorder(RamSections ram)
 {
@@ -34,7 +34,9 @@ internal sealed class SectionBorder(RamSections ram)
 
     private static ReadOnlySpan<byte> RamStartTail => [3, (byte)'r', (byte)'a', (byte)'m', 0, 0, 0, 0, 0, 0, 0, (byte)Wire.RamVersion];
 
-    /// <summary>Returns how many of the bytes certainly belong to the run. What follows them is the border if it is found, else it may be its beginning.</summary>
+    /// <summary>
+    /// Returns how many of the bytes certainly belong to the run. What follows them is the border if it is found, else it may be its beginning.
+    /// </summary>
     public int Find(ReadOnlySpan<byte> bytes, BorderKind kind, bool? hasFooters, out bool isFound)
     {
         isFound = false;
@@ -56,7 +58,11 @@ internal sealed class SectionBorder(RamSections ram)
             }
 
             p += found;
-            Match match = behindFooter ? MatchFooter(bytes[p..]) : kind == BorderKind.RamStart ? MatchRamStart(bytes[p..]) : MatchRamSection(bytes[p..], isNamed: true);
+            Match match = behindFooter
+                ? MatchFooter(bytes[p..])
+                : kind == BorderKind.RamStart
+                ? MatchRamStart(bytes[p..])
+                : MatchRamSection(bytes[p..], isNamed: true);
             if (match != Match.No)
             {
                 isFound = match == Match.Yes;

@@ -4,7 +4,9 @@ using System.Text.Json;
 
 namespace RdmaMigration.Streams;
 
-/// <summary>Decodes one device's bytes by its description (protocol E.2). The description is the source's word: lengths are checked against the bytes.</summary>
+/// <summary>
+/// Decodes one device's bytes by its description (protocol E.2). The description is the source's word: lengths are checked against the bytes.
+/// </summary>
 internal sealed class StateDecoder
 {
     // A report for people: more elements than this are counted, not listed.

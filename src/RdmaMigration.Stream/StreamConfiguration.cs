@@ -12,7 +12,9 @@ public sealed class StreamConfiguration
         Encoded = encoded;
     }
 
-    /// <summary>The machine type, such as <c>pc-i440fx-7.2</c>; null if the stream has no configuration section (machine types of QEMU 2.3 and older).</summary>
+    /// <summary>
+    /// The machine type, such as <c>pc-i440fx-7.2</c>; null if the stream has no configuration section (machine types of QEMU 2.3 and older).
+    /// </summary>
     public string? MachineType { get; }
 
     /// <summary>Bytes in a target page: what the stream says, else the default of <see cref="IncomingStreamOptions.TargetPageSize"/>.</summary>

@@ -9,8 +9,8 @@ public enum StreamEnd
     VmDescription,
 
     /// <summary>
-    /// The source ended, or was silent for long, right after the end marker: the machine sends no vmdescription. With section footers the last one was checked; without
-    /// them (machine types of QEMU 2.3 and older) a source that broke off after a zero byte of device state looks the same.
+    /// The source ended, or was silent for long, right after the end marker: the machine sends no vmdescription. With section footers the last one was
+    /// checked; without them (machine types of QEMU 2.3 and older) a source that broke off after a zero byte of device state looks the same.
     /// </summary>
     SourceEnded,
 }

@@ -11,8 +11,8 @@ namespace RdmaMigration.Streams;
 internal readonly record struct FoundEnd(long SectionsLength, long Length, byte[]? VmDescription, bool HasFooters);
 
 /// <summary>
-/// Looks for the end of the stream in device state: an end marker, which a vmdescription follows (00, 06, be32 length, JSON) or nothing. Bytes of a device may look like
-/// both, so a vmdescription is compared with the sections before it. Each byte is looked at once, however small the pieces.
+/// Looks for the end of the stream in device state: an end marker, which a vmdescription follows (00, 06, be32 length, JSON) or nothing. Bytes of a device
+/// may look like both, so a vmdescription is compared with the sections before it. Each byte is looked at once, however small the pieces.
 /// </summary>
 /// <param name="kept">Where the bytes are kept, each run's behind those of earlier ones.</param>
 internal sealed class StreamEndFinder(KeptBytes kept)
@@ -116,7 +116,8 @@ internal sealed class StreamEndFinder(KeptBytes kept)
     /// <summary>No byte comes any more: the end of the stream, or null if there is none.</summary>
     public FoundEnd? Find()
     {
-        // One that ends with the last byte, or before zeros that pad a file, is the true one: a guest that imitates an end has the rest of the stream behind it.
+        // One that ends with the last byte, or before zeros that pad a file, is the true one: a guest that imitates an end has the rest of the stream behind
+        // it.
         Description? atEnd = _latest is { } latest && latest.End > _lastNonZero ? latest : null;
         if ((atEnd is { Verdict: not DescriptionVerdict.Contradicted } ? atEnd : _proven ?? atEnd) is { } description)
         {
@@ -143,7 +144,9 @@ internal sealed class StreamEndFinder(KeptBytes kept)
         return MarkerEnd() == _length ? s_afterMarker : Timeout.InfiniteTimeSpan;
     }
 
-    /// <summary>Remembers each place where marker, length and first character of a vmdescription stand, and the ids of sections that may have been opened.</summary>
+    /// <summary>
+    /// Remembers each place where marker, length and first character of a vmdescription stand, and the ids of sections that may have been opened.
+    /// </summary>
     private void Scan(ReadOnlySpan<byte> window, int from, long index)
     {
         // The type and what follows it must be there.
@@ -235,8 +238,8 @@ internal sealed class StreamEndFinder(KeptBytes kept)
     }
 
     /// <summary>
-    /// Behind an end marker that nothing but zeros follows. With footers the one before it must name a section that was opened: bytes of a device that happen to look
-    /// like the end fail this. Without them only a marker that is the last byte counts.
+    /// Behind an end marker that nothing but zeros follows. With footers the one before it must name a section that was opened: bytes of a device that happen
+    /// to look like the end fail this. Without them only a marker that is the last byte counts.
     /// </summary>
     private long? MarkerEnd()
     {

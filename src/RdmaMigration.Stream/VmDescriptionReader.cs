@@ -2,7 +2,9 @@ using System.Text.Json;
 
 namespace RdmaMigration.Streams;
 
-/// <summary>Reads members of the vmdescription's JSON objects (protocol E.2). What is missing or of a wrong kind is a <see cref="StateDecodeException"/>.</summary>
+/// <summary>
+/// Reads members of the vmdescription's JSON objects (protocol E.2). What is missing or of a wrong kind is a <see cref="StateDecodeException"/>.
+/// </summary>
 internal static class VmDescriptionReader
 {
     /// <summary>Nested JSON values: each level of VMState takes three, and real machines nest a few levels.</summary>

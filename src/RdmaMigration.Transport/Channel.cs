@@ -3,7 +3,8 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// The connection of one migration: bytes in, bytes out, and, over RDMA, RAM beside them. One thread reads <see cref="Input"/>, one writes <see cref="Output"/>;
+/// The connection of one migration: bytes in, bytes out, and, over RDMA, RAM beside them. One thread reads <see cref="Input"/>, one writes <see
+/// cref="Output"/>;
 /// <see cref="Shutdown"/> and the properties are for any thread. The owner joins both threads, then disposes the channel, then frees the RAM blocks.
 /// </summary>
 public abstract class Channel : IDisposable

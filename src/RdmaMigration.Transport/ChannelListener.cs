@@ -20,7 +20,8 @@ public abstract class ChannelListener : IDisposable
     /// <param name="uri">Where.</param>
     /// <param name="options">Limits.</param>
     /// <param name="accepted">
-    /// Called with each new migration's channel, which the callee owns, on the waiter's thread or, for a single channel, before this returns. It must not block.
+    /// Called with each new migration's channel, which the callee owns, on the waiter's thread or, for a single channel, before this returns. It must not
+    /// block.
     /// </param>
     /// <param name="log">For refused and failed peers.</param>
     /// <exception cref="ConnectFailedException">It cannot listen there, or what is to be read cannot be opened; the message says what to do.</exception>
@@ -45,8 +46,8 @@ public abstract class ChannelListener : IDisposable
     }
 
     /// <summary>
-    /// After <see cref="StopListening"/>: a source that waits and has sent something, which may be its whole machine; the callee owns the channel. Null when there is
-    /// none any more; those that have sent nothing are turned away, and keep their machines.
+    /// After <see cref="StopListening"/>: a source that waits and has sent something, which may be its whole machine; the callee owns the channel. Null when
+    /// there is none any more; those that have sent nothing are turned away, and keep their machines.
     /// </summary>
     public virtual IncomingChannel? TakeWaiting() => null;
 

@@ -23,8 +23,8 @@ internal interface IWaitSource
 }
 
 /// <summary>
-/// The completion-channel waiter: the thread rdma/wait, the only thread that polls CM event channels, listening sockets and the send queues' completion channels. It
-/// never takes the big lock and never blocks, which <see cref="BlockingCalls"/> asserts.
+/// The completion-channel waiter: the thread rdma/wait, the only thread that polls CM event channels, listening sockets and the send queues' completion
+/// channels. It never takes the big lock and never blocks, which <see cref="BlockingCalls"/> asserts.
 /// </summary>
 public sealed class CompletionWaiter : IDisposable
 {

@@ -34,7 +34,9 @@ public abstract class IncomingChannel : Channel
         CheckEnd();
     }
 
-    /// <summary>Waits for the source to open the return path, which is <see cref="Channel.Output"/> then; null when it did not in time, or the channel failed.</summary>
+    /// <summary>
+    /// Waits for the source to open the return path, which is <see cref="Channel.Output"/> then; null when it did not in time, or the channel failed.
+    /// </summary>
     public ChannelOutput? WaitForOutput(TimeSpan timeout)
     {
         BlockingCalls.AssertAllowed();
@@ -42,16 +44,18 @@ public abstract class IncomingChannel : Channel
     }
 
     /// <summary>
-    /// Watches a source that has sent everything and waits to be told how it ended: when it goes away, <see cref="Channel.Lost"/> says so within a second. Until what this
-    /// returns is disposed, nobody writes on the return path. Null where the source is watched all the time, or cannot be.
+    /// Watches a source that has sent everything and waits to be told how it ended: when it goes away, <see cref="Channel.Lost"/> says so within a second.
+    /// Until what this returns is disposed, nobody writes on the return path. Null where the source is watched all the time, or cannot be.
     /// </summary>
     /// <param name="probe">
-    /// A message that the source ignores. One that has closed its direction may listen still, and looks just like one that is gone until something is sent to it.
+    /// A message that the source ignores. One that has closed its direction may listen still, and looks just like one that is gone until something is sent to
+    /// it.
     /// </param>
     public virtual IDisposable? WatchSource(ReadOnlyMemory<byte> probe) => null;
 
     /// <summary>
-    /// Has a method called, on any thread, when the source turns out to need what this side cannot give: at once if it did already. It must not block. Called once.
+    /// Has a method called, on any thread, when the source turns out to need what this side cannot give: at once if it did already. It must not block. Called
+    /// once.
     /// </summary>
     public void WhenRefused(Action<string> refused)
     {

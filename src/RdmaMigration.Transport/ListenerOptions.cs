@@ -31,8 +31,8 @@ public sealed record ListenerOptions
     public required int Backlog { get; init; }
 
     /// <summary>
-    /// How long a wait for the source polls before the thread parks. Zero is event-driven altogether; <see cref="Timeout.InfiniteTimeSpan"/> takes a core for the
-    /// shortest round trip.
+    /// How long a wait for the source polls before the thread parks. Zero is event-driven altogether; <see cref="Timeout.InfiniteTimeSpan"/> takes a core for
+    /// the shortest round trip.
     /// </summary>
     public required TimeSpan SpinTime { get; init; }
 }

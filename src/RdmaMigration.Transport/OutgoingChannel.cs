@@ -15,8 +15,8 @@ public abstract class OutgoingChannel : Channel
     public bool ProvesArrival => Input is not null || Output.FinishProves;
 
     /// <summary>
-    /// Waits, where there is no return path, until the destination has closed the channel, which it does when it has failed or succeeded. Returns at once where a
-    /// close cannot be seen. Nothing may be sent any more.
+    /// Waits, where there is no return path, until the destination has closed the channel, which it does when it has failed or succeeded. Returns at once
+    /// where a close cannot be seen. Nothing may be sent any more.
     /// </summary>
     /// <exception cref="ConnectionLostException">The channel ended in another way.</exception>
     /// <exception cref="ControlProtocolException">The destination broke the protocol.</exception>

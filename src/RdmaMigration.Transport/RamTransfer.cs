@@ -35,7 +35,8 @@ public abstract class OutgoingRam
     /// The control phase after the START section's HOOK: asks for the destination's RAM blocks, compares them with ours, and ends the phase. With pin-all both
     /// sides register everything meanwhile.
     /// </summary>
-    /// <param name="blocks">In the order of the stream's list, without blocks that are left out. Not owned; they must not change until the channel is disposed.</param>
+    /// <param name="blocks">In the order of the stream's list, without blocks that are left out. Not owned; they must not change until the channel is
+    /// disposed.</param>
     /// <exception cref="ControlProtocolException">The destination's blocks differ, or it broke the protocol.</exception>
     /// <exception cref="RegistrationException">Memory of this side cannot be registered.</exception>
     /// <exception cref="ConnectionLostException">The channel failed.</exception>

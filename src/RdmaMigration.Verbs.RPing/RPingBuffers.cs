@@ -72,7 +72,10 @@ internal sealed unsafe class RPingBuffers : IDisposable
     internal (ulong Address, uint Key, uint Length) ReadAdvertisement()
     {
         ReadOnlySpan<byte> message = new((void*)Incoming, MessageLength);
-        return (BinaryPrimitives.ReadUInt64BigEndian(message), BinaryPrimitives.ReadUInt32BigEndian(message[8..]), BinaryPrimitives.ReadUInt32BigEndian(message[12..]));
+        return (
+            BinaryPrimitives.ReadUInt64BigEndian(message),
+            BinaryPrimitives.ReadUInt32BigEndian(message[8..]),
+            BinaryPrimitives.ReadUInt32BigEndian(message[12..]));
     }
 
     /// <summary>Writes ping number <paramref name="ping"/> into the source: a text, then characters that begin one further each time, then zero.</summary>

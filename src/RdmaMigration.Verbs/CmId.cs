@@ -128,11 +128,16 @@ public sealed unsafe partial class CmId : IDisposable
         }
     }
 
-    /// <summary>Looks for the device that leads to an address. Ends in <see cref="CmEventType.AddressResolved"/> or <see cref="CmEventType.AddressError"/>.</summary>
+    /// <summary>
+    /// Looks for the device that leads to an address. Ends in <see cref="CmEventType.AddressResolved"/> or <see cref="CmEventType.AddressError"/>.
+    /// </summary>
     /// <exception cref="VerbsException">It could not even begin.</exception>
     public void ResolveAddress(IPEndPoint destination, TimeSpan timeout) => ResolveAddress(null, destination, timeout);
 
-    /// <summary>Looks for the device that leads from one address to another. Ends in <see cref="CmEventType.AddressResolved"/> or <see cref="CmEventType.AddressError"/>.</summary>
+    /// <summary>
+    /// Looks for the device that leads from one address to another. Ends in <see cref="CmEventType.AddressResolved"/> or <see
+    /// cref="CmEventType.AddressError"/>.
+    /// </summary>
     /// <exception cref="VerbsException">It could not even begin.</exception>
     public void ResolveAddress(IPEndPoint? source, IPEndPoint destination, TimeSpan timeout)
     {
@@ -182,7 +187,9 @@ public sealed unsafe partial class CmId : IDisposable
         Handle.MovedTo(channel.Handle);
     }
 
-    /// <summary>Gives the id up; see the remarks of the class for when it is destroyed. A connection is ended by its queue pair's Dispose, or by this.</summary>
+    /// <summary>
+    /// Gives the id up; see the remarks of the class for when it is destroyed. A connection is ended by its queue pair's Dispose, or by this.
+    /// </summary>
     public void Dispose() => Handle.Dispose();
 
     /// <inheritdoc/>

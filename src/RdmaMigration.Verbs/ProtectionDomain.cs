@@ -114,6 +114,7 @@ public sealed unsafe class ProtectionDomain : IDisposable
     private VerbsException RegistrationFailed(int errno, nuint length)
     {
         string device = Marshal.PtrToStringUTF8((nint)LibIbVerbs.ibv_get_device_name(*(nint*)_context))!;
-        return new VerbsException("ibv_reg_mr", errno, $"{device}, {MemlockLimit.Size(length)}", errno == (int)Errno.ENOMEM ? MemlockLimit.Advise(length) : null);
+        return new VerbsException(
+            "ibv_reg_mr", errno, $"{device}, {MemlockLimit.Size(length)}", errno == (int)Errno.ENOMEM ? MemlockLimit.Advise(length) : null);
     }
 }

@@ -81,11 +81,15 @@ public sealed unsafe partial class QueuePair : IDisposable
         GC.KeepAlive(this);
         if (errno != 0)
         {
-            throw new VerbsException("ibv_post_recv", errno, $"queue pair {Number}", errno == (int)Errno.ENOMEM ? "The receive queue is full: MaxReceive is too small." : null);
+            throw new VerbsException(
+                "ibv_post_recv", errno, $"queue pair {Number}", errno == (int)Errno.ENOMEM ? "The receive queue is full: MaxReceive is too small." : null);
         }
     }
 
-    /// <summary>Ends the connection if there is one and destroys the queue pair. Requests that are still outstanding are lost: disconnect and drain before if they matter.</summary>
+    /// <summary>
+    /// Ends the connection if there is one and destroys the queue pair. Requests that are still outstanding are lost: disconnect and drain before if
+    /// they matter.
+    /// </summary>
     public void Dispose()
     {
         _queuePair = 0;

@@ -38,6 +38,7 @@ public static class RdmaSupport
             return $"The kernel has RDMA devices ({names}), but programs cannot reach them: modprobe ib_uverbs rdma_ucm.";
         }
 
-        return $"The kernel has RDMA devices ({names}), but libibverbs has no driver for them (Debian: apt-get install ibverbs-providers), or /dev/infiniband/uverbs* may not be opened.";
+        return $"The kernel has RDMA devices ({names}), but libibverbs has no driver for them (Debian: apt-get install ibverbs-providers), "
+            + "or /dev/infiniband/uverbs* may not be opened.";
     }
 }

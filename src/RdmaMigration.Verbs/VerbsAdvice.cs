@@ -23,7 +23,8 @@ internal static class VerbsAdvice
         ("rdma_resolve_addr" or "RDMA_CM_EVENT_ADDR_ERROR", Errno.ETIMEDOUT) =>
             "Nobody answers for this address (ARP or neighbour discovery): check that the host is up and on the same network.",
         ("rdma_resolve_route" or "RDMA_CM_EVENT_ROUTE_ERROR", _) =>
-            "No path to the peer was found: on RoCE check the GID table (`show_gids` or /sys/class/infiniband/*/ports/*/gids), on InfiniBand the subnet manager.",
+            "No path to the peer was found: on RoCE check the GID table (`show_gids` or /sys/class/infiniband/*/ports/*/gids), on InfiniBand the subnet "
+                + "manager.",
         ("RDMA_CM_EVENT_UNREACHABLE", _) => "The peer does not answer: check that it listens and that UDP port 4791 (RoCEv2) passes the firewall.",
         ("RDMA_CM_EVENT_REJECTED", _) => "The peer refused: nobody listens on that port, or the program there declined the request.",
         ("RDMA_CM_EVENT_CONNECT_ERROR", _) => "The connection could not be completed; the peer may have gone meanwhile.",

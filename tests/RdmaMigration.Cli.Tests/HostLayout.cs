@@ -19,7 +19,8 @@ internal sealed class HostLayout : IDisposable
 
     public HostReport Examine(ulong? maxRam = null) =>
         HostReport.Examine(
-            new HostTree(_root.FullName), new VerbsView(null, Devices), Libraries.Contains, AvailableRam, new ProcessLimits(MemlockLimit, FileSizeLimit), maxRam);
+            new HostTree(_root.FullName), new VerbsView(null, Devices), Libraries.Contains, AvailableRam,
+            new ProcessLimits(MemlockLimit, FileSizeLimit), maxRam);
 
     /// <summary>A Debian host with soft-RoCE: nothing is missing.</summary>
     public static HostLayout Able()

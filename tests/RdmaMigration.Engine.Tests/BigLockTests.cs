@@ -20,7 +20,7 @@ public sealed class BigLockTests
     }
 
     [Fact]
-    public void WhoDoesNotHoldItCanNeitherReleaseItNorPassForItsHolder()
+    public void Only_the_holder_can_release_the_lock()
     {
         BigLock bigLock = new();
         Assert.Throws<InvalidOperationException>(bigLock.Release);
@@ -28,7 +28,7 @@ public sealed class BigLockTests
     }
 
     [Fact]
-    public void ItIsNotRecursive()
+    public void Lock_is_not_recursive()
     {
         BigLock bigLock = new();
         bigLock.Acquire();
@@ -37,7 +37,7 @@ public sealed class BigLockTests
     }
 
     [Fact]
-    public void HoldTimesAreMeasuredByTheirPlace()
+    public void Hold_times_are_measured_for_each_place()
     {
         List<(double Seconds, object? Site)> seen = [];
         using MeterListener listener = new();

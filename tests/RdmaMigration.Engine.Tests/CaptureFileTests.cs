@@ -19,7 +19,7 @@ public sealed class CaptureFileTests : IDisposable
     private string[] Names => [.. _directory.EnumerateFileSystemInfos().Select(entry => entry.Name).Order()];
 
     [Fact]
-    public void NothingStandsUnderTheNameBeforeTheCommitAndNothingElseAfterIt()
+    public void Nothing_has_the_name_before_the_commit_and_nothing_else_after_it()
     {
         CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
         using (CaptureFile file = New(target))
@@ -35,7 +35,7 @@ public sealed class CaptureFileTests : IDisposable
     }
 
     [Fact]
-    public void ACaptureThatIsNotCommittedLeavesNothingAndTheOldFileStays()
+    public void A_capture_that_is_not_committed_leaves_nothing_and_the_old_file_stays()
     {
         CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
         File.WriteAllText(target.File!, "old");
@@ -49,20 +49,21 @@ public sealed class CaptureFileTests : IDisposable
     }
 
     [Fact]
-    public void ACaptureThatIsNotWantedAnyMoreOnceItIsSynchronisedGetsNoName()
+    public void A_capture_that_is_not_wanted_any_more_once_it_is_synchronised_gets_no_name()
     {
         CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
         using (CaptureFile file = New(target))
         {
             file.Write([1, 2, 3]);
-            Assert.Throws<OperationCanceledException>(() => file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer", () => throw new OperationCanceledException()));
+            Assert.Throws<OperationCanceledException>(
+                () => file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer", () => throw new OperationCanceledException()));
         }
 
         Assert.Empty(Names);
     }
 
     [Fact]
-    public unsafe void GatheredSegmentsAreWrittenInOrderBeyondTheKernelsLimitForOneCall()
+    public unsafe void Gathered_segments_are_written_in_order_beyond_the_kernels_limit_for_one_call()
     {
         CaptureTarget target = CaptureTarget.ToFile(Path.Combine(_directory.FullName, "vm.qemu"));
         byte[] bytes = [.. Enumerable.Range(0, 9000).Select(i => (byte)(i * 7))];
@@ -84,7 +85,7 @@ public sealed class CaptureFileTests : IDisposable
     }
 
     [Fact]
-    public void ADirectoryThatIsGoneIsNamedInTheError()
+    public void A_directory_that_is_gone_is_named_in_the_error()
     {
         CaptureTarget target = CaptureTarget.ToDirectory(Path.Combine(_directory.FullName, "gone"));
         StorageException error = Assert.Throws<StorageException>(() => New(target));
@@ -92,7 +93,7 @@ public sealed class CaptureFileTests : IDisposable
     }
 
     [Fact]
-    public void TooLittleRoomIsSaidWithWhatIsFreeAndWhatIsNeeded()
+    public void Too_little_space_is_reported_with_what_is_free_and_what_is_needed()
     {
         CaptureTarget target = CaptureTarget.ToDirectory(_directory.FullName);
         target.CheckRoom(1);
@@ -100,7 +101,7 @@ public sealed class CaptureFileTests : IDisposable
     }
 
     [Fact]
-    public void NamesInADirectoryFollowThePatternAndNeverCollideNorLeaveIt()
+    public void Names_in_a_directory_follow_the_pattern_and_never_collide_nor_leave_it()
     {
         CaptureTarget target = CaptureTarget.ToDirectory(_directory.FullName, "{machine}-{time}.qemu");
         Directory.CreateDirectory(Path.Combine(_directory.FullName, "_pc-19700101T000000Z.qemu.1"));
@@ -117,10 +118,11 @@ public sealed class CaptureFileTests : IDisposable
     [InlineData("a/b")]
     [InlineData("{unknown}")]
     [InlineData("")]
-    public void APatternThatIsNoFileNameIsRefused(string pattern) => Assert.Throws<FormatException>(() => CaptureTarget.ToDirectory(_directory.FullName, pattern));
+    public void A_pattern_that_is_no_file_name_is_refused(string pattern) =>
+        Assert.Throws<FormatException>(() => CaptureTarget.ToDirectory(_directory.FullName, pattern));
 
     [Fact]
-    public void ACancelEndsAWrite()
+    public void A_cancel_ends_a_write()
     {
         using CancellationTokenSource cancel = new();
         using CaptureFile file = new(CaptureTarget.ToDirectory(_directory.FullName), _left.Add, cancel.Token);

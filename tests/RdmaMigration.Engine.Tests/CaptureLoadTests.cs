@@ -14,29 +14,29 @@ public sealed class CaptureLoadTests : IDisposable
     public void Dispose() => _directory.Delete(recursive: true);
 
     [Fact]
-    public void AFileThatIsNotThereIsAnErrorOfStorageThatNamesIt()
+    public void A_file_that_is_not_there_is_an_error_of_storage_that_names_it()
     {
         string path = Path.Combine(_directory.FullName, "absent");
         Refused(path, FailureReason.Storage, $"cannot read '{path}': No such file or directory");
     }
 
     [Fact]
-    public void ADirectoryIsAnErrorOfStorageThatNamesIt() =>
+    public void A_directory_is_an_error_of_storage_that_names_it() =>
         Refused(_directory.FullName, FailureReason.Storage, $"cannot read '{_directory.FullName}': Is a directory");
 
     [Fact]
-    public void AnEmptyFileIsNoStream() => Refused([], FailureReason.Stream, "cannot be read as a migration stream");
+    public void An_empty_file_is_refused() => Refused([], FailureReason.Stream, "cannot be read as a migration stream");
 
     [Fact]
-    public void WhatIsNoCaptureIsNoStream() =>
+    public void A_file_that_is_no_capture_is_refused() =>
         Refused([.. "#!/bin/sh\nexit 0\n"u8], FailureReason.Stream, "cannot be read as a migration stream", "magic");
 
     [Fact]
-    public void TheStreamOfAnRdmaMigrationSaysWhereItsRamWent() =>
+    public void The_stream_of_an_RDMA_migration_says_where_its_RAM_went() =>
         Refused([.. StreamedMachine.Opening(returnPath: false), 0, 0, 0, 0, 0, 0, 0, 0x80], FailureReason.Stream, "HOOK", "'rdmamig receive'");
 
     [Fact]
-    public void ColoIsRefusedInWords()
+    public void COLO_is_refused()
     {
         byte[] all = StreamedMachine.All(returnPath: true);
         all[8 + 5 + StreamedMachine.Machine.Length + 2] = 8;
@@ -44,7 +44,7 @@ public sealed class CaptureLoadTests : IDisposable
     }
 
     [Fact]
-    public void AFileCutOffAnywhereIsBrokenAndTheErrorSaysWhere()
+    public void A_file_cut_off_anywhere_is_broken_and_the_error_says_where()
     {
         byte[] all = StreamedMachine.All();
         Random random = new(Seed);
@@ -57,7 +57,7 @@ public sealed class CaptureLoadTests : IDisposable
     }
 
     [Fact]
-    public void APageOutsideOfItsBlockIsBrokenAndTheErrorSaysWhere()
+    public void A_page_outside_of_its_block_is_broken_and_the_error_says_where()
     {
         byte[] all = StreamedMachine.All();
         all[StreamedMachine.Announcement(returnPath: false).Length + 5] = 0x7f;
@@ -65,7 +65,7 @@ public sealed class CaptureLoadTests : IDisposable
     }
 
     [Fact]
-    public void MoreThanThisHostCanGiveIsAnErrorOfMemoryWithTheBound()
+    public void More_than_this_host_can_give_is_an_error_of_memory_with_the_bound()
     {
         ScriptedDestination destination = new();
         using RunningSource source = new(destination);
@@ -79,7 +79,7 @@ public sealed class CaptureLoadTests : IDisposable
     [Theory]
     [InlineData(0)]
     [InlineData(4096)]
-    public void ACaptureIsNotSentIntoItsOwnFile(long offset)
+    public void A_capture_is_not_sent_into_its_own_file(long offset)
     {
         using RunningSource source = new();
         MigrationInfo failed = source.SendToEnd(options => options with { Uri = new FileUri(source.File, offset) });
@@ -88,7 +88,7 @@ public sealed class CaptureLoadTests : IDisposable
     }
 
     [Fact]
-    public void ACaptureThatComesThroughAPipeIsSent()
+    public void A_capture_that_comes_through_a_pipe_is_sent()
     {
         using Fifo fifo = new();
         using RunningSource source = new(new ScriptedDestination());
@@ -100,7 +100,7 @@ public sealed class CaptureLoadTests : IDisposable
     }
 
     [Fact]
-    public void APipeThatGivesMoreThanThisHostCanHoldIsAnErrorOfMemoryBeforeItsEnd()
+    public void A_pipe_with_more_than_this_host_can_hold_is_a_memory_error()
     {
         using Fifo fifo = new();
         using RunningSource source = new(_ => throw new InvalidOperationException("it was sent"));
@@ -113,7 +113,7 @@ public sealed class CaptureLoadTests : IDisposable
     }
 
     [Fact]
-    public void APipeMayGiveAPageMoreThanOnceAndOnlyWhatItTakesCounts()
+    public void A_pipe_may_give_a_page_more_than_once_and_only_what_it_takes_counts()
     {
         using Fifo fifo = new();
         using RunningSource source = new(new ScriptedDestination());
@@ -127,7 +127,7 @@ public sealed class CaptureLoadTests : IDisposable
     }
 
     [Fact]
-    public void ZeroPagesOfTheFileTakeNoMemory()
+    public void Zero_pages_of_the_file_take_no_memory()
     {
         using CaptureLoad load = new(Write(StreamedMachine.All()), ParameterSet.Defaults, CancellationToken.None);
         Assert.Equal((ulong)StreamedMachine.RamSize / 2, load.Load().RamBlocks.Single().ResidentBytes);

@@ -5,7 +5,7 @@ public sealed class CaptureSourceTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task ACancelEndsTheWaitForAPipesBytesAlsoBeforeItsWriterCame(bool writerCame)
+    public async Task A_cancel_ends_the_wait_for_a_pipes_bytes_also_before_its_writer_came(bool writerCame)
     {
         using Fifo fifo = new();
         using CancellationTokenSource cancel = new();
@@ -24,7 +24,7 @@ public sealed class CaptureSourceTests
     }
 
     [Fact]
-    public void APipeEndsWhenItsWriterHasClosedIt()
+    public void A_pipe_ends_when_its_writer_has_closed_it()
     {
         using Fifo fifo = new();
         using CaptureSource source = new(fifo.Path);

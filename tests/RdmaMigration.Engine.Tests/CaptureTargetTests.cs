@@ -18,7 +18,7 @@ public sealed class CaptureTargetTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void ACaptureHoldsGuestMemoryAndIsItsOwnersAlone(bool replacesOpenOne)
+    public void A_capture_holds_guest_memory_and_is_its_owners_alone(bool replacesOpenOne)
     {
         if (replacesOpenOne)
         {
@@ -32,7 +32,7 @@ public sealed class CaptureTargetTests : IDisposable
     }
 
     [Fact]
-    public void OfASymbolicLinkTheFileIsReplacedAndTheLinkStays()
+    public void The_target_of_a_symbolic_link_is_replaced_and_the_link_stays()
     {
         DirectoryInfo elsewhere = _directory.CreateSubdirectory("elsewhere");
         string file = Path.Combine(elsewhere.FullName, "real.qemu");
@@ -53,7 +53,7 @@ public sealed class CaptureTargetTests : IDisposable
     [InlineData("link to nothing", "is a symbolic link, which a capture would replace")]
     [InlineData("link to a device", "is not a regular file")]
     [InlineData("directory", "is a directory")]
-    public void WhatIsNoFileIsNeitherReplacedNorTheMachineTakenIn(string what, string reason)
+    public void A_target_that_is_no_file_is_refused_before_the_machine_is_taken(string what, string reason)
     {
         CaptureTarget target = CaptureTarget.ToFile(Name);
         Make(what, Name);
@@ -70,7 +70,7 @@ public sealed class CaptureTargetTests : IDisposable
     [InlineData("fifo")]
     [InlineData("link to a device")]
     [InlineData("directory")]
-    public void ACompleteCaptureWhosePlaceIsTakenMeanwhileStaysAndTheErrorSaysWhere(string what)
+    public void A_complete_capture_whose_place_is_taken_meanwhile_stays_and_the_error_says_where(string what)
     {
         CaptureTarget target = CaptureTarget.ToFile(Name);
         StorageException failed;
@@ -88,7 +88,7 @@ public sealed class CaptureTargetTests : IDisposable
     }
 
     [Fact]
-    public void AMachineWhoseNameIsTakenMeanwhileFailsAndIsReportedWithTheFileThatHasIt()
+    public void A_machine_whose_name_is_taken_meanwhile_fails_with_the_file_that_has_it()
     {
         using RunningDestination destination = new(options => options with { Uri = new TcpUri("127.0.0.1", 0) });
         using Socket source = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -109,7 +109,7 @@ public sealed class CaptureTargetTests : IDisposable
 
     // A directory in its place is what not even root can unlink.
     [Fact]
-    public void APartialCaptureThatCannotBeRemovedIsNamedAndNothingIsThrown()
+    public void A_partial_capture_that_cannot_be_removed_is_named_and_nothing_is_thrown()
     {
         string partial;
         using (CaptureFile file = new(CaptureTarget.ToFile(Name), _left.Add, CancellationToken.None))
@@ -123,7 +123,7 @@ public sealed class CaptureTargetTests : IDisposable
     }
 
     [Fact]
-    public void APartialCaptureThatWentWithItsDirectoryIsNothingToTell()
+    public void A_partial_capture_that_went_with_its_directory_is_not_reported()
     {
         DirectoryInfo gone = _directory.CreateSubdirectory("gone");
         using (CaptureFile file = new(CaptureTarget.ToDirectory(gone.FullName), _left.Add, CancellationToken.None))
@@ -135,7 +135,7 @@ public sealed class CaptureTargetTests : IDisposable
     }
 
     [Fact]
-    public void AMigrationIsTornDownAlsoWhenItsPartialCaptureCannotBeRemovedAndTheNextOneWorks()
+    public void A_migration_is_torn_down_when_its_partial_capture_cannot_be_removed()
     {
         using RunningDestination destination = new(options => options with { Uri = new TcpUri("127.0.0.1", 0) });
         using (Socket source = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))

@@ -14,21 +14,24 @@ public sealed class IncomingMigrationTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void AMachineArrivesAndItsRamStandsInTheCapture(bool pinAll)
+    public void A_machine_arrives_and_its_RAM_is_in_the_capture(bool pinAll)
     {
         using RunningDestination destination = new();
         using RdmaSource source = destination.Connect(pinAll);
         new SmallMachine(source, pinAll).RunTo(SmallMachine.Step.Complete);
         source.Disconnect();
-        Assert.Equal([MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Completed], [destination.Next().Status, destination.Next().Status, destination.Next().Status]);
+        Assert.Equal(
+            [MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Completed],
+            [destination.Next().Status, destination.Next().Status, destination.Next().Status]);
         MigrationInfo info = destination.Process.Query();
-        Assert.Equal((StreamedMachine.Machine, pinAll ? RamMode.PinAll : RamMode.Dynamic, StreamedMachine.RamSize), (info.Machine, info.Mode, (int)info.RamTotal));
+        Assert.Equal(
+            (StreamedMachine.Machine, pinAll ? RamMode.PinAll : RamMode.Dynamic, StreamedMachine.RamSize), (info.Machine, info.Mode, (int)info.RamTotal));
         Assert.Equal(destination.File, info.File);
         Assert.True(File.ReadAllBytes(destination.File).AsSpan().IndexOf(StreamedMachine.Ram.AsSpan(123 * 4096, 4096)) > 0);
     }
 
     [Fact]
-    public void AMachineArrivesOverIPv6()
+    public void A_machine_arrives_over_IPv6()
     {
         using RunningDestination destination = new(address: RdmaAddress.V6);
         using RdmaSource source = destination.Connect();
@@ -38,7 +41,7 @@ public sealed class IncomingMigrationTests
 
     [Theory]
     [MemberData(nameof(BrokenOff))]
-    public void ASourceThatGoesAwayAnywhereFailsTheMigrationLeavesNoFileAndTheNextOneWorks(SmallMachine.Step step)
+    public void A_source_that_disconnects_anywhere_leaves_no_file_and_the_next_works(SmallMachine.Step step)
     {
         using RunningDestination destination = new();
         using (RdmaSource source = destination.Connect())
@@ -60,7 +63,7 @@ public sealed class IncomingMigrationTests
 
     [Theory]
     [MemberData(nameof(BrokenOff))]
-    public void CancelAtAnyStepDisconnectsTheSourceAndASecondMigrationStraightAfterwardsWorks(SmallMachine.Step step)
+    public void Cancel_at_any_step_disconnects_the_source_and_the_next_migration_works(SmallMachine.Step step)
     {
         using RunningDestination destination = new();
         using (RdmaSource source = destination.Connect())
@@ -81,7 +84,7 @@ public sealed class IncomingMigrationTests
 
     [Theory]
     [MemberData(nameof(BrokenOff))]
-    public void QuitAtAnyStepEndsTheMainLoopWithinFiveSeconds(SmallMachine.Step step)
+    public void Quit_at_any_step_ends_the_main_loop_within_five_seconds(SmallMachine.Step step)
     {
         using RunningDestination destination = new();
         using RdmaSource source = destination.Connect();
@@ -105,7 +108,7 @@ public sealed class IncomingMigrationTests
     }
 
     [Fact]
-    public void ASourceThatConnectsAndSaysNothingIsDroppedAfterTheSetupTimeout()
+    public void A_source_that_connects_and_says_nothing_is_dropped_after_the_setup_timeout()
     {
         using RunningDestination destination = new(options => options.With(MigrationParameters.SetupTimeout, TimeSpan.FromSeconds(1)));
         using RdmaSource source = destination.Connect();
@@ -115,7 +118,7 @@ public sealed class IncomingMigrationTests
     }
 
     [Fact]
-    public void AMigrationThatTakesTooLongFailsWithTheBoundInTheError()
+    public void A_migration_that_takes_too_long_fails_with_the_bound_in_the_error()
     {
         using RunningDestination destination = new(options => options.With(MigrationParameters.Timeout, TimeSpan.FromSeconds(2)));
         using RdmaSource source = destination.Connect();
@@ -126,7 +129,7 @@ public sealed class IncomingMigrationTests
     }
 
     [Fact]
-    public void MoreRamThanAllowedIsRefusedWithTheBlockAndTheBound()
+    public void More_RAM_than_allowed_is_refused_with_the_block_and_the_bound()
     {
         using RunningDestination destination = new(options => options.With(MigrationParameters.MaxRam, 1UL << 20));
         using RdmaSource source = destination.Connect();
@@ -138,7 +141,7 @@ public sealed class IncomingMigrationTests
     }
 
     [Fact]
-    public void ColoIsRefusedInWords()
+    public void COLO_is_refused()
     {
         using RunningDestination destination = new();
         using RdmaSource source = destination.Connect();
@@ -147,7 +150,7 @@ public sealed class IncomingMigrationTests
     }
 
     [Fact]
-    public void ATargetDirectoryThatIsGoneFailsBeforeTheSourceHasSentItsMachine()
+    public void A_target_directory_that_is_gone_fails_before_the_source_has_sent_its_machine()
     {
         using RunningDestination destination = new(options => options with { Target = CaptureTarget.ToDirectory("/nowhere/at/all") });
         using RdmaSource source = destination.Connect();
@@ -158,7 +161,7 @@ public sealed class IncomingMigrationTests
     }
 
     [Fact]
-    public void ExactlyOneReceiveThreadExistsWhileAMigrationRunsAndNoneAfterwards()
+    public void Exactly_one_receive_thread_exists_while_a_migration_runs_and_none_afterwards()
     {
         using RunningDestination destination = new();
         using RdmaSource source = destination.Connect();
@@ -171,7 +174,7 @@ public sealed class IncomingMigrationTests
     }
 
     [Fact]
-    public async Task QueriesDuringMigrationsAndTeardownsAlwaysAnswer()
+    public async Task Queries_during_migrations_and_teardowns_always_answer()
     {
         using RunningDestination destination = new();
         using CancellationTokenSource done = new();
@@ -196,7 +199,7 @@ public sealed class IncomingMigrationTests
     }
 
     [Fact]
-    public void TheReceiveThreadHoldsTheErrorWithinHundredMillisecondsOfTheWaitersSight()
+    public void Receive_thread_has_the_error_within_100_milliseconds_of_the_waiter()
     {
         using RunningDestination destination = new();
         using (RdmaSource source = destination.Connect())

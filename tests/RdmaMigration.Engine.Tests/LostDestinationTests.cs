@@ -14,11 +14,12 @@ public sealed class LostDestinationTests
 
     /// <summary>What a sender knows of it: where it was, and what to do.</summary>
     private const string Words =
-        @"^the destination \S+ closed the connection (before it took any RAM|after [0-9]+ of 4194304 bytes of RAM|while device state was sent|after everything was sent) "
+        @"^the destination \S+ closed the connection "
+        + "(before it took any RAM|after [0-9]+ of 4194304 bytes of RAM|while device state was sent|after everything was sent) "
         + "without.* log.*'test-1.0'";
 
     [Fact]
-    public void ALossAtAnyByteFailsInWordsAndHoldsNothing()
+    public void A_loss_at_any_byte_fails_and_holds_nothing()
     {
         using RunningSource source = new();
         Random random = new(Seed);

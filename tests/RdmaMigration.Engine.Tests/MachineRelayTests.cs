@@ -31,7 +31,7 @@ public sealed class MachineRelayTests
     public static TheoryData<Place> Places => [.. Enum.GetValues<Place>()];
 
     [Fact]
-    public void TheDestinationGetsByteForByteWhatSendWouldSendIt()
+    public void The_destination_gets_byte_for_byte_what_send_would_send_it()
     {
         byte[] sent = WhatIsSent();
         ScriptedDestination relayed = new(returnPath: true) { LastWords = s_success };
@@ -78,7 +78,7 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
-    public void TheFiguresAreThoseOfBothWays()
+    public void Figures_cover_both_directions()
     {
         using RelayedMachine machine = new(new ScriptedDestination());
         machine.SendAll();
@@ -92,7 +92,7 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
-    public void TheDestinationKnowsTheMachineTypeBeforeTheSourceHasSentAnyRam()
+    public void The_destination_knows_the_machine_type_before_the_source_has_sent_any_RAM()
     {
         byte[] announcement = StreamedMachine.Announcement(returnPath: false);
         int ram = announcement.AsSpan().IndexOf("\u0003ram"u8);
@@ -106,7 +106,7 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
-    public void ADestinationThatIsNotThereFailsItBeforeRamAndTheSourceIsTold()
+    public void A_destination_that_is_not_there_fails_it_before_RAM_and_the_source_is_told()
     {
         using RelayedMachine machine = new(_ => throw new ConnectFailedException("nobody listens there"));
         machine.Send(StreamedMachine.Announcement(returnPath: true));
@@ -118,7 +118,7 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
-    public void ADestinationThatDiesWhileTheMachineStillArrivesEndsItAndTheSourceIsTold()
+    public void Source_is_told_when_the_destination_dies_while_the_machine_arrives()
     {
         ScriptedDestination destination = new(returnPath: true);
         using RelayedMachine machine = new(destination);
@@ -133,7 +133,7 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
-    public void AFileIsNotRelayedIntoItself()
+    public void A_file_is_not_relayed_into_itself()
     {
         using RunningDestination relay = new(options =>
         {
@@ -148,7 +148,7 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
-    public void TheSourceHearsOfSuccessWhenTheDestinationHasSaidIt()
+    public void The_source_hears_of_success_when_the_destination_has_said_it()
     {
         ScriptedDestination destination = new(returnPath: true);
         using RelayedMachine machine = new(destination);
@@ -162,7 +162,7 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
-    public void ADestinationThatRefusesLeavesTheMachineToASourceThatCanBeTold()
+    public void A_destination_that_refuses_leaves_the_machine_to_a_source_that_can_be_told()
     {
         ScriptedDestination destination = new(returnPath: true) { LastWords = s_failure };
         using RelayedMachine machine = new(destination, rescue: true);
@@ -178,7 +178,7 @@ public sealed class MachineRelayTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void AMachineThatTheSourceMayHaveLetGoIsRescuedAlsoWhenItIsCancelledAndCanBeSentAgain(bool cancel)
+    public void A_machine_that_its_source_may_have_dropped_is_rescued_also_on_cancel(bool cancel)
     {
         string rescued = Path.GetTempFileName();
         ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
@@ -208,7 +208,7 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
-    public void TheTimeOfAFailureCountsTheWayOnToo()
+    public void The_time_of_a_failure_counts_the_way_on_too()
     {
         ScriptedDestination destination = new() { StopsAfter = 1_000_000 };
         using RelayedMachine machine = new(destination);
@@ -220,7 +220,7 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
-    public void WithoutARescueTheErrorSaysThatTheMachineMayBeGone()
+    public void Without_a_rescue_the_error_says_that_the_machine_may_be_gone()
     {
         using RelayedMachine machine = new(new ScriptedDestination(returnPath: true) { LastWords = s_failure });
         machine.SendAll();
@@ -230,7 +230,7 @@ public sealed class MachineRelayTests
     }
 
     [Fact]
-    public void ARescueThatFailsIsSaid()
+    public void A_rescue_that_fails_is_reported()
     {
         ScriptedDestination destination = new(returnPath: true);
         using RelayedMachine machine = new(destination, rescue: true);
@@ -246,7 +246,7 @@ public sealed class MachineRelayTests
 
     [Theory]
     [MemberData(nameof(Places))]
-    public void ACancelAnywhereClosesBothSidesAndTheNextOneWorks(Place place)
+    public void A_cancel_anywhere_closes_both_sides_and_the_next_one_works(Place place)
     {
         using ManualResetEventSlim connecting = new();
         ScriptedDestination destination = new(returnPath: place is Place.Confirming) { StopsAfter = place is Place.Sending ? 1_000_000 : long.MaxValue };

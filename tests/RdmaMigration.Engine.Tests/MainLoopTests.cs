@@ -3,7 +3,7 @@ namespace RdmaMigration.Engine.Tests;
 public sealed class MainLoopTests
 {
     [Fact]
-    public void BottomHalvesRunInOrderOnTheMainThreadWithTheBigLockHeld()
+    public void Bottom_halves_run_in_order_on_the_main_thread_with_the_big_lock_held()
     {
         MainLoop loop = new();
         List<string> ran = [];
@@ -25,7 +25,7 @@ public sealed class MainLoopTests
     }
 
     [Fact]
-    public void TimersExpireInTheOrderOfTheirTimesAndADisposedOneNever()
+    public void Timers_expire_in_the_order_of_their_times_and_a_disposed_one_never()
     {
         MainLoop loop = new();
         List<string> ran = [];
@@ -41,7 +41,7 @@ public sealed class MainLoopTests
     }
 
     [Fact]
-    public void WithoutLockDropsItAroundTheCallAndTakesItAgainEvenWhenTheCallThrows()
+    public void WithoutLock_takes_the_lock_again_when_the_call_throws()
     {
         MainLoop loop = new();
         List<bool> held = [];

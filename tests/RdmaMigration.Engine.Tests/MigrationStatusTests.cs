@@ -13,7 +13,7 @@ public sealed class MigrationStatusTests
     public void Transitions_that_QEMU_makes_are_allowed(object from, object to) => Assert.True(((MigrationStatus)to).MayFollow((MigrationStatus)from));
 
     [Fact]
-    public void ACancelThatCameTooLateEndsAsCompleted() => Assert.True(MigrationStatus.Completed.MayFollow(MigrationStatus.Cancelling));
+    public void A_cancel_that_came_too_late_ends_as_completed() => Assert.True(MigrationStatus.Completed.MayFollow(MigrationStatus.Cancelling));
 
     [Theory]
     [InlineData(MigrationStatus.None, MigrationStatus.Completed)]

@@ -10,7 +10,7 @@ public sealed class MigrationTests
     private const int Migrations = 2000;
 
     [Fact]
-    public void A_cancel_amid_the_works_own_transitions_is_reported_in_order_and_each_status_once()
+    public void A_cancel_amid_transitions_is_reported_in_order_and_each_status_once()
     {
         MainLoop loop = new();
         List<MigrationStatus> told = [];

@@ -38,7 +38,7 @@ public sealed class OpenFilesTests : IDisposable
     }
 
     [Fact]
-    public void ManyMigrationsOverRdmaThatEndInEveryWayLeaveNothingOpen()
+    public void Many_migrations_over_RDMA_that_end_in_every_way_leave_nothing_open()
     {
         RunAll();
         RunAll();

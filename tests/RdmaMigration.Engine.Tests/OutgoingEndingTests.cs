@@ -44,7 +44,7 @@ public sealed class OutgoingEndingTests
 
     [Theory]
     [MemberData(nameof(Places))]
-    public void ACancelAnywhereEndsCancelledAndTornDownAndTheNextSendWorks(Place place)
+    public void A_cancel_anywhere_ends_cancelled_and_torn_down_and_the_next_send_works(Place place)
     {
         using HeldSource held = new(place);
         long start = Stopwatch.GetTimestamp();
@@ -64,7 +64,7 @@ public sealed class OutgoingEndingTests
 
     [Theory]
     [MemberData(nameof(Places))]
-    public void QuitAnywhereEndsTheMainLoopWithinFiveSeconds(Place place)
+    public void Quit_anywhere_ends_the_main_loop_within_five_seconds(Place place)
     {
         using HeldSource held = new(place);
         held.Source.Process.Quit();
@@ -75,7 +75,7 @@ public sealed class OutgoingEndingTests
 
     [Theory]
     [MemberData(nameof(TimedPlaces))]
-    public void TheTimeoutEndsItAnywhereAfterTheLoadWithTheBoundInTheError(Place place)
+    public void The_timeout_ends_it_anywhere_after_the_load_with_the_bound_in_the_error(Place place)
     {
         using HeldSource held = new(place, options => options.With(MigrationParameters.Timeout, TimeSpan.FromMilliseconds(300)));
         MigrationInfo failed = held.Source.Ended();
@@ -89,25 +89,28 @@ public sealed class OutgoingEndingTests
     [Theory]
     [InlineData(Place.ReturnPath)]
     [InlineData(Place.Finish)]
-    public void ADestinationThatDoesNotSayHowItEndedIsTimedOutWithWhatThatMeans(Place place)
+    public void A_destination_that_does_not_say_how_it_ended_is_timed_out_with_what_that_means(Place place)
     {
         using HeldSource held = new(place, options => options.With(MigrationParameters.ConfirmTimeout, TimeSpan.FromMilliseconds(100)));
         MigrationInfo failed = held.Source.Ended();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Timeout), (failed.Status, failed.ErrorClass));
-        Assert.All((string[])["0.1 s", "--confirm-timeout", "the script", "did not confirm"], part => Assert.Contains(part, failed.ErrorDescription, StringComparison.Ordinal));
+        Assert.All(
+            (string[])["0.1 s", "--confirm-timeout", "the script", "did not confirm"],
+            part => Assert.Contains(part, failed.ErrorDescription, StringComparison.Ordinal));
     }
 
     [Fact]
-    public void TheConfirmTimeoutDoesNotCountBeforeEverythingIsSent()
+    public void The_confirm_timeout_does_not_count_before_everything_is_sent()
     {
-        using HeldSource held = new(Place.Device, options => options.With(MigrationParameters.ConfirmTimeout, TimeSpan.FromMilliseconds(1)).With(MigrationParameters.Timeout, TimeSpan.FromMilliseconds(300)));
+        using HeldSource held = new(Place.Device, options => options.With(MigrationParameters.ConfirmTimeout, TimeSpan.FromMilliseconds(1)).With(
+            MigrationParameters.Timeout, TimeSpan.FromMilliseconds(300)));
         Assert.StartsWith("the migration to", held.Source.Ended().ErrorDescription, StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void AStopThatMeetsTheDestinationsWordThatTheMachineIsThereHasComeTooLate(bool isTimeout)
+    public void A_stop_after_the_destination_confirmed_is_too_late(bool isTimeout)
     {
         ScriptedDestination? destination = null;
         destination = new(returnPath: true) { OnShutdown = () => destination!.Say(s_success) };
@@ -130,7 +133,7 @@ public sealed class OutgoingEndingTests
     [Theory]
     [InlineData(4, true)]
     [InlineData(400, false)]
-    public void TheDestinationsWordCountsOnceItHasAllThatItLoadsAlsoWhenTheSenderIsNotThroughWithTheRest(int bytesLeft, bool counts)
+    public void Confirmation_counts_once_the_destination_has_all_that_it_loads(int bytesLeft, bool counts)
     {
         ScriptedDestination all = new();
         using RunningSource source = new(_ => all);
@@ -148,7 +151,7 @@ public sealed class OutgoingEndingTests
     }
 
     [Fact]
-    public void TwoThreadsSendAndReadTheWayBackAndNoneIsLeft()
+    public void Two_threads_send_and_read_the_return_path_and_none_is_left()
     {
         using HeldSource held = new(Place.ReturnPath);
         Assert.Equal(["mig/src/main", "mig/src/return"], RunningSource.MigrationThreads);

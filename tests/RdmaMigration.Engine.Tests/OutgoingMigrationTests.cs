@@ -12,7 +12,7 @@ public sealed class OutgoingMigrationTests
     private static readonly byte[] s_success = [0, 1, 0, 4, 0, 0, 0, 0];
 
     [Fact]
-    public void ShutZeroOnTheReturnPathIsASuccessThatIsConfirmed()
+    public void SHUT_0_on_the_return_path_is_a_confirmed_success()
     {
         ScriptedDestination destination = new(returnPath: true) { LastWords = [0, 2, 0, 4, 0, 0, 0, 1, .. s_success] };
         using RunningSource source = new(destination);
@@ -29,7 +29,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public void WithoutAReturnPathItIsCompletedAndNotConfirmed()
+    public void Without_a_return_path_it_is_completed_and_not_confirmed()
     {
         ScriptedDestination destination = new();
         using RunningSource source = new(destination);
@@ -41,7 +41,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public void AnExitCodeOrADiskConfirms()
+    public void An_exit_code_or_a_disk_confirms()
     {
         using RunningSource source = new(new ScriptedDestination { Confirms = true });
         MigrationInfo completed = source.SendToEnd();
@@ -49,7 +49,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public void TheFiguresAreThoseOfTheMachine()
+    public void The_figures_are_those_of_the_machine()
     {
         using RunningSource source = new(new ScriptedDestination());
         MigrationInfo completed = source.SendToEnd();
@@ -62,7 +62,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public void TheFirstTransitionsLoadTimeIsTheMigrationsAndNotTheHosts()
+    public void The_first_transitions_load_time_is_the_migrations_and_not_the_hosts()
     {
         long start = Stopwatch.GetTimestamp();
         using RunningSource source = new(new ScriptedDestination());
@@ -73,7 +73,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public void WhatWasSentToAFileCanBeSentOnAndIsTheSame()
+    public void A_machine_sent_to_a_file_can_be_sent_on_and_is_the_same()
     {
         DirectoryInfo directory = Directory.CreateTempSubdirectory("rdmamig-test-");
         string first = Path.Combine(directory.FullName, "first");
@@ -87,7 +87,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public void ShutZeroBeforeTheLastOfRamIsAProtocolError()
+    public void SHUT_0_before_the_end_of_RAM_is_a_protocol_error()
     {
         ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1000 };
         using RunningSource source = new(destination);
@@ -100,7 +100,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public void ShutOneAmidRamEndsABlockedSenderWithWhatTheDestinationSaid()
+    public void SHUT_1_during_RAM_ends_a_blocked_sender_with_the_destinations_error()
     {
         ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
         using RunningSource source = new(destination);
@@ -113,7 +113,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public void ARefusalNamesRamBelowOneMebibyteInKibibytes()
+    public void A_refusal_names_RAM_below_one_mebibyte_in_kibibytes()
     {
         string file = Path.GetTempFileName();
         File.WriteAllBytes(file, StreamBuilder.SmallMachine());
@@ -123,7 +123,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public void WhatBreaksTheReturnPathAmidRamIsTheReasonAndNotTheShutdownThatFollows()
+    public void A_broken_return_path_is_the_reason_and_not_the_shutdown_after_it()
     {
         ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
         using RunningSource source = new(destination);
@@ -136,7 +136,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public void ADestinationThatGivesUpOnTheReturnPathAmidRamHasGone()
+    public void A_destination_that_gives_up_on_the_return_path_amid_RAM_has_gone()
     {
         ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
         using RunningSource source = new(destination);
@@ -149,7 +149,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public void AFailureIsToldToTheDestinationOnceAndTheErrorStays()
+    public void A_failure_is_told_to_the_destination_once_and_the_error_stays()
     {
         ScriptedDestination destination = new() { StopsAfter = 1_000_000 };
         using RunningSource source = new(destination);
@@ -210,7 +210,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public async Task QueriesWhileMachinesAreSentAndTornDownAlwaysAnswer()
+    public async Task Queries_while_machines_are_sent_and_torn_down_always_answer()
     {
         using RunningSource source = new(_ => new ScriptedDestination(returnPath: true) { LastWords = s_success });
         using CancellationTokenSource done = new();

@@ -28,7 +28,9 @@ public class ParameterTests
         string[] lines = File.ReadAllLines(Path.Combine(Executables.RepositoryRoot, "src/RdmaMigration.Engine/Parameters/README.md"));
 
         Assert.Equal(
-            MigrationParameters.All.Select(row => $"| `{row.Name}` | {Where(row)} | {row.Range} | {row.DefaultText} | {row.Reason} |".Replace("auto|", @"auto\|").Replace("always|", @"always\|")),
+            MigrationParameters.All.Select(
+                row => $"| `{row.Name}` | {Where(row)} | {row.Range} | {row.DefaultText} | {row.Reason} |".Replace("auto|", @"auto\|").Replace(
+                    "always|", @"always\|")),
             lines.Where(line => line.StartsWith("| `", StringComparison.Ordinal) && line.Count(character => character == '|') > 4));
 
         static string Where(Parameter row) => row.Surface.HasFlag(ParameterSurface.CommandLine) ? $"`{row.Option}`" : "";
@@ -36,7 +38,11 @@ public class ParameterTests
 
     [Fact]
     public void The_table_holds_every_parameter_that_is_declared() => Assert.Equal(
-        typeof(MigrationParameters).GetProperties().Where(property => property.PropertyType.IsSubclassOf(typeof(Parameter))).Select(property => property.GetValue(null)).ToHashSet(),
+        typeof(MigrationParameters)
+            .GetProperties()
+            .Where(property => property.PropertyType.IsSubclassOf(typeof(Parameter)))
+            .Select(property => property.GetValue(null))
+            .ToHashSet(),
         MigrationParameters.All.ToHashSet<object?>());
 
     [Fact]
@@ -59,7 +65,11 @@ public class ParameterTests
         Refused("window", "1.50 MiB", "it must be a multiple of 1 MiB", () => ParameterSet.Defaults.With(MigrationParameters.Window, 3UL << 19));
         Refused("max-bandwidth", "0 B", "the least is 1 KiB", () => ParameterSet.Defaults.With(MigrationParameters.MaxBandwidth, 0UL));
         Refused("timeout", "0 s", "the range is 0.001 to 86400 s", () => ParameterSet.Defaults.With(MigrationParameters.Timeout, TimeSpan.Zero));
-        Refused("keepalive-interval", "-1 s", "the range is 0 (never probe), 0.001 to 86400 s", () => ParameterSet.Defaults.With(MigrationParameters.KeepAliveInterval, TimeSpan.FromSeconds(-1)));
+        Refused(
+            "keepalive-interval",
+            "-1 s",
+            "the range is 0 (never probe), 0.001 to 86400 s",
+            () => ParameterSet.Defaults.With(MigrationParameters.KeepAliveInterval, TimeSpan.FromSeconds(-1)));
         Refused("backlog", "0", "the range is 1 to 128", () => ParameterSet.Defaults.With(MigrationParameters.Backlog, 0));
 
         static void Refused(string parameter, string value, string bound, Func<ParameterSet> set)

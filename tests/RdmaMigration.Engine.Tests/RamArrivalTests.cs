@@ -14,10 +14,10 @@ public sealed class RamArrivalTests : IDisposable
     public RamArrivalTests() => _arrival = new RamArrival(_blocks);
 
     [Fact]
-    public void NothingHasArrivedAtFirst() => Assert.Equal(0, _arrival.Estimate());
+    public void Nothing_has_arrived_at_first() => Assert.Equal(0, _arrival.Estimate());
 
     [Fact]
-    public void TheEstimateFollowsTheFurthestPageFromBelow()
+    public void The_estimate_follows_the_furthest_page_from_below()
     {
         // 64 looks over what is left, then 64 between two of them: a 4096th of all.
         const ulong Fineness = (Large + Small) / 4096 + 4096;
@@ -32,7 +32,7 @@ public sealed class RamArrivalTests : IDisposable
     }
 
     [Fact]
-    public void PagesThatStayZeroAreLookedOver()
+    public void Pages_that_stay_zero_are_looked_over()
     {
         Write(50 << 20, 54 << 20);
 
@@ -40,7 +40,7 @@ public sealed class RamArrivalTests : IDisposable
     }
 
     [Fact]
-    public void TheLastBlockCounts()
+    public void The_last_block_counts()
     {
         Write(0, Large);
         _blocks[1].Slice(0, (int)Small).Fill(0xa5);
@@ -52,7 +52,7 @@ public sealed class RamArrivalTests : IDisposable
     }
 
     [Fact]
-    public void ItNeverGoesBack()
+    public void Estimate_never_goes_back()
     {
         Write(0, 10 << 20);
         long before = _arrival.Estimate();

@@ -10,18 +10,18 @@ namespace RdmaMigration.Engine.Tests;
 public sealed class RefusingDestinationTests
 {
     [Fact]
-    public void ShutZeroCompletesConfirmed()
+    public void SHUT_0_completes_confirmed()
     {
         MigrationInfo info = Send([0, 1, 0, 4, 0, 0, 0, 0]);
         Assert.Equal((MigrationStatus.Completed, true), (info.Status, info.Confirmed));
     }
 
     [Fact]
-    public void ShutOneIsAFailureThatNamesTheMachineAndTheDestinationsLog() =>
+    public void SHUT_1_is_a_failure_that_names_the_destinations_log() =>
         Refused([0, 1, 0, 4, 0, 0, 0, 1], FailureReason.Refused, "SHUT 1", $"'{StreamedMachine.Machine}'", "4 MiB ('pc.ram')", "log");
 
     [Fact]
-    public void ACloseWithoutAShutIsAFailureThatNamesTheMachineAndTheDestinationsLog() =>
+    public void A_close_without_SHUT_is_a_failure_that_names_the_destinations_log() =>
         Refused([], FailureReason.Disconnected, "after everything was sent", $"'{StreamedMachine.Machine}'", "log");
 
     [Theory]
@@ -29,7 +29,7 @@ public sealed class RefusingDestinationTests
     [InlineData(new byte[] { 0, 1, 0xff, 0xff }, "Shut with 65535 bytes")]
     [InlineData(new byte[] { 0, 2, 0, 4, 0, 0, 0, 9 }, "PONG 9")]
     [InlineData(new byte[] { 0, 4, 0, 12 }, "postcopy")]
-    public void WhatADestinationMustNotSayIsAProtocolErrorThatNamesIt(byte[] said, string expected) => Refused(said, FailureReason.Protocol, expected);
+    public void A_message_that_a_destination_must_not_send_is_a_protocol_error(byte[] said, string expected) => Refused(said, FailureReason.Protocol, expected);
 
     private static void Refused(byte[] said, FailureReason expected, params string[] words)
     {

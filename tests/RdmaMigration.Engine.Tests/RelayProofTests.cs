@@ -14,7 +14,7 @@ public sealed class RelayProofTests
     private static readonly byte[] s_pong = [0, 2, 0, 4, 0, 0, 0, 1];
 
     [Fact]
-    public void ASourceThatIsToBeToldIsRefusedBeforeRamWhenTheDestinationCannotProveAnythingAndNothingIsKept()
+    public void Relay_refuses_a_return_path_source_when_the_destination_cannot_confirm()
     {
         ScriptedDestination destination = new();
         using RelayedMachine machine = new(destination);
@@ -34,7 +34,7 @@ public sealed class RelayProofTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void WhatIsSentOnWithoutAProofIsKeptWhereItCanBeAndOnlyThenTheSourceIsToldOfSuccess(bool returnPath)
+    public void A_machine_relayed_without_proof_is_kept_before_the_source_is_told(bool returnPath)
     {
         string kept = Path.GetTempFileName();
         ScriptedDestination destination = new();
@@ -56,7 +56,7 @@ public sealed class RelayProofTests
     }
 
     [Fact]
-    public void WithoutASourceThatIsToBeToldNothingNeedsToBeKeptAndTheResultSaysThatItIsNotConfirmed()
+    public void Nothing_is_kept_for_a_source_without_return_path_and_nothing_confirmed()
     {
         using RelayedMachine machine = new(new ScriptedDestination());
         machine.SendAll();
@@ -67,7 +67,7 @@ public sealed class RelayProofTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void WhatCanBeNeitherProvedNorKeptIsNoSuccessAndTheSourceIsToldSo(bool returnPath)
+    public void A_machine_neither_proved_nor_kept_is_a_failure_that_the_source_is_told(bool returnPath)
     {
         ScriptedDestination destination = new() { StopsAtFinish = true };
         RelayedMachine machine = new(destination, rescue: true);
@@ -88,7 +88,7 @@ public sealed class RelayProofTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void ASourceThatGoesAwayBeforeTheDestinationHasEverythingMayRunItsMachineSoTheDestinationDoesNot(bool rescue)
+    public void Destination_does_not_start_when_the_source_disconnects_early(bool rescue)
     {
         ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
         using RelayedMachine machine = new(destination, rescue);
@@ -109,7 +109,7 @@ public sealed class RelayProofTests
     }
 
     [Fact]
-    public void ASourceThatIsSeenToBeGoneWhenRamIsThereKeepsTheDeviceStateFromTheDestination()
+    public void Device_state_is_withheld_when_the_source_is_gone_after_RAM()
     {
         string file = Path.GetTempFileName();
         File.WriteAllBytes(file, StreamedMachine.All());
@@ -134,7 +134,7 @@ public sealed class RelayProofTests
     }
 
     [Fact]
-    public void ASourceThatIsNotToldAnythingMayCloseBehindItsLastByte()
+    public void A_source_that_is_not_told_anything_may_close_behind_its_last_byte()
     {
         ScriptedDestination destination = new(returnPath: true) { StopsAtFinish = true, LastWords = s_success };
         using RelayedMachine machine = new(destination);
@@ -147,7 +147,7 @@ public sealed class RelayProofTests
     }
 
     [Fact]
-    public void ASourceThatOnlyClosesItsDirectionIsAskedWhetherItListensAndToldWhenItDoes()
+    public void A_source_that_closes_its_direction_is_told_if_it_still_listens()
     {
         ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000, LastWords = s_success };
         using RelayedMachine machine = new(destination);
@@ -170,7 +170,7 @@ public sealed class RelayProofTests
     }
 
     [Fact]
-    public void ACancelThatMeetsTheDestinationsWordHasComeTooLateAndTheSourceIsToldOfSuccess()
+    public void A_cancel_after_the_destination_confirmed_is_too_late()
     {
         ScriptedDestination? destination = null;
         destination = new(returnPath: true) { OnShutdown = () => destination!.Say(s_success) };
@@ -185,7 +185,7 @@ public sealed class RelayProofTests
     }
 
     [Fact]
-    public void ACancelThatComesInTimeIsToldToTheSource()
+    public void A_cancel_that_comes_in_time_is_told_to_the_source()
     {
         ScriptedDestination destination = new(returnPath: true) { StopsAfter = 1_000_000 };
         using RelayedMachine machine = new(destination);

@@ -10,7 +10,7 @@ public sealed class ReturnPathTests
     private const uint QemuFile = 3;
 
     [Fact]
-    public void PingIsAnsweredAndShutZeroComesOnlyWhenTheCaptureStandsUnderItsName()
+    public void PING_is_answered_and_SHUT_0_comes_only_when_the_capture_has_its_name()
     {
         using RunningDestination destination = new();
         using RdmaSource main = destination.Connect();
@@ -26,7 +26,7 @@ public sealed class ReturnPathTests
     }
 
     [Fact]
-    public void AFailedLoadSendsShutOneBeforeTheConnectionsClose()
+    public void A_failed_load_sends_SHUT_1_before_the_connections_close()
     {
         using RunningDestination destination = new();
         using RdmaSource main = destination.Connect();
@@ -40,7 +40,7 @@ public sealed class ReturnPathTests
     }
 
     [Fact]
-    public void SwitchoverAckIsSentWhenAskedFor()
+    public void SWITCHOVER_ACK_is_sent_when_asked_for()
     {
         using RunningDestination destination = new(options => options.With(MigrationParameters.SwitchoverAck, SwitchoverAck.Always));
         using RdmaSource main = destination.Connect();
@@ -51,7 +51,7 @@ public sealed class ReturnPathTests
     }
 
     [Fact]
-    public void AReturnPathThatIsAnnouncedButNotOpenedFailsTheMigration()
+    public void A_return_path_that_is_announced_but_not_opened_fails_the_migration()
     {
         using RunningDestination destination = new();
         using RdmaSource main = destination.Connect();

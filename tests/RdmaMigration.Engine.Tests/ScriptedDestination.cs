@@ -58,8 +58,11 @@ internal sealed class ScriptedDestination : OutgoingChannel
     /// <summary>How often it was told that the sender gives up.</summary>
     public int ErrorsTold { get; private set; }
 
-    /// <summary>Waits until the sender is blocked by <see cref="StopsAfter"/> or <see cref="StopsAtFinish"/>, or has sent everything to a silent destination.</summary>
-    public void AwaitStandstill() => Assert.True(_standsStill.Wait(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken), "the sender does not come so far");
+    /// <summary>
+    /// Waits until the sender is blocked by <see cref="StopsAfter"/> or <see cref="StopsAtFinish"/>, or has sent everything to a silent destination.
+    /// </summary>
+    public void AwaitStandstill() =>
+        Assert.True(_standsStill.Wait(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken), "the sender does not come so far");
 
     /// <summary>It takes the rest, after it has stood still.</summary>
     public void GoOn()

@@ -13,7 +13,7 @@ public sealed class StreamChannelMigrationTests
     public static TheoryData<int> Places => [4, 8, 40, 200, 1_000_000, StreamedMachine.All().Length - 1];
 
     [Fact]
-    public void AMachineArrivesAndItsFiguresAreRight()
+    public void A_machine_arrives_and_its_figures_are_right()
     {
         using RunningDestination destination = OverTcp();
         using NetworkStream source = Connect(destination);
@@ -27,7 +27,7 @@ public sealed class StreamChannelMigrationTests
     }
 
     [Fact]
-    public void ProgressCountsWhatHasCome()
+    public void Progress_counts_what_has_come()
     {
         using RunningDestination destination = OverTcp();
         using NetworkStream source = Connect(destination);
@@ -46,7 +46,7 @@ public sealed class StreamChannelMigrationTests
     }
 
     [Fact]
-    public void PingIsAnsweredAndShutZeroComesOnlyWhenTheCaptureStandsUnderItsName()
+    public void PING_is_answered_and_SHUT_0_comes_only_when_the_capture_has_its_name()
     {
         using RunningDestination destination = OverTcp();
         using NetworkStream source = Connect(destination);
@@ -60,7 +60,7 @@ public sealed class StreamChannelMigrationTests
     }
 
     [Fact]
-    public void ASourceWithoutAVmDescriptionThatClosesItsDirectionIsToldThatTheMachineIsThere()
+    public void A_source_without_vmdescription_that_closes_its_direction_is_confirmed()
     {
         using RunningDestination destination = OverTcp();
         using NetworkStream source = Connect(destination);
@@ -97,11 +97,12 @@ public sealed class StreamChannelMigrationTests
         }
 
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
-        Assert.True(File.ReadAllBytes(destination.File).AsSpan().EndsWith((byte[])[.. device, .. rest, 0x06, 0, 0, 0, (byte)description.Length, .. description]));
+        Assert.True(
+            File.ReadAllBytes(destination.File).AsSpan().EndsWith((byte[])[.. device, .. rest, 0x06, 0, 0, 0, (byte)description.Length, .. description]));
     }
 
     [Fact]
-    public void BytesBehindTheStreamAreDropped()
+    public void Bytes_behind_the_stream_are_dropped()
     {
         using RunningDestination destination = OverTcp();
         using (NetworkStream source = Connect(destination))
@@ -114,11 +115,12 @@ public sealed class StreamChannelMigrationTests
     }
 
     [Fact]
-    public void PagesThatAreAnnouncedBesideASocketAreRefused()
+    public void Pages_that_are_announced_beside_a_socket_are_refused()
     {
         using RunningDestination destination = OverTcp();
         using NetworkStream source = Connect(destination);
-        source.Write([.. StreamedMachine.Announcement(returnPath: false), 0x03, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x80, .. StreamedMachine.EndOfRam(), .. StreamedMachine.End()]);
+        byte[] hook = [0x03, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x80];
+        source.Write([.. StreamedMachine.Announcement(returnPath: false), .. hook, .. StreamedMachine.EndOfRam(), .. StreamedMachine.End()]);
         Assert.Equal((MigrationStatus.Failed, FailureReason.Protocol), (destination.Ended().Status, destination.Process.Query().ErrorClass));
         Assert.False(File.Exists(destination.File));
     }
@@ -126,7 +128,7 @@ public sealed class StreamChannelMigrationTests
     [Theory]
     [InlineData(0)]
     [InlineData(1_000_000)]
-    public void AChannelOfMultifdFailsTheMigrationAtOnceAndTheSourceIsTold(int ramSent)
+    public void A_channel_of_multifd_fails_the_migration_at_once_and_the_source_is_told(int ramSent)
     {
         using RunningDestination destination = OverTcp();
         using NetworkStream source = Connect(destination);
@@ -145,7 +147,7 @@ public sealed class StreamChannelMigrationTests
     }
 
     [Fact]
-    public void AFailedLoadSendsShutOne()
+    public void A_failed_load_sends_SHUT_1()
     {
         using RunningDestination destination = OverTcp();
         using NetworkStream source = Connect(destination);
@@ -158,7 +160,7 @@ public sealed class StreamChannelMigrationTests
 
     [Theory]
     [MemberData(nameof(Places))]
-    public void ASourceThatGoesAwayAnywhereFailsTheMigrationAndTheNextOneWorks(int sent)
+    public void A_source_that_goes_away_anywhere_fails_the_migration_and_the_next_one_works(int sent)
     {
         using RunningDestination destination = OverTcp();
         using (NetworkStream source = Connect(destination))
@@ -175,7 +177,7 @@ public sealed class StreamChannelMigrationTests
 
     [Theory]
     [MemberData(nameof(Places))]
-    public void ACancelAnywhereDisconnectsTheSourceAndTheNextOneWorks(int sent)
+    public void A_cancel_anywhere_disconnects_the_source_and_the_next_one_works(int sent)
     {
         using RunningDestination destination = OverTcp();
         using (NetworkStream source = Connect(destination))
@@ -190,7 +192,7 @@ public sealed class StreamChannelMigrationTests
     }
 
     [Fact]
-    public void ASilentSourceIsTimedOutButACommandMayTakeItsTime()
+    public void A_silent_source_is_timed_out_but_a_command_may_take_its_time()
     {
         using (RunningDestination destination = new(
             options => (options with { Uri = new TcpUri("127.0.0.1", 0) }).With(MigrationParameters.SetupTimeout, TimeSpan.FromSeconds(1))))
@@ -202,7 +204,8 @@ public sealed class StreamChannelMigrationTests
 
         string stream = Path.GetTempFileName();
         File.WriteAllBytes(stream, StreamedMachine.All());
-        using RunningDestination later = new(options => (options with { Uri = new ExecUri($"sleep 1; cat '{stream}'") }).With(MigrationParameters.SetupTimeout, TimeSpan.FromMilliseconds(50)));
+        using RunningDestination later = new(
+            options => (options with { Uri = new ExecUri($"sleep 1; cat '{stream}'") }).With(MigrationParameters.SetupTimeout, TimeSpan.FromMilliseconds(50)));
         Assert.Equal(MigrationStatus.Completed, later.Ended().Status);
         later.AwaitEnd(s_soon);
         File.Delete(stream);
@@ -237,7 +240,7 @@ public sealed class StreamChannelMigrationTests
     [Theory]
     [InlineData("exec:true")]
     [InlineData("file:/dev/null")]
-    public void WhatIsReadOnceEndsTheLoopAlsoWhenItFails(string uri)
+    public void A_source_that_is_read_once_ends_the_loop_also_when_it_fails(string uri)
     {
         using RunningDestination destination = new(options => options with { Uri = MigrationUri.Parse(uri) });
         Assert.Equal(MigrationStatus.Failed, destination.Ended().Status);
@@ -245,7 +248,7 @@ public sealed class StreamChannelMigrationTests
     }
 
     [Fact]
-    public void AReturnPathThatAPipeCannotGiveFailsWithWhatToDo()
+    public void A_return_path_that_a_pipe_cannot_give_fails_with_what_to_do()
     {
         string stream = Path.GetTempFileName();
         File.WriteAllBytes(stream, StreamedMachine.All(returnPath: true));

@@ -3,7 +3,9 @@ using RdmaMigration.Testing;
 
 namespace RdmaMigration.Interop.Tests;
 
-/// <summary>The published binary where the environment gives it less than usual: a chroot without /proc and /dev, a small file size limit, a closed terminal.</summary>
+/// <summary>
+/// The published binary where the environment gives it less than usual: a chroot without /proc and /dev, a small file size limit, a closed terminal.
+/// </summary>
 public sealed class EnvironmentTests : IDisposable
 {
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(30);
@@ -90,7 +92,8 @@ public sealed class EnvironmentTests : IDisposable
 
     /// <summary>The binary and the libraries that it is linked against, by ldd.</summary>
     private Task<string> LayOutRootAsync() => RunAsync(0,
-        $"cp {Executables.Rdmamig} {Root}/rdmamig && for l in $(ldd {Root}/rdmamig | grep -o '/[^ ]*'); do mkdir -p {Root}$(dirname $l) && cp $l {Root}$l || exit; done");
+        $"cp {Executables.Rdmamig} {Root}/rdmamig && for l in $(ldd {Root}/rdmamig | grep -o '/[^ ]*'); do mkdir -p {Root}$(dirname $l) && cp $l {Root}$l || "
+            + "exit; done");
 
     private Task<string> InChrootAsync(int exitCode, string arguments) =>
         RunAsync(exitCode, $"{(Environment.IsPrivilegedProcess ? "" : "unshare --map-root-user ")}chroot {Root} /rdmamig {arguments}");

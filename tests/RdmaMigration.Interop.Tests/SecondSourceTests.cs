@@ -104,7 +104,8 @@ public sealed class SecondSourceTests : ReceiverTests
     }
 
     private static async Task LimitFilesAsync(string process, int limit) =>
-        Assert.Equal(0, (await ChildProcess.RunAsync("prlimit", "--pid", process, string.Create(CultureInfo.InvariantCulture, $"--nofile={limit}:4096"))).ExitCode);
+        Assert.Equal(
+            0, (await ChildProcess.RunAsync("prlimit", "--pid", process, string.Create(CultureInfo.InvariantCulture, $"--nofile={limit}:4096"))).ExitCode);
 
     /// <summary>A migration that goes on for long, and its source's number of events before it.</summary>
     private async Task<(QemuMachine Source, int From)> StartSlowMigrationAsync(RdmamigProcess receiver)

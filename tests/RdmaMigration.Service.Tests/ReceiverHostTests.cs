@@ -27,7 +27,11 @@ public class ReceiverHostTests
     public static TheoryData<object, string> Contradictions() => new()
     {
         {
-            Anywhere with { Uri = new UnixUri("/nowhere"), Parameters = ParameterSet.Defaults.With(MigrationParameters.Allow, [IPNetwork.Parse("10.0.0.0/8")]) },
+            Anywhere with
+            {
+                Uri = new UnixUri("/nowhere"),
+                Parameters = ParameterSet.Defaults.With(MigrationParameters.Allow, [IPNetwork.Parse("10.0.0.0/8")]),
+            },
             "allow"
         },
         { Anywhere with { Target = Relay(ParameterSet.Defaults.With(MigrationParameters.PinAll, true)) }, "rdma-pin-all" },

@@ -15,7 +15,7 @@ public sealed class SilentSourceTests(ITestOutputHelper output)
     private static readonly TimeSpan s_retryTime = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task ASourceThatIsCutOffIsFoundAndTheNextMigrationIntoTheSameProcessWorks()
+    public async Task A_source_that_is_cut_off_is_found_and_the_next_migration_works()
     {
         JoinedHosts hosts = new($"silent-{Environment.ProcessId}");
         await using RdmamigProcess receiver = hosts.Receive("--keepalive-interval", s_keepAlive.TotalSeconds.ToString(CultureInfo.InvariantCulture));

@@ -72,7 +72,8 @@ public sealed class BlockListTests
 
     [Fact]
     public void A_name_that_comes_twice_is_refused() =>
-        Assert.Contains("'a' comes twice", Refused(b => b.UInt64((3 * Page) | 4).Name("a").UInt64(Page).Name("a").UInt64(Page)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'a' comes twice", Refused(b => b.UInt64((3 * Page) | 4).Name("a").UInt64(Page).Name("a").UInt64(Page)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void An_empty_list_is_refused() => Assert.Contains("empty", Refused(b => b.UInt64(4)).Message, StringComparison.Ordinal);

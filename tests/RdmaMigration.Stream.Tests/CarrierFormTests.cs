@@ -32,7 +32,7 @@ public sealed class CarrierFormTests
     }
 
     [Fact]
-    public void The_end_marker_and_the_vmdescription_are_written_apart_so_that_a_destination_may_leave_the_latter_unread()
+    public void End_marker_and_vmdescription_are_written_separately()
     {
         using RecordingHandler handler = new();
         Ladder ladder = new();

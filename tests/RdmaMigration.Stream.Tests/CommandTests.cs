@@ -9,12 +9,26 @@ public sealed class CommandTests
     {
         byte[] small = StreamBuilder.SmallMachine();
         byte[] advise = [0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x10, 0];
-        byte[] bytes = new StreamBuilder().Raw(small[..17]).Command(1).Command(2, 0, 0, 0, 1).Command(3).Command(3, advise).Command(8).Raw(small[17..]).ToArray();
+        byte[] bytes = new StreamBuilder()
+            .Raw(small[..17])
+            .Command(1)
+            .Command(2, 0, 0, 0, 1)
+            .Command(3)
+            .Command(3, advise)
+            .Command(8)
+            .Raw(small[17..])
+            .ToArray();
         using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler);
 
         Assert.Equal(
-            [MigrationCommand.OpenReturnPath, MigrationCommand.Ping, MigrationCommand.PostcopyAdvise, MigrationCommand.PostcopyAdvise, MigrationCommand.EnableColo],
+            [
+                MigrationCommand.OpenReturnPath,
+                MigrationCommand.Ping,
+                MigrationCommand.PostcopyAdvise,
+                MigrationCommand.PostcopyAdvise,
+                MigrationCommand.EnableColo,
+            ],
             handler.Commands.Select(c => c.Command));
         Assert.Equal([0, 0, 0, 1], handler.Commands[1].Payload);
         Assert.Equal(advise, handler.Commands[3].Payload);
@@ -72,6 +86,9 @@ public sealed class CommandTests
 
     /// <summary>Where the END section of the small machine starts.</summary>
     private static int FirstEnd => StreamBuilder.WithConfiguration()
-        .Opened(StreamBuilder.Start, StreamBuilder.RamId, "ram", 0, 4).BlockList(("a", 4 * StreamBuilder.Page), ("b", StreamBuilder.Page)).Eos().Footer(StreamBuilder.RamId)
+        .Opened(StreamBuilder.Start, StreamBuilder.RamId, "ram", 0, 4)
+            .BlockList(("a", 4 * StreamBuilder.Page), ("b", StreamBuilder.Page))
+            .Eos()
+            .Footer(StreamBuilder.RamId)
         .Length;
 }

@@ -102,7 +102,8 @@ public sealed class EndOfStreamTests
         using RecordingHandler handler = new();
         (CapturedStream stream, List<TimeSpan> patience) = Watch(handler, beginning, rest);
 
-        // A list that other sections contradict ends nothing. One that says nothing may be all that the machine sends, and then a source with a return path waits.
+        // A list that other sections contradict ends nothing. One that says nothing may be all that the machine sends, and then a source with a return path
+        // waits.
         Assert.Equal([Timeout.InfiniteTimeSpan, TimeSpan.FromMilliseconds(milliseconds)], patience[..^1]);
         Assert.Equal([.. beginning, .. rest], Streams.Write(stream));
     }
@@ -265,7 +266,9 @@ public sealed class EndOfStreamTests
     [InlineData(0x7e)]
     [InlineData(0xff)]
     public void An_unknown_section_type_is_refused(int type) => Assert.Contains(
-        $"0x{type:x2} is no section type", Streams.Refused(StreamBuilder.WithConfiguration().Command(1).Byte((byte)type).ToArray()).Message, StringComparison.Ordinal);
+        $"0x{type:x2} is no section type",
+        Streams.Refused(StreamBuilder.WithConfiguration().Command(1).Byte((byte)type).ToArray()).Message,
+        StringComparison.Ordinal);
 
     [Fact]
     public void A_load_runs_once()

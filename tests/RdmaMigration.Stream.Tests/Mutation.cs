@@ -19,7 +19,10 @@ internal sealed record FuzzBase(byte[] Bytes, int[] Structure)
 internal static class Mutation
 {
     private static readonly ulong[] s_extremes =
-        [0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0xfff, 0x1000, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 1UL << 40, long.MaxValue, 1UL << 63, ulong.MaxValue - 0xfff, ulong.MaxValue];
+        [
+            0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0xfff, 0x1000, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
+            1UL << 40, long.MaxValue, 1UL << 63, ulong.MaxValue - 0xfff, ulong.MaxValue,
+        ];
 
     public static byte[] Apply(FuzzBase original, byte[] other, Random random)
     {

@@ -107,14 +107,18 @@ public sealed class OtherSectionTests
         CapturedStream stream = Streams.Load(bytes, handler, mostPerRead, new IncomingStreamOptions());
 
         Assert.Equal((0x66, 0x77), (handler.Blocks![0].Slice(0, 1)[0], handler.Blocks[0].Slice(4096, 1)[0]));
-        Assert.Equal(new StreamBuilder().Opened(Full, 3, "dev", 0, 1).Raw(2, 0, 0, 0, 2, 0x7e, 0, 0, 0, 3, 2, 0, 0, 0, 2, 9).Footer(3).ToArray(), stream.SectionsAmidRam.ToArray());
+        Assert.Equal(
+            new StreamBuilder().Opened(Full, 3, "dev", 0, 1).Raw(2, 0, 0, 0, 2, 0x7e, 0, 0, 0, 3, 2, 0, 0, 0, 2, 9).Footer(3).ToArray(),
+            stream.SectionsAmidRam.ToArray());
         Assert.Equal(new StreamBuilder().Opened(Full, 4, "other", 0, 1).Footer(4).EndOfFile().ToArray(), stream.DeviceState.ToArray());
     }
 
     [Fact]
     public void A_second_START_of_memory_is_refused() => Assert.Contains(
         "second START",
-        Streams.Refused(StreamBuilder.WithConfiguration().Opened(Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2).Opened(Start, 2, "ram", 0, 4).ToArray()).Message,
+        Streams.Refused(StreamBuilder.WithConfiguration()
+                .Opened(Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2)
+                .Opened(Start, 2, "ram", 0, 4).ToArray()).Message,
         StringComparison.Ordinal);
 
     [Fact]

@@ -115,15 +115,19 @@ public sealed class StreamInspectorTests
     [InlineData("""{"name": "dev", "instance_id": 0, "fields": "none"}""", "no list of objects")]
     [InlineData("""{"name": "dev", "instance_id": 0, "subsections": [{"vmsd_name": "dev/sub", "version": 1, "fields": []}]}""", "dev/sub")]
     [InlineData("""{"name": "dev", "instance_id": 0, "fields": [{"name": "\ud800", "type": "uint32", "size": 4}]}""", "no valid text")]
-    [InlineData("""{"name": "dev", "instance_id": 0, "fields": [{"name": "f", "size": 4, "type": "struct", "struct": {"vmsd_name": "s", "fields": []}}]}""", "its size says 4")]
+    [InlineData(
+        """{"name": "dev", "instance_id": 0, "fields": [{"name": "f", "size": 4, "type": "struct", "struct": {"vmsd_name": "s", "fields": []}}]}""",
+        "its size says 4")]
     [InlineData("""{"name": "other", "instance_id": 0}""", "does not list this device")]
     [InlineData("""{"name": "dev", "instance_id": 1}""", "does not list this device")]
-    public void A_description_that_does_not_fit_is_the_devices_problem_and_the_next_device_is_found(string description, string words)
+    public void A_description_that_does_not_fit_affects_only_its_device(string description, string words)
     {
         byte[] bytes = Prefix()
             .Opened(StreamBuilder.Full, 3, "dev", 0, 1).Raw(1, 2, 3, 4).Footer(3)
             .Opened(StreamBuilder.Full, 4, "next", 0, 1).Raw(5).Footer(4)
-            .EndOfFile().VmDescription(Devices(description, """{"name": "next", "instance_id": 0, "fields": [{"name": "f", "type": "uint8", "size": 1}]}""")).ToArray();
+            .EndOfFile()
+                .VmDescription(Devices(description, """{"name": "next", "instance_id": 0, "fields": [{"name": "f", "type": "uint8", "size": 1}]}"""))
+                .ToArray();
         StreamReport report = Inspect(bytes);
 
         Assert.Equal(["dev", "next"], report.Devices.Select(d => d.Name));

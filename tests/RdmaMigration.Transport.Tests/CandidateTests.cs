@@ -74,7 +74,7 @@ public sealed class CandidateTests
     }
 
     [Fact]
-    public void A_silent_connection_is_closed_in_time_but_not_while_a_migration_from_its_host_runs()
+    public void A_silent_connection_is_closed_unless_its_host_is_migrating()
     {
         TimeSpan patience = TimeSpan.FromMilliseconds(500);
         using Listening listening = Anywhere(TestOptions.Listener with { FirstBytesTimeout = patience });
@@ -111,7 +111,7 @@ public sealed class CandidateTests
     }
 
     [Fact]
-    public void Multifd_channels_stay_open_until_the_migration_has_failed_but_no_more_than_the_backlog()
+    public void Multifd_channels_within_the_backlog_stay_open_until_the_migration_fails()
     {
         using Listening listening = Anywhere(TestOptions.Listener with { Backlog = 2 });
         using Stream source = IncomingPair.BeginTo(listening.EndPoint);

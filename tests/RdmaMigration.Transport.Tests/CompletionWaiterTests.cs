@@ -13,7 +13,7 @@ public sealed class CompletionWaiterTests : IDisposable
     public void Dispose() => _waiter.Dispose();
 
     [Fact]
-    public void AReadableDescriptorIsReportedOnTheThreadRdmaWait()
+    public void A_readable_descriptor_is_reported_on_the_thread_rdma_wait()
     {
         using PipeSource source = new();
         _waiter.Add(source);
@@ -24,7 +24,7 @@ public sealed class CompletionWaiterTests : IDisposable
     }
 
     [Fact]
-    public void AfterRemoveReturnsTheSourceIsNeverCalledAgain()
+    public void After_remove_returns_the_source_is_never_called_again()
     {
         for (int i = 0; i < 200; i++)
         {
@@ -45,7 +45,7 @@ public sealed class CompletionWaiterTests : IDisposable
     }
 
     [Fact]
-    public void ASourceMayRemoveItselfFromItsOwnCallback()
+    public void A_source_may_remove_itself_from_its_own_callback()
     {
         using PipeSource source = new();
         source.OnReadyDo = () => _waiter.Remove(source);
@@ -61,7 +61,7 @@ public sealed class CompletionWaiterTests : IDisposable
     }
 
     [Fact]
-    public void ADefectInOneSourceIsToldToItAndDoesNotEndTheWaiter()
+    public void A_defect_in_one_source_is_told_to_it_and_does_not_end_the_waiter()
     {
         using PipeSource bad = new() { OnReadyDo = () => throw new InvalidOperationException("broken") };
         using PipeSource good = new();
@@ -76,7 +76,7 @@ public sealed class CompletionWaiterTests : IDisposable
     }
 
     [Fact]
-    public void ADeadlineIsReportedOnceItHasPassedAndNotBefore()
+    public void A_deadline_is_reported_once_it_has_passed_and_not_before()
     {
         using PipeSource source = new() { DeadlineAt = Stopwatch.GetTimestamp() + (Stopwatch.Frequency / 20) };
         _waiter.Add(source);
@@ -96,7 +96,7 @@ public sealed class CompletionWaiterTests : IDisposable
     }
 
     [Fact]
-    public void ADisposedWaiterTakesNoSource()
+    public void A_disposed_waiter_takes_no_source()
     {
         CompletionWaiter waiter = new();
         waiter.Dispose();

@@ -14,13 +14,15 @@ public sealed class CutOffPeerTests
     private static readonly TimeSpan s_found = TimeSpan.FromSeconds(20);
 
     [Fact]
-    public async Task AWriterFindsItsDestinationGone()
+    public async Task A_writer_finds_its_destination_gone()
     {
         using Cut cut = new("127.0.0.41");
         using TcpListener listener = new(cut.Address, 0);
         listener.Start();
         using OutgoingChannel channel = DescriptorOutgoingChannel.Open(
-            new TcpUri(cut.Address.ToString(), ((IPEndPoint)listener.LocalEndpoint).Port), TestOptions.Descriptors with { KeepAliveInterval = s_probe }, CancellationToken.None);
+            new TcpUri(cut.Address.ToString(), ((IPEndPoint)listener.LocalEndpoint).Port),
+            TestOptions.Descriptors with { KeepAliveInterval = s_probe },
+            CancellationToken.None);
         using Socket destination = listener.AcceptSocket();
         Task reading = Task.Run(() =>
         {
@@ -41,7 +43,7 @@ public sealed class CutOffPeerTests
     }
 
     [Fact]
-    public void AReaderFindsItsSourceGone()
+    public void A_reader_finds_its_source_gone()
     {
         using Cut cut = new("127.0.0.42");
         using Listening listening = new(new TcpUri(cut.Address.ToString(), 0), TestOptions.Listener with { KeepAliveInterval = s_probe });
@@ -55,12 +57,14 @@ public sealed class CutOffPeerTests
     }
 
     [Fact]
-    public async Task ADestinationThatLivesAndTakesNothingIsWaitedFor()
+    public async Task A_destination_that_lives_and_takes_nothing_is_waited_for()
     {
         using TcpListener listener = new(IPAddress.Loopback, 0);
         listener.Start();
         using OutgoingChannel channel = DescriptorOutgoingChannel.Open(
-            new TcpUri("127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port), TestOptions.Descriptors with { KeepAliveInterval = s_probe }, CancellationToken.None);
+            new TcpUri("127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port),
+            TestOptions.Descriptors with { KeepAliveInterval = s_probe },
+            CancellationToken.None);
         byte[] sent = new byte[32 << 20];
         Task writer = Task.Run(() => channel.Output.Write(sent));
         await Assert.ThrowsAsync<TimeoutException>(() => writer.WaitAsync(TimeSpan.FromSeconds(7), TestContext.Current.CancellationToken));

@@ -11,7 +11,7 @@ public sealed class HostilePeerTests
     private const int Peers = 60;
 
     [Fact]
-    public async Task PeersThatSendBrokenControlMessagesEachGetTheirErrorAndTheListenerTakesTheNext()
+    public async Task Each_broken_control_message_has_its_error_and_the_next_peer_is_taken()
     {
         using RamBlockList blocks = RamBlockList.Allocate([new RamBlockDescription("pc.ram", 8 << 20), new RamBlockDescription("vga", 1 << 20)], 16 << 20);
         using ListeningDestination destination = new();

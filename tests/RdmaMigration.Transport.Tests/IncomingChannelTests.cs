@@ -18,7 +18,7 @@ public sealed class IncomingChannelTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Live))]
-    public async Task EveryByteArrivesInOrderAndTheEndIsADisconnect(string kind)
+    public async Task Every_byte_arrives_in_order_and_the_end_is_a_disconnect(string kind)
     {
         using IncomingPair pair = new(kind);
         byte[] sent = RandomNumberGenerator.GetBytes(8 << 20);
@@ -38,7 +38,7 @@ public sealed class IncomingChannelTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Live))]
-    public void ABlockedReaderReturnsWithin100MillisecondsOfAShutdown(string kind) => Soon.Assert(() =>
+    public void A_blocked_reader_returns_within_100_milliseconds_of_a_shutdown(string kind) => Soon.Assert(() =>
     {
         using IncomingPair pair = new(kind);
         pair.Source.Write([1]);
@@ -48,7 +48,7 @@ public sealed class IncomingChannelTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Sockets))]
-    public void ASourceThatIsWatchedIsLostWhenItClosesAndNotBefore(string kind)
+    public void A_source_that_is_watched_is_lost_when_it_closes_and_not_before(string kind)
     {
         using IncomingPair pair = new(kind);
         using (pair.Channel.WatchSource(new byte[] { 42 }))
@@ -69,7 +69,7 @@ public sealed class IncomingChannelTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Sockets))]
-    public void ASourceWhoseDirectionIsOpenIsSentNothingByTheWatch(string kind)
+    public void A_source_whose_direction_is_open_is_sent_nothing_by_the_watch(string kind)
     {
         using IncomingPair pair = new(kind);
         pair.Channel.WatchSource(new byte[] { 42 })!.Dispose();
@@ -83,7 +83,7 @@ public sealed class IncomingChannelTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Sockets))]
-    public void ABlockedWriterOfTheWayBackReturnsWithin100MillisecondsOfAShutdown(string kind) => Soon.Assert(() =>
+    public void A_blocked_return_path_writer_returns_within_100_milliseconds_of_a_shutdown(string kind) => Soon.Assert(() =>
     {
         using IncomingPair pair = new(kind);
         ChannelOutput back = pair.Channel.WaitForOutput(TimeSpan.Zero)!;
@@ -94,7 +94,7 @@ public sealed class IncomingChannelTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Sockets))]
-    public void TheWayBackReachesTheSourceAndASourceThatTakesNothingIsAnError(string kind)
+    public void Return_path_reaches_the_source_and_a_source_that_reads_nothing_fails(string kind)
     {
         using IncomingPair pair = new(kind);
         ChannelOutput back = pair.Channel.WaitForOutput(TimeSpan.Zero)!;
@@ -109,7 +109,7 @@ public sealed class IncomingChannelTests : IDisposable
     [Theory]
     [InlineData("exec")]
     [InlineData("fd-pipe")]
-    public void OneDirectionHasNoWayBack(string kind)
+    public void One_direction_has_no_return_path(string kind)
     {
         using IncomingPair pair = new(kind);
         Assert.Null(pair.Channel.WaitForOutput(s_soon));
@@ -118,7 +118,7 @@ public sealed class IncomingChannelTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Live))]
-    public void ASilentSourceIsNotAnEnd(string kind)
+    public void A_silent_source_is_not_an_end(string kind)
     {
         using IncomingPair pair = new(kind);
         byte[] buffer = new byte[16];
@@ -128,7 +128,7 @@ public sealed class IncomingChannelTests : IDisposable
     }
 
     [Fact]
-    public void AFileIsReadFromItsOffset()
+    public void A_file_is_read_from_its_offset()
     {
         string path = NewPath("file");
         File.WriteAllBytes(path, "0123456789"u8);
@@ -139,7 +139,7 @@ public sealed class IncomingChannelTests : IDisposable
     }
 
     [Fact]
-    public void ACommandThatFailsBeforeTheMachineIsCompleteSaysItsExitCode()
+    public void A_command_that_fails_before_the_machine_is_complete_says_its_exit_code()
     {
         using Listening listening = new(new ExecUri("printf abc; exit 3"));
         using IncomingChannel channel = listening.Accept();
@@ -149,7 +149,7 @@ public sealed class IncomingChannelTests : IDisposable
     }
 
     [Fact]
-    public void ACommandThatFailsAfterTheLastByteIsNotTrusted()
+    public void A_command_that_fails_after_the_last_byte_is_not_trusted()
     {
         using Listening listening = new(new ExecUri("printf abc; exit 4"));
         using IncomingChannel channel = listening.Accept();
@@ -160,7 +160,7 @@ public sealed class IncomingChannelTests : IDisposable
     }
 
     [Fact]
-    public void ACommandThatGoesOnAfterTheLastByteIsLetBeAndKilledByDispose()
+    public void A_command_that_goes_on_after_the_last_byte_is_let_be_and_killed_by_dispose()
     {
         using Listening listening = new(new ExecUri("echo $$; exec sleep 1000"));
         string process;
@@ -180,7 +180,7 @@ public sealed class IncomingChannelTests : IDisposable
     [InlineData("fd:987", "no descriptor 987")]
     [InlineData("unix:/nonexistent/socket", "no directory")]
     [InlineData("tcp:192.0.2.1:4444", "no address of this host")]
-    public void WhatCannotBeOpenedSaysWhatToDo(string uri, string expected) =>
+    public void A_file_that_cannot_be_opened_says_what_to_do(string uri, string expected) =>
         Assert.Contains(expected, Assert.Throws<ConnectFailedException>(() => new Listening(MigrationUri.Parse(uri))).Message, StringComparison.Ordinal);
 
     private static (byte[] Received, ConnectionLostException Lost) ReadToEnd(IncomingChannel channel)

@@ -7,25 +7,33 @@ public sealed class IncomingControlTests : IDisposable
 {
     private const ulong MiB = 1 << 20;
 
-    private readonly RamBlockList _blocks = RamBlockList.Allocate([new RamBlockDescription("pc.ram", 4 * MiB + 8192), new RamBlockDescription("vga", MiB)], 64 * MiB);
+    private readonly RamBlockList _blocks = RamBlockList.Allocate(
+        [new RamBlockDescription("pc.ram", 4 * MiB + 8192), new RamBlockDescription("vga", MiB)], 64 * MiB);
     private readonly RecordingRegistration _registration = new();
 
     public void Dispose() => _blocks.Dispose();
 
     [Fact]
-    public void EachMessageCostsExactlyOneReadyAndAResponseComesBeforeTheNextReady()
+    public void Each_message_costs_exactly_one_READY_and_a_response_comes_before_the_next_READY()
     {
         ScriptedLink link = new([
             ControlMessages.Of(ControlMessageType.RamBlocksRequest), ControlMessages.Register(0, 0), ControlMessages.Of(ControlMessageType.RegisterFinished),
             ControlMessages.QemuFile(1, 2, 3)]);
         Assert.Equal(3, Read(link, 16).Length);
         Assert.Equal(
-            [ControlMessageType.Ready, ControlMessageType.RamBlocksResult, ControlMessageType.Ready, ControlMessageType.RegisterResult, ControlMessageType.Ready, ControlMessageType.Ready],
+            [
+                ControlMessageType.Ready,
+                ControlMessageType.RamBlocksResult,
+                ControlMessageType.Ready,
+                ControlMessageType.RegisterResult,
+                ControlMessageType.Ready,
+                ControlMessageType.Ready,
+            ],
             link.Sent.Select(sent => sent.Header.Type));
     }
 
     [Fact]
-    public void LeftoverBytesAreHandedOutBeforeAnotherReadyIsSent()
+    public void Leftover_bytes_are_handed_out_before_another_READY_is_sent()
     {
         ScriptedLink link = new([ControlMessages.QemuFile(1, 2, 3, 4, 5)]);
         IncomingControl control = Control(link);
@@ -38,7 +46,7 @@ public sealed class IncomingControlTests : IDisposable
     }
 
     [Fact]
-    public void RamBlocksResultListsTheBlocksInTheSourcesOrderWithOffsetZeroAndNoKeyWhenDynamic()
+    public void Dynamic_block_list_is_in_the_sources_order_without_keys()
     {
         ScriptedLink link = new([ControlMessages.Of(ControlMessageType.RamBlocksRequest), ControlMessages.QemuFile(0)]);
         Read(link, 1);
@@ -51,7 +59,7 @@ public sealed class IncomingControlTests : IDisposable
     }
 
     [Fact]
-    public void PinAllAnswersTheBlockListWithWholeBlockKeys()
+    public void pin_all_answers_the_block_list_with_whole_block_keys()
     {
         ScriptedLink link = new([ControlMessages.Of(ControlMessageType.RamBlocksRequest), ControlMessages.QemuFile(0)]);
         Read(link, 1, pinAll: true);
@@ -60,7 +68,7 @@ public sealed class IncomingControlTests : IDisposable
     }
 
     [Fact]
-    public void ARegisterRequestForFurtherChunksIsMetByOneKeyForAllOfThem()
+    public void A_register_request_for_further_chunks_is_met_by_one_key_for_all_of_them()
     {
         ScriptedLink link = new([ControlMessages.Register(MiB + 4096, 0, chunks: 3), ControlMessages.QemuFile(0)]);
         Read(link, 1);
@@ -69,7 +77,7 @@ public sealed class IncomingControlTests : IDisposable
     }
 
     [Fact]
-    public void CompressLeavesTheRangeZeroAndNothingElse()
+    public void COMPRESS_leaves_the_range_zero_and_nothing_else()
     {
         _blocks[1].Slice(0, 8192).Fill(0xff);
         ScriptedLink link = new([ControlMessages.Compress(0, 1, 4096, 4096), ControlMessages.QemuFile(0)]);
@@ -79,7 +87,7 @@ public sealed class IncomingControlTests : IDisposable
     }
 
     [Fact]
-    public void UnregisteringAChunkIsAnswered()
+    public void Unregistering_a_chunk_is_answered()
     {
         ScriptedLink link = new([ControlMessages.Unregister(2, 0), ControlMessages.QemuFile(0)]);
         Read(link, 1);
@@ -88,7 +96,7 @@ public sealed class IncomingControlTests : IDisposable
     }
 
     [Fact]
-    public void ErrorFromTheSourceEndsTheReadAsALostConnection()
+    public void ERROR_from_the_source_ends_the_read_as_a_lost_connection()
     {
         ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => Read(new ScriptedLink([ControlMessages.Of(ControlMessageType.Error)]), 1));
         Assert.Equal(ConnectionLoss.PeerError, lost.Loss);
@@ -119,7 +127,7 @@ public sealed class IncomingControlTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Broken))]
-    public void ABrokenMessageIsRefusedWithThePeerTheValueAndTheBound(string expected, byte[] message)
+    public void A_broken_message_is_refused_with_the_peer_the_value_and_the_bound(string expected, byte[] message)
     {
         ControlProtocolException refused = Assert.Throws<ControlProtocolException>(() => Read(new ScriptedLink([message]), 1));
         Assert.Contains(expected, refused.Message, StringComparison.Ordinal);
@@ -127,7 +135,7 @@ public sealed class IncomingControlTests : IDisposable
     }
 
     [Fact]
-    public void ARequestAboutRamBeforeTheBlockListIsRefused()
+    public void A_request_about_RAM_before_the_block_list_is_refused()
     {
         ScriptedLink link = new([ControlMessages.Of(ControlMessageType.RamBlocksRequest)]);
         Assert.Throws<ControlProtocolException>(() => new IncomingControl(link, _registration, false).Read(new byte[1], Timeout.InfiniteTimeSpan));

@@ -105,7 +105,8 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
 
         int block = (int)(remoteAddress >> 40) - 1;
         ulong offset = remoteAddress - Base(block);
-        Assert.True(memory is null || remoteKey == WholeBlocks || (_keys[remoteKey] is var key && key.Block == block && offset >= key.Start && offset + length <= key.End));
+        Assert.True(memory is null || remoteKey == WholeBlocks || (
+            _keys[remoteKey] is var key && key.Block == block && offset >= key.Start && offset + length <= key.End));
         Writes++;
         _now++;
         LargestWrite = Math.Max(LargestWrite, (int)length);

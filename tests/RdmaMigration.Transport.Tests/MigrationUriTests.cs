@@ -21,7 +21,7 @@ public sealed class MigrationUriTests
 
     [Theory]
     [MemberData(nameof(QemusSpelling))]
-    public void EveryKindIsReadAndWrittenBack(string text, MigrationUri expected)
+    public void Every_kind_is_read_and_written_back(string text, MigrationUri expected)
     {
         MigrationUri uri = MigrationUri.Parse(text);
         Assert.Equal(expected, uri);
@@ -36,7 +36,7 @@ public sealed class MigrationUriTests
     [InlineData("0x10M", 16L << 20)]
     [InlineData("3G", 3L << 30)]
     [InlineData("9223372036854775807", long.MaxValue)]
-    public void AnOffsetIsDecimalOrHexadecimalWithABinaryUnit(string offset, long expected) =>
+    public void An_offset_is_decimal_or_hexadecimal_with_a_binary_unit(string offset, long expected) =>
         Assert.Equal(new FileUri("vm", expected), MigrationUri.Parse($"file:vm,offset={offset}"));
 
     [Theory]
@@ -69,7 +69,7 @@ public sealed class MigrationUriTests
     [InlineData("fd:", "fd:N")]
     [InlineData("fd:-1", "fd:N")]
     [InlineData("fd:migration", "fd:N")]
-    public void AnotherFormIsRefusedWithThePartThatIsWrong(string text, string expected) =>
+    public void Another_form_is_refused_with_the_part_that_is_wrong(string text, string expected) =>
         Assert.Contains(expected, Assert.Throws<FormatException>(() => MigrationUri.Parse(text)).Message, StringComparison.Ordinal);
 
     [Theory]
@@ -87,7 +87,7 @@ public sealed class MigrationUriTests
     }
 
     [Fact]
-    public void ASocketsPathIsRefusedWhenTheKernelCouldNotHoldIt()
+    public void A_sockets_path_is_refused_when_the_kernel_could_not_hold_it()
     {
         Assert.Equal(new UnixUri(new string('a', 107)), MigrationUri.Parse("unix:" + new string('a', 107)));
         Assert.Contains("108 bytes", Assert.Throws<FormatException>(() => MigrationUri.Parse("unix:" + new string('é', 54))).Message, StringComparison.Ordinal);

@@ -15,7 +15,7 @@ public sealed class OutgoingChannelTests
 
     [Theory]
     [MemberData(nameof(Live))]
-    public async Task EveryByteOfManySegmentsArrivesInOrderAndThenTheEnd(string kind)
+    public async Task Every_byte_of_many_segments_arrives_in_order_and_then_the_end(string kind)
     {
         using OutgoingPair pair = new(kind);
         byte[] sent = RandomNumberGenerator.GetBytes(24 * Megabyte);
@@ -30,7 +30,7 @@ public sealed class OutgoingChannelTests
 
     [Theory]
     [MemberData(nameof(Live))]
-    public void ABlockedWriterReturnsWithin100MillisecondsOfAShutdown(string kind) => Soon.Assert(() =>
+    public void A_blocked_writer_returns_within_100_milliseconds_of_a_shutdown(string kind) => Soon.Assert(() =>
     {
         using OutgoingPair pair = new(kind);
         FailingCall writer = new(() => pair.Channel.Output.Write(new byte[64 * Megabyte]));
@@ -40,7 +40,7 @@ public sealed class OutgoingChannelTests
 
     [Theory]
     [MemberData(nameof(Sockets))]
-    public void ABlockedReaderOfTheWayBackReturnsWithin100MillisecondsOfAShutdown(string kind) => Soon.Assert(() =>
+    public void A_blocked_return_path_reader_returns_within_100_milliseconds_of_a_shutdown(string kind) => Soon.Assert(() =>
     {
         using OutgoingPair pair = new(kind);
         byte[] buffer = new byte[16];
@@ -50,7 +50,7 @@ public sealed class OutgoingChannelTests
 
     [Theory]
     [MemberData(nameof(Sockets))]
-    public void AReaderOfTheWayBackReturnsWithin100MillisecondsOfAShutdownAlsoWhileTheDestinationGoesOn(string kind) => Soon.Assert(() =>
+    public void A_return_path_reader_returns_within_100_milliseconds_of_a_shutdown(string kind) => Soon.Assert(() =>
     {
         using OutgoingPair pair = new(kind);
         byte[] buffer = new byte[16];
@@ -70,7 +70,7 @@ public sealed class OutgoingChannelTests
     // It closes with bytes unread, which resets the connection.
     [Theory]
     [MemberData(nameof(Sockets))]
-    public void WhatADestinationSaidLastIsReadAlsoWhenItsCloseHasEndedTheWriter(string kind)
+    public void The_destinations_last_message_is_read_after_its_close_ended_the_writer(string kind)
     {
         using OutgoingPair pair = new(kind);
         using MemoryStream said = new();
@@ -97,7 +97,7 @@ public sealed class OutgoingChannelTests
     [InlineData("unix")]
     [InlineData("fd-socket")]
     [InlineData("fd-pipe")]
-    public void ADestinationThatClosesEndsABlockedWriter(string kind)
+    public void A_destination_that_closes_ends_a_blocked_writer(string kind)
     {
         using OutgoingPair pair = new(kind);
         FailingCall writer = new(() => pair.Channel.Output.Write(new byte[64 * Megabyte]));
@@ -109,7 +109,7 @@ public sealed class OutgoingChannelTests
 
     [Theory]
     [MemberData(nameof(Sockets))]
-    public async Task TheWayBackOutlivesFinishAndEndsWithTheDestinationsClose(string kind)
+    public async Task Return_path_outlives_Finish_and_ends_with_the_destinations_close(string kind)
     {
         using OutgoingPair pair = new(kind);
         pair.Channel.Output.Write("all"u8);
@@ -127,7 +127,7 @@ public sealed class OutgoingChannelTests
     }
 
     [Fact]
-    public void APipeHasNoWayBackAndNoProofOfItsEnd()
+    public void A_pipe_has_no_return_path_and_no_proof_of_its_end()
     {
         using OutgoingPair pair = new("fd-pipe");
         Assert.Null(pair.Channel.Input);
@@ -135,7 +135,7 @@ public sealed class OutgoingChannelTests
     }
 
     [Fact]
-    public void WhatACommandExitsWithDecidesFinish()
+    public void The_exit_code_of_a_command_decides_Finish()
     {
         using (OutgoingChannel good = OutgoingPair.Open(new ExecUri("cat > /dev/null")))
         {
@@ -150,7 +150,7 @@ public sealed class OutgoingChannelTests
     }
 
     [Fact]
-    public void AWriteToACommandThatHasExitedSaysItsExitCode()
+    public void A_write_to_a_command_that_has_exited_says_its_exit_code()
     {
         using OutgoingChannel channel = OutgoingPair.Open(new ExecUri("exit 127"));
         ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Output.Write(new byte[64 * Megabyte]));
@@ -158,7 +158,7 @@ public sealed class OutgoingChannelTests
     }
 
     [Fact]
-    public void ShutdownEndsTheWaitForACommandThatDoesNotExitAndDisposeKillsIt() => Soon.Assert(() =>
+    public void Shutdown_ends_the_wait_for_a_command_that_does_not_exit_and_dispose_kills_it() => Soon.Assert(() =>
     {
         string note = Path.GetTempFileName();
         TimeSpan after;
@@ -176,7 +176,7 @@ public sealed class OutgoingChannelTests
     });
 
     [Fact]
-    public void ALimitHoldsTheRate()
+    public void A_limit_holds_the_rate()
     {
         const int rate = 8 * Megabyte;
         const int bytes = 4 * Megabyte;
@@ -193,7 +193,7 @@ public sealed class OutgoingChannelTests
     }
 
     [Fact]
-    public void AWriterThatPausesForALimitReturnsWithin100MillisecondsOfAShutdown() => Soon.Assert(() =>
+    public void A_writer_that_pauses_for_a_limit_returns_within_100_milliseconds_of_a_shutdown() => Soon.Assert(() =>
     {
         using OutgoingPair pair = new("unix");
         pair.Channel.Output.Limit = new BandwidthLimit(1024);
@@ -203,7 +203,7 @@ public sealed class OutgoingChannelTests
     });
 
     [Fact]
-    public void AWriteAllocatesNothing()
+    public void A_write_allocates_nothing()
     {
         // It takes nothing at first: what waiting runs for the first time, it has run before anything counts.
         using OutgoingChannel channel = OutgoingPair.Open(new ExecUri("sleep 0.3; cat > /dev/null"));

@@ -8,7 +8,7 @@ public sealed class OutgoingControlTests
     private static readonly byte[] s_ready = ControlMessages.Of(ControlMessageType.Ready);
 
     [Fact]
-    public void EachMessageWaitsForItsCredit()
+    public void Each_message_waits_for_its_credit()
     {
         ScriptedLink link = new([s_ready, s_ready]);
         OutgoingControl control = new(link);
@@ -19,17 +19,19 @@ public sealed class OutgoingControlTests
     }
 
     [Fact]
-    public void ARequestReturnsItsResponse()
+    public void A_request_returns_its_response()
     {
         ScriptedLink link = new([s_ready, ControlMessages.Of(ControlMessageType.RamBlocksResult, [1, 2, 3])]);
         bool worked = false;
-        byte[] response = new OutgoingControl(link).Request(ControlMessageType.RamBlocksRequest, ControlMessageType.RamBlocksResult, () => worked = true).ToArray();
+        byte[] response = new OutgoingControl(link)
+            .Request(ControlMessageType.RamBlocksRequest, ControlMessageType.RamBlocksResult, () => worked = true)
+            .ToArray();
         Assert.Equal([1, 2, 3], response);
         Assert.True(worked);
     }
 
     [Fact]
-    public void ASecondReadyBeforeOurMessageIsRefused()
+    public void A_second_READY_before_our_message_is_refused()
     {
         OutgoingControl control = new(new ScriptedLink([s_ready, s_ready]));
         ControlProtocolException broken = Assert.Throws<ControlProtocolException>(control.Pump);
@@ -37,7 +39,7 @@ public sealed class OutgoingControlTests
     }
 
     [Fact]
-    public void AReadyInPlaceOfAResponseIsRefused()
+    public void A_READY_in_place_of_a_response_is_refused()
     {
         OutgoingControl control = new(new ScriptedLink([s_ready, s_ready]));
         ControlProtocolException broken = Assert.Throws<ControlProtocolException>(() =>
@@ -50,7 +52,7 @@ public sealed class OutgoingControlTests
     [InlineData(ControlMessageType.RegisterResult)]
     [InlineData(ControlMessageType.RegisterFinished)]
     [InlineData((ControlMessageType)77)]
-    public void WhatADestinationDoesNotSendIsRefused(ControlMessageType type)
+    public void A_message_that_no_destination_sends_is_refused(ControlMessageType type)
     {
         ControlProtocolException broken = Assert.Throws<ControlProtocolException>(
             new OutgoingControl(new ScriptedLink([ControlMessages.Of(type, [1])])).Pump);
@@ -59,7 +61,7 @@ public sealed class OutgoingControlTests
     }
 
     [Fact]
-    public void ErrorEndsTheMigrationAndSendsPeopleToTheDestinationsLog()
+    public void ERROR_ends_the_migration_and_names_the_destinations_log()
     {
         ConnectionLostException lost = Assert.Throws<ConnectionLostException>(
             new OutgoingControl(new ScriptedLink([ControlMessages.Of(ControlMessageType.Error, [])])).Pump);
@@ -70,7 +72,7 @@ public sealed class OutgoingControlTests
     [Theory]
     [InlineData(15, 1u, "sent 15 bytes; expected 16")]
     [InlineData(16, 0u, "key 0")]
-    public void ARegisterResultThatCannotBeUsedIsRefused(int length, uint key, string expected)
+    public void A_register_result_that_cannot_be_used_is_refused(int length, uint key, string expected)
     {
         byte[] result = new byte[16];
         new RegisterResult(key, 0x1000).Write(result);
@@ -84,7 +86,7 @@ public sealed class OutgoingControlTests
     }
 
     [Fact]
-    public void AWaitForTheCloseLastsUntilTheDestinationIsGone()
+    public void A_wait_for_the_close_lasts_until_the_destination_is_gone()
     {
         ScriptedLink link = new([s_ready]);
         new OutgoingControl(link).WaitForClose();
@@ -92,7 +94,7 @@ public sealed class OutgoingControlTests
     }
 
     [Fact]
-    public void AnotherCountOrLengthOfBlocksIsRefusedInWords()
+    public void Another_count_or_length_of_blocks_is_refused()
     {
         using RamBlockList blocks = RamBlockList.Allocate([new RamBlockDescription("pc.ram", 8 << 20)], ulong.MaxValue);
         byte[] result = new byte[DestinationBlock.Size];

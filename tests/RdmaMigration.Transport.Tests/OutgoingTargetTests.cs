@@ -12,7 +12,7 @@ public sealed class OutgoingTargetTests : IDisposable
     public void Dispose() => _directory.Delete(recursive: true);
 
     [Fact]
-    public void AMissingFileIsCreatedForItsOwnerAlone()
+    public void A_missing_file_is_created_for_its_owner_alone()
     {
         string path = NewPath("new");
         Send(new FileUri(path), "stream"u8);
@@ -21,7 +21,7 @@ public sealed class OutgoingTargetTests : IDisposable
     }
 
     [Fact]
-    public void OfAFileThatExistsOnlyWhatIsBeforeTheOffsetStays()
+    public void An_existing_file_keeps_only_the_bytes_before_the_offset()
     {
         string path = NewPath("old");
         File.WriteAllBytes(path, "0123456789abcdef"u8);
@@ -34,7 +34,7 @@ public sealed class OutgoingTargetTests : IDisposable
     }
 
     [Fact]
-    public void AFileConfirmsByFinish()
+    public void A_file_confirms_by_finish()
     {
         using OutgoingChannel channel = OutgoingPair.Open(new FileUri(NewPath("file")));
         channel.Output.Write([1]);
@@ -44,7 +44,7 @@ public sealed class OutgoingTargetTests : IDisposable
     }
 
     [Fact]
-    public void AFifoAndADeviceTakeEverythingAndConfirmNothing()
+    public void A_FIFO_and_a_device_take_everything_and_confirm_nothing()
     {
         string fifo = NewPath("fifo");
         OutgoingPair.MakeFifo(fifo);
@@ -63,7 +63,7 @@ public sealed class OutgoingTargetTests : IDisposable
     }
 
     [Fact]
-    public void AFullDiskIsAnErrorInWords()
+    public void A_full_disk_is_an_error()
     {
         using OutgoingChannel channel = OutgoingPair.Open(new FileUri("/dev/full"));
         ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => channel.Output.Write([1]));
@@ -80,10 +80,10 @@ public sealed class OutgoingTargetTests : IDisposable
     [InlineData("file:/nonexistent/file", "directory")]
     [InlineData("file:/", "Is a directory")]
     [InlineData("fd:987", "no descriptor 987")]
-    public void WhatCannotBeOpenedSaysWhatToDo(string uri, string expected) => AssertRefused(MigrationUri.Parse(uri), expected);
+    public void A_file_that_cannot_be_opened_says_what_to_do(string uri, string expected) => AssertRefused(MigrationUri.Parse(uri), expected);
 
     [Fact]
-    public void APortWithoutListenerSaysToStartTheDestinationFirst()
+    public void A_port_without_listener_says_to_start_the_destination_first()
     {
         using Socket bound = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         bound.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -92,7 +92,7 @@ public sealed class OutgoingTargetTests : IDisposable
 
     // A full backlog drops what comes, as a firewall does.
     [Fact]
-    public void EachAddressOfAHostThatDoesNotAnswerGetsTheWholeTime()
+    public void Each_address_of_a_host_that_does_not_answer_gets_the_whole_time()
     {
         using Socket full = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -103,7 +103,8 @@ public sealed class OutgoingTargetTests : IDisposable
         using PolledDescriptor inBacklog = SocketConnector.Connect(uri, [address], options, CancellationToken.None);
 
         long start = Stopwatch.GetTimestamp();
-        ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => SocketConnector.Connect(uri, [address, address], options, CancellationToken.None));
+        ConnectFailedException refused = Assert.Throws<ConnectFailedException>(
+            () => SocketConnector.Connect(uri, [address, address], options, CancellationToken.None));
 
         Assert.True(Stopwatch.GetElapsedTime(start) >= 2 * options.ConnectTimeout, refused.Message);
         string unanswered = $"{address} does not answer within 0.1 s; check the address, and firewalls on the way";
@@ -111,7 +112,7 @@ public sealed class OutgoingTargetTests : IDisposable
     }
 
     [Fact]
-    public void AUnixSocketThatNobodyListensAtAnyMoreSaysSo()
+    public void A_unix_socket_that_nobody_listens_at_any_more_says_so()
     {
         string path = NewPath("stale");
         using Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -120,7 +121,7 @@ public sealed class OutgoingTargetTests : IDisposable
     }
 
     [Fact]
-    public void AUnixSocketOfDatagramsIsNamedAsOfAnotherKind()
+    public void A_unix_socket_of_datagrams_is_named_as_of_another_kind()
     {
         string path = NewPath("datagrams");
         using Socket socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
@@ -131,17 +132,18 @@ public sealed class OutgoingTargetTests : IDisposable
     [Theory]
     [InlineData("rdma::4444", "no host")]
     [InlineData("rdma:10.0.0.7:0", "no port")]
-    public void AnRdmaDestinationNeedsAHostAndAPort(string uri, string expected)
+    public void An_RDMA_destination_needs_a_host_and_a_port(string uri, string expected)
     {
         using CompletionWaiter waiter = new();
         Assert.Contains(
             expected,
-            Assert.Throws<ConnectFailedException>(() => RdmaOutgoingChannel.Connect(waiter, RdmaUri.Parse(uri), TestOptions.Rdma, CancellationToken.None)).Message,
+            Assert.Throws<ConnectFailedException>(
+                () => RdmaOutgoingChannel.Connect(waiter, RdmaUri.Parse(uri), TestOptions.Rdma, CancellationToken.None)).Message,
             StringComparison.Ordinal);
     }
 
     [Fact]
-    public void ADescriptorOfTheOtherDirectionIsRefused()
+    public void A_descriptor_of_the_other_direction_is_refused()
     {
         (int ours, int theirs) = OutgoingPair.NewPipe();
         AssertRefused(new DescriptorUri(theirs), "not open for writing");
@@ -150,7 +152,7 @@ public sealed class OutgoingTargetTests : IDisposable
     }
 
     [Fact]
-    public async Task ACancelEndsTheWaitForAConnection()
+    public async Task A_cancel_ends_the_wait_for_a_connection()
     {
         string path = NewPath("full");
         using Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);

@@ -8,7 +8,7 @@ public sealed class PolledDescriptorTests
 {
     // The reader wakes up or falls asleep meanwhile, now here and now there: one round decides nothing.
     [Fact]
-    public void WhatArrivedJustBeforeTheLossIsReadFirst() => Assert.All(Enumerable.Range(0, 200), round =>
+    public void Bytes_that_arrived_before_the_loss_are_read_first() => Assert.All(Enumerable.Range(0, 200), round =>
     {
         using SemaphoreSlim taken = new(0);
         (PolledDescriptor descriptor, FileStream peer) = NewPair();
@@ -36,7 +36,7 @@ public sealed class PolledDescriptorTests
     });
 
     [Fact]
-    public void ALossBeforeAWaitEndsItAndIsNotThrown()
+    public void A_loss_before_a_wait_ends_it_and_is_not_thrown()
     {
         (PolledDescriptor descriptor, FileStream peer) = NewPair();
         using (descriptor)

@@ -11,7 +11,7 @@ public sealed class RamSenderTests
 
     [Theory]
     [MemberData(nameof(Machines))]
-    public void MemoryArrivesIdenticalAlsoOverOldContent(Fill fill, bool pinAll)
+    public void Memory_arrives_identical_also_over_old_content(Fill fill, bool pinAll)
     {
         using RamBlockList sent = MachineMemory.Allocate(fill);
         using RamBlockList received = MachineMemory.Allocate(Fill.Dense);
@@ -22,7 +22,7 @@ public sealed class RamSenderTests
     }
 
     [Fact]
-    public void WindowsDoubleUpToTheLargestAndEachIsOneRequest()
+    public void Windows_double_up_to_the_largest_and_each_is_one_request()
     {
         using RamBlockList sent = MachineMemory.Allocate(Fill.Dense, mebibytes: 40);
         InstantDestination destination = new(null);
@@ -32,7 +32,7 @@ public sealed class RamSenderTests
     }
 
     [Fact]
-    public void ScatteredPagesCostOneClearForEachWindow()
+    public void Scattered_pages_cost_one_clear_for_each_window()
     {
         using RamBlockList sent = MachineMemory.Allocate(Fill.OddPages, mebibytes: 40);
         InstantDestination destination = new(null);
@@ -42,7 +42,7 @@ public sealed class RamSenderTests
     }
 
     [Fact]
-    public void ChunksWithoutDataAreNeverAskedFor()
+    public void Chunks_without_data_are_never_asked_for()
     {
         using RamBlockList sent = MachineMemory.Allocate(Fill.OneChunkOfFour);
         InstantDestination destination = new(null);
@@ -51,7 +51,7 @@ public sealed class RamSenderTests
     }
 
     [Fact]
-    public void MemoryThatIsTouchedAndZeroIsNotSentWithDynamicRegistration()
+    public void Memory_that_is_touched_and_zero_is_not_sent_with_dynamic_registration()
     {
         using RamBlockList sent = MachineMemory.Allocate(Fill.TouchedZero);
         InstantDestination destination = new(null);
@@ -63,7 +63,7 @@ public sealed class RamSenderTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void ALossEndsTheSearchForTheNextWindowWithinAChunk(bool scan)
+    public void A_loss_ends_the_search_for_the_next_window_within_a_chunk(bool scan)
     {
         using RamBlockList blocks = MachineMemory.Allocate(scan ? Fill.TouchedZero : Fill.Dense);
         int looks = 0;
@@ -86,7 +86,7 @@ public sealed class RamSenderTests
     }
 
     [Fact]
-    public void AFullSendQueueIsWaitedFor()
+    public void A_full_send_queue_is_waited_for()
     {
         using RamBlockList sent = MachineMemory.Allocate(Fill.Dense);
         using RamBlockList received = MachineMemory.Allocate(Fill.Empty);
@@ -98,7 +98,7 @@ public sealed class RamSenderTests
 
     [Theory]
     [MemberData(nameof(Machines))]
-    public void ItReturnsWhenTheLastWriteIsDoneAndAWindowIsLetGoOfNoSooner(Fill fill, bool pinAll)
+    public void It_returns_when_the_last_write_is_done_and_a_window_is_let_go_of_no_sooner(Fill fill, bool pinAll)
     {
         using RamBlockList sent = MachineMemory.Allocate(fill);
         using RamBlockList received = MachineMemory.Allocate(Fill.Dense);
@@ -109,7 +109,7 @@ public sealed class RamSenderTests
     }
 
     [Fact]
-    public void ASlowDataLaneLetsNoMoreBePinnedAheadThanOneLargeWindow()
+    public void A_slow_data_lane_lets_no_more_be_pinned_ahead_than_one_large_window()
     {
         using RamBlockList sent = RamBlockList.Allocate([new RamBlockDescription("pc.ram", 1UL << 30)], ulong.MaxValue);
         for (ulong chunk = 0; chunk < 1024; chunk += 2)
@@ -124,7 +124,7 @@ public sealed class RamSenderTests
     }
 
     [Fact]
-    public void WhereChunksLieScatteredTheNextRequestsAnswerIsSeenWithinTheChunk()
+    public void Where_chunks_lie_scattered_the_next_requests_answer_is_seen_within_the_chunk()
     {
         using RamBlockList sent = MachineMemory.Allocate(Fill.OneChunkOfFour, mebibytes: 100);
         InstantDestination destination = new(null) { LateBy = 2 };
@@ -134,7 +134,7 @@ public sealed class RamSenderTests
     }
 
     [Fact]
-    public void WhatNeedsNoAnswerIsWrittenInWholeChunks()
+    public void Memory_that_needs_no_answer_is_written_in_whole_chunks()
     {
         using RamBlockList sent = MachineMemory.Allocate(Fill.Dense);
         InstantDestination destination = new(null) { LateBy = 2 };
@@ -144,7 +144,7 @@ public sealed class RamSenderTests
     }
 
     [Fact]
-    public void ALimitCutsWritesToAnEvenRate()
+    public void A_limit_cuts_writes_to_an_even_rate()
     {
         using RamBlockList sent = MachineMemory.Allocate(Fill.Dense);
         InstantDestination destination = new(null);
@@ -157,7 +157,7 @@ public sealed class RamSenderTests
     }
 
     [Fact]
-    public void ThePagePathDoesNotAllocate()
+    public void The_page_path_does_not_allocate()
     {
         using RamBlockList blocks = RamBlockList.Allocate([new RamBlockDescription("pc.ram", LargeWindow)], LargeWindow);
         Repeat(blocks, 4);
@@ -173,7 +173,13 @@ public sealed class RamSenderTests
     {
         InstantDestination destination = new(null);
         new RamSender(
-            destination, destination, new OutgoingControl(destination), blocks, InstantDestination.Blocks(blocks, pinAll: true), new RepeatedWindow(times), limit: null).Run();
+            destination,
+            destination,
+            new OutgoingControl(destination),
+            blocks,
+            InstantDestination.Blocks(blocks, pinAll: true),
+            new RepeatedWindow(times),
+            limit: null).Run();
     }
 
     private static PlannedWindows Send(RamBlockList blocks, InstantDestination destination, bool pinAll, ulong windowBytes, BandwidthLimit? limit = null)

@@ -15,7 +15,7 @@ public sealed class RdmaConnectionTests : IDisposable
 
     /// <summary>A request that the device refuses, whose reason nobody knows yet.</summary>
     [Fact]
-    public void ARequestThatTheDeviceRefusesIsTheConnectionsLoss()
+    public void A_request_that_the_device_refuses_is_the_connections_loss()
     {
         using RdmaConnection connection = NotConnected();
         ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => connection.Control.Send(s_ready, []));
@@ -26,7 +26,7 @@ public sealed class RdmaConnectionTests : IDisposable
     }
 
     [Fact]
-    public void AWriteThatTheDeviceRefusesIsTheConnectionsLoss()
+    public void A_write_that_the_device_refuses_is_the_connections_loss()
     {
         using RdmaConnection connection = NotConnected();
         Assert.Throws<ConnectionLostException>(() => connection.AddWriteLane().TryWrite(0, 1, 0, 0, 0, last: true));
@@ -34,7 +34,7 @@ public sealed class RdmaConnectionTests : IDisposable
     }
 
     [Fact]
-    public void WhenTheReasonIsKnownARefusedRequestDoesNotHideIt()
+    public void When_the_reason_is_known_a_refused_request_does_not_hide_it()
     {
         using RdmaConnection connection = NotConnected();
         connection.Fail(ConnectionLoss.Disconnected, "it was the peer");
@@ -42,12 +42,14 @@ public sealed class RdmaConnectionTests : IDisposable
     }
 
     [Fact]
-    public void ALastMessageThatCannotBeSentSaysWhyAndNotThatThisSideGaveUp()
+    public void A_last_message_that_cannot_be_sent_says_why_and_not_that_this_side_gave_up()
     {
         using RdmaConnection connection = NotConnected();
         connection.Fail(ConnectionLoss.Shutdown, "cancelled");
         Assert.Contains(
-            "ibv_post_send", Assert.Throws<ConnectionLostException>(() => connection.Control.SendLast(s_ready, TimeSpan.FromSeconds(20))).Message, StringComparison.Ordinal);
+            "ibv_post_send",
+            Assert.Throws<ConnectionLostException>(() => connection.Control.SendLast(s_ready, TimeSpan.FromSeconds(20))).Message,
+            StringComparison.Ordinal);
         Assert.Equal("cancelled", connection.Lost!.Message);
     }
 
@@ -56,7 +58,7 @@ public sealed class RdmaConnectionTests : IDisposable
     [InlineData(false, true)]
     [InlineData(true, false)]
     [InlineData(true, true)]
-    public void WhatEndsOneOfTwoJoinedConnectionsEndsTheOtherAlsoWhenItCameBefore(bool before, bool second)
+    public void The_end_of_one_joined_connection_ends_the_other_also_when_it_came_first(bool before, bool second)
     {
         using RdmaConnection main = NotConnected();
         using RdmaConnection back = NotConnected();

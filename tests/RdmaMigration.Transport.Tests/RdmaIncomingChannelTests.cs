@@ -9,7 +9,7 @@ namespace RdmaMigration.Transport.Tests;
 public sealed class RdmaIncomingChannelTests
 {
     [Fact]
-    public async Task WhatHadArrivedIsHandedOutBeforeTheDisconnect()
+    public async Task Bytes_that_had_arrived_are_handed_out_before_the_disconnect()
     {
         for (int i = 0; i < 20; i++)
         {
@@ -27,7 +27,7 @@ public sealed class RdmaIncomingChannelTests
     }
 
     [Fact]
-    public async Task ShutdownFromAnotherThreadMakesAParkedReaderReturnWithinHundredMilliseconds()
+    public async Task A_parked_reader_returns_within_100_milliseconds_of_a_shutdown()
     {
         List<TimeSpan> took = [];
         for (int i = 0; i < 5; i++)
@@ -55,7 +55,7 @@ public sealed class RdmaIncomingChannelTests
     }
 
     [Fact]
-    public void TheFirstReasonStays()
+    public void The_first_reason_stays()
     {
         using ListeningDestination destination = new();
         using RdmaSource source = destination.Connect();
@@ -66,7 +66,7 @@ public sealed class RdmaIncomingChannelTests
     }
 
     [Fact]
-    public void AnIdlePeerThatLivesSurvivesManyKeepaliveProbes()
+    public void An_idle_peer_that_lives_survives_many_keepalive_probes()
     {
         using ListeningDestination destination = new(TestOptions.Listener with { KeepAliveInterval = TimeSpan.FromMilliseconds(20) });
         using RdmaSource source = destination.Connect();
@@ -79,7 +79,7 @@ public sealed class RdmaIncomingChannelTests
     }
 
     [Fact]
-    public void ALostMainConnectionLosesTheReturnPathToo()
+    public void A_lost_main_connection_loses_the_return_path_too()
     {
         using ListeningDestination destination = new();
         using RdmaSource main = destination.Connect();
@@ -92,7 +92,7 @@ public sealed class RdmaIncomingChannelTests
     }
 
     [Fact]
-    public async Task SequentialRequestsAreMetFromWindowsThatDoubleAndTheMemoryIsWritten()
+    public async Task Sequential_requests_are_met_from_windows_that_double_and_the_memory_is_written()
     {
         const ulong size = 16 << 20;
         using RamBlockList blocks = RamBlockList.Allocate([new RamBlockDescription("pc.ram", size)], size);

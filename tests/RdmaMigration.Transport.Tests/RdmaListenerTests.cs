@@ -20,7 +20,7 @@ public sealed class RdmaListenerTests
 
     [Theory]
     [MemberData(nameof(Refused))]
-    public void ARequestThatIsNoMigrationsIsRejectedWithAReasonAndTheNextSourceGetsIn(byte[] privateData, string reason)
+    public void A_request_of_no_migration_is_rejected_and_the_next_source_gets_in(byte[] privateData, string reason)
     {
         using ListeningDestination destination = new();
         ConnectionRejectedException rejected = Assert.Throws<ConnectionRejectedException>(() => RdmaSource.Connect(destination.EndPoint, privateData));
@@ -30,7 +30,7 @@ public sealed class RdmaListenerTests
     }
 
     [Fact]
-    public void ASourceOutsideTheAllowedNetworksIsRejectedAndOneInsideGetsIn()
+    public void A_source_outside_the_allowed_networks_is_rejected_and_one_inside_gets_in()
     {
         using (ListeningDestination closed = new(TestOptions.Listener with { Allow = [IPNetwork.Parse("192.0.2.0/24")] }))
         {
@@ -43,7 +43,7 @@ public sealed class RdmaListenerTests
     }
 
     [Fact]
-    public async Task ASourceThatFollowsOneThatIsGoneIsNotTakenForItsReturnPath()
+    public async Task A_source_that_follows_one_that_is_gone_is_not_taken_for_its_return_path()
     {
         using ListeningDestination destination = new(TestOptions.Listener with { Backlog = 1 });
         RdmaSource first = destination.Connect();
@@ -60,7 +60,7 @@ public sealed class RdmaListenerTests
     }
 
     [Fact]
-    public async Task ASecondSourceWaitsWhileAMigrationRunsAndGetsInWhenItEnds()
+    public async Task A_second_source_waits_while_a_migration_runs_and_gets_in_when_it_ends()
     {
         using ListeningDestination destination = new();
         using RdmaSource first = destination.Connect();
@@ -132,7 +132,8 @@ public sealed class RdmaListenerTests
         RdmaIncomingChannel running = destination.Accept();
 
         // One of the two waits, and the listener refuses the other, so that both are decided; as a return path one would be let in.
-        Task<RdmaSource>[] two = [.. Enumerable.Range(0, 2).Select(_ => Task.Run(() => isOurs ? destination.Connect(ConnectionPurpose.NewMigration()) : destination.Connect()))];
+        Task<RdmaSource>[] two =
+            [.. Enumerable.Range(0, 2).Select(_ => Task.Run(() => isOurs ? destination.Connect(ConnectionPurpose.NewMigration()) : destination.Connect()))];
         Task<RdmaSource> refused = await Task.WhenAny(two);
         await Assert.ThrowsAsync<ConnectionRejectedException>(() => refused);
         Assert.Null(running.WaitForOutput(TimeSpan.Zero));
@@ -143,7 +144,7 @@ public sealed class RdmaListenerTests
     }
 
     [Fact]
-    public void ASecondConnectionBeforeTheStreamBeginsIsTheReturnPath()
+    public void A_second_connection_before_the_stream_begins_is_the_return_path()
     {
         using ListeningDestination destination = new();
         using RdmaSource main = destination.Connect();
@@ -152,12 +153,13 @@ public sealed class RdmaListenerTests
     }
 
     [Fact]
-    public void APortInUseIsSaid()
+    public void A_port_in_use_is_reported()
     {
         using ListeningDestination destination = new();
         using CompletionWaiter waiter = new();
         ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() => new RdmaListener(
-            waiter, new RdmaUri(RdmaAddress.V4.ToString(), destination.EndPoint.Port), TestOptions.Listener, channel => channel.Dispose(), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance));
+            waiter, new RdmaUri(RdmaAddress.V4.ToString(), destination.EndPoint.Port), TestOptions.Listener, channel =>
+                channel.Dispose(), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance));
         Assert.Contains("EADDRINUSE", failed.Message, StringComparison.Ordinal);
     }
 }

@@ -15,7 +15,7 @@ public sealed class RdmaOutgoingChannelTests
 
     [Theory]
     [MemberData(nameof(Machines))]
-    public async Task MemoryArrivesIdenticalAlsoOverOldContent(Fill fill, bool pinAll)
+    public async Task Memory_arrives_identical_also_over_old_content(Fill fill, bool pinAll)
     {
         using RamBlockList sent = MachineMemory.Allocate(fill);
         using RamBlockList received = MachineMemory.Allocate(Fill.Dense);
@@ -62,7 +62,7 @@ public sealed class RdmaOutgoingChannelTests
     }
 
     [Fact]
-    public async Task TheReturnPathCarriesWhatTheDestinationWrites()
+    public async Task The_return_path_carries_what_the_destination_writes()
     {
         using ListeningDestination destination = new();
         using RdmaOutgoingChannel channel = destination.ConnectOurs(TestOptions.Rdma with { ReturnPath = true });
@@ -108,7 +108,7 @@ public sealed class RdmaOutgoingChannelTests
     }
 
     [Fact]
-    public async Task ADestinationThatClosesIsSeenByWhoWaitsForThat()
+    public async Task A_destination_that_closes_is_seen_by_who_waits_for_that()
     {
         using ListeningDestination destination = new();
         using RdmaOutgoingChannel channel = destination.ConnectOurs(TestOptions.Rdma);
@@ -120,7 +120,7 @@ public sealed class RdmaOutgoingChannelTests
     }
 
     [Fact]
-    public async Task ShutdownMakesAWriterWithoutCreditReturn()
+    public async Task Shutdown_makes_a_writer_without_credit_return()
     {
         using ListeningDestination destination = new();
         using RdmaOutgoingChannel channel = destination.ConnectOurs(TestOptions.Rdma);
@@ -131,7 +131,7 @@ public sealed class RdmaOutgoingChannelTests
     }
 
     [Fact]
-    public async Task TheDestinationMayTryForEverToSendWhatFindsNoReceiveHere()
+    public async Task The_destination_retries_forever_to_send_without_a_receive()
     {
         using CompletionWaiter waiter = new();
         using EventChannel events = EventChannel.Create();
@@ -156,7 +156,7 @@ public sealed class RdmaOutgoingChannelTests
     }
 
     [Fact]
-    public void NobodyListening()
+    public void Nobody_listening_is_an_error()
     {
         using CompletionWaiter waiter = new();
         ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() =>
@@ -166,7 +166,7 @@ public sealed class RdmaOutgoingChannelTests
     }
 
     [Fact]
-    public void AnAddressThatNoRouteLeadsTo()
+    public void An_address_without_a_route_is_an_error()
     {
         using CompletionWaiter waiter = new();
         ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() =>

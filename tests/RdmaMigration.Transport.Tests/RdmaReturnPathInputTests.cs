@@ -6,7 +6,7 @@ public sealed class RdmaReturnPathInputTests
     private static readonly byte[] s_said = [0, 1, 0, 4, 0, 0, 0, 0];
 
     [Fact]
-    public void EachMessageIsAskedForWithOneReady()
+    public void Each_message_is_asked_for_with_one_READY()
     {
         ScriptedLink link = new([ControlMessages.QemuFile(s_said), ControlMessages.QemuFile(s_said)]);
         RdmaReturnPathInput reader = new(link);
@@ -17,7 +17,7 @@ public sealed class RdmaReturnPathInputTests
     }
 
     [Fact]
-    public void WhatArrivedBeforeTheConnectionWasLostIsReadAlsoWhenItCannotBeAskedForAnyMore()
+    public void Bytes_that_arrived_before_the_loss_are_read_although_READY_fails()
     {
         ScriptedLink link = new([ControlMessages.QemuFile(s_said)]) { IsLost = true };
         RdmaReturnPathInput reader = new(link);
@@ -28,7 +28,7 @@ public sealed class RdmaReturnPathInputTests
     }
 
     [Fact]
-    public void ErrorIsTheDestinationsEndAndNoBrokenProtocol()
+    public void ERROR_is_the_destinations_end_and_no_broken_protocol()
     {
         RdmaReturnPathInput reader = new(new ScriptedLink([ControlMessages.Of(ControlMessageType.Error)]));
         ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => Read(reader, new byte[8]));
@@ -37,7 +37,7 @@ public sealed class RdmaReturnPathInputTests
     }
 
     [Fact]
-    public void WhatADestinationDoesNotSendIsRefused()
+    public void A_message_that_no_destination_sends_is_refused()
     {
         RdmaReturnPathInput reader = new(new ScriptedLink([ControlMessages.Of(ControlMessageType.Compress)]));
         ControlProtocolException broken = Assert.Throws<ControlProtocolException>(() => Read(reader, new byte[8]));

@@ -7,7 +7,7 @@ public sealed class RdmaUriTests
     [InlineData("rdma:[fd77::1]:4444", "fd77::1", 4444)]
     [InlineData("rdma:host.example:0", "host.example", 0)]
     [InlineData("rdma::4444", "", 4444)]
-    public void QemusFormIsReadAndWrittenBack(string text, string host, int port)
+    public void QEMUs_form_is_read_and_written_back(string text, string host, int port)
     {
         RdmaUri uri = RdmaUri.Parse(text);
         Assert.Equal(new RdmaUri(host, port), uri);
@@ -22,6 +22,6 @@ public sealed class RdmaUriTests
     [InlineData("rdma:10.0.0.1:-1", "65535")]
     [InlineData("rdma:fd77::1:4444", "brackets")]
     [InlineData("rdma:[fd77::1:4444", "brackets")]
-    public void AnotherFormIsRefusedWithThePartThatIsWrong(string text, string expected) =>
+    public void Another_form_is_refused_with_the_part_that_is_wrong(string text, string expected) =>
         Assert.Contains(expected, Assert.Throws<FormatException>(() => RdmaUri.Parse(text)).Message, StringComparison.Ordinal);
 }

@@ -4,7 +4,7 @@ namespace RdmaMigration.Transport.Tests;
 public class ShellCommandTests
 {
     [Fact]
-    public async Task AnExitCodeIsTheSameForAllThreadsThatWaitForIt()
+    public async Task An_exit_code_is_the_same_for_all_threads_that_wait_for_it()
     {
         for (int i = 0; i < 100; i++)
         {

@@ -19,7 +19,7 @@ public sealed class SocketListenerTests : IDisposable
     [Theory]
     [InlineData("tcp")]
     [InlineData("unix")]
-    public void ASecondSourceWaitsUntilTheFirstOnesChannelIsClosed(string kind)
+    public void A_second_source_waits_until_the_first_ones_channel_is_closed(string kind)
     {
         using Listening listening = new(kind == "tcp" ? new TcpUri("127.0.0.1", 0) : new UnixUri(SocketPath));
         EndPoint address = kind == "tcp" ? listening.EndPoint : new UnixDomainSocketEndPoint(SocketPath);
@@ -81,7 +81,7 @@ public sealed class SocketListenerTests : IDisposable
     }
 
     [Fact]
-    public void A_source_that_waits_and_has_sent_something_is_there_to_be_served_when_nobody_listens_any_more()
+    public void A_waiting_source_that_has_sent_bytes_is_served_after_the_listener_closed()
     {
         using Listening listening = new(new TcpUri("127.0.0.1", 0));
         using Stream first = IncomingPair.BeginTo(listening.EndPoint);
@@ -195,7 +195,7 @@ public sealed class SocketListenerTests : IDisposable
     }
 
     [Fact]
-    public void APortInUseIsRefusedAndIsFreeAgainAfterDispose()
+    public void A_port_in_use_is_refused_and_is_free_again_after_dispose()
     {
         TcpUri taken;
         using (Listening first = new(new TcpUri("127.0.0.1", 0)))
@@ -211,7 +211,7 @@ public sealed class SocketListenerTests : IDisposable
     }
 
     [Fact]
-    public void ASocketsPathIsRemovedWithTheListenerUnlessItIsAnotherOnesByThen()
+    public void A_sockets_path_is_removed_with_the_listener_unless_it_is_another_ones_by_then()
     {
         new Listening(new UnixUri(SocketPath)).Dispose();
         Assert.False(File.Exists(SocketPath));
@@ -252,7 +252,7 @@ public sealed class SocketListenerTests : IDisposable
     }
 
     [Fact]
-    public void AnAbandonedSocketIsReplacedAndAnythingElseIsLeftAlone()
+    public void An_abandoned_socket_is_replaced_and_anything_else_is_left_alone()
     {
         using (Socket abandoned = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
         {

@@ -20,7 +20,7 @@ public sealed class SourceFileTests : IDisposable
     [InlineData("source", 0)]
     [InlineData("source", 3)]
     [InlineData("link", 0)]
-    public void ADestinationThatIsTheSourceIsRefusedBeforeAByteOfItChanges(string name, long offset)
+    public void A_destination_that_is_the_source_is_refused_before_a_byte_of_it_changes(string name, long offset)
     {
         ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => Open(new FileUri(Path.Combine(_directory.FullName, name), offset)));
         Assert.Contains("is where the machine comes from, and would be overwritten", refused.Message, StringComparison.Ordinal);
@@ -28,7 +28,7 @@ public sealed class SourceFileTests : IDisposable
     }
 
     [Fact]
-    public void ADescriptorOfTheSourceIsRefusedAndStaysOpen()
+    public void A_descriptor_of_the_source_is_refused_and_stays_open()
     {
         using FileStream open = new(Source, FileMode.Open, FileAccess.ReadWrite);
         Assert.Throws<ConnectFailedException>(() => Open(new DescriptorUri(open.SafeFileHandle.DangerousGetHandle().ToInt32())));
@@ -38,7 +38,7 @@ public sealed class SourceFileTests : IDisposable
     }
 
     [Fact]
-    public void AnotherFileIsWritten()
+    public void Another_file_is_written()
     {
         using (OutgoingChannel channel = Open(new FileUri(Path.Combine(_directory.FullName, "other"))))
         {
@@ -50,7 +50,7 @@ public sealed class SourceFileTests : IDisposable
 
     // A machine that is read from a device and one that is written to it pass each other by.
     [Fact]
-    public void WhatKeepsNoBytesIsNotOverwritten()
+    public void A_file_that_keeps_no_bytes_is_not_overwritten()
     {
         FileNode nowhere = FileNode.At("/dev/null")!.Value;
         Assert.Equal(FileKind.CharacterDevice, nowhere.Kind);

@@ -27,5 +27,6 @@ internal static class TestOptions
         SpinTime = s_spin,
     };
 
-    public static DescriptorChannelOptions Descriptors { get; } = new() { ConnectTimeout = TimeSpan.FromSeconds(30), KeepAliveInterval = TimeSpan.FromSeconds(5) };
+    public static DescriptorChannelOptions Descriptors { get; } =
+        new() { ConnectTimeout = TimeSpan.FromSeconds(30), KeepAliveInterval = TimeSpan.FromSeconds(5) };
 }

@@ -10,7 +10,7 @@ public class UnkillableCommandTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void ADestinationsIsNamedByDispose(bool whatItStarted)
+    public void Dispose_names_a_destinations_command(bool whatItStarted)
     {
         Exception refusal = Refusal(whatItStarted);
         List<string> left = [];
@@ -22,7 +22,7 @@ public class UnkillableCommandTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void ASourcesIsNamedByDispose(bool whatItStarted)
+    public void Dispose_names_a_sources_command(bool whatItStarted)
     {
         List<string> left = [];
         (ShellCommand command, Func<int> process) = Start("exec sleep 20", givesInput: false, Refusal(whatItStarted));
@@ -31,7 +31,7 @@ public class UnkillableCommandTests
     }
 
     [Fact]
-    public void OneThatExitsMeanwhileIsNothingToTell()
+    public void A_command_that_exits_meanwhile_is_not_reported()
     {
         List<string> left = [];
         (ShellCommand command, _) = Start("exec yes 2> /dev/null", givesInput: false, new InvalidOperationException("no process"));

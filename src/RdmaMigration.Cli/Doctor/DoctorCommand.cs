@@ -17,7 +17,9 @@ internal static class DoctorCommand
     public static Command Create(Screen screen)
     {
         Option<ulong?> maxRam = SharedOptions.Value(
-            "--max-ram", $"Size of the machine that is expected; binary units [default: {MigrationParameters.MaxRam.DefaultText}]", MigrationParameters.RamSize);
+            "--max-ram",
+            $"Size of the machine that is expected; binary units [default: {MigrationParameters.MaxRam.DefaultText}]",
+            MigrationParameters.RamSize);
         Option<bool> json = SharedOptions.Json("Write one JSON object");
         Command command = new("doctor", "Checks this host for migrations over RDMA, and prints the command that fixes each problem.")
         {

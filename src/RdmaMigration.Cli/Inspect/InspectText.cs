@@ -66,7 +66,8 @@ internal static class InspectText
             (">xbzrle", block => block.XbzrlePages),
             (">compressed", block => block.CompressedPages),
         ];
-        (string Header, Func<RamBlockReport, ulong> Pages)[] used = encodings.Where((encoding, index) => index < 2 || ram.Blocks.Any(block => encoding.Pages(block) > 0)).ToArray();
+        (string Header, Func<RamBlockReport, ulong> Pages)[] used =
+            encodings.Where((encoding, index) => index < 2 || ram.Blocks.Any(block => encoding.Pages(block) > 0)).ToArray();
         TextTable table = new(["RAM block", ">size", .. used.Select(encoding => encoding.Header), ">zero share"]);
         foreach (RamBlockReport block in ram.Blocks)
         {

@@ -25,7 +25,11 @@ internal sealed class RelayCommand : MigrationCommand
         CapturePath.HelpName);
 
     public RelayCommand(Screen screen)
-        : base(screen, "relay", "Receives a running machine and sends it on without saving it, for example from RDMA to TCP.", "LISTENING, MIGRATION, PROGRESS, RESULT")
+        : base(
+            screen,
+            "relay",
+            "Receives a running machine and sends it on without saving it, for example from RDMA to TCP.",
+            "LISTENING, MIGRATION, PROGRESS, RESULT")
     {
         Add(_from);
         Add(_to);

@@ -38,7 +38,8 @@ internal static class RelayLoop
 
     private static IPAddress? AddressOf(string host) =>
         IPAddress.TryParse(host, out IPAddress? address) ? address
-        : host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.Equals(Environment.MachineName, StringComparison.OrdinalIgnoreCase) ? IPAddress.Loopback
+        : host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.Equals(Environment.MachineName, StringComparison.OrdinalIgnoreCase)
+            ? IPAddress.Loopback
         : null;
 
     private static bool IsEveryAddress(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);

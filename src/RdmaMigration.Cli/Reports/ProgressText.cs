@@ -71,7 +71,11 @@ internal static class ProgressText
     {
         if (migration.Status is not MigrationStatus.Completed)
         {
-            string left = migration.IsOutgoing ? $"; {migration.File} is unchanged" : migration.Destination is null && migration.File is null ? "; nothing was kept" : "";
+            string left = migration.IsOutgoing
+                ? $"; {migration.File} is unchanged"
+                : migration.Destination is null && migration.File is null
+                ? "; nothing was kept"
+                : "";
             return $"{migration.Status.ToQmp()}: {migration.ErrorDescription} (after {Seconds(migration.LoadTime + migration.TotalTime)}{left})";
         }
 

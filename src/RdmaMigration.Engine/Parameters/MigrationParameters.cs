@@ -68,7 +68,8 @@ internal static class MigrationParameters
         Scope = ParameterScope.Rdma,
         Surface = ParameterSurface.Everywhere,
         Help = "RDMA: the most memory that one request for a key covers; a multiple of 1 MiB",
-        Reason = "QEMU asks for 1 MiB at a time and waits a round trip for each; with 64 MiB the round trips no longer show, and few windows are locked at a time",
+        Reason =
+            "QEMU asks for 1 MiB at a time and waits a round trip for each; with 64 MiB the round trips no longer show, and few windows are locked at a time",
     };
 
     /// <summary>The most bytes a second that are sent.</summary>
@@ -236,7 +237,7 @@ internal static class MigrationParameters
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
-        PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, MaxRam, MaxDeviceState, Timeout, SetupTimeout, ConnectTimeout, AcceptTimeout, ReturnPathTimeout,
-        ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, Backlog, SpinTime,
+        PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, MaxRam, MaxDeviceState, Timeout, SetupTimeout,
+        ConnectTimeout, AcceptTimeout, ReturnPathTimeout, ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, Backlog, SpinTime,
     ];
 }

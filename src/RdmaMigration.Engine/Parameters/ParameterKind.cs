@@ -152,7 +152,9 @@ internal sealed class SpinKind : ParameterKind<TimeSpan>
 
     public override bool TryParse(string text, out TimeSpan value, [NotNullWhen(false)] out string? error)
     {
-        error = double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number) ? null : $"'{text}' is not a number of microseconds";
+        error = double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number)
+            ? null
+            : $"'{text}' is not a number of microseconds";
         value = TimeSpan.FromMicroseconds(error is null ? Math.Min(number, 1e12) : 0);
         return error is null;
     }

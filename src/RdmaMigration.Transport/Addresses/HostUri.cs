@@ -139,7 +139,8 @@ public abstract record HostUri(string Host, int Port) : MigrationUri
             if (own is false || (own is null && other is true))
             {
                 throw new FormatException(
-                    $"'{text}' excludes its own address {address}, which is one of {(isIpv6 ? "IPv6" : "IPv4")}; remove {(own is false ? "'=off'" : $"'{(isIpv6 ? "ipv4" : "ipv6")}'")}");
+                    $"'{text}' excludes its own address {address}, which is one of {(isIpv6 ? "IPv6" : "IPv4")}; remove "
+                        + $"{(own is false ? "'=off'" : $"'{(isIpv6 ? "ipv4" : "ipv6")}'")}");
             }
         }
     }
@@ -172,8 +173,12 @@ public abstract record HostUri(string Host, int Port) : MigrationUri
 
         bool inBrackets = host.Length > 2 && host[0] == '[' && host[^1] == ']';
         string inner = inBrackets ? host[1..^1] : host;
-        return inBrackets && !inner.AsSpan().ContainsAny("[]/") && IPAddress.TryParse(inner, out IPAddress? address) && address.AddressFamily is AddressFamily.InterNetworkV6
+        return inBrackets
+            && !inner.AsSpan().ContainsAny("[]/")
+            && IPAddress.TryParse(inner, out IPAddress? address)
+            && address.AddressFamily is AddressFamily.InterNetworkV6
             ? inner
-            : throw new FormatException($"the host '{host}' of '{text}' is not readable; an IPv6 address, and nothing else, stands in brackets, as in {scheme}:[::1]:4444");
+            : throw new FormatException(
+                $"the host '{host}' of '{text}' is not readable; an IPv6 address, and nothing else, stands in brackets, as in {scheme}:[::1]:4444");
     }
 }

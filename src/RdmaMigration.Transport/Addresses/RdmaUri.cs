@@ -1,6 +1,8 @@
 namespace RdmaMigration.Transport;
 
-/// <summary>A migration address of the form <c>rdma:HOST:PORT</c>. An IPv6 address stands in brackets; an empty host means every address, of both families.</summary>
+/// <summary>
+/// A migration address of the form <c>rdma:HOST:PORT</c>. An IPv6 address stands in brackets; an empty host means every address, of both families.
+/// </summary>
 /// <param name="Host">A host name or address, without brackets; empty for every address.</param>
 /// <param name="Port">The port in RDMA_PS_TCP, 1 to 65535 (0 lets the connection manager choose).</param>
 public sealed record RdmaUri(string Host, int Port) : HostUri(Host, Port)

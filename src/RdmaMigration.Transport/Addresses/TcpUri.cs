@@ -1,6 +1,8 @@
 namespace RdmaMigration.Transport;
 
-/// <summary>A migration address of the form <c>tcp:HOST:PORT</c>. An IPv6 address stands in brackets; an empty host means every address, of both families.</summary>
+/// <summary>
+/// A migration address of the form <c>tcp:HOST:PORT</c>. An IPv6 address stands in brackets; an empty host means every address, of both families.
+/// </summary>
 /// <param name="Host">A host name or address, without brackets; empty for every address.</param>
 /// <param name="Port">1 to 65535 (a listener at 0 gets a free port).</param>
 public sealed record TcpUri(string Host, int Port) : HostUri(Host, Port)

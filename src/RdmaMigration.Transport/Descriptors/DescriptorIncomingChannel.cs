@@ -149,7 +149,8 @@ internal sealed class CommandIncomingChannel(ShellCommand command, string scheme
     private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(2);
 
     /// <summary>Reads what the command still says, and waits for its exit code. One that goes on, such as a relay that waits for more, is let be.</summary>
-    /// <exception cref="ConnectionLostException">The exit code is not 0: a decompressor that finds a wrong checksum at the end of its input, for one.</exception>
+    /// <exception cref="ConnectionLostException">The exit code is not 0: a decompressor that finds a wrong checksum at the end of its input, for
+    /// one.</exception>
     protected override void CheckEnd()
     {
         Span<byte> dropped = stackalloc byte[4096];

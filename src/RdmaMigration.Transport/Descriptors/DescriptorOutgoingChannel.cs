@@ -26,7 +26,8 @@ public abstract class DescriptorOutgoingChannel : OutgoingChannel
     /// <summary>Opens a channel of any kind but RDMA; for a socket it waits until the destination has taken the connection.</summary>
     /// <remarks>
     /// <c>file:</c> creates a missing file, readable by its owner alone; of a file that exists everything before the offset stays, and everything from there
-    /// on is discarded when the channel opens. <c>fd:</c> takes the descriptor over: it is closed with the channel, and for 0, 1 and 2 /dev/null takes its place.
+    /// on is discarded when the channel opens. <c>fd:</c> takes the descriptor over: it is closed with the channel, and for 0, 1 and 2 /dev/null takes its
+    /// place.
     /// </remarks>
     /// <param name="uri">Where to.</param>
     /// <param name="options">How long to wait, and what must not be written to.</param>

@@ -5,7 +5,10 @@ namespace RdmaMigration.Transport;
 /// <summary>Writes to a descriptor, straight from the caller's memory and within a rate. One thread uses it.</summary>
 internal sealed unsafe class DescriptorWriter(PolledDescriptor descriptor)
 {
-    /// <summary>The most bytes of one system call: a file's write is not interruptible, and 4 MiB are written within 100 ms by what can store a machine at all.</summary>
+    /// <summary>
+    /// The most bytes of one system call: a file's write is not interruptible, and 4 MiB are written within 100 ms by what can store a machine at
+    /// all.
+    /// </summary>
     private const int MostBytes = 4 << 20;
 
     /// <summary>What is left to write. The caller's list is not ours to change, and a write may end within a vector.</summary>

@@ -53,7 +53,9 @@ public readonly record struct FileNode(FileKind Kind, ulong Device, ulong Number
         _ => null,
     };
 
-    /// <summary>Both are the same file or block device, so that writing to the one overwrites the other. False for what keeps no bytes, such as a socket.</summary>
+    /// <summary>
+    /// Both are the same file or block device, so that writing to the one overwrites the other. False for what keeps no bytes, such as a socket.
+    /// </summary>
     public static bool IsSameStorage(FileNode? one, FileNode? other) => one is { Kind: FileKind.Regular or FileKind.BlockDevice } && one == other;
 
     private static FileNode? From(FileStatus? looked) => looked is not { } status ? null : status.Type switch

@@ -26,7 +26,8 @@ internal static class InheritedDescriptor
         int number = uri.Number;
         if (FileNode.Of(number) is not { } node)
         {
-            throw new ConnectFailedException($"{uri}: this process has no descriptor {number}; start it with one, as the shell does with {number}<FILE or {number}>FILE");
+            throw new ConnectFailedException(
+                $"{uri}: this process has no descriptor {number}; start it with one, as the shell does with {number}<FILE or {number}>FILE");
         }
 
         if (!(forWriting ? Descriptor.IsWritable(number) : Descriptor.IsReadable(number)))
@@ -54,7 +55,9 @@ internal static class InheritedDescriptor
         };
     }
 
-    /// <summary>The number to use. The standard streams' own numbers must not come free: the next file to be opened would get one, and what is printed.</summary>
+    /// <summary>
+    /// The number to use. The standard streams' own numbers must not come free: the next file to be opened would get one, and what is printed.
+    /// </summary>
     private static int Own(DescriptorUri uri)
     {
         if (uri.Number >= Descriptor.FirstOwn)

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// A bound socket that listens, TCP or UNIX domain, and can be opened again where it was. The path of the latter is removed with it, as long as it is still this
-/// socket's.
+/// A bound socket that listens, TCP or UNIX domain, and can be opened again where it was. The path of the latter is removed with it, as long as it is still
+/// this socket's.
 /// </summary>
 internal sealed class ListeningSocket
 {
@@ -124,7 +124,9 @@ internal sealed class ListeningSocket
     }
 }
 
-/// <summary>The address of a UNIX domain socket. Unlike the BCL's, the socket does not remove the path when it is closed: it may be another one's by then.</summary>
+/// <summary>
+/// The address of a UNIX domain socket. Unlike the BCL's, the socket does not remove the path when it is closed: it may be another one's by then.
+/// </summary>
 /// <param name="path">At most 107 bytes.</param>
 internal sealed class UnixPath(string path) : EndPoint
 {

@@ -171,7 +171,8 @@ internal sealed class PolledDescriptor : IDisposable
     /// <summary>
     /// Looks, without waiting, whether the other side of a socket is still there, and marks the descriptor errored if not. Nobody may write meanwhile.
     /// </summary>
-    /// <param name="probe">What the other side ignores; sent to one that has closed its direction, since only the answer tells whether it has closed both.</param>
+    /// <param name="probe">What the other side ignores; sent to one that has closed its direction, since only the answer tells whether it has closed
+    /// both.</param>
     public void CheckPeer(ReadOnlySpan<byte> probe)
     {
         PollEvents found = Poll.Wait(Number, PollEvents.PeerClosed, Deadline.Passed);

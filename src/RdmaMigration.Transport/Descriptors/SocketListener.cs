@@ -9,7 +9,8 @@ namespace RdmaMigration.Transport;
 /// </summary>
 /// <remarks>
 /// A socket takes what a source writes whether or not somebody reads it, and a small machine fits in. So no source may stay in the kernel's backlog: it would
-/// believe that its machine has arrived. Where one machine is taken, the sockets close when the source's RAM has begun and its other connections have been made.
+/// believe that its machine has arrived. Where one machine is taken, the sockets close when the source's RAM has begun and its other connections have been
+/// made.
 /// </remarks>
 internal sealed class SocketListener : ChannelListener
 {

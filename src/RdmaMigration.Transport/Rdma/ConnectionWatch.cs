@@ -3,7 +3,9 @@ using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>What the completion waiter does for one connection: takes its CM events and send completions, bounds its set-up, and probes a silent peer.</summary>
+/// <summary>
+/// What the completion waiter does for one connection: takes its CM events and send completions, bounds its set-up, and probes a silent peer.
+/// </summary>
 internal sealed class ConnectionWatch : IWaitSource
 {
     private const int SendDescriptor = 0;

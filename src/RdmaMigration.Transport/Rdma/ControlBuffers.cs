@@ -5,8 +5,8 @@ using RdmaMigration.Verbs;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// The registered buffers of one connection, each as large as the largest control message (PROTOCOL.md, Connections). The receive buffers turn: one is being read
-/// while the others are posted, so a peer that sends ERROR without a credit finds a receive.
+/// The registered buffers of one connection, each as large as the largest control message (PROTOCOL.md, Connections). The receive buffers turn: one is being
+/// read while the others are posted, so a peer that sends ERROR without a credit finds a receive.
 /// </summary>
 internal sealed unsafe class ControlBuffers : IDisposable
 {

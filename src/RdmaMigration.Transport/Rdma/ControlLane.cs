@@ -4,8 +4,8 @@ using RdmaMigration.Verbs;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// Control messages over one connection, and the place where the connection's thread waits: for messages, for completions of any write lane, for failure. Only the
-/// connection's thread uses it.
+/// Control messages over one connection, and the place where the connection's thread waits: for messages, for completions of any write lane, for failure.
+/// Only the connection's thread uses it.
 /// </summary>
 internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
 {

@@ -81,7 +81,8 @@ internal readonly record struct ControlHeader(uint Length, ControlMessageType Ty
         return header.Length == message.Length - Size
             ? header
             : throw new ControlProtocolException(
-                $"control message: {peer} sent a payload of {header.Length} bytes in the header of {header.Type}; expected the {message.Length - Size} that arrived");
+                $"control message: {peer} sent a payload of {header.Length} bytes in the header of {header.Type}; expected the {message.Length - Size} that "
+                    + "arrived");
     }
 
     public void Write(Span<byte> destination)

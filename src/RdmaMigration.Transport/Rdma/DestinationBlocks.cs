@@ -11,7 +11,8 @@ internal static class DestinationBlocks
         if (payload.Length != blocks.Count * DestinationBlock.Size)
         {
             throw new ControlProtocolException(
-                $"RAM_BLOCKS_RESULT: the destination {peer} has {payload.Length / (double)DestinationBlock.Size:0.##} RAM blocks; the machine has {blocks.Count}: "
+                $"RAM_BLOCKS_RESULT: the destination {peer} has {payload.Length / (double)DestinationBlock.Size:0.##} RAM blocks; the machine has "
+                    + $"{blocks.Count}: "
                 + "start the destination with the same machine and devices");
         }
 
@@ -22,13 +23,15 @@ internal static class DestinationBlocks
             if (block.Length != blocks[i].Length)
             {
                 throw new ControlProtocolException(
-                    $"RAM_BLOCKS_RESULT: RAM block '{blocks[i].Name}' has {block.Length} bytes at the destination {peer} and {blocks[i].Length} in the machine: "
+                    $"RAM_BLOCKS_RESULT: RAM block '{blocks[i].Name}' has {block.Length} bytes at the destination {peer} and {blocks[i].Length} in the "
+                        + "machine: "
                     + "start the destination with the same memory size and devices");
             }
 
             if (pinAll && block.RemoteKey == 0)
             {
-                throw new ControlProtocolException($"RAM_BLOCKS_RESULT: the destination {peer} has no key for RAM block '{blocks[i].Name}' although it agreed to pin-all");
+                throw new ControlProtocolException(
+                    $"RAM_BLOCKS_RESULT: the destination {peer} has no key for RAM block '{blocks[i].Name}' although it agreed to pin-all");
             }
 
             destination[i] = pinAll ? block : block with { RemoteKey = 0 };

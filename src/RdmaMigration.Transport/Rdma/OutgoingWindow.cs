@@ -95,8 +95,8 @@ internal sealed class OutgoingWindow
     }
 
     /// <summary>
-    /// Makes holes of the ranges between the runs, which were zero when the window was made. Pinning puts memory behind the holes of a window, and the memory would
-    /// stay: a machine whose data lies scattered could then fill a host that it fits into. Does nothing unless the block's owner allows it
+    /// Makes holes of the ranges between the runs, which were zero when the window was made. Pinning puts memory behind the holes of a window, and the memory
+    /// would stay: a machine whose data lies scattered could then fill a host that it fits into. Does nothing unless the block's owner allows it
     /// (<see cref="RamBlock.MayDiscardZeros"/>). Where the kernel does not take the memory back, it stays.
     /// </summary>
     public void DiscardGaps(RamBlock block)

@@ -40,7 +40,9 @@ internal sealed class Parking : IDisposable
         }
     }
 
-    /// <summary>Waits until the descriptor is readable, <see cref="Set"/> was called since <see cref="Reset"/>, or the deadline has passed; false for that.</summary>
+    /// <summary>
+    /// Waits until the descriptor is readable, <see cref="Set"/> was called since <see cref="Reset"/>, or the deadline has passed; false for that.
+    /// </summary>
     public bool Wait(int descriptor, Deadline deadline, out bool readable)
     {
         readable = false;

@@ -96,8 +96,8 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     }
 
     /// <summary>
-    /// What has one key is registered by one call, which nothing ends before its time. Most of that time would be the kernel clearing memory: for a whole block, or
-    /// what else is large, that is done before, step by step.
+    /// What has one key is registered by one call, which nothing ends before its time. Most of that time would be the kernel clearing memory: for a whole
+    /// block, or what else is large, that is done before, step by step.
     /// </summary>
     private void Populate(RamBlock block, ulong start, ulong length)
     {

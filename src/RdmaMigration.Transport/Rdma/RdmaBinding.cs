@@ -5,7 +5,9 @@ using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>The id that listens at an address, and listens there again after its device was removed. One thread at a time uses it; <see cref="EndPoint"/> any.</summary>
+/// <summary>
+/// The id that listens at an address, and listens there again after its device was removed. One thread at a time uses it; <see cref="EndPoint"/> any.
+/// </summary>
 internal sealed class RdmaBinding : IDisposable
 {
     private readonly EventChannel _events;

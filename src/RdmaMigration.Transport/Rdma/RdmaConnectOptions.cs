@@ -27,8 +27,8 @@ public sealed record RdmaConnectOptions
     public required TimeSpan KeepAliveInterval { get; init; }
 
     /// <summary>
-    /// How long a wait for the destination polls before the thread parks. Zero is event-driven altogether; <see cref="Timeout.InfiniteTimeSpan"/> takes a core for the
-    /// shortest round trip.
+    /// How long a wait for the destination polls before the thread parks. Zero is event-driven altogether; <see cref="Timeout.InfiniteTimeSpan"/> takes a
+    /// core for the shortest round trip.
     /// </summary>
     public required TimeSpan SpinTime { get; init; }
 }

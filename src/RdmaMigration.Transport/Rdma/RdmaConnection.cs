@@ -121,7 +121,8 @@ internal sealed class RdmaConnection : IDisposable
         {
             _sends.Arm();
 
-            // The peer's sends may find our receives busy for a moment: 7 lets its device retry for ever. The peer passes 0 for us: see PROTOCOL.md, Parameters.
+            // The peer's sends may find our receives busy for a moment: 7 lets its device retry for ever. The peer passes 0 for us: see PROTOCOL.md,
+            // Parameters.
             _verbs.Id.Accept(new ConnectionParameters(ResponderResources: 0, InitiatorDepth: 0, RetryCount: 0, RnrRetryCount: 7), privateData);
         }
         catch (VerbsException failed)

@@ -4,7 +4,10 @@ using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>Connects to a destination: address, route, request, answer (PROTOCOL.md, Connections). The calling thread waits; the completion waiter takes over at the end.</summary>
+/// <summary>
+/// Connects to a destination: address, route, request, answer (PROTOCOL.md, Connections). The calling thread waits; the completion waiter takes over
+/// at the end.
+/// </summary>
 internal static class RdmaConnector
 {
     /// <summary>
@@ -13,8 +16,8 @@ internal static class RdmaConnector
     private const int SendDepth = 512;
 
     /// <summary>
-    /// How often either side's device resends a packet that is not acknowledged, as QEMU asks (PROTOCOL.md, Parameters). Not 7, which soft-RoCE takes for "for ever":
-    /// a host that vanished would never be detected.
+    /// How often either side's device resends a packet that is not acknowledged, as QEMU asks (PROTOCOL.md, Parameters). Not 7, which soft-RoCE takes for
+    /// "for ever": a host that vanished would never be detected.
     /// </summary>
     private const byte Retries = 5;
 
@@ -65,7 +68,8 @@ internal static class RdmaConnector
             Await(events, CmEventType.AddressResolved, address, options.ConnectTimeout, cancel).Dispose();
             id.ResolveRoute(options.ConnectTimeout);
             Await(events, CmEventType.RouteResolved, address, options.ConnectTimeout, cancel).Dispose();
-            connection = RdmaConnection.Create(waiter, id, events, new RdmaConnectionOptions(options.KeepAliveInterval, answerTimeout, options.SpinTime, SendDepth));
+            connection = RdmaConnection.Create(
+                waiter, id, events, new RdmaConnectionOptions(options.KeepAliveInterval, answerTimeout, options.SpinTime, SendDepth));
         }
         catch
         {
@@ -91,7 +95,8 @@ internal static class RdmaConnector
                 reply = established.PrivateData.Length >= RdmaCapabilities.Size
                     ? RdmaCapabilities.Read(established.PrivateData)
                     : throw new ControlProtocolException(
-                        $"the answer of {address} has {established.PrivateData.Length} bytes of private data; expected at least {RdmaCapabilities.Size}: it is no migration destination");
+                        $"the answer of {address} has {established.PrivateData.Length} bytes of private data; expected at least {RdmaCapabilities.Size}: it "
+                            + "is no migration destination");
             }
 
             connection.Watch();

@@ -72,7 +72,9 @@ public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
         long start = Stopwatch.GetTimestamp();
         lock (_gate)
         {
-            for (TimeSpan left = timeout; _returnPath is null && !_disposed && Lost is null && left > TimeSpan.Zero; left = timeout - Stopwatch.GetElapsedTime(start))
+            for (TimeSpan left = timeout;
+                _returnPath is null && !_disposed && Lost is null && left > TimeSpan.Zero;
+                left = timeout - Stopwatch.GetElapsedTime(start))
             {
                 Monitor.Wait(_gate, left);
             }
@@ -92,7 +94,8 @@ public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
     }
 
     /// <summary>
-    /// Sends ERROR where the source can receive it, which is only while it holds no credit (PROTOCOL.md, Ending). Otherwise the disconnect that follows has to do.
+    /// Sends ERROR where the source can receive it, which is only while it holds no credit (PROTOCOL.md, Ending). Otherwise the disconnect that follows has
+    /// to do.
     /// </summary>
     protected override void WriteError()
     {
@@ -136,9 +139,9 @@ public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
     internal bool TryTakeOver() => !Interlocked.Exchange(ref _takenOver, true);
 
     /// <summary>
-    /// The request is this migration's return path (PROTOCOL.md, Return path). A source of ours says so, with the migration's id. From a QEMU it can only be the
-    /// second connection from the same host: a QEMU opens it before it sends a byte on the first, so a later request comes from another source, and so does a
-    /// request that comes when this source is gone. True once. On the waiter's thread.
+    /// The request is this migration's return path (PROTOCOL.md, Return path). A source of ours says so, with the migration's id. From a QEMU it can only be
+    /// the second connection from the same host: a QEMU opens it before it sends a byte on the first, so a later request comes from another source, and so
+    /// does a request that comes when this source is gone. True once. On the waiter's thread.
     /// </summary>
     internal bool TryClaimReturnPath(ConnectionRequest request)
     {

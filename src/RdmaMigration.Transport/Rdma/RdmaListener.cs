@@ -8,8 +8,8 @@ namespace RdmaMigration.Transport;
 
 /// <summary>
 /// Listens for sources and hands out one migration at a time. While one runs, its second connection (the return path) is joined to it, other sources wait
-/// in the backlog, and a request that is no migration's is rejected with a reason. No peer ends the listener. The completion waiter's thread decides who gets in;
-/// connections are built and freed on threads of their own, because registering memory and destroying a queue pair block.
+/// in the backlog, and a request that is no migration's is rejected with a reason. No peer ends the listener. The completion waiter's thread decides who gets
+/// in; connections are built and freed on threads of their own, because registering memory and destroying a queue pair block.
 /// </summary>
 public sealed class RdmaListener : ChannelListener
 {
@@ -133,7 +133,9 @@ public sealed class RdmaListener : ChannelListener
         }
     }
 
-    /// <summary>The kernel finishes removing the device only when this process has freed everything on it, so the listener does so and tries to listen again.</summary>
+    /// <summary>
+    /// The kernel finishes removing the device only when this process has freed everything on it, so the listener does so and tries to listen again.
+    /// </summary>
     private void OnDeviceRemoved(CmEvent happened)
     {
         CmId id = happened.Id;

@@ -3,8 +3,8 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// The second connection of a migration: stream bytes from destination to source (PROTOCOL.md, Return path). Each message waits for the source's READY, the first one
-/// too. One thread at a time writes; the caller serialises.
+/// The second connection of a migration: stream bytes from destination to source (PROTOCOL.md, Return path). Each message waits for the source's READY, the
+/// first one too. One thread at a time writes; the caller serialises.
 /// </summary>
 internal sealed class RdmaReturnPathOutput : ChannelOutput
 {
@@ -17,7 +17,8 @@ internal sealed class RdmaReturnPathOutput : ChannelOutput
     {
         if (!_connection.Control.Receive(patience))
         {
-            throw new TransportException(FailureReason.Timeout, $"return path: the source {_connection.Peer} gave no READY within {patience.TotalSeconds:0.#} s");
+            throw new TransportException(
+                FailureReason.Timeout, $"return path: the source {_connection.Peer} gave no READY within {patience.TotalSeconds:0.#} s");
         }
 
         ReadOnlySpan<byte> message = _connection.Control.Message;
@@ -30,7 +31,8 @@ internal sealed class RdmaReturnPathOutput : ChannelOutput
         if (!_connection.Control.SendAcknowledged(new ControlHeader((uint)bytes.Length, ControlMessageType.QemuFile, 1), bytes, patience))
         {
             throw new TransportException(
-                FailureReason.Timeout, $"return path: the source {_connection.Peer} did not acknowledge {bytes.Length} bytes within {patience.TotalSeconds:0.#} s");
+                FailureReason.Timeout,
+                $"return path: the source {_connection.Peer} did not acknowledge {bytes.Length} bytes within {patience.TotalSeconds:0.#} s");
         }
     }
 }

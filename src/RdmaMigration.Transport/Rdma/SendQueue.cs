@@ -25,8 +25,8 @@ internal sealed class SendQueue(VerbsResources verbs, ConnectionState state, int
     private int _sinceSignal;
 
     /// <summary>
-    /// The next request must ask for a completion. A full queue then always holds a request whose completion says that there is room, and completions that nobody
-    /// needs rarely wake the waiter.
+    /// The next request must ask for a completion. A full queue then always holds a request whose completion says that there is room, and completions that
+    /// nobody needs rarely wake the waiter.
     /// </summary>
     public bool NeedsSignal => _sinceSignal + 1 >= depth / 4;
 
@@ -72,8 +72,8 @@ internal sealed class SendQueue(VerbsResources verbs, ConnectionState state, int
     }
 
     /// <summary>
-    /// The device takes no more requests: the queue pair is broken. A completion that nobody has reaped may know the reason, and the first reason stays. A shutdown
-    /// by this side breaks no queue pair, so then the device's own error is reported.
+    /// The device takes no more requests: the queue pair is broken. A completion that nobody has reaped may know the reason, and the first reason stays. A
+    /// shutdown by this side breaks no queue pair, so then the device's own error is reported.
     /// </summary>
     public ConnectionLostException Refused(VerbsException refused)
     {

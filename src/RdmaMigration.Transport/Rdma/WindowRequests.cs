@@ -58,8 +58,8 @@ internal sealed class WindowRequests(OutgoingControl control, IReadOnlyList<Dest
     }
 
     /// <summary>
-    /// Takes the next window that has a key, unless the credit for the next request is about to come: the credit follows the last answer at once, and the request
-    /// then travels while the window is written.
+    /// Takes the next window that has a key, unless the credit for the next request is about to come: the credit follows the last answer at once, and the
+    /// request then travels while the window is written.
     /// </summary>
     public OutgoingWindow? Take()
     {

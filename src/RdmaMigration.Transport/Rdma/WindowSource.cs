@@ -66,8 +66,8 @@ internal sealed class LazyWindows(IReadOnlyList<RamBlock> blocks, OutgoingPlan p
 }
 
 /// <summary>
-/// Pin-all: all windows are made at the start, and those that are dense are registered then and stay registered. A window with holes is registered only while it
-/// is under way, because registering it puts memory behind the holes.
+/// Pin-all: all windows are made at the start, and those that are dense are registered then and stay registered. A window with holes is registered only while
+/// it is under way, because registering it puts memory behind the holes.
 /// </summary>
 internal sealed class PinnedWindows : IWindowSource
 {

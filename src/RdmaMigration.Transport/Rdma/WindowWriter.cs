@@ -12,14 +12,14 @@ internal sealed class WindowWriter(IWriteLane lane, IReadOnlyList<RamBlock> bloc
     private const int LargestWrite = (int)Chunk.Size;
 
     /// <summary>
-    /// The same while the destination works on a request and no further window has a key: a software device does the whole transfer inside the post, and the next
-    /// request is to follow the answer soon. Otherwise the lane runs dry where memory is scattered.
+    /// The same while the destination works on a request and no further window has a key: a software device does the whole transfer inside the post, and the
+    /// next request is to follow the answer soon. Otherwise the lane runs dry where memory is scattered.
     /// </summary>
     private const int LargestWriteWhileDry = LargestWrite / 4;
 
     /// <summary>
-    /// The most bytes that are posted and not done. A fast path needs half a MiB (400 Gb/s × 10 µs); on a slow one a control message must not wait behind a whole
-    /// window.
+    /// The most bytes that are posted and not done. A fast path needs half a MiB (400 Gb/s × 10 µs); on a slow one a control message must not wait behind a
+    /// whole window.
     /// </summary>
     private const long MostOutstanding = 16 << 20;
 

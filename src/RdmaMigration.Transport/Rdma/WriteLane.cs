@@ -3,12 +3,14 @@ using RdmaMigration.Verbs;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// RDMA writes of RAM over one send queue: posted without waiting, counted in bytes, completed in order. A connection may have several lanes, over one queue pair or
-/// over one each; all report their progress to the same <see cref="ConnectionState"/>.
+/// RDMA writes of RAM over one send queue: posted without waiting, counted in bytes, completed in order. A connection may have several lanes, over one queue
+/// pair or over one each; all report their progress to the same <see cref="ConnectionState"/>.
 /// </summary>
 internal sealed class WriteLane : IWriteLane, ISendLane
 {
-    /// <summary>A completion is asked for at least this often: 4 chunks are seldom enough for a fast device, and often enough for a slow one to show progress.</summary>
+    /// <summary>
+    /// A completion is asked for at least this often: 4 chunks are seldom enough for a fast device, and often enough for a slow one to show progress.
+    /// </summary>
     private const long SignalBytes = 4 << 20;
 
     private readonly SendQueue _sends;

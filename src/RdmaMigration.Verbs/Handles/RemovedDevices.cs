@@ -3,9 +3,9 @@ using RdmaMigration.Verbs.Interop;
 namespace RdmaMigration.Verbs.Handles;
 
 /// <summary>
-/// Lets the kernel finish removing a device once nothing of this process is on it. librdmacm opens a device for the first id on it and keeps it open after the last
-/// one, and when the host has no device left it never closes it; but <c>rdma link delete</c> and a driver's unload wait until every process has. So the last id
-/// that leaves a removed device detaches the library's context from it.
+/// Lets the kernel finish removing a device once nothing of this process is on it. librdmacm opens a device for the first id on it and keeps it open after
+/// the last one, and when the host has no device left it never closes it; but <c>rdma link delete</c> and a driver's unload wait until every process has. So
+/// the last id that leaves a removed device detaches the library's context from it.
 /// </summary>
 internal static unsafe class RemovedDevices
 {
