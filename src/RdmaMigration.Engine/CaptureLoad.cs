@@ -13,8 +13,7 @@ internal sealed class CaptureException : MigrationException
 }
 
 /// <summary>
-/// Reads a capture from its file into RAM blocks. Zero pages become holes that nobody touches. One thread loads; the figures are for any thread. It owns
-/// the RAM blocks.
+/// Reads a capture from its file into a machine. Zero pages become holes that nobody touches. One thread loads; the figures are for any thread.
 /// </summary>
 internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
 {
@@ -24,15 +23,17 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     private readonly CaptureSource _source;
     private readonly ParameterSet _parameters;
     private readonly ulong _maxRam;
-    private RamBlockList? _blocks;
+    private readonly IMachine _machine;
     private long _nextMemoryCheck;
 
     /// <param name="path">The file.</param>
     /// <param name="parameters">Limits.</param>
+    /// <param name="machine">Takes what the file has; not owned.</param>
     /// <param name="cancel">Ends the load between two reads.</param>
     /// <exception cref="StorageException">The file cannot be opened.</exception>
-    public CaptureLoad(string path, ParameterSet parameters, CancellationToken cancel)
+    public CaptureLoad(string path, ParameterSet parameters, IMachine machine, CancellationToken cancel)
     {
+        _machine = machine;
         _parameters = parameters;
         _maxRam = parameters.RamLimit();
         _nextMemoryCheck = (long)Math.Min(_maxRam, long.MaxValue);
@@ -65,7 +66,9 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
 
             IncomingStream stream = new(
                 this, this, new IncomingStreamOptions { MaxDeviceState = _parameters.Get(MigrationParameters.MaxDeviceState), RamIsFresh = true });
-            return stream.Load();
+            CapturedStream loaded = stream.Load();
+            _machine.StageDevices(loaded);
+            return loaded;
         }
         catch (StreamFormatException unreadable)
         {
@@ -85,7 +88,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
         {
             // Of a pipe: its length is not known before, and a page may come more than once, so what was read says only when to look.
             _nextMemoryCheck = _source.BytesRead + MemoryCheckInterval;
-            if (_blocks?.ResidentBytes > _maxRam)
+            if (_machine.Ram?.ResidentBytes > _maxRam)
             {
                 throw DoesNotFit("the machine in it does");
             }
@@ -95,13 +98,10 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     }
 
     /// <inheritdoc/>
-    public void OnConfiguration(StreamConfiguration configuration)
-    {
-    }
+    public void OnConfiguration(StreamConfiguration configuration) => _machine.Configure(configuration);
 
     /// <inheritdoc/>
-    public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks) =>
-        _blocks = RamBlockList.Allocate(blocks, ulong.MaxValue).AllowDiscardingZeros();
+    public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks) => _machine.AllocateRam(blocks);
 
     /// <inheritdoc/>
     public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload)
@@ -122,12 +122,8 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     {
     }
 
-    /// <summary>Frees RAM and closes the file.</summary>
-    public void Dispose()
-    {
-        _blocks?.Dispose();
-        _source.Dispose();
-    }
+    /// <summary>Closes the file.</summary>
+    public void Dispose() => _source.Dispose();
 
     private RamAllocationException DoesNotFit(string what) =>
         new(null, $"{what} not fit into {_maxRam} bytes of memory; free some, or send from a larger host");

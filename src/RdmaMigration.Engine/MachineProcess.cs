@@ -90,8 +90,10 @@ internal sealed class MachineProcess : IDisposable
                 throw new MigrationException(FailureReason.Policy, "a migration runs already: wait for its end, or cancel it");
             }
 
+            // A sparse machine may be far larger than this host's memory; the load bounds what it takes.
+            CapturedMachine machine = new(maxRam: ulong.MaxValue);
             MigrationContext context = new(_loop, _log);
-            Run(context, new SendWork(context, path, options, new Delivery(options, _connect, context)), ended: null);
+            Run(context, new SendWork(context, path, options, machine, new Delivery(options, _connect, context)), ended: null);
         });
     }
 

@@ -8,13 +8,14 @@ namespace RdmaMigration.Engine;
 /// <param name="context">The migration.</param>
 /// <param name="path">The capture.</param>
 /// <param name="options">Destination and limits.</param>
+/// <param name="machine">Takes what the capture has. Owned.</param>
 /// <param name="delivery">To the destination. Owned.</param>
-internal sealed class SendWork(MigrationContext context, string path, OutgoingOptions options, Delivery delivery) : IMigrationWork
+internal sealed class SendWork(MigrationContext context, string path, OutgoingOptions options, IMachine machine, Delivery delivery) : IMigrationWork
 {
     private readonly object _gate = new();
     private readonly long _loadBegan = Stopwatch.GetTimestamp();
     private CaptureLoad? _load;
-    private string? _machine;
+    private string? _machineType;
     private long _ramTotal;
     private IReadOnlyList<RamBlockDescription> _leftOut = [];
     private TimeSpan? _loadTime;
@@ -25,9 +26,9 @@ internal sealed class SendWork(MigrationContext context, string path, OutgoingOp
 
     public void Run()
     {
-        CapturedStream machine = Load();
+        CapturedStream loaded = Load();
         delivery.Connect(_load!.Node);
-        delivery.Send(machine).ThrowIfFailed();
+        delivery.Send(loaded).ThrowIfFailed();
     }
 
     public void AfterFailure() => delivery.TellDestination();
@@ -55,7 +56,7 @@ internal sealed class SendWork(MigrationContext context, string path, OutgoingOp
                 IsOutgoing = true,
                 Uri = options.Uri.ToString(),
                 File = path,
-                Machine = _machine,
+                Machine = _machineType,
                 RamTotal = _ramTotal,
                 LeftOut = _leftOut,
                 LoadTime = _loadTime ?? Stopwatch.GetElapsedTime(_loadBegan),
@@ -71,27 +72,28 @@ internal sealed class SendWork(MigrationContext context, string path, OutgoingOp
     {
         delivery.Dispose();
         _load?.Dispose();
+        machine.Dispose();
     }
 
     private CapturedStream Load()
     {
-        CaptureLoad load = new(path, options.Parameters, context.Cancellation);
+        CaptureLoad load = new(path, options.Parameters, machine, context.Cancellation);
         lock (_gate)
         {
             _load = load;
         }
 
-        CapturedStream machine = load.Load();
-        delivery.Check(machine);
+        CapturedStream loaded = load.Load();
+        delivery.Check(loaded);
         lock (_gate)
         {
             _loadTime = Stopwatch.GetElapsedTime(_loadBegan);
-            _machine = machine.Configuration.MachineType;
-            _ramTotal = (long)machine.RamLength;
-            _leftOut = machine.LeftOut;
+            _machineType = loaded.Configuration.MachineType;
+            _ramTotal = (long)loaded.RamLength;
+            _leftOut = loaded.LeftOut;
         }
 
-        EngineLog.Remarks(context.Log, path, machine);
-        return machine;
+        EngineLog.Remarks(context.Log, path, loaded);
+        return loaded;
     }
 }

@@ -129,7 +129,8 @@ public sealed class CaptureLoadTests : IDisposable
     [Fact]
     public void Zero_pages_of_the_file_take_no_memory()
     {
-        using CaptureLoad load = new(Write(StreamedMachine.All()), ParameterSet.Defaults, CancellationToken.None);
+        using CapturedMachine captured = new(ulong.MaxValue);
+        using CaptureLoad load = new(Write(StreamedMachine.All()), ParameterSet.Defaults, captured, CancellationToken.None);
         Assert.Equal((ulong)StreamedMachine.RamSize / 2, load.Load().RamBlocks.Single().ResidentBytes);
     }
 

@@ -103,7 +103,8 @@ public sealed class CaptureTargetTests : IDisposable
 
         Assert.Equal((MigrationStatus.Failed, FailureReason.Storage), (failed.Status, failed.ErrorClass));
         Assert.Contains($"the capture is complete in '{failed.File}'", failed.ErrorDescription, StringComparison.Ordinal);
-        using CaptureLoad load = new(failed.File!, ParameterSet.Defaults, CancellationToken.None);
+        using CapturedMachine captured = new(ulong.MaxValue);
+        using CaptureLoad load = new(failed.File!, ParameterSet.Defaults, captured, CancellationToken.None);
         Assert.Equal(StreamedMachine.Machine, load.Load().Configuration.MachineType);
     }
 

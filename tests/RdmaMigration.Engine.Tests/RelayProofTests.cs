@@ -113,7 +113,8 @@ public sealed class RelayProofTests
     {
         string file = Path.GetTempFileName();
         File.WriteAllBytes(file, StreamedMachine.All());
-        using CaptureLoad load = new(file, ParameterSet.Defaults, CancellationToken.None);
+        using CapturedMachine captured = new(ulong.MaxValue);
+        using CaptureLoad load = new(file, ParameterSet.Defaults, captured, CancellationToken.None);
         CapturedStream machine = load.Load();
         File.Delete(file);
         ScriptedDestination destination = new(returnPath: true);

@@ -232,6 +232,7 @@ public sealed class StreamChannelMigrationTests
         Assert.Equal(MigrationStatus.None, destination.Process.Query().Status);
         using NetworkStream source = Connect(destination);
         source.Write(StreamedMachine.All());
+        source.Socket.Shutdown(SocketShutdown.Send);
         Assert.Equal(MigrationStatus.Setup, destination.Next().Status);
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
         destination.AwaitEnd(s_soon);
