@@ -20,6 +20,9 @@ internal sealed class ParameterOptions
             .Select(Bind)];
     }
 
+    /// <summary>For a command that is no migration: only these.</summary>
+    public ParameterOptions(params Parameter[] parameters) => _options = [.. parameters.Select(Bind)];
+
     /// <summary>Adds the options, in the table's order.</summary>
     public void AddTo(Command command)
     {

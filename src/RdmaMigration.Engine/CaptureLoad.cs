@@ -64,8 +64,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
                 throw DoesNotFit($"its {length} bytes do");
             }
 
-            IncomingStream stream = new(
-                this, this, new IncomingStreamOptions { MaxDeviceState = _parameters.Get(MigrationParameters.MaxDeviceState), RamIsFresh = true });
+            IncomingStream stream = new(this, this, _parameters.ForStream(ramIsFresh: true));
             CapturedStream loaded = stream.Load();
             _machine.StageDevices(loaded);
             return loaded;

@@ -144,14 +144,8 @@ internal sealed class ReceiveWork(
             IncomingStream stream = new(
                 bytes,
                 handler,
-                new IncomingStreamOptions
-                {
-                    MaxDeviceState = parameters.Get(MigrationParameters.MaxDeviceState),
-                    RamIsFresh = inStream,
-
-                    // A source of ours that sends over RDMA without a return path waits for this side to close.
-                    SourceCloses = inStream,
-                });
+                // A source of ours that sends over RDMA without a return path waits for this side to close.
+                parameters.ForStream(ramIsFresh: inStream, sourceCloses: inStream));
             bytes.Patience = () => stream.Patience;
             bytes.IsComplete = () => stream.IsComplete;
             _figures.Follow(stream);

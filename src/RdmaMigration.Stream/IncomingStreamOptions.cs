@@ -2,14 +2,13 @@ using System.Numerics;
 
 namespace RdmaMigration.Streams;
 
-/// <summary>Bounds and defaults of an incoming stream.</summary>
-public sealed class IncomingStreamOptions
+/// <summary>Bounds of an incoming stream, and what the reader knows of its source. Defaults and their reasons are in the engine's table of parameters.</summary>
+public sealed record IncomingStreamOptions
 {
     /// <summary>
-    /// The most bytes of device state (sections other than "ram", and the vmdescription) that are kept, all together. Default 1 GiB: machines
-    /// without VFIO devices have less than 1 MiB.
+    /// The most bytes of device state (sections other than "ram", and the vmdescription) that are kept, all together.
     /// </summary>
-    public ulong MaxDeviceState { get; init; } = 1UL << 30;
+    public required ulong MaxDeviceState { get; init; }
 
     /// <summary>
     /// The handler's RAM blocks read as zero, and until the first HOOK nothing but this load writes to them. Zero pages of memory that no page has come for are
@@ -23,8 +22,8 @@ public sealed class IncomingStreamOptions
     /// </summary>
     public bool SourceCloses { get; init; } = true;
 
-    /// <summary>The most bytes of device state that stay in memory; what is more goes to a temporary file. Default 64 MiB.</summary>
-    public long DeviceStateInMemory { get; init; } = 64L << 20;
+    /// <summary>The most bytes of device state that stay in memory; what is more goes to a temporary file.</summary>
+    public required long DeviceStateInMemory { get; init; }
 
     /// <summary>Where that temporary file is made. Default null: TMPDIR, else /tmp.</summary>
     public string? SpillDirectory { get; init; }
@@ -33,15 +32,14 @@ public sealed class IncomingStreamOptions
     internal bool AllowsMissingPages { get; init; }
 
     /// <summary>
-    /// Bytes in a target page when the stream does not say: a power of two, 1024 to 65536. Default 4096, which is right for x86, ppc64, s390x
-    /// and riscv.
+    /// Bytes in a target page when the stream does not say: a power of two, 1024 to 65536.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is no such power.</exception>
-    public int TargetPageSize
+    public required int TargetPageSize
     {
         get;
         init => field = BitOperations.IsPow2(value) && BitOperations.Log2((uint)value) is >= Wire.MinPageBits and <= Wire.MaxPageBits
             ? value
             : throw new ArgumentOutOfRangeException(nameof(value), value, "a target page is a power of two from 1024 to 65536 bytes");
-    } = Wire.DefaultPageSize;
+    }
 }

@@ -36,19 +36,8 @@ public class ParameterOptionsTests
     {
         ParameterSet parameters = Read(
             MigrationSide.Both,
-            "--pin-all", "--return-path", "--switchover-ack", "never", "--window", "2M", "--max-bandwidth", "1.5G", "--max-ram", "16G", "--timeout", "90",
-            "--connect-timeout",
-            "0.5",
-            "--keepalive-interval",
-            "0",
-            "--answer-timeout",
-            "5",
-            "--confirm-timeout",
-            "86400",
-            "--allow",
-            "10.0.0.0/8",
-            "--allow",
-            "192.0.2.1");
+            "--pin-all", "--return-path", "--switchover-ack", "never", "--window", "2M", "--max-bandwidth", "1.5G", "--max-ram", "16G", "--max-device-state", "2G", "--page-size", "1K", "--timeout", "90",
+            "--connect-timeout", "0.5", "--keepalive-interval", "0", "--answer-timeout", "5", "--confirm-timeout", "86400", "--allow", "10.0.0.0/8", "--allow", "192.0.2.1");
 
         Assert.True(parameters.Get(MigrationParameters.PinAll));
         Assert.True(parameters.Get(MigrationParameters.ReturnPath));
@@ -56,6 +45,8 @@ public class ParameterOptionsTests
         Assert.Equal(2UL << 20, parameters.Get(MigrationParameters.Window));
         Assert.Equal(3UL << 29, parameters.Get(MigrationParameters.MaxBandwidth));
         Assert.Equal(16UL << 30, parameters.Get(MigrationParameters.MaxRam));
+        Assert.Equal(2UL << 30, parameters.Get(MigrationParameters.MaxDeviceState));
+        Assert.Equal(1024UL, parameters.Get(MigrationParameters.PageSize));
         Assert.Equal(TimeSpan.FromSeconds(90), parameters.Get(MigrationParameters.Timeout));
         Assert.Equal(TimeSpan.FromMilliseconds(500), parameters.Get(MigrationParameters.ConnectTimeout));
         Assert.Equal(TimeSpan.Zero, parameters.Get(MigrationParameters.KeepAliveInterval));

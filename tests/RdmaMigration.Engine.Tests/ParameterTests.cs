@@ -1,7 +1,9 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using RdmaMigration.Streams;
 using RdmaMigration.Testing;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine.Tests;
 
@@ -63,6 +65,8 @@ public class ParameterTests
     {
         Refused("max-ram", "63 KiB", "the least is 64 KiB", () => ParameterSet.Defaults.With(MigrationParameters.MaxRam, 63UL << 10));
         Refused("window", "1.50 MiB", "it must be a multiple of 1 MiB", () => ParameterSet.Defaults.With(MigrationParameters.Window, 3UL << 19));
+        Refused("page-size", "5 KiB", "it must be a power of two", () => ParameterSet.Defaults.With(MigrationParameters.PageSize, 5UL << 10));
+        Refused("page-size", "128 KiB", "the most is 64 KiB", () => ParameterSet.Defaults.With(MigrationParameters.PageSize, 128UL << 10));
         Refused("max-bandwidth", "0 B", "the least is 1 KiB", () => ParameterSet.Defaults.With(MigrationParameters.MaxBandwidth, 0UL));
         Refused("timeout", "0 s", "the range is 0.001 to 86400 s", () => ParameterSet.Defaults.With(MigrationParameters.Timeout, TimeSpan.Zero));
         Refused(
@@ -112,6 +116,23 @@ public class ParameterTests
     [Fact]
     public void A_bandwidth_beyond_any_wire_is_no_limit_that_overflows() =>
         Assert.NotNull(ParameterSet.Defaults.With(MigrationParameters.MaxBandwidth, 12_000UL << 50).BandwidthLimit());
+
+    [Fact]
+    public void The_rooms_below_get_what_was_set_and_the_tables_defaults_else()
+    {
+        ParameterSet set = ParameterSet.Defaults
+            .With(MigrationParameters.MaxDeviceState, 2UL << 30)
+            .With(MigrationParameters.PageSize, 1024UL)
+            .With(MigrationParameters.Window, 2UL << 20)
+            .With(MigrationParameters.ConnectTimeout, TimeSpan.FromSeconds(1));
+
+        IncomingStreamOptions stream = set.ForStream(ramIsFresh: true);
+        Assert.Equal((2UL << 30, 64L << 20, 1024), (stream.MaxDeviceState, stream.DeviceStateInMemory, stream.TargetPageSize));
+        RdmaConnectOptions rdma = set.ForRdma();
+        Assert.Equal((2UL << 20, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(5)), (rdma.WindowBytes, rdma.ConnectTimeout, rdma.KeepAliveInterval));
+        Assert.Equal(TimeSpan.FromSeconds(1), set.ForDescriptors(source: null).ConnectTimeout);
+        Assert.Equal((5, true), (set.ForListener(queues: true).Backlog, set.ForListener(queues: true).Queues));
+    }
 
     [Fact]
     public void A_set_keeps_its_values_when_another_is_made_of_it()

@@ -23,7 +23,7 @@ public sealed class AllocationTests
     private static long AllocatedByLoading(int pages)
     {
         using RecordingHandler handler = new();
-        IncomingStream incoming = new(new MemorySource(Machine(pages), 32768), handler, new IncomingStreamOptions { AllowsMissingPages = true });
+        IncomingStream incoming = new(new MemorySource(Machine(pages), 32768), handler, TestOptions.Stream with { AllowsMissingPages = true });
         long before = GC.GetAllocatedBytesForCurrentThread();
         incoming.Load();
         return GC.GetAllocatedBytesForCurrentThread() - before;

@@ -11,7 +11,7 @@ public sealed class CompletenessTests
     public void Zero_pages_alone_are_multifd_and_refused_before_device_state()
     {
         byte[] bytes = Machine(b => b.Zero("a", 0).Zero(null, Page).Zero(null, 3 * Page), StreamBuilder.Full);
-        StreamFormatException e = Streams.Refused(bytes, new IncomingStreamOptions());
+        StreamFormatException e = Streams.Refused(bytes, TestOptions.Stream);
         Assert.Equal(StreamFault.Incomplete, e.Fault);
         Assert.Contains("multifd", e.Message, StringComparison.Ordinal);
         Assert.Contains("1 of the 4 pages of RAM block 'a'", e.Message, StringComparison.Ordinal);
@@ -23,7 +23,7 @@ public sealed class CompletenessTests
     public void A_page_that_never_came_is_refused()
     {
         byte[] bytes = Machine(b => b.PageOf("a", 0, 7).Zero(null, Page).PageOf(null, 2 * Page, 7).PageOf(null, 2 * Page, 8), StreamBuilder.Full);
-        StreamFormatException e = Streams.Refused(bytes, new IncomingStreamOptions());
+        StreamFormatException e = Streams.Refused(bytes, TestOptions.Stream);
         Assert.Equal(StreamFault.Incomplete, e.Fault);
         Assert.Contains("0x3000", e.Message, StringComparison.Ordinal);
     }
@@ -35,7 +35,7 @@ public sealed class CompletenessTests
     {
         byte[] bytes = Machine(b => b.PageOf("a", 0, 7).Zero(null, Page), StreamBuilder.Full, device, state);
         using RecordingHandler handler = new();
-        CapturedStream stream = Streams.Load(bytes, handler, options: new IncomingStreamOptions());
+        CapturedStream stream = Streams.Load(bytes, handler, options: TestOptions.Stream);
         Assert.Equal([new MissingPages("a", 2, 4, 2 * Page)], stream.NotSent);
     }
 

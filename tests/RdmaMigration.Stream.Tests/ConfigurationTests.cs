@@ -125,5 +125,5 @@ public sealed class ConfigurationTests
     [InlineData(5000)]
     [InlineData(131072)]
     public void A_default_page_size_that_no_target_has_is_refused(int size) =>
-        Assert.Throws<ArgumentOutOfRangeException>(() => new IncomingStreamOptions { TargetPageSize = size });
+        Assert.Throws<ArgumentOutOfRangeException>(() => TestOptions.Stream with { TargetPageSize = size });
 }

@@ -133,7 +133,7 @@ public sealed class EndOfStreamTests
         List<TimeSpan> patience = new();
         PiecewiseSource source = new([StreamBuilder.SmallMachine(footers, vmDescription)], () => patience.Add(incoming!.Patience));
         using RecordingHandler handler = new();
-        incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
+        incoming = new IncomingStream(source, handler, TestOptions.Stream);
         incoming.Load();
         Assert.All(patience, p => Assert.Equal(Timeout.InfiniteTimeSpan, p));
     }
@@ -246,7 +246,7 @@ public sealed class EndOfStreamTests
     public void Device_state_beyond_its_bound_is_refused_with_the_bound()
     {
         byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "big", 0, 1).Raw(new byte[100_000]).Footer(3).EndOfFile().ToArray();
-        StreamFormatException e = Streams.Refused(bytes, new IncomingStreamOptions { MaxDeviceState = 65536 });
+        StreamFormatException e = Streams.Refused(bytes, TestOptions.Stream with { MaxDeviceState = 65536 });
         Assert.Equal(StreamFault.TooLarge, e.Fault);
         Assert.Contains("65536", e.Message, StringComparison.Ordinal);
     }
@@ -256,7 +256,7 @@ public sealed class EndOfStreamTests
         StreamFault.Incomplete,
         Streams.Refused(
             StreamBuilder.WithConfiguration().Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2).EndOfFile().ToArray(),
-            new IncomingStreamOptions()).Fault);
+            TestOptions.Stream).Fault);
 
     [Theory]
     [InlineData(0x05)]
@@ -274,7 +274,7 @@ public sealed class EndOfStreamTests
     public void A_load_runs_once()
     {
         using RecordingHandler handler = new();
-        IncomingStream incoming = new(new MemorySource(StreamBuilder.SmallMachine()), handler, new IncomingStreamOptions());
+        IncomingStream incoming = new(new MemorySource(StreamBuilder.SmallMachine()), handler, TestOptions.Stream);
         incoming.Load();
         Assert.Throws<InvalidOperationException>(incoming.Load);
     }
@@ -287,7 +287,7 @@ public sealed class EndOfStreamTests
         int configuration = StreamBuilder.WithConfiguration().Length;
         byte[] first = [.. pieces[0][..configuration], .. new StreamBuilder().Command(1).ToArray(), .. pieces[0][configuration..]];
         PiecewiseSource source = new([first, .. pieces[1..]], () => patience.Add(incoming!.Patience));
-        incoming = new IncomingStream(source, handler, new IncomingStreamOptions());
+        incoming = new IncomingStream(source, handler, TestOptions.Stream);
         return (incoming.Load(), patience);
     }
 

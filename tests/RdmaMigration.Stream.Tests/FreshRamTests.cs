@@ -8,7 +8,7 @@ public sealed class FreshRamTests
 {
     private const ulong Page = StreamBuilder.Page;
 
-    private static readonly IncomingStreamOptions s_fresh = new() { RamIsFresh = true, AllowsMissingPages = true };
+    private static readonly IncomingStreamOptions s_fresh = TestOptions.Stream with { RamIsFresh = true, AllowsMissingPages = true };
 
     [Fact]
     public void Zero_pages_stay_holes()

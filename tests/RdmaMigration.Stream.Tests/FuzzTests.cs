@@ -15,7 +15,7 @@ public sealed class FuzzTests
     // What a load may allocate besides what it keeps of the stream: buffers of 64 KiB, names of the most blocks there may be, one JSON text twice.
     private const long AllocationConstant = 8L << 20;
 
-    private static readonly IncomingStreamOptions s_options = new() { MaxDeviceState = 4 << 20 };
+    private static readonly IncomingStreamOptions s_options = TestOptions.Stream with { MaxDeviceState = 4 << 20 };
 
     [Fact]
     public void Damaged_hand_made_streams_load_or_are_refused_clearly()

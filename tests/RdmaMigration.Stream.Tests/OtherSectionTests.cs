@@ -62,7 +62,7 @@ public sealed class OtherSectionTests
         byte[] bytes = StreamBuilder.WithConfiguration()
             .Opened(Start, 2, "ram", 0, 4).BlockList(("a", 4096)).Eos().Footer(2)
             .Opened(Start, 3, "dirty-bitmap", 0, 1).Raw(new byte[5000]).ToArray();
-        Assert.Equal(StreamFault.TooLarge, Streams.Refused(bytes, new IncomingStreamOptions { MaxDeviceState = 4096 }).Fault);
+        Assert.Equal(StreamFault.TooLarge, Streams.Refused(bytes, TestOptions.Stream with { MaxDeviceState = 4096 }).Fault);
     }
 
     [Fact]
@@ -74,7 +74,7 @@ public sealed class OtherSectionTests
             b.Opened(Full, i, "x", 0, 1).Footer(i).Continued(Part, 2).Zero("a", 0).Eos().Footer(2);
         }
 
-        Assert.Equal(StreamFault.TooLarge, Streams.Refused(b.ToArray(), new IncomingStreamOptions { MaxDeviceState = 200_000 }).Fault);
+        Assert.Equal(StreamFault.TooLarge, Streams.Refused(b.ToArray(), TestOptions.Stream with { MaxDeviceState = 200_000 }).Fault);
     }
 
     [Fact]
@@ -85,11 +85,11 @@ public sealed class OtherSectionTests
             .Continued(Part, 2).PageOf("a", 0, 0x66).Zero(null, 4096).Eos().Footer(2)
             .Opened(Full, 3, "dev", 0, 1).UInt32(5).Footer(3).EndOfFile().VmDescription(StreamBuilder.SmallDescription).ToArray();
         using RecordingHandler handler = new();
-        CapturedStream stream = Streams.Load(bytes, handler, options: new IncomingStreamOptions());
+        CapturedStream stream = Streams.Load(bytes, handler, options: TestOptions.Stream);
 
         Assert.Equal((StreamEnd.VmDescription, 1, 0L), (stream.WhyEnded, handler.RamCompletions, stream.SectionsAmidRam.Length));
         Assert.Equal(0x66, handler.Blocks![0].Slice(0, 1)[0]);
-        Assert.Equal(StreamFault.Incomplete, Streams.Refused([.. WithoutLastPage(bytes)], new IncomingStreamOptions()).Fault);
+        Assert.Equal(StreamFault.Incomplete, Streams.Refused([.. WithoutLastPage(bytes)], TestOptions.Stream).Fault);
     }
 
     [Theory]
@@ -104,7 +104,7 @@ public sealed class OtherSectionTests
             .Continued(Part, 2).PageOf("a", 4096, 0x77).Eos().Footer(2)
             .Opened(Full, 4, "other", 0, 1).Footer(4).EndOfFile().VmDescription("{}").ToArray();
         using RecordingHandler handler = new();
-        CapturedStream stream = Streams.Load(bytes, handler, mostPerRead, new IncomingStreamOptions());
+        CapturedStream stream = Streams.Load(bytes, handler, mostPerRead, TestOptions.Stream);
 
         Assert.Equal((0x66, 0x77), (handler.Blocks![0].Slice(0, 1)[0], handler.Blocks[0].Slice(4096, 1)[0]));
         Assert.Equal(

@@ -24,7 +24,7 @@ public sealed class ReadAheadTests
         PiecewiseSource source = new(messages);
         List<int> readsAtHook = new();
         using RecordingHandler handler = new() { WhenHooked = () => readsAtHook.Add(source.Reads) };
-        CapturedStream stream = new IncomingStream(source, handler, new IncomingStreamOptions { AllowsMissingPages = true }).Load();
+        CapturedStream stream = new IncomingStream(source, handler, TestOptions.Stream with { AllowsMissingPages = true }).Load();
 
         Assert.Equal([1, 3, 6], readsAtHook);
 
@@ -51,7 +51,7 @@ public sealed class ReadAheadTests
     public void A_source_that_claims_more_than_the_buffer_holds_is_caught()
     {
         using RecordingHandler handler = new();
-        IncomingStream incoming = new(new LyingSource(), handler, new IncomingStreamOptions());
+        IncomingStream incoming = new(new LyingSource(), handler, TestOptions.Stream);
         Assert.Contains(nameof(LyingSource), Assert.Throws<InvalidOperationException>(incoming.Load).Message, StringComparison.Ordinal);
     }
 

@@ -39,12 +39,12 @@ public sealed class RealStreamTests
     {
         using WorkDirectory work = new();
         byte[] bytes = Recorded.Read("background-snapshot-7.2.mig.gz");
-        StreamReport report = StreamInspector.Inspect(new MemorySource(bytes), new IncomingStreamOptions());
+        StreamReport report = StreamInspector.Inspect(new MemorySource(bytes), TestOptions.Stream);
         Assert.Equal((StreamEnd.VmDescription, (ulong)bytes.Length), (report.End, report.TotalBytes));
         Assert.Empty(report.Ram.Missing);
         Assert.All(report.Devices, device => Assert.Null(device.Problem));
         using RecordingHandler handler = new();
-        CapturedStream stream = Streams.Load(bytes, handler, options: new IncomingStreamOptions());
+        CapturedStream stream = Streams.Load(bytes, handler, options: TestOptions.Stream);
         string written = work.File("written");
         WriteTo(written, stream);
 
@@ -194,7 +194,7 @@ public sealed class RealStreamTests
     private static StreamReport Inspect(RealStream real)
     {
         using FileStream file = File.OpenRead(real.File);
-        return StreamInspector.Inspect(new FileSource(file), new IncomingStreamOptions());
+        return StreamInspector.Inspect(new FileSource(file), TestOptions.Stream);
     }
 
     private static int Ram(CapturedStream stream) =>

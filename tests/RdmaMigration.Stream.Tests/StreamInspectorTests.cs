@@ -173,7 +173,7 @@ public sealed class StreamInspectorTests
         Assert.Contains("\"4277009102\"", json, StringComparison.Ordinal);
     }
 
-    private static StreamReport Inspect(byte[] bytes) => StreamInspector.Inspect(new MemorySource(bytes), new IncomingStreamOptions());
+    private static StreamReport Inspect(byte[] bytes) => StreamInspector.Inspect(new MemorySource(bytes), TestOptions.Stream);
 
     private static StreamBuilder Prefix() => StreamBuilder.WithConfiguration()
         .Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", Page)).Eos().Footer(2).Continued(StreamBuilder.End, 2).Zero("a", 0).Eos().Footer(2);

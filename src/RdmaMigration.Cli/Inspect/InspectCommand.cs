@@ -24,22 +24,24 @@ internal static class InspectCommand
         };
         Option<bool> fields = new("--fields") { Description = "Show the fields of the devices with their values" };
         Option<bool> json = SharedOptions.Json("Write one JSON object, fields included");
+        ParameterOptions parameters = new(MigrationParameters.MaxDeviceState, MigrationParameters.PageSize);
         Command command = new("inspect", "Shows what a migration stream contains: machine type, RAM, devices and their fields.")
         {
             file, device, fields, json,
         };
+        parameters.AddTo(command);
         command.SetAction(parsed => Run(
-            screen, parsed.GetRequiredValue(file), parsed.GetValue(device), parsed.GetValue(fields), parsed.GetValue(json)));
+            screen, parsed.GetRequiredValue(file), parsed.GetValue(device), parsed.GetValue(fields), parsed.GetValue(json), parameters.Read(parsed)));
         return command;
     }
 
-    private static int Run(Screen screen, string path, string? device, bool fields, bool json)
+    private static int Run(Screen screen, string path, string? device, bool fields, bool json, ParameterSet parameters)
     {
         StreamReport report;
         try
         {
             using CaptureSource source = new(path);
-            report = StreamInspector.Inspect(source, new IncomingStreamOptions());
+            report = StreamInspector.Inspect(source, parameters.ForStream(ramIsFresh: false));
         }
         catch (IOException failed)
         {

@@ -1,4 +1,5 @@
 using RdmaMigration.Memory;
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
@@ -40,6 +41,19 @@ internal static class ChannelOptions
         ConnectTimeout = parameters.Get(MigrationParameters.ConnectTimeout),
         KeepAliveInterval = parameters.Get(MigrationParameters.KeepAliveInterval),
         Source = source,
+    };
+
+    /// <summary>Options of an incoming stream.</summary>
+    /// <param name="parameters">The values.</param>
+    /// <param name="ramIsFresh">RAM reads as zero, and nothing but the stream writes to it.</param>
+    /// <param name="sourceCloses">The source closes when it has sent everything.</param>
+    public static IncomingStreamOptions ForStream(this ParameterSet parameters, bool ramIsFresh, bool sourceCloses = true) => new()
+    {
+        MaxDeviceState = parameters.Get(MigrationParameters.MaxDeviceState),
+        DeviceStateInMemory = (long)parameters.Get(MigrationParameters.DeviceStateInMemory),
+        TargetPageSize = (int)parameters.Get(MigrationParameters.PageSize),
+        RamIsFresh = ramIsFresh,
+        SourceCloses = sourceCloses,
     };
 
     /// <summary>The most bytes of RAM, read when a machine arrives: what a host can give changes.</summary>

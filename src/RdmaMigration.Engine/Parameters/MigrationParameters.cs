@@ -100,9 +100,29 @@ internal static class MigrationParameters
     {
         Name = "max-device-state",
         Side = MigrationSide.Both,
+        Surface = ParameterSurface.Everywhere,
+        Help = "The most device state that a machine may have; binary units. What does not fit into memory goes to a temporary file",
+        Reason = "ordinary machines have less than 1 MiB; a large framebuffer has hundreds, and a passed-through GPU may have more than 1 GiB",
+    };
+
+    /// <summary>The device state that stays in memory.</summary>
+    public static Parameter<ulong> DeviceStateInMemory { get; } = new(new SizeKind(least: MiB, most: 1024 * MiB), 64 * MiB)
+    {
+        Name = "device-state-in-memory",
+        Side = MigrationSide.Both,
         Surface = ParameterSurface.Program,
-        Help = "The most device state that a machine may have; binary units",
-        Reason = "ordinary machines have less than 1 MiB; a large framebuffer or a passed-through GPU has hundreds",
+        Help = "The most device state that stays in memory; the rest goes to a temporary file in TMPDIR",
+        Reason = "the state of machines without large device memory stays in memory",
+    };
+
+    /// <summary>The size of a target page when the stream does not state it.</summary>
+    public static Parameter<ulong> PageSize { get; } = new(new SizeKind(least: KiB, most: 64 * KiB, isPowerOfTwo: true), 4 * KiB)
+    {
+        Name = "page-size",
+        Side = MigrationSide.Both,
+        Surface = ParameterSurface.Everywhere,
+        Help = "The size of the machine's pages when the stream does not state it; a power of two",
+        Reason = "right for x86, ppc64, s390x and riscv; Arm states it in the stream; small boards have pages of 1 KiB",
     };
 
     /// <summary>The longest time for one migration.</summary>
@@ -237,7 +257,8 @@ internal static class MigrationParameters
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
-        PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, MaxRam, MaxDeviceState, Timeout, SetupTimeout,
-        ConnectTimeout, AcceptTimeout, ReturnPathTimeout, ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, Backlog, SpinTime,
+        PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, MaxRam, MaxDeviceState, DeviceStateInMemory, PageSize, Timeout,
+        SetupTimeout, ConnectTimeout, AcceptTimeout, ReturnPathTimeout,
+        ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, Backlog, SpinTime,
     ];
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
+using System.Numerics;
 using System.Text.Json;
 
 namespace RdmaMigration.Engine;
@@ -80,13 +81,15 @@ internal sealed class ChoiceKind<T> : ParameterKind<T>
 /// <param name="least">The least.</param>
 /// <param name="multipleOf">What it must be a multiple of.</param>
 /// <param name="most">The most.</param>
-internal sealed class SizeKind(ulong least, ulong multipleOf = 1, ulong most = ulong.MaxValue) : ParameterKind<ulong>
+/// <param name="isPowerOfTwo">It must be a power of two.</param>
+internal sealed class SizeKind(ulong least, ulong multipleOf = 1, ulong most = ulong.MaxValue, bool isPowerOfTwo = false) : ParameterKind<ulong>
 {
     public override string ValueName => "SIZE";
 
     public override string Range => $"{ByteSize.Format(least)} or more"
         + (most < ulong.MaxValue ? $", at most {ByteSize.Format(most)}" : "")
-        + (multipleOf > 1 ? $", a multiple of {ByteSize.Format(multipleOf)}" : "");
+        + (multipleOf > 1 ? $", a multiple of {ByteSize.Format(multipleOf)}" : "")
+        + (isPowerOfTwo ? ", a power of two" : "");
 
     public override bool TryParse(string text, out ulong value, [NotNullWhen(false)] out string? error)
     {
@@ -103,6 +106,7 @@ internal sealed class SizeKind(ulong least, ulong multipleOf = 1, ulong most = u
     public override string? Check(ulong value) => value < least ? $"the least is {ByteSize.Format(least)}"
         : value > most ? $"the most is {ByteSize.Format(most)}"
         : value % multipleOf != 0 ? $"it must be a multiple of {ByteSize.Format(multipleOf)}"
+        : isPowerOfTwo && !BitOperations.IsPow2(value) ? "it must be a power of two"
         : null;
 
     public override string Format(ulong value) => ByteSize.Format(value);
