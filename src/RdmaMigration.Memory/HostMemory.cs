@@ -4,7 +4,7 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Memory;
 
 /// <summary>What this host can give to guest RAM. Each call reads the kernel's figures anew; thread-safe.</summary>
-public static class HostMemory
+internal static class HostMemory
 {
     /// <summary>
     /// Bytes that can be used without swapping: MemAvailable of /proc/meminfo, or what the lowest limit of this process's memory cgroup and its ancestors

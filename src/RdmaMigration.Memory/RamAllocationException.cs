@@ -3,7 +3,7 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Memory;
 
 /// <summary>RAM that a peer asked for is refused, or the host cannot give it. The message names the block, the value and the bound.</summary>
-public sealed class RamAllocationException : MigrationException
+internal sealed class RamAllocationException : MigrationException
 {
     /// <summary>Creates the exception.</summary>
     /// <param name="blockName">The RAM block that failed, or null if the whole list is at fault.</param>

@@ -9,7 +9,7 @@ namespace RdmaMigration.Memory;
 /// and costs nothing. The owner disposes it, after every NIC registration of it is gone. Its members may be used from any thread; bytes are
 /// not synchronised.
 /// </summary>
-public sealed unsafe class RamBlock : IDisposable
+internal sealed unsafe class RamBlock : IDisposable
 {
     /// <summary>A block's length is a multiple of this many bytes: QEMU's usual target page.</summary>
     public const ulong LengthUnit = 4096;

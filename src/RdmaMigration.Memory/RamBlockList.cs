@@ -6,7 +6,7 @@ namespace RdmaMigration.Memory;
 /// The RAM blocks of one machine, in the source's order (which is the index that control messages use). The owner disposes it, and with it
 /// the blocks. Reading it is safe from any thread.
 /// </summary>
-public sealed class RamBlockList : IReadOnlyList<RamBlock>, IDisposable
+internal sealed class RamBlockList : IReadOnlyList<RamBlock>, IDisposable
 {
     /// <summary>The most blocks a list may have: what one RAM_BLOCKS_RESULT control message holds (524272 / 32).</summary>
     public const int MaxCount = 16383;

@@ -4,7 +4,7 @@ namespace RdmaMigration.Memory;
 /// <param name="Offset">First byte, relative to the block's start.</param>
 /// <param name="Length">Bytes in the run, at least 1.</param>
 /// <param name="IsData">True if memory backs the run. False for a hole: it reads as zero, and reading it through the mapping would allocate it.</param>
-public readonly record struct RamExtent(ulong Offset, ulong Length, bool IsData)
+internal readonly record struct RamExtent(ulong Offset, ulong Length, bool IsData)
 {
     /// <summary>The first byte after the run.</summary>
     public ulong End => Offset + Length;

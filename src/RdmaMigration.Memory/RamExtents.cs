@@ -7,7 +7,7 @@ namespace RdmaMigration.Memory;
 /// The data runs and holes of a range of a RAM block, in order and without gaps. Enumerating asks the kernel (SEEK_DATA, SEEK_HOLE) and does not
 /// allocate.
 /// </summary>
-public readonly struct RamExtents
+internal readonly struct RamExtents
 {
     private readonly RamBlock _block;
     private readonly ulong _start;

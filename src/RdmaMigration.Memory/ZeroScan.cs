@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 namespace RdmaMigration.Memory;
 
 /// <summary>Tells whether memory is all zero. Thread-safe; does not allocate.</summary>
-public static class ZeroScan
+internal static class ZeroScan
 {
     /// <summary>
     /// True if every byte is zero (an empty span is). Stops at the first 256 bytes that are not. Four vectors a step keep enough loads in flight to read memory

@@ -1,7 +1,7 @@
 namespace RdmaMigration.Streams;
 
 /// <summary>What a <see cref="CaptureWriter"/> is at.</summary>
-public enum CaptureStage
+internal enum CaptureStage
 {
     /// <summary>Guest memory, and all that comes before it.</summary>
     Ram,
@@ -22,4 +22,4 @@ public enum CaptureStage
 /// <param name="RamTotal">Bytes of guest RAM in the stream; blocks that are left out do not count.</param>
 /// <param name="BytesWritten">Bytes handed to the sink.</param>
 /// <param name="Stage">What it is at.</param>
-public readonly record struct CaptureProgress(ulong RamDone, ulong RamZero, ulong RamTotal, ulong BytesWritten, CaptureStage Stage);
+internal readonly record struct CaptureProgress(ulong RamDone, ulong RamZero, ulong RamTotal, ulong BytesWritten, CaptureStage Stage);

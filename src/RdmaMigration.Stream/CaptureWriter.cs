@@ -5,7 +5,7 @@ namespace RdmaMigration.Streams;
 /// it came in. Ordinarily the pages are in the stream; with an <see cref="IRamCarrier"/> they go beside it, and the stream has HOOKs (protocol B.8).
 /// Keeps no state; one thread a call.
 /// </summary>
-public static class CaptureWriter
+internal static class CaptureWriter
 {
     /// <summary>The most segments in one <see cref="IStreamSink.WriteGather"/>: Linux's IOV_MAX.</summary>
     public const int MaxSegments = 1024;

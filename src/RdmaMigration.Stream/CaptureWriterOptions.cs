@@ -1,7 +1,7 @@
 namespace RdmaMigration.Streams;
 
 /// <summary>The form in which a captured machine is written. The default is the ordinary stream, for files and one-way channels.</summary>
-public sealed record CaptureWriterOptions
+internal sealed record CaptureWriterOptions
 {
     /// <summary>Moves RAM beside the stream; null for pages in the stream.</summary>
     public IRamCarrier? Carrier { get; init; }

@@ -6,7 +6,7 @@ namespace RdmaMigration.Streams;
 /// <summary>
 /// A machine that has arrived: its RAM blocks, and everything else as the bytes that QEMU sent. Immutable; the RAM blocks stay the handler's.
 /// </summary>
-public sealed class CapturedStream
+internal sealed class CapturedStream
 {
     private readonly HashSet<int> _leftOut;
 

@@ -7,7 +7,7 @@ namespace RdmaMigration.Streams;
 /// <param name="Pages">How many are missing.</param>
 /// <param name="PagesInBlock">How many there are.</param>
 /// <param name="FirstOffset">Offset in the block, in bytes, of the first that is missing.</param>
-public sealed record MissingPages(string Block, ulong Pages, ulong PagesInBlock, ulong FirstOffset)
+internal sealed record MissingPages(string Block, ulong Pages, ulong PagesInBlock, ulong FirstOffset)
 {
     /// <inheritdoc/>
     public override string ToString() => $"{Pages} of the {PagesInBlock} pages of RAM block '{Block}' never came (the first at 0x{FirstOffset:x})";

@@ -6,7 +6,7 @@ namespace RdmaMigration.Streams;
 /// Who takes what an incoming stream carries. Called on the loading thread, in stream order. What a method throws ends
 /// <see cref="IncomingStream.Load"/> and passes through unchanged.
 /// </summary>
-public interface IIncomingHandler
+internal interface IIncomingHandler
 {
     /// <summary>The configuration, once, before anything else. Also called when the stream has none.</summary>
     void OnConfiguration(StreamConfiguration configuration);

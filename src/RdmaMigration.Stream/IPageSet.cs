@@ -1,7 +1,7 @@
 namespace RdmaMigration.Streams;
 
 /// <summary>The pages of one pass over RAM: all of them, or those that a dirty bitmap names. Used by the writing thread.</summary>
-public interface IPageSet
+internal interface IPageSet
 {
     /// <summary>The next run of pages of a block.</summary>
     /// <param name="block">Index of the block.</param>

@@ -6,7 +6,7 @@ namespace RdmaMigration.Streams;
 /// Moves guest memory beside the stream: the control phases of an RDMA migration (protocol B.7). <see cref="CaptureWriter"/> calls it right after a write
 /// whose last bytes are a HOOK, and writes nothing before the call has returned.
 /// </summary>
-public interface IRamCarrier
+internal interface IRamCarrier
 {
     /// <summary>The control phase of the START section: learns the destination's blocks and checks them. Once, before <see cref="SendPages"/>.</summary>
     /// <param name="blocks">The blocks in the order in which the stream has named them.</param>

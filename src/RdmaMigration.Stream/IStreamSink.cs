@@ -1,7 +1,7 @@
 namespace RdmaMigration.Streams;
 
 /// <summary>Where stream bytes go: a channel, a file. Used by one thread at a time. A call returns when the caller may reuse the memory.</summary>
-public interface IStreamSink
+internal interface IStreamSink
 {
     /// <summary>Writes all of the bytes.</summary>
     /// <exception cref="IOException">The channel failed, or the storage is full.</exception>

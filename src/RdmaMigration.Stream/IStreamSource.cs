@@ -1,7 +1,7 @@
 namespace RdmaMigration.Streams;
 
 /// <summary>Where stream bytes come from: a channel, a file. Used by one thread at a time.</summary>
-public interface IStreamSource
+internal interface IStreamSource
 {
     /// <summary>
     /// Reads at least one byte, and no more than are there: blocks until something has arrived. The parser calls it only when it needs a byte

@@ -6,7 +6,7 @@ namespace RdmaMigration.Streams;
 /// Loads one incoming migration stream: decodes it, puts guest memory into the RAM blocks, keeps device state as bytes. Commands and control
 /// phases go to the handler. Used once, by one thread.
 /// </summary>
-public sealed class IncomingStream
+internal sealed class IncomingStream
 {
     private readonly StreamParser _parser;
     private readonly HandlerTarget _target;

@@ -3,7 +3,7 @@ using System.Numerics;
 namespace RdmaMigration.Streams;
 
 /// <summary>Bounds of an incoming stream, and what the reader knows of its source. Defaults and their reasons are in the engine's table of parameters.</summary>
-public sealed record IncomingStreamOptions
+internal sealed record IncomingStreamOptions
 {
     /// <summary>
     /// The most bytes of device state (sections other than "ram", and the vmdescription) that are kept, all together.

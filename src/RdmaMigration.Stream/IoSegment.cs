@@ -4,7 +4,7 @@ namespace RdmaMigration.Streams;
 
 /// <summary>A run of unmanaged or pinned memory. Its layout is that of struct iovec, so a span of them can be handed to writev(2).</summary>
 [StructLayout(LayoutKind.Sequential)]
-public readonly unsafe struct IoSegment
+internal readonly unsafe struct IoSegment
 {
     /// <summary>Describes <paramref name="length"/> bytes at <paramref name="address"/>; the memory stays the caller's.</summary>
     public IoSegment(byte* address, nuint length)

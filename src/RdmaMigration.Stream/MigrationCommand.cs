@@ -1,7 +1,7 @@
 namespace RdmaMigration.Streams;
 
 /// <summary>MIG_CMD_*: what a COMMAND section carries (protocol D.1).</summary>
-public enum MigrationCommand
+internal enum MigrationCommand
 {
     /// <summary>Never valid.</summary>
     Invalid = 0,

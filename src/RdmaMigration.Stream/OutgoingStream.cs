@@ -9,7 +9,7 @@ namespace RdmaMigration.Streams;
 /// <see cref="WriteDevices"/>; <see cref="End"/>. Without the first and the last step the sections are those of a nested stream. One thread at a time.
 /// </summary>
 /// <param name="sink">Where the bytes go; it is neither flushed nor closed.</param>
-public sealed class OutgoingStream(IStreamSink sink)
+internal sealed class OutgoingStream(IStreamSink sink)
 {
     /// <summary>The value of the PING that follows OPEN_RETURN_PATH; QEMU sends the same.</summary>
     public const uint PingValue = 1;
@@ -176,4 +176,4 @@ public sealed class OutgoingStream(IStreamSink sink)
 /// <param name="SectionId">Their id.</param>
 /// <param name="HasFooters">They end with a footer.</param>
 /// <param name="PageSize">Bytes in a target page.</param>
-public readonly record struct RamSectionForm(uint SectionId, bool HasFooters, int PageSize);
+internal readonly record struct RamSectionForm(uint SectionId, bool HasFooters, int PageSize);

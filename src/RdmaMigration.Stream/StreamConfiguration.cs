@@ -1,7 +1,7 @@
 namespace RdmaMigration.Streams;
 
 /// <summary>The configuration section: what both sides must agree on (protocol C.3).</summary>
-public sealed class StreamConfiguration
+internal sealed class StreamConfiguration
 {
     internal StreamConfiguration(string? machineType, int pageSize, IReadOnlyList<string> capabilities, Guid? uuid, ReadOnlyMemory<byte> encoded)
     {

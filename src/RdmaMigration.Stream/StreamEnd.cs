@@ -1,7 +1,7 @@
 namespace RdmaMigration.Streams;
 
 /// <summary>How the end of a stream was recognised (protocol E.3).</summary>
-public enum StreamEnd
+internal enum StreamEnd
 {
     /// <summary>
     /// A vmdescription that lists exactly the device sections before it; or one that does not, and the source closed right behind it.

@@ -3,7 +3,7 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Streams;
 
 /// <summary>What is wrong with a stream.</summary>
-public enum StreamFault
+internal enum StreamFault
 {
     /// <summary>Bytes that no QEMU sends: a wrong magic, an unknown marker, a length out of bounds.</summary>
     Malformed,
@@ -22,7 +22,7 @@ public enum StreamFault
 }
 
 /// <summary>A migration stream cannot be read. The message names the step, what was found, the bound, and the offset.</summary>
-public sealed class StreamFormatException : MigrationException
+internal sealed class StreamFormatException : MigrationException
 {
     /// <summary>Creates the exception.</summary>
     /// <param name="fault">What is wrong.</param>

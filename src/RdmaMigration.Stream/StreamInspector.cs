@@ -1,7 +1,7 @@
 namespace RdmaMigration.Streams;
 
 /// <summary>Reads a migration stream for a person: what machine, how much memory, which devices. Guest RAM is not allocated.</summary>
-public static class StreamInspector
+internal static class StreamInspector
 {
     /// <summary>Reads the whole stream and reports.</summary>
     /// <exception cref="StreamFormatException">The stream is malformed or truncated.</exception>

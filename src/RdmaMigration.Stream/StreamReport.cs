@@ -14,7 +14,7 @@ namespace RdmaMigration.Streams;
 /// <param name="VmDescriptionBytes">Bytes of the vmdescription's text, or null if there is none.</param>
 /// <param name="TotalBytes">Bytes in the stream.</param>
 /// <param name="End">How its end was recognised.</param>
-public sealed record StreamReport(
+internal sealed record StreamReport(
     string? MachineType,
     int PageSize,
     IReadOnlyList<string> Capabilities,
@@ -34,7 +34,7 @@ public sealed record StreamReport(
 /// <param name="Hooks">RDMA control phases; their pages are not in the stream.</param>
 /// <param name="Blocks">The blocks in stream order.</param>
 /// <param name="Missing">Pages that never came, by block; none when pages went beside the stream.</param>
-public sealed record RamReport(ulong TotalLength, ulong Hooks, IReadOnlyList<RamBlockReport> Blocks, IReadOnlyList<MissingPages> Missing);
+internal sealed record RamReport(ulong TotalLength, ulong Hooks, IReadOnlyList<RamBlockReport> Blocks, IReadOnlyList<MissingPages> Missing);
 
 /// <summary>One RAM block in a stream. Counts are of entries: a page that was sent again counts again.</summary>
 /// <param name="Name">The idstr.</param>
@@ -46,7 +46,7 @@ public sealed record RamReport(ulong TotalLength, ulong Hooks, IReadOnlyList<Ram
 /// <param name="FillPages">Pages sent as one repeated byte that is not zero.</param>
 /// <param name="XbzrlePages">Pages sent as a difference.</param>
 /// <param name="CompressedPages">Pages sent compressed.</param>
-public sealed record RamBlockReport(
+internal sealed record RamBlockReport(
     string Name,
     ulong Length,
     ulong? PageSize,
@@ -71,7 +71,7 @@ public sealed record RamBlockReport(
 /// <param name="Version">The version; 0 for PART and END.</param>
 /// <param name="Offset">Offset in the stream of its first byte.</param>
 /// <param name="Length">Bytes, with header and footer.</param>
-public sealed record SectionReport(string Type, uint Id, string Name, uint InstanceId, uint Version, ulong Offset, ulong Length);
+internal sealed record SectionReport(string Type, uint Id, string Name, uint InstanceId, uint Version, ulong Offset, ulong Length);
 
 /// <summary>One device's state.</summary>
 /// <param name="Name">The idstr.</param>
@@ -82,7 +82,7 @@ public sealed record SectionReport(string Type, uint Id, string Name, uint Insta
 /// <param name="Length">Bytes of data, without header and footer.</param>
 /// <param name="State">Its fields; null if they could not be decoded.</param>
 /// <param name="Problem">Why its fields could not be decoded, or null.</param>
-public sealed record DeviceReport(
+internal sealed record DeviceReport(
     string Name, uint InstanceId, uint Version, uint SectionId, ulong Offset, ulong Length, StateReport? State, string? Problem);
 
 /// <summary>A VMState: a device's, a struct's or a subsection's.</summary>
@@ -90,7 +90,7 @@ public sealed record DeviceReport(
 /// <param name="Version">Its version.</param>
 /// <param name="Fields">Its fields in stream order.</param>
 /// <param name="Subsections">Its optional subsections.</param>
-public sealed record StateReport(string Name, uint Version, IReadOnlyList<FieldReport> Fields, IReadOnlyList<StateReport> Subsections);
+internal sealed record StateReport(string Name, uint Version, IReadOnlyList<FieldReport> Fields, IReadOnlyList<StateReport> Subsections);
 
 /// <summary>One field.</summary>
 /// <param name="Name">Its name, with its index if the vmdescription gives one.</param>
@@ -99,5 +99,5 @@ public sealed record StateReport(string Name, uint Version, IReadOnlyList<FieldR
 /// <param name="Count">Elements: 1 unless it is an array.</param>
 /// <param name="Values">Decoded elements of a field that is no struct: integers in decimal, booleans, other types in hex, long ones abbreviated.</param>
 /// <param name="Elements">Decoded elements of a struct field, abbreviated if there are many.</param>
-public sealed record FieldReport(
+internal sealed record FieldReport(
     string Name, string Type, ulong Length, ulong Count, IReadOnlyList<string> Values, IReadOnlyList<StateReport> Elements);

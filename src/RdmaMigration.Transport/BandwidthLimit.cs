@@ -7,7 +7,7 @@ namespace RdmaMigration.Transport;
 /// while may catch up for a tenth of a second, no more. One thread uses it.
 /// </summary>
 /// <param name="bytesPerSecond">At least 1.</param>
-public sealed class BandwidthLimit(long bytesPerSecond)
+internal sealed class BandwidthLimit(long bytesPerSecond)
 {
     private static readonly long s_catchUp = Stopwatch.Frequency / 10;
 

@@ -7,7 +7,7 @@ namespace RdmaMigration.Transport;
 /// cref="Output"/>;
 /// <see cref="Shutdown"/> and the properties are for any thread. The owner joins both threads, then disposes the channel, then frees the RAM blocks.
 /// </summary>
-public abstract class Channel : IDisposable
+internal abstract class Channel : IDisposable
 {
     /// <summary>Called by <see cref="Dispose"/>, which does not throw, with what it could not clean up, in words.</summary>
     public Action<string>? LeftBehind { get; set; }
@@ -48,7 +48,7 @@ public abstract class Channel : IDisposable
 }
 
 /// <summary>The bytes that come in over a channel. One thread reads.</summary>
-public abstract class ChannelInput
+internal abstract class ChannelInput
 {
     /// <summary>Blocks for bytes: at least 1 for a buffer that is not empty, or 0 when none came within <paramref name="idle"/>.</summary>
     /// <exception cref="ConnectionLostException">
@@ -66,7 +66,7 @@ public abstract class ChannelInput
 }
 
 /// <summary>The bytes that go out over a channel. One thread writes.</summary>
-public abstract class ChannelOutput
+internal abstract class ChannelOutput
 {
     /// <summary>The most bytes a second; null for no limit. Set before the first write.</summary>
     public BandwidthLimit? Limit { get; set; }

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace RdmaMigration.Transport;
 
 /// <summary>Where sources come in: hands out one channel at a time. The next source's is handed out when the last channel has been disposed.</summary>
-public abstract class ChannelListener : IDisposable
+internal abstract class ChannelListener : IDisposable
 {
     /// <summary>Where it listens; the port is the one that was chosen when 0 was asked.</summary>
     public abstract MigrationUri Uri { get; }

@@ -26,7 +26,7 @@ internal interface IWaitSource
 /// The completion-channel waiter: the thread rdma/wait, the only thread that polls CM event channels, listening sockets and the send queues' completion
 /// channels. It never takes the big lock and never blocks, which <see cref="BlockingCalls"/> asserts.
 /// </summary>
-public sealed class CompletionWaiter : IDisposable
+internal sealed class CompletionWaiter : IDisposable
 {
     private readonly Thread _thread;
     private readonly WakeEvent _wake;

@@ -3,7 +3,7 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Transport;
 
 /// <summary>A channel from a source: the stream comes in, and the return path, where there is one, goes out.</summary>
-public abstract class IncomingChannel : Channel
+internal abstract class IncomingChannel : Channel
 {
     private readonly object _gate = new();
     private string? _refusal;

@@ -3,7 +3,7 @@ using System.Net;
 namespace RdmaMigration.Transport;
 
 /// <summary>What a listener grants and how long it waits. Defaults and their reasons are in the engine's table of parameters.</summary>
-public sealed record ListenerOptions
+internal sealed record ListenerOptions
 {
     /// <summary>
     /// Silence after which the peer is probed, over RDMA with a write of no bytes, over TCP by the kernel (in whole seconds); zero turns it off.

@@ -3,7 +3,7 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Transport;
 
 /// <summary>A channel to a destination: the stream goes out, and the return path, where there is one, comes in.</summary>
-public abstract class OutgoingChannel : Channel
+internal abstract class OutgoingChannel : Channel
 {
     /// <inheritdoc/>
     public abstract override ChannelOutput Output { get; }

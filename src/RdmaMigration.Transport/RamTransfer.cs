@@ -4,7 +4,7 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Transport;
 
 /// <summary>RAM that arrives beside the stream, by the source's RDMA writes.</summary>
-public interface IIncomingRam
+internal interface IIncomingRam
 {
     /// <summary>All RAM is registered at the start.</summary>
     bool PinAll { get; }
@@ -20,7 +20,7 @@ public interface IIncomingRam
 }
 
 /// <summary>RAM that is sent beside the stream, by this side's RDMA writes.</summary>
-public abstract class OutgoingRam
+internal abstract class OutgoingRam
 {
     /// <summary>The destination registers all RAM at the start; false also when it was asked to and declined.</summary>
     public abstract bool PinAll { get; }

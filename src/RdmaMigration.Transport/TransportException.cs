@@ -3,14 +3,14 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Transport;
 
 /// <summary>The base of what a channel throws. The message names the step, the peer, and where there is one the value and its bound.</summary>
-public class TransportException : MigrationException
+internal class TransportException : MigrationException
 {
     /// <summary>Creates the exception.</summary>
     public TransportException(FailureReason reason, string message, Exception? inner = null) : base(reason, message, inner) { }
 }
 
 /// <summary>An endpoint could not be set up: a name that does not resolve, an address in use, no such device.</summary>
-public sealed class ConnectFailedException : TransportException
+internal sealed class ConnectFailedException : TransportException
 {
     /// <summary>Creates the exception: the endpoint cannot be reached or opened.</summary>
     public ConnectFailedException(string message, Exception? inner = null) : base(FailureReason.Unreachable, message, inner) { }
@@ -20,21 +20,21 @@ public sealed class ConnectFailedException : TransportException
 }
 
 /// <summary>The peer sent what the protocol does not allow.</summary>
-public sealed class ControlProtocolException : TransportException
+internal sealed class ControlProtocolException : TransportException
 {
     /// <summary>Creates the exception.</summary>
     public ControlProtocolException(string message) : base(FailureReason.Protocol, message) { }
 }
 
 /// <summary>This host could not register memory with the device, for lack of locked memory or of the device's resources.</summary>
-public sealed class RegistrationException : TransportException
+internal sealed class RegistrationException : TransportException
 {
     /// <summary>Creates the exception.</summary>
     public RegistrationException(string message, Exception? inner = null) : base(FailureReason.Memory, message, inner) { }
 }
 
 /// <summary>Why a connection is errored.</summary>
-public enum ConnectionLoss
+internal enum ConnectionLoss
 {
     /// <summary>The connection manager said DISCONNECTED: the peer closed, or its process ended.</summary>
     Disconnected,
@@ -62,7 +62,7 @@ public enum ConnectionLoss
 }
 
 /// <summary>The connection is errored. The first reason is the one that stays.</summary>
-public sealed class ConnectionLostException : TransportException
+internal sealed class ConnectionLostException : TransportException
 {
     /// <summary>Creates the exception.</summary>
     public ConnectionLostException(ConnectionLoss loss, string message, long detectedAt) : base(ReasonOf(loss), message)

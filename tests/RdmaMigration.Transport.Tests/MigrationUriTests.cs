@@ -2,7 +2,7 @@ namespace RdmaMigration.Transport.Tests;
 
 public sealed class MigrationUriTests
 {
-    public static TheoryData<string, MigrationUri> QemusSpelling => new()
+    public static TheoryData<string, object> QemusSpelling => new()
     {
         { "rdma:10.77.0.1:4444", new RdmaUri("10.77.0.1", 4444) },
         { "tcp:10.77.0.1:4444", new TcpUri("10.77.0.1", 4444) },
@@ -21,7 +21,7 @@ public sealed class MigrationUriTests
 
     [Theory]
     [MemberData(nameof(QemusSpelling))]
-    public void Every_kind_is_read_and_written_back(string text, MigrationUri expected)
+    public void Every_kind_is_read_and_written_back(string text, object expected)
     {
         MigrationUri uri = MigrationUri.Parse(text);
         Assert.Equal(expected, uri);

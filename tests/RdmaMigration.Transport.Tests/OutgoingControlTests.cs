@@ -52,10 +52,10 @@ public sealed class OutgoingControlTests
     [InlineData(ControlMessageType.RegisterResult)]
     [InlineData(ControlMessageType.RegisterFinished)]
     [InlineData((ControlMessageType)77)]
-    public void A_message_that_no_destination_sends_is_refused(ControlMessageType type)
+    public void A_message_that_no_destination_sends_is_refused(object type)
     {
         ControlProtocolException broken = Assert.Throws<ControlProtocolException>(
-            new OutgoingControl(new ScriptedLink([ControlMessages.Of(type, [1])])).Pump);
+            new OutgoingControl(new ScriptedLink([ControlMessages.Of((ControlMessageType)type, [1])])).Pump);
         Assert.Contains("10.0.0.9:4711", broken.Message, StringComparison.Ordinal);
         Assert.Contains("expected READY", broken.Message, StringComparison.Ordinal);
     }

@@ -10,7 +10,7 @@ namespace RdmaMigration.Transport;
 /// </summary>
 /// <param name="Host">A host name or address, without brackets; empty for every address.</param>
 /// <param name="Port">0 to 65535; a listener at port 0 gets a free one.</param>
-public abstract record HostUri(string Host, int Port) : MigrationUri
+internal abstract record HostUri(string Host, int Port) : MigrationUri
 {
     private const string OnOff = "on or off";
 

@@ -5,7 +5,7 @@ namespace RdmaMigration.Transport;
 
 /// <summary>A UNIX domain socket: <c>unix:PATH</c>.</summary>
 /// <param name="Path">The socket's path, at most 107 bytes in UTF-8.</param>
-public sealed record UnixUri(string Path) : MigrationUri
+internal sealed record UnixUri(string Path) : MigrationUri
 {
     internal const string SchemeName = "unix";
     internal const string Form = "unix:PATH";
@@ -39,7 +39,7 @@ public sealed record UnixUri(string Path) : MigrationUri
 /// <summary>A file: <c>file:PATH[,offset=N]</c>.</summary>
 /// <param name="Path">The file's path.</param>
 /// <param name="Offset">Where the stream begins in it, in bytes; 0 or more.</param>
-public sealed record FileUri(string Path, long Offset = 0) : MigrationUri
+internal sealed record FileUri(string Path, long Offset = 0) : MigrationUri
 {
     internal const string SchemeName = "file";
     internal const string Form = "file:PATH[,offset=N]";
@@ -83,7 +83,7 @@ public sealed record FileUri(string Path, long Offset = 0) : MigrationUri
 
 /// <summary>A shell command that takes the stream on its standard input, or gives it on its standard output: <c>exec:COMMAND</c>.</summary>
 /// <param name="Command">What <c>/bin/sh -c</c> runs.</param>
-public sealed record ExecUri(string Command) : MigrationUri
+internal sealed record ExecUri(string Command) : MigrationUri
 {
     internal const string SchemeName = "exec";
     internal const string Form = "exec:COMMAND";
@@ -107,7 +107,7 @@ public sealed record ExecUri(string Command) : MigrationUri
 
 /// <summary>A descriptor that this process was started with: <c>fd:N</c>.</summary>
 /// <param name="Number">The descriptor's number, 0 or more.</param>
-public sealed record DescriptorUri(int Number) : MigrationUri
+internal sealed record DescriptorUri(int Number) : MigrationUri
 {
     internal const string SchemeName = "fd";
     internal const string Form = "fd:N";

@@ -4,7 +4,7 @@ namespace RdmaMigration.Transport;
 /// A migration address as QEMU writes it: <c>rdma:HOST:PORT</c>, <c>tcp:HOST:PORT</c>, <c>unix:PATH</c>, <c>file:PATH[,offset=N]</c>, <c>exec:COMMAND</c>
 /// or <c>fd:N</c>. <see cref="object.ToString"/> gives that text.
 /// </summary>
-public abstract record MigrationUri
+internal abstract record MigrationUri
 {
     /// <summary>What stands before the first colon.</summary>
     public abstract string Scheme { get; }

@@ -5,7 +5,7 @@ namespace RdmaMigration.Transport;
 /// </summary>
 /// <param name="Host">A host name or address, without brackets; empty for every address.</param>
 /// <param name="Port">The port in RDMA_PS_TCP, 1 to 65535 (0 lets the connection manager choose).</param>
-public sealed record RdmaUri(string Host, int Port) : HostUri(Host, Port)
+internal sealed record RdmaUri(string Host, int Port) : HostUri(Host, Port)
 {
     internal const string SchemeName = "rdma";
     internal const string Form = "rdma:HOST:PORT[,ipv4[=on|off]][,ipv6[=on|off]]";

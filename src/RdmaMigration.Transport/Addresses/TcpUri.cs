@@ -5,7 +5,7 @@ namespace RdmaMigration.Transport;
 /// </summary>
 /// <param name="Host">A host name or address, without brackets; empty for every address.</param>
 /// <param name="Port">1 to 65535 (a listener at 0 gets a free port).</param>
-public sealed record TcpUri(string Host, int Port) : HostUri(Host, Port)
+internal sealed record TcpUri(string Host, int Port) : HostUri(Host, Port)
 {
     internal const string SchemeName = "tcp";
     internal const string Form = "tcp:HOST:PORT[,ipv4[=on|off]][,ipv6[=on|off]]";

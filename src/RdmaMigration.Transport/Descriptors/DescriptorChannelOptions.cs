@@ -1,7 +1,7 @@
 namespace RdmaMigration.Transport;
 
 /// <summary>How long channels other than RDMA wait, how they notice a peer that is gone, and what they must not write to.</summary>
-public sealed record DescriptorChannelOptions
+internal sealed record DescriptorChannelOptions
 {
     /// <summary>The longest wait for each address of a destination to take the connection.</summary>
     public required TimeSpan ConnectTimeout { get; init; }

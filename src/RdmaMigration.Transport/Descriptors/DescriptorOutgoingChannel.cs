@@ -4,7 +4,7 @@ namespace RdmaMigration.Transport;
 /// An outgoing channel over a descriptor: a socket, a pipe, a file. What is sent goes from the caller's memory to the kernel in one step, and counts as sent
 /// when the kernel has it.
 /// </summary>
-public abstract class DescriptorOutgoingChannel : OutgoingChannel
+internal abstract class DescriptorOutgoingChannel : OutgoingChannel
 {
     private protected DescriptorOutgoingChannel(PolledDescriptor descriptor, string kind)
     {

@@ -3,7 +3,7 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Transport;
 
 /// <summary>What kind of file stands somewhere.</summary>
-public enum FileKind
+internal enum FileKind
 {
     /// <summary>None of the others.</summary>
     Unknown,
@@ -34,7 +34,7 @@ public enum FileKind
 /// <param name="Kind">Of what kind it is.</param>
 /// <param name="Device">The device that it is on; of a block device 0.</param>
 /// <param name="Number">Its inode on the device; of a block device the device that it is.</param>
-public readonly record struct FileNode(FileKind Kind, ulong Device, ulong Number)
+internal readonly record struct FileNode(FileKind Kind, ulong Device, ulong Number)
 {
     /// <summary>What a path leads to, symbolic links followed; null when there is nothing, or this user cannot see it.</summary>
     public static FileNode? At(string path) => From(FileStatus.At(path));

@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 namespace RdmaMigration.Transport;
 
 /// <summary>The types of control messages as they are on the wire, counted from 0 (PROTOCOL.md, Control messages).</summary>
-public enum ControlMessageType : uint
+internal enum ControlMessageType : uint
 {
     /// <summary>Never sent.</summary>
     None = 0,

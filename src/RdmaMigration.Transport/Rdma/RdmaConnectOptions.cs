@@ -1,7 +1,7 @@
 namespace RdmaMigration.Transport;
 
 /// <summary>How a destination is reached over RDMA, and how its RAM is asked for. Defaults and their reasons are in the engine's table of parameters.</summary>
-public sealed record RdmaConnectOptions
+internal sealed record RdmaConnectOptions
 {
     /// <summary>Asks for all RAM to be registered at the start. A destination may decline; then keys are asked for window by window.</summary>
     public required bool PinAll { get; init; }

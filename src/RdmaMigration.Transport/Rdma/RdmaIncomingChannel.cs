@@ -8,7 +8,7 @@ namespace RdmaMigration.Transport;
 /// <see cref="IIncomingRam.SetBlocks"/>. One thread reads; <see cref="Shutdown"/> and the properties are for any thread. The owner joins the reader
 /// and then disposes the channel, before it frees the RAM blocks.
 /// </summary>
-public sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
+internal sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
 {
     /// <summary>ERROR is best effort: a source whose device does not take it within this time learns from the disconnect.</summary>
     private static readonly TimeSpan s_errorTimeout = TimeSpan.FromMilliseconds(500);

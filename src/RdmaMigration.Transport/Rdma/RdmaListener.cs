@@ -11,7 +11,7 @@ namespace RdmaMigration.Transport;
 /// in the backlog, and a request that is no migration's is rejected with a reason. No peer ends the listener. The completion waiter's thread decides who gets
 /// in; connections are built and freed on threads of their own, because registering memory and destroying a queue pair block.
 /// </summary>
-public sealed class RdmaListener : ChannelListener
+internal sealed class RdmaListener : ChannelListener
 {
     /// <summary>A destination sends a READY or an answer at a time; what is beyond lets them go without waiting for completions.</summary>
     private const int SendDepth = 256;

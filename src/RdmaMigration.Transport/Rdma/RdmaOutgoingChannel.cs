@@ -5,7 +5,7 @@ namespace RdmaMigration.Transport;
 /// <summary>
 /// A channel to a destination over RDMA: the stream's bytes go as control messages, RAM goes beside it by RDMA writes from the blocks where it lies.
 /// </summary>
-public sealed class RdmaOutgoingChannel : OutgoingChannel
+internal sealed class RdmaOutgoingChannel : OutgoingChannel
 {
     /// <summary>ERROR is best effort: a destination that does not take it within this time learns from the disconnect.</summary>
     private static readonly TimeSpan s_errorTimeout = TimeSpan.FromMilliseconds(500);
