@@ -9,8 +9,8 @@ internal interface IWaitSource
     /// <summary>The descriptors to poll for reading; the same ones until the source is removed.</summary>
     ReadOnlySpan<int> Descriptors { get; }
 
-    /// <summary>When <see cref="OnDeadline"/> is due, as a <see cref="Stopwatch"/> timestamp; <see cref="long.MaxValue"/> for never.</summary>
-    long Deadline { get; }
+    /// <summary>When <see cref="OnDeadline"/> is due.</summary>
+    Deadline Deadline { get; }
 
     /// <summary>A descriptor is readable.</summary>
     void OnReady(int index);
@@ -176,7 +176,7 @@ internal sealed class CompletionWaiter : IDisposable
                     }
                 }
 
-                if (source.Deadline <= now && !IsStale(seen, source))
+                if (source.Deadline.HasPassedAt(now) && !IsStale(seen, source))
                 {
                     source.OnDeadline(now);
                 }
@@ -219,12 +219,12 @@ internal sealed class CompletionWaiter : IDisposable
 
     private static Deadline FirstDeadline(IWaitSource[] sources)
     {
-        long deadline = long.MaxValue;
+        Deadline first = Deadline.Never;
         foreach (IWaitSource source in sources)
         {
-            deadline = Math.Min(deadline, source.Deadline);
+            first = Deadline.Earlier(first, source.Deadline);
         }
 
-        return Deadline.At(deadline);
+        return first;
     }
 }

@@ -45,7 +45,8 @@ public class RoomsTests
 
     private static IEnumerable<string> OwnAssemblies() => Directory.GetFiles(AppContext.BaseDirectory, "*.dll")
         .Select(path => Path.GetFileNameWithoutExtension(path))
-        .Where(name => name == "rdmamig" || (name.StartsWith("RdmaMigration.", StringComparison.Ordinal) && !name.EndsWith(".Tests", StringComparison.Ordinal)));
+        .Where(name => name == "rdmamig"
+            || (name.StartsWith("RdmaMigration.", StringComparison.Ordinal) && !name.EndsWith(".Tests", StringComparison.Ordinal)));
 
     private static (string[] Assemblies, string[] Libraries) ReferencesOf(string assembly)
     {

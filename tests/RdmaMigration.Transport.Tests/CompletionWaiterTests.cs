@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.IO.Pipes;
 using RdmaMigration.Linux;
 
@@ -78,10 +77,10 @@ public sealed class CompletionWaiterTests : IDisposable
     [Fact]
     public void A_deadline_is_reported_once_it_has_passed_and_not_before()
     {
-        using PipeSource source = new() { DeadlineAt = Stopwatch.GetTimestamp() + (Stopwatch.Frequency / 20) };
+        using PipeSource source = new() { DeadlineAt = Deadline.After(TimeSpan.FromMilliseconds(50)) };
         _waiter.Add(source);
         Assert.True(source.DeadlinePassed.Wait(s_soon));
-        Assert.True(source.DeadlineSeenAt >= source.DeadlineSet);
+        Assert.True(source.DeadlineSet.HasPassedAt(source.DeadlineSeenAt));
         _waiter.Remove(source);
     }
 
@@ -129,15 +128,15 @@ public sealed class CompletionWaiterTests : IDisposable
 
         public int Calls => Volatile.Read(ref _calls);
 
-        public long DeadlineAt { private get; init; } = long.MaxValue;
+        public Deadline DeadlineAt { private get; init; }
 
-        public long DeadlineSet => DeadlineAt;
+        public Deadline DeadlineSet => DeadlineAt;
 
         public long DeadlineSeenAt { get; private set; }
 
         public ReadOnlySpan<int> Descriptors => _descriptors;
 
-        public long Deadline => DeadlinePassed.IsSet ? long.MaxValue : DeadlineAt;
+        public Deadline Deadline => DeadlinePassed.IsSet ? Deadline.Never : DeadlineAt;
 
         public void MakeReadable() => _write.WriteByte(1);
 

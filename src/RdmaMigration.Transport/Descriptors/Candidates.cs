@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -29,7 +29,7 @@ internal sealed class Candidates(CompletionWaiter waiter, TimeSpan patience, ILo
     /// <summary>Watches one more.</summary>
     public void Add(Candidate candidate)
     {
-        Watch watch = new(this, candidate, Stopwatch.GetTimestamp() + (long)(patience.TotalSeconds * Stopwatch.Frequency));
+        Watch watch = new(this, candidate, Deadline.After(patience));
         _watched.Add(watch);
         waiter.Add(watch);
     }
@@ -104,7 +104,7 @@ internal sealed class Candidates(CompletionWaiter waiter, TimeSpan patience, ILo
         waiter.Remove(watch);
     }
 
-    private sealed class Watch(Candidates candidates, Candidate candidate, long deadline) : IWaitSource
+    private sealed class Watch(Candidates candidates, Candidate candidate, Deadline deadline) : IWaitSource
     {
         private readonly int[] _descriptors = [candidate.Number];
 
@@ -112,7 +112,7 @@ internal sealed class Candidates(CompletionWaiter waiter, TimeSpan patience, ILo
 
         public ReadOnlySpan<int> Descriptors => _descriptors;
 
-        public long Deadline => candidates.MayBeSilent(candidate) ? long.MaxValue : deadline;
+        public Deadline Deadline => candidates.MayBeSilent(candidate) ? Deadline.Never : deadline;
 
         public void OnReady(int index) => candidates.OnReady(this);
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -30,7 +31,7 @@ internal sealed class Door(
     private volatile bool _isWanted = true;
 
     // Until then neither accepted nor opened.
-    private long _notBefore;
+    private Deadline _notBefore = Deadline.Passed;
 
     /// <summary>Called with each connection.</summary>
     public required Action<Candidate> Entered { get; init; }
@@ -39,9 +40,9 @@ internal sealed class Door(
     public EndPoint Address => sockets[0].Address;
 
     /// <summary>When <see cref="Settle"/> is due.</summary>
-    public long Deadline => _isWanted
-        ? _watch is null ? _notBefore : long.MaxValue
-        : _isOpen ? 0 : long.MaxValue;
+    public Deadline Deadline => _isWanted
+        ? _watch is null ? _notBefore : Deadline.Never
+        : _isOpen ? Deadline.Passed : Deadline.Never;
 
     /// <summary>Has the sockets opened or closed. Any thread; the last call counts.</summary>
     public void Want(bool open)
@@ -54,7 +55,7 @@ internal sealed class Door(
     public void Settle()
     {
         long now = Stopwatch.GetTimestamp();
-        if (Deadline > now)
+        if (!Deadline.HasPassedAt(now))
         {
             return;
         }
@@ -62,7 +63,7 @@ internal sealed class Door(
         if (_isWanted)
         {
             // Stays so when something unexpected is thrown.
-            _notBefore = now + (long)(s_pause.TotalSeconds * Stopwatch.Frequency);
+            _notBefore = Deadline.After(s_pause, now);
             Open();
         }
         else
@@ -127,7 +128,7 @@ internal sealed class Door(
 
         _watch = new Watch(this, [.. sockets]);
         waiter.Add(_watch);
-        _notBefore = 0;
+        _notBefore = Deadline.Passed;
     }
 
     private void StopWatching()
@@ -165,7 +166,7 @@ internal sealed class Door(
                 CloseSockets();
             }
 
-            _notBefore = Stopwatch.GetTimestamp() + (long)(s_pause.TotalSeconds * Stopwatch.Frequency);
+            _notBefore = Deadline.After(s_pause);
             return false;
         }
 
@@ -179,7 +180,7 @@ internal sealed class Door(
 
         public ReadOnlySpan<int> Descriptors => _descriptors;
 
-        public long Deadline => long.MaxValue;
+        public Deadline Deadline => Deadline.Never;
 
         public void OnReady(int index) => door.TryAccept(sockets[index]);
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using RdmaMigration.Linux;
@@ -49,7 +48,7 @@ internal static class SocketConnector
     public static PolledDescriptor Connect(UnixUri uri, DescriptorChannelOptions options, CancellationToken cancel)
     {
         UnixDomainSocketEndPoint address = new(uri.Path);
-        long start = Stopwatch.GetTimestamp();
+        Deadline deadline = Deadline.After(options.ConnectTimeout);
         while (true)
         {
             (Socket socket, PolledDescriptor connection) = Create(AddressFamily.Unix, uri.ToString());
@@ -66,7 +65,7 @@ internal static class SocketConnector
             }
 
             // EAGAIN: the backlog is full.
-            if (Stopwatch.GetElapsedTime(start) >= options.ConnectTimeout)
+            if (deadline.HasPassed)
             {
                 throw new ConnectFailedException($"cannot connect to {uri}: {Explain(uri, SocketError.TimedOut, options)}");
             }

@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -50,7 +51,7 @@ internal sealed class SocketListener : ChannelListener
         _log = log;
         _door = new Door(waiter, sockets, uri, options.Backlog, keepsBacklog: options.Queues, log) { Entered = OnEntered };
         _candidates = new Candidates(waiter, options.FirstBytesTimeout, log) { Shown = OnShown, MayBeSilent = IsOfRunning };
-        _turn = new Turn(OnTurn, () => IsTurnDue ? 0 : _door.Deadline, log);
+        _turn = new Turn(OnTurn, () => IsTurnDue ? Deadline.Passed : _door.Deadline, log);
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -29,7 +29,8 @@ internal sealed class SourceWatch : IWaitSource, IDisposable
     /// <summary>None: one that has closed its direction would be ready all the time.</summary>
     public ReadOnlySpan<int> Descriptors => [];
 
-    public long Deadline { get; private set; }
+    /// <summary>The first look is at once.</summary>
+    public Deadline Deadline { get; private set; } = Deadline.Passed;
 
     public void OnReady(int index)
     {
@@ -38,12 +39,12 @@ internal sealed class SourceWatch : IWaitSource, IDisposable
     public void OnDeadline(long now)
     {
         _source.CheckPeer(_probe.Span);
-        Deadline = _source.Lost is null ? now + (long)(s_interval.TotalSeconds * Stopwatch.Frequency) : long.MaxValue;
+        Deadline = _source.Lost is null ? Deadline.After(s_interval, now) : Deadline.Never;
     }
 
     public void OnFault(Exception fault)
     {
-        Deadline = long.MaxValue;
+        Deadline = Deadline.Never;
         _source.Fail(ConnectionLoss.TransportError, $"{_source.Peer}: {fault.Message}");
     }
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
@@ -7,9 +8,9 @@ namespace RdmaMigration.Transport;
 /// stopped it.
 /// </summary>
 /// <param name="due">What to run.</param>
-/// <param name="deadline">When, as a <see cref="System.Diagnostics.Stopwatch"/> timestamp.</param>
+/// <param name="deadline">When.</param>
 /// <param name="log">For defects.</param>
-internal sealed class Turn(Action due, Func<long> deadline, ILogger log) : IWaitSource, IDisposable
+internal sealed class Turn(Action due, Func<Deadline> deadline, ILogger log) : IWaitSource, IDisposable
 {
     private readonly ManualResetEventSlim _hasStopped = new();
     private Action? _last;
@@ -19,7 +20,7 @@ internal sealed class Turn(Action due, Func<long> deadline, ILogger log) : IWait
 
     public ReadOnlySpan<int> Descriptors => [];
 
-    public long Deadline => !IsStopping ? deadline() : _hasStopped.IsSet ? long.MaxValue : 0;
+    public Deadline Deadline => !IsStopping ? deadline() : _hasStopped.IsSet ? Deadline.Never : Deadline.Passed;
 
     /// <summary>Runs the last of it on the waiter's thread, and waits for that. Never on the waiter's thread; a second call does nothing.</summary>
     public void Stop(CompletionWaiter waiter, Action last)

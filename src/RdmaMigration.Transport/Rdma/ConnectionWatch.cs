@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
@@ -40,10 +40,10 @@ internal sealed class ConnectionWatch : IWaitSource
     public ReadOnlySpan<int> Descriptors => _descriptors;
 
     /// <inheritdoc/>
-    public long Deadline => _state.Lost is null || !_established ? Volatile.Read(ref _deadline) : long.MaxValue;
+    public Deadline Deadline => _state.Lost is null || !_established ? Deadline.At(Volatile.Read(ref _deadline)) : Deadline.Never;
 
     /// <summary>The peer has until the set-up timeout from now. Before the waiter watches.</summary>
-    public void BeginSetup() => _deadline = After(_options.SetupTimeout);
+    public void BeginSetup() => _deadline = Deadline.After(_options.SetupTimeout).Timestamp;
 
     /// <summary>The set-up failed on this side: the waiter reports it at the next look. Any thread.</summary>
     public void SetupFailed() => Volatile.Write(ref _deadline, 0);
@@ -53,7 +53,7 @@ internal sealed class ConnectionWatch : IWaitSource
     {
         _established = true;
         _state.Touch();
-        _deadline = _options.KeepAliveInterval > TimeSpan.Zero ? After(_options.KeepAliveInterval) : long.MaxValue;
+        _deadline = _options.KeepAliveInterval > TimeSpan.Zero ? Deadline.After(_options.KeepAliveInterval).Timestamp : long.MaxValue;
     }
 
     /// <summary>The event channel is about to be freed. Any thread.</summary>
@@ -102,7 +102,7 @@ internal sealed class ConnectionWatch : IWaitSource
             idle = TimeSpan.Zero;
         }
 
-        _deadline = now + Ticks(_options.KeepAliveInterval - idle);
+        _deadline = Deadline.After(_options.KeepAliveInterval - idle, now).Timestamp;
     }
 
     /// <inheritdoc/>
@@ -111,10 +111,6 @@ internal sealed class ConnectionWatch : IWaitSource
         _state.Fail(ConnectionLoss.TransportError, $"the connection with {_state.Peer}: {fault.Message}");
         ReportNeverEstablished();
     }
-
-    private static long After(TimeSpan time) => Stopwatch.GetTimestamp() + Ticks(time);
-
-    private static long Ticks(TimeSpan time) => (long)(time.TotalSeconds * Stopwatch.Frequency);
 
     private void OnCmEvent(CmEvent happened)
     {

@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using System.Net;
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
@@ -112,12 +112,12 @@ internal static class RdmaConnector
     private static CmEvent Await(EventChannel events, CmEventType wanted, IPEndPoint address, TimeSpan timeout, CancellationToken cancel)
     {
         // The connection manager keeps its own time for address and route; this one is for an answer that never comes.
-        long start = Stopwatch.GetTimestamp();
+        Deadline deadline = Deadline.After(timeout + s_slice);
         CmEvent? happened;
         while (!events.TryGetEvent(out happened))
         {
             cancel.ThrowIfCancellationRequested();
-            if (Stopwatch.GetElapsedTime(start) > timeout + s_slice)
+            if (deadline.HasPassed)
             {
                 throw new ConnectFailedException($"{address} did not answer within {timeout.TotalSeconds:0.#} s: it may be busy with another migration");
             }

@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 
 namespace RdmaMigration.Transport;
@@ -69,14 +69,12 @@ internal sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
     /// <inheritdoc/>
     protected override ChannelOutput? AwaitOutput(TimeSpan timeout)
     {
-        long start = Stopwatch.GetTimestamp();
+        Deadline deadline = Deadline.After(timeout);
         lock (_gate)
         {
-            for (TimeSpan left = timeout;
-                _returnPath is null && !_disposed && Lost is null && left > TimeSpan.Zero;
-                left = timeout - Stopwatch.GetElapsedTime(start))
+            while (_returnPath is null && !_disposed && Lost is null && !deadline.HasPassed)
             {
-                Monitor.Wait(_gate, left);
+                Monitor.Wait(_gate, deadline.Milliseconds);
             }
 
             return _output;

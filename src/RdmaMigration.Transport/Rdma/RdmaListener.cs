@@ -1,7 +1,7 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Linux;
 using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
@@ -13,6 +13,9 @@ namespace RdmaMigration.Transport;
 /// </summary>
 internal sealed class RdmaListener : ChannelListener
 {
+    /// <summary>How often a listener that lost its device tries to listen again.</summary>
+    private static readonly TimeSpan s_retryInterval = TimeSpan.FromSeconds(1);
+
     /// <summary>A destination sends a READY or an answer at a time; what is beyond lets them go without waiting for completions.</summary>
     private const int SendDepth = 256;
 
@@ -159,7 +162,7 @@ internal sealed class RdmaListener : ChannelListener
             _aside.Run(() =>
             {
                 _binding.Close();
-                RetryAt(Stopwatch.GetTimestamp() + Stopwatch.Frequency);
+                RetryAt(Deadline.After(s_retryInterval));
             });
         }
     }
@@ -174,13 +177,13 @@ internal sealed class RdmaListener : ChannelListener
         catch (VerbsException failed)
         {
             ListenerLog.EventIgnored(_log, "listen: " + failed.Message, 0);
-            RetryAt(Stopwatch.GetTimestamp() + Stopwatch.Frequency);
+            RetryAt(Deadline.After(s_retryInterval));
         }
     }
 
-    private void RetryAt(long time)
+    private void RetryAt(Deadline time)
     {
-        Volatile.Write(ref _retryAt, time);
+        Volatile.Write(ref _retryAt, time.Timestamp);
         _waiter.Wake();
     }
 
@@ -355,7 +358,8 @@ internal sealed class RdmaListener : ChannelListener
 
         public ReadOnlySpan<int> Descriptors => _descriptors;
 
-        public long Deadline => listener._backlog.Count > 0 && !listener._busy ? 0 : Volatile.Read(ref listener._retryAt);
+        public Deadline Deadline =>
+            listener._backlog.Count > 0 && !listener._busy ? Deadline.Passed : Deadline.At(Volatile.Read(ref listener._retryAt));
 
         public void OnReady(int index)
         {
