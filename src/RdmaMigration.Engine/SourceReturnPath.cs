@@ -20,7 +20,7 @@ internal sealed class SourceReturnPath
     private Thread? _thread;
     private volatile bool _hasAnswered;
 
-    /// <param name="input">The channel's way back; stays the channel's.</param>
+    /// <param name="input">The channel's return path; stays the channel's.</param>
     /// <param name="peer">The destination, for messages.</param>
     /// <param name="mayHaveAll">Whether the destination can have everything that it loads. Asked on the thread.</param>
     /// <param name="broken">Called on the thread when the destination cannot succeed any more; it makes the sending thread's channel calls return.</param>
