@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using RdmaMigration.Memory;
 using RdmaMigration.Streams;
 using RdmaMigration.Transport;
@@ -15,6 +16,8 @@ internal sealed class ReceiveHandler(
     private readonly RepeatedPasses _repeatedPasses = new();
     private SwitchoverReply _switchoverReply;
     private volatile bool _hasBegun;
+    private bool _isAnnouncing;
+    private long _announcedAt;
 
     // By the coarse clock, which costs next to nothing: it is read after each message.
     private long _roomCheckedAt = Environment.TickCount64;
@@ -30,10 +33,18 @@ internal sealed class ReceiveHandler(
         figures.OnMachine(configuration.MachineType);
     }
 
+    /// <summary>The time since this side last kept the source waiting: a relay connects to its destination, which may take a while. Any thread.</summary>
+    public TimeSpan SinceHeldUp => Volatile.Read(ref _isAnnouncing) ? TimeSpan.Zero
+        : Volatile.Read(ref _announcedAt) is not 0 and long at ? Stopwatch.GetElapsedTime(at)
+        : TimeSpan.MaxValue;
+
     /// <inheritdoc/>
     public RamBlockList OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks)
     {
+        Volatile.Write(ref _isAnnouncing, true);
         sink.Announce(machine.Configuration!);
+        Volatile.Write(ref _announcedAt, Stopwatch.GetTimestamp());
+        Volatile.Write(ref _isAnnouncing, false);
         RamBlockList ram = machine.AllocateRam(blocks);
         figures.OnRam(ram);
         channel.Ram?.SetBlocks(ram);

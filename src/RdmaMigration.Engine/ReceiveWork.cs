@@ -63,18 +63,25 @@ internal sealed class ReceiveWork(
 
         if (IsLast)
         {
-            context.After(s_lastStream, () =>
-            {
-                if (!Volatile.Read(ref _isTaken))
-                {
-                    context.Stop(FailureReason.Cancelled, "the destination quits");
-                }
-            });
+            context.After(s_lastStream, StopIfLate);
         }
 
         if (parameters.Get(MigrationParameters.Timeout) is { } timeout)
         {
             context.StopAfter(timeout, $"the migration from {channel.Peer} did not end within {timeout.TotalSeconds:0.#} s");
+        }
+    }
+
+    private void StopIfLate()
+    {
+        TimeSpan waited = Volatile.Read(ref _handler)?.SinceHeldUp ?? TimeSpan.MaxValue;
+        if (waited < s_lastStream)
+        {
+            context.After(s_lastStream - waited, StopIfLate);
+        }
+        else if (!Volatile.Read(ref _isTaken))
+        {
+            context.Stop(FailureReason.Cancelled, "the destination quits");
         }
     }
 

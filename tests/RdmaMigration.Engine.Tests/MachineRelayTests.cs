@@ -46,6 +46,33 @@ public sealed class MachineRelayTests
         Assert.Empty(machine.Relay.LeftBehind);
     }
 
+    // A source that waits when the relay ends has three seconds for its stream. They are not spent on the destination's connection.
+    [Fact]
+    public void The_last_source_is_served_however_long_the_destination_takes_to_connect()
+    {
+        int opened = 0;
+        using RelayedMachine machine = new(_ =>
+        {
+            if (Interlocked.Increment(ref opened) == 2)
+            {
+                Thread.Sleep(TimeSpan.FromSeconds(4));
+            }
+
+            return new ScriptedDestination();
+        });
+        machine.Send(StreamedMachine.Announcement(returnPath: false));
+        RelayedMachine.Await(() => Volatile.Read(ref opened) == 1, "the first machine does not come");
+        using Socket last = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        last.Connect(machine.Relay.EndPoint);
+        last.Send(StreamedMachine.All());
+        last.Shutdown(SocketShutdown.Send);
+
+        machine.Relay.Process.Quit();
+
+        Assert.Equal(MigrationStatus.Cancelled, machine.Relay.Ended().Status);
+        Assert.Equal(MigrationStatus.Completed, machine.Relay.Ended().Status);
+    }
+
     [Fact]
     public void A_multifd_channel_is_ignored_once_the_machine_is_complete()
     {
