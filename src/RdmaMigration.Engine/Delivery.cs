@@ -296,8 +296,10 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         TimeSpan? time = options.Parameters.Get(MigrationParameters.ConfirmTimeout) ?? (IsProvable is true ? null : MigrationParameters.CloseTimeout);
         if (Step < DeliveryStep.Confirming && time is { } limit)
         {
-            context.StopAfter(limit, $"the destination neither reported nor closed within {limit.TotalSeconds:0.#} s after the last byte; --confirm-timeout allows more time"
-                + (IsProvable is true ? "" : ", and with --return-path a destination can report its result"));
+            context.StopAfter(
+                limit,
+                $"the destination neither reported nor closed within {limit.TotalSeconds:0.#} s after the last byte; --confirm-timeout allows more time"
+                    + (IsProvable is true ? "" : ", and with --return-path a destination can report its result"));
         }
 
         Reach(DeliveryStep.Confirming);
