@@ -2,7 +2,9 @@ using System.Numerics;
 
 namespace RdmaMigration.Streams;
 
-/// <summary>Bounds of an incoming stream, and what the reader knows of its source. Defaults and their reasons are in the engine's table of parameters.</summary>
+/// <summary>
+/// Bounds of an incoming stream, and what the reader knows of its source. Defaults and their reasons are in the engine's table of parameters.
+/// </summary>
 internal sealed record IncomingStreamOptions
 {
     /// <summary>

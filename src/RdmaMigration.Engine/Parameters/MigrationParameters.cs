@@ -258,7 +258,7 @@ internal static class MigrationParameters
     public static IReadOnlyList<Parameter> All { get; } =
     [
         PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, MaxRam, MaxDeviceState, DeviceStateInMemory, PageSize, Timeout,
-        SetupTimeout, ConnectTimeout, AcceptTimeout, ReturnPathTimeout,
-        ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, Backlog, SpinTime,
+        SetupTimeout,
+        ConnectTimeout, AcceptTimeout, ReturnPathTimeout, ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, Backlog, SpinTime,
     ];
 }
