@@ -30,6 +30,6 @@ internal static class ExitCode
         (Failed, "the migration failed (receive and relay: only with --once), or FILE is not a migration stream or has no such device"),
         (Usage, "the command line is wrong; nothing was tried"),
         (HostCannot, "this host cannot do it: no RDMA library or device, the port is in use, or a target or standard output cannot be written"),
-        (Cancelled, "cancelled by SIGINT or SIGTERM"),
+        (Cancelled, "cancelled by SIGINT, SIGTERM or SIGHUP"),
     ];
 }
