@@ -24,6 +24,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     private readonly ParameterSet _parameters;
     private readonly ulong _maxRam;
     private readonly IMachine _machine;
+    private IncomingStream? _stream;
     private long _nextMemoryCheck;
 
     /// <param name="path">The file.</param>
@@ -58,14 +59,8 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     {
         try
         {
-            // Pages take as much memory as they take in the file, holes take none: a sparse machine may be far larger than this host's memory.
-            if (_source.Length is { } length && (ulong)length > _maxRam)
-            {
-                throw DoesNotFit($"its {length} bytes do");
-            }
-
-            IncomingStream stream = new(this, this, _parameters.ForStream(ramIsFresh: true));
-            CapturedStream loaded = stream.Load();
+            _stream = new IncomingStream(this, this, _parameters.ForStream(ramIsFresh: true));
+            CapturedStream loaded = _stream.Load();
             _machine.StageDevices(loaded);
             return loaded;
         }
@@ -85,11 +80,12 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
         int read = _source.Read(buffer);
         if (_source.BytesRead > _nextMemoryCheck)
         {
-            // Of a pipe: its length is not known before, and a page may come more than once, so what was read says only when to look.
+            // The stream may be a small part of the file, holes take no memory, and a page may come more than once: what was read says only when to look.
             _nextMemoryCheck = _source.BytesRead + MemoryCheckInterval;
             if (_machine.Ram?.ResidentBytes > _maxRam)
             {
-                throw DoesNotFit("the machine in it does");
+                throw new RamAllocationException(
+                    null, $"the machine in it does not fit into {_maxRam} bytes of memory; free some, or send from a larger host");
             }
         }
 
@@ -121,9 +117,10 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     {
     }
 
-    /// <summary>Closes the file.</summary>
-    public void Dispose() => _source.Dispose();
-
-    private RamAllocationException DoesNotFit(string what) =>
-        new(null, $"{what} not fit into {_maxRam} bytes of memory; free some, or send from a larger host");
+    /// <summary>Frees the device state and closes the file.</summary>
+    public void Dispose()
+    {
+        _stream?.Dispose();
+        _source.Dispose();
+    }
 }

@@ -104,6 +104,11 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
     /// <exception cref="CaptureException">The message says which of its blocks, and what to do.</exception>
     public void Check(CapturedStream machine)
     {
+        if (options.Uri is RdmaUri && machine.Blocks.Count == 0)
+        {
+            throw new CaptureException("the machine has no RAM, which RDMA is for: send it to tcp: or unix:");
+        }
+
         if (options.Uri is RdmaUri && Enumerable.Range(0, machine.Blocks.Count).FirstOrDefault(machine.IsLeftOut, -1) is >= 0 and int leftOut)
         {
             throw new CaptureException(

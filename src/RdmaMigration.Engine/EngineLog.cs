@@ -47,6 +47,9 @@ internal static partial class EngineLog
     [LoggerMessage(13, LogLevel.Warning, "turned away {Peer}: {Reason}")]
     public static partial void TurnedAway(ILogger log, string peer, string reason);
 
+    [LoggerMessage(14, LogLevel.Warning, "{Capture} needs capability {Capability} at the destination: turn it on there before the migration")]
+    public static partial void NeedsCapability(ILogger log, string capture, string capability);
+
     /// <summary>What is to be said of a machine that was read.</summary>
     public static void Remarks(ILogger log, string peer, CapturedStream machine)
     {

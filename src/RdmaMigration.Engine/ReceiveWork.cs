@@ -26,6 +26,7 @@ internal sealed class ReceiveWork(
     /// </summary>
     private static readonly TimeSpan s_lastStream = TimeSpan.FromSeconds(3);
 
+    private IncomingStream? _stream;
     private readonly ReceiveFigures _figures = new(channel);
     private ReceiveHandler? _handler;
     private bool _isTaken;
@@ -138,6 +139,7 @@ internal sealed class ReceiveWork(
         sink.Dispose();
         _figures.LetGoOfRam();
         machine.Dispose();
+        _stream?.Dispose();
     }
 
     private CapturedStream Load()
@@ -148,7 +150,7 @@ internal sealed class ReceiveWork(
         ChannelSource bytes = new(channel.Input) { Received = inStream ? handler.CheckRoomIfDue : null };
         try
         {
-            IncomingStream stream = new(
+            IncomingStream stream = _stream = new IncomingStream(
                 bytes,
                 handler,
                 // A source of ours that sends over RDMA without a return path waits for this side to close.

@@ -93,6 +93,11 @@ internal sealed class SendWork(MigrationContext context, string path, OutgoingOp
             _leftOut = loaded.LeftOut;
         }
 
+        foreach (string capability in loaded.Configuration.Capabilities)
+        {
+            EngineLog.NeedsCapability(context.Log, path, capability);
+        }
+
         EngineLog.Remarks(context.Log, path, loaded);
         return loaded;
     }

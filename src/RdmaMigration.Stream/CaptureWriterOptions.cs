@@ -11,7 +11,7 @@ internal sealed record CaptureWriterOptions
 
     /// <summary>
     /// Sends OPEN_RETURN_PATH and PING right after the configuration, so that the destination answers on the way back. For channels that have one: on others
-    /// the load fails (protocol D.1).
+    /// the load fails (FORMAT.md, Commands).
     /// </summary>
     public bool OpenReturnPath { get; init; }
 }

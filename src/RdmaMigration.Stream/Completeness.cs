@@ -44,11 +44,12 @@ internal static class Completeness
     public static IReadOnlyList<MissingPages> CheckAtEnd(StreamParser parser)
     {
         IReadOnlyList<MissingPages> missing = parser.Ram.Missing();
-        if (missing.Count > 0 && !Mentions(parser, VirtioMem) && !Mentions(parser, FreePageHints))
+        bool isExcused = missing.Count > 0 && (Mentions(parser, VirtioMem) || Mentions(parser, FreePageHints));
+        if (missing.FirstOrDefault(block => !isExcused || GuestMemoryNames.IsOwnedByDevice(block.Block)) is { } first)
         {
             throw Refuse(
                 parser,
-                $"{missing[0]}: the source sends them over other connections (capability multifd, mode cpr-transfer); turn that off there");
+                $"{first}: the source sends them over other connections (capability multifd, mode cpr-transfer); turn that off there");
         }
 
         return missing;

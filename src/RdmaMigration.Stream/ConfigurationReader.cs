@@ -2,7 +2,7 @@ using System.Buffers;
 
 namespace RdmaMigration.Streams;
 
-/// <summary>Reads magic, version and the configuration section with its subsections (protocol C.2, C.3).</summary>
+/// <summary>Reads magic, version and the configuration section with its subsections (FORMAT.md, Configuration).</summary>
 internal static class ConfigurationReader
 {
     private const uint SubsectionVersion = 1;

@@ -3,7 +3,7 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Moves guest memory beside the stream: the control phases of an RDMA migration (protocol B.7). <see cref="CaptureWriter"/> calls it right after a write
+/// Moves guest memory beside the stream: the control phases of an RDMA migration (FORMAT.md, Writing a stream). <see cref="CaptureWriter"/> calls it right after a write
 /// whose last bytes are a HOOK, and writes nothing before the call has returned.
 /// </summary>
 internal interface IRamCarrier

@@ -6,7 +6,7 @@ namespace RdmaMigration.Streams;
 /// Loads one incoming migration stream: decodes it, puts guest memory into the RAM blocks, keeps device state as bytes. Commands and control
 /// phases go to the handler. Used once, by one thread.
 /// </summary>
-internal sealed class IncomingStream
+internal sealed class IncomingStream : IDisposable
 {
     private readonly StreamParser _parser;
     private readonly HandlerTarget _target;
@@ -42,8 +42,14 @@ internal sealed class IncomingStream
     /// <summary>Bytes of guest memory that have come as zero pages, each as often as it came. Readable from any thread.</summary>
     public long RamZeroBytes => _target.RamZeroBytes;
 
+    /// <summary>Bytes of device state that went to a temporary file.</summary>
+    public long SpilledBytes => _parser.Opaque.SpilledBytes;
+
+    /// <summary>Frees the device state of the machine that was loaded.</summary>
+    public void Dispose() => _parser.Opaque.Dispose();
+
     /// <summary>Reads the whole stream.</summary>
-    /// <returns>The machine. Its RAM blocks are those that the handler returned.</returns>
+    /// <returns>The machine. Its RAM blocks are those that the handler returned; its device state lives as long as this.</returns>
     /// <exception cref="StreamFormatException">The stream is malformed, truncated, too large, lacks pages, or uses what is not supported.</exception>
     /// <exception cref="RamAllocationException">The handler refused the RAM blocks.</exception>
     /// <exception cref="IOException">The source failed.</exception>

@@ -1,6 +1,6 @@
 namespace RdmaMigration.Streams;
 
-/// <summary>MIG_CMD_*: what a COMMAND section carries (protocol D.1).</summary>
+/// <summary>MIG_CMD_*: what a COMMAND section carries (FORMAT.md, Commands).</summary>
 internal enum MigrationCommand
 {
     /// <summary>Never valid.</summary>

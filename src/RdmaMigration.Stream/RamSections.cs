@@ -34,7 +34,7 @@ internal sealed class RamSections(SourceReader reader, SectionFooters footers, R
         {
         }
 
-        if (header.Type == SectionType.Start && ram.Blocks.Length == 0)
+        if (header.Type == SectionType.Start && !ram.HasBlockList)
         {
             throw reader.Malformed(at, "the START section of 'ram' has no block list");
         }
@@ -117,7 +117,7 @@ internal sealed class RamSections(SourceReader reader, SectionFooters footers, R
             case RamFlags.CompressPage:
                 _decoder.ReadCompressed(SelectContent(sameBlock, offset, at, PageEncoding.Compressed));
                 return true;
-            case RamFlags.MemSize when !sameBlock && sectionType == SectionType.Start && ram.Blocks.Length == 0:
+            case RamFlags.MemSize when !sameBlock && sectionType == SectionType.Start && !ram.HasBlockList:
                 ReadBlockList(offset);
                 return true;
             case RamFlags.Hook when entry == RamFlags.Hook:
@@ -137,11 +137,6 @@ internal sealed class RamSections(SourceReader reader, SectionFooters footers, R
         BlockListReader list = new(reader, ram.IgnoresShared, ram.PageSize);
         RamBlockDescription[] blocks = list.Read(total);
         _pushedBackEntry = list.NextEntry;
-        if (blocks.Length == 0)
-        {
-            throw reader.Malformed(reader.Position, "the block list is empty");
-        }
-
         TotalLength = total;
         ram.SetBlocks(blocks);
         Dictionary<string, int> indexes = new(StringComparer.Ordinal);
@@ -156,7 +151,7 @@ internal sealed class RamSections(SourceReader reader, SectionFooters footers, R
 
     private void ReadHook(ulong at)
     {
-        if (ram.Blocks.Length == 0)
+        if (!ram.HasBlockList)
         {
             throw reader.Malformed(at, "a HOOK before the block list");
         }

@@ -1,9 +1,12 @@
 namespace RdmaMigration.Streams;
 
-/// <summary>Which pages of a RAM block have come. Takes memory for what has come, not for the block's length, which is the source's word.</summary>
+/// <summary>
+/// Which pages of a RAM block have come. Takes memory for what has come, not for the block's length, which is the source's word: at most 512 bytes and the entry of a
+/// dictionary for a page that comes alone.
+/// </summary>
 internal sealed class ReceivedPages
 {
-    private const int LeafShift = 15;
+    private const int LeafShift = 12;
     private const ulong LeafMask = (1UL << LeafShift) - 1;
 
     private readonly Dictionary<ulong, ulong[]> _leaves = [];

@@ -12,6 +12,9 @@ internal sealed class ReceivedRam(IncomingStreamOptions options)
     /// <summary>The blocks in stream order.</summary>
     public RamBlockDescription[] Blocks { get; private set; } = [];
 
+    /// <summary>The block list has come. It is empty for a machine without RAM.</summary>
+    public bool HasBlockList { get; private set; }
+
     /// <summary>Bytes in a target page.</summary>
     public int PageSize { get; private set; }
 
@@ -35,6 +38,7 @@ internal sealed class ReceivedRam(IncomingStreamOptions options)
     public void SetBlocks(RamBlockDescription[] blocks)
     {
         Blocks = blocks;
+        HasBlockList = true;
         _received = [.. blocks.Select(_ => new ReceivedPages())];
     }
 
@@ -49,9 +53,11 @@ internal sealed class ReceivedRam(IncomingStreamOptions options)
     }
 
     /// <summary>
-    /// True if the stream left the block out: capability x-ignore-shared is on, no page of it came inline, and none can have come by RDMA.
+    /// True if the stream left the block out: capability x-ignore-shared is on, no page of it came inline, and none can have come by RDMA. Memory that a device or the
+    /// firmware owns is never shared, so a block of that kind without pages was sent over another connection.
     /// </summary>
-    public bool IsLeftOut(int block) => IgnoresShared && !SawHook && _received[block].Count == 0;
+    public bool IsLeftOut(int block) =>
+        IgnoresShared && !SawHook && _received[block].Count == 0 && !GuestMemoryNames.IsOwnedByDevice(Blocks[block].Name);
 
     /// <summary>
     /// Pages that never came, by block; empty when the machine is complete, and when pages went beside the stream by RDMA. Blocks that are left out do not

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace RdmaMigration.Streams;
 
-/// <summary>What stands before a section's data (protocol C.2). PART and END carry only the id; their name is known from their START.</summary>
+/// <summary>What stands before a section's data (FORMAT.md, Sections). PART and END carry only the id; their name is known from their START.</summary>
 internal readonly record struct SectionHeader(byte Type, uint Id, string Name, uint InstanceId, uint Version)
 {
     /// <summary>The most bytes that <see cref="Encode"/> writes.</summary>

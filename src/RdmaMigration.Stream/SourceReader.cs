@@ -139,7 +139,7 @@ internal sealed class SourceReader(IStreamSource source)
 
     /// <summary>More bytes of device state than the bound.</summary>
     public StreamFormatException TooLarge(ulong bound) =>
-        new(StreamFault.TooLarge, Step, Position, $"more than {bound} bytes of device state: raise the bound if the machine really has that much");
+        new(StreamFault.TooLarge, Step, Position, $"more than {bound} bytes of device state: raise max-device-state if the machine really has that much");
 
     private void FillIfEmpty()
     {

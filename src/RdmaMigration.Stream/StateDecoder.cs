@@ -5,7 +5,7 @@ using System.Text.Json;
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Decodes one device's bytes by its description (protocol E.2). The description is the source's word: lengths are checked against the bytes.
+/// Decodes one device's bytes by its description (FORMAT.md, Device state). The description is the source's word: lengths are checked against the bytes.
 /// </summary>
 internal sealed class StateDecoder
 {

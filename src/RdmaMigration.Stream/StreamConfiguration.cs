@@ -1,6 +1,6 @@
 namespace RdmaMigration.Streams;
 
-/// <summary>The configuration section: what both sides must agree on (protocol C.3).</summary>
+/// <summary>The configuration section: what both sides must agree on (FORMAT.md, Configuration).</summary>
 internal sealed class StreamConfiguration
 {
     internal StreamConfiguration(string? machineType, int pageSize, IReadOnlyList<string> capabilities, Guid? uuid, ReadOnlyMemory<byte> encoded)

@@ -1,6 +1,6 @@
 namespace RdmaMigration.Streams;
 
-/// <summary>How the end of a stream was recognised (protocol E.3).</summary>
+/// <summary>How the end of a stream was recognised (FORMAT.md, End of stream).</summary>
 internal enum StreamEnd
 {
     /// <summary>

@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Reads members of the vmdescription's JSON objects (protocol E.2). What is missing or of a wrong kind is a <see cref="StateDecodeException"/>.
+/// Reads members of the vmdescription's JSON objects (FORMAT.md, Device state). What is missing or of a wrong kind is a <see cref="StateDecodeException"/>.
 /// </summary>
 internal static class VmDescriptionReader
 {

@@ -1,6 +1,6 @@
 namespace RdmaMigration.Streams;
 
-/// <summary>Section markers (protocol C.2).</summary>
+/// <summary>Section markers (FORMAT.md, Sections).</summary>
 internal static class SectionType
 {
     public const byte EndOfFile = 0x00;
@@ -18,7 +18,7 @@ internal static class SectionType
     public const int FooterLength = 5;
 }
 
-/// <summary>Flags of a RAM entry: the bits of its be64 below the target page size (protocol C.4).</summary>
+/// <summary>Flags of a RAM entry: the bits of its be64 below the target page size (FORMAT.md, RAM).</summary>
 internal static class RamFlags
 {
     public const ulong Zero = 0x002;
@@ -32,7 +32,7 @@ internal static class RamFlags
     public const ulong MultifdFlush = 0x200;
 }
 
-/// <summary>Constants of the stream as a whole (protocol C.2 to C.4).</summary>
+/// <summary>Constants of the stream as a whole (FORMAT.md).</summary>
 internal static class Wire
 {
     public const uint Magic = 0x5145564d;

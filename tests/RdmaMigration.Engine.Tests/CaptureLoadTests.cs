@@ -127,6 +127,21 @@ public sealed class CaptureLoadTests : IDisposable
     }
 
     [Fact]
+    public void A_capture_at_the_start_of_a_huge_file_is_judged_by_its_stream()
+    {
+        string path = Write(StreamedMachine.All());
+        using (FileStream disk = File.OpenWrite(path))
+        {
+            disk.SetLength(100L << 30);
+        }
+
+        using CapturedMachine captured = new(ulong.MaxValue);
+        using CaptureLoad load = new(path, ParameterSet.Defaults, captured, CancellationToken.None);
+        Assert.Equal((ulong)StreamedMachine.RamSize, load.Load().RamLength);
+        Assert.InRange(load.BytesRead, StreamedMachine.All().Length, StreamedMachine.All().Length + (18 << 20));
+    }
+
+    [Fact]
     public void Zero_pages_of_the_file_take_no_memory()
     {
         using CapturedMachine captured = new(ulong.MaxValue);

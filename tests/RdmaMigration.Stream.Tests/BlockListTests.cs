@@ -76,7 +76,15 @@ public sealed class BlockListTests
             "'a' comes twice", Refused(b => b.UInt64((3 * Page) | 4).Name("a").UInt64(Page).Name("a").UInt64(Page)).Message, StringComparison.Ordinal);
 
     [Fact]
-    public void An_empty_list_is_refused() => Assert.Contains("empty", Refused(b => b.UInt64(4)).Message, StringComparison.Ordinal);
+    public void An_empty_list_is_that_of_a_machine_without_memory()
+    {
+        byte[] bytes = StreamBuilder.WithConfiguration().Opened(StreamBuilder.Start, 2, "ram", 0, 4).UInt64(4).Eos().Footer(2)
+            .Continued(StreamBuilder.End, 2).Eos().Footer(2).EndOfFile().VmDescription("{}").ToArray();
+        using RecordingHandler handler = new();
+        CapturedStream stream = Streams.Load(bytes, handler, options: TestOptions.Stream);
+        Assert.Empty(stream.Blocks);
+        Assert.Equal(bytes, Streams.Write(stream));
+    }
 
     [Fact]
     public void More_blocks_than_RDMA_can_list_are_refused()

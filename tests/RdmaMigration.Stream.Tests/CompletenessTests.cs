@@ -39,6 +39,47 @@ public sealed class CompletenessTests
         Assert.Equal([new MissingPages("a", 2, 4, 2 * Page)], stream.NotSent);
     }
 
+    [Theory]
+    [InlineData("0000:00:02.0/vga.vram")]
+    [InlineData("/rom@etc/acpi/tables")]
+    [InlineData("pc.bios")]
+    public void Memory_of_a_device_is_not_excused_by_what_a_guest_does_without(string block)
+    {
+        byte[] bytes = Machine(b => b.PageOf(block, 0, 7).Zero(null, Page), StreamBuilder.Full, "0000:00:04.0/virtio-mem", "", block);
+        StreamFormatException e = Streams.Refused(bytes, TestOptions.Stream);
+        Assert.Equal(StreamFault.Incomplete, e.Fault);
+        Assert.Contains(block, e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("pc.rom", false)]
+    [InlineData("backend", true)]
+    public void With_x_ignore_shared_only_a_memory_backend_can_be_left_out(string block, bool isLeftOut)
+    {
+        byte[] bytes = new StreamBuilder().Header().Configuration("test").Subsection("configuration/capabilities").UInt32(1).Name("x-ignore-shared")
+            .Opened(StreamBuilder.Start, 2, "ram", 0, 4)
+            .UInt64((2 * Page) | 4).Name("a").UInt64(Page).UInt64(0).Name(block).UInt64(Page).UInt64(Page).Eos().Footer(2)
+            .Continued(StreamBuilder.End, 2).PageOf("a", 0, 1).Eos().Footer(2).EndOfFile().VmDescription("{}").ToArray();
+        using RecordingHandler handler = new();
+        Exception? refused = Record.Exception(() => Streams.Load(bytes, handler, options: TestOptions.Stream));
+        Assert.Equal(isLeftOut, refused is null);
+        Assert.Equal(isLeftOut ? null : StreamFault.Incomplete, (refused as StreamFormatException)?.Fault);
+    }
+
+    [Fact]
+    public void Pages_that_come_far_apart_take_little_memory()
+    {
+        ReceivedPages received = new();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (ulong page = 0; page < 100_000; page++)
+        {
+            received.Add(page << 20);
+        }
+
+        // An entry of the stream has 9 bytes.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 100_000 * 9 * 80);
+    }
+
     [Fact]
     public void Pages_far_apart_are_told_from_those_that_never_came()
     {
@@ -56,8 +97,8 @@ public sealed class CompletenessTests
         Assert.Equal((1UL << 15) + 1, received.FirstMissing());
     }
 
-    private static byte[] Machine(Func<StreamBuilder, StreamBuilder> pages, byte type, string device = "dev", string state = "") => pages(
-        StreamBuilder.WithConfiguration().Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", 4 * Page)).Eos().Footer(2)
+    private static byte[] Machine(Func<StreamBuilder, StreamBuilder> pages, byte type, string device = "dev", string state = "", string block = "a") => pages(
+        StreamBuilder.WithConfiguration().Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList((block, 4 * Page)).Eos().Footer(2)
             .Continued(StreamBuilder.End, 2)).Eos().Footer(2)
         .Opened(type, 9, device, 0, 1).Text(state).Footer(9).EndOfFile().VmDescription("{}").ToArray();
 

@@ -243,6 +243,30 @@ public sealed class EndOfStreamTests
     }
 
     [Fact]
+    public void Device_state_beyond_what_stays_in_memory_goes_to_a_file_and_is_the_same()
+    {
+        byte[] state = new byte[20_000_003];
+        new Random(6).NextBytes(state);
+        byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "big", 0, 1).Raw(state).Footer(3).EndOfFile()
+            .VmDescription("""{"devices": [{"name": "big", "instance_id": 0, "fields": [{"name": "x", "type": "buffer", "size": 20000003}]}]}""").ToArray();
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("rdmamig-test-");
+        try
+        {
+            using RecordingHandler handler = new();
+            IncomingStreamOptions options = TestOptions.Stream with { DeviceStateInMemory = 1 << 20, SpillDirectory = directory.FullName };
+            using IncomingStream incoming = new(new MemorySource(bytes), handler, options);
+            CapturedStream stream = incoming.Load();
+            Assert.Equal(32L << 20, incoming.SpilledBytes);
+            Assert.Empty(directory.EnumerateFileSystemInfos());
+            Assert.True(bytes.AsSpan().SequenceEqual(Streams.Write(stream)));
+        }
+        finally
+        {
+            directory.Delete();
+        }
+    }
+
+    [Fact]
     public void Device_state_beyond_its_bound_is_refused_with_the_bound()
     {
         byte[] bytes = Prefix().Opened(StreamBuilder.Full, 3, "big", 0, 1).Raw(new byte[100_000]).Footer(3).EndOfFile().ToArray();

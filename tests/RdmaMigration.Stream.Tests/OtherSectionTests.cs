@@ -113,6 +113,32 @@ public sealed class OtherSectionTests
         Assert.Equal(new StreamBuilder().Opened(Full, 4, "other", 0, 1).Footer(4).EndOfFile().ToArray(), stream.DeviceState.ToArray());
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_stream_of_device_state_alone_is_kept_and_written(bool vmDescription)
+    {
+        StreamBuilder b = StreamBuilder.WithConfiguration().Opened(Full, 3, "dev", 0, 1).UInt32(5).Footer(3).EndOfFile();
+        byte[] bytes = (vmDescription ? b.VmDescription(StreamBuilder.SmallDescription) : b).ToArray();
+        using RecordingHandler handler = new();
+        CapturedStream stream = Streams.Load(bytes, handler, options: TestOptions.Stream);
+        Assert.Empty(stream.Blocks);
+        Assert.Equal(bytes, Streams.Write(stream));
+        Assert.Equal("dev", Assert.Single(StreamInspector.Inspect(new MemorySource(bytes), TestOptions.Stream).Devices).Name);
+    }
+
+    [Fact]
+    public void A_real_machine_without_memory_is_kept_and_written()
+    {
+        byte[] bytes = Recorded.Read("machine-none-7.2.mig.gz");
+        using RecordingHandler handler = new();
+        CapturedStream stream = Streams.Load(bytes, handler, options: TestOptions.Stream);
+        Assert.Equal(("none", 0), (stream.Configuration.MachineType, stream.Blocks.Count));
+        Assert.Equal(StreamEnd.VmDescription, stream.WhyEnded);
+        using RecordingHandler again = new();
+        Assert.Equal(StreamEnd.VmDescription, Streams.Load(Streams.Write(stream), again, options: TestOptions.Stream).WhyEnded);
+    }
+
     [Fact]
     public void A_second_START_of_memory_is_refused() => Assert.Contains(
         "second START",
