@@ -9,7 +9,10 @@ internal enum CaptureStage
     /// <summary>Guest memory is with the sink; device state is next.</summary>
     DeviceState,
 
-    /// <summary>All that a destination loads is with the sink. What follows is the vmdescription, which some machine types never read (FORMAT.md, Writing a stream).</summary>
+    /// <summary>
+    /// All that a destination loads is with the sink. What follows is the vmdescription, which some machine types never read (FORMAT.md, Writing a
+    /// stream).
+    /// </summary>
     VmDescription,
 
     /// <summary>Everything is with the sink.</summary>

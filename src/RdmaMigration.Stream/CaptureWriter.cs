@@ -1,9 +1,9 @@
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Writes a captured machine as a migration stream that any QEMU with the same machine type loads (FORMAT.md, Writing a stream): one complete RAM section, device state as
-/// it came in. Ordinarily the pages are in the stream; with an <see cref="IRamCarrier"/> they go beside it, and the stream has HOOKs (FORMAT.md, Writing a stream).
-/// Keeps no state; one thread a call.
+/// Writes a captured machine as a migration stream that any QEMU with the same machine type loads (FORMAT.md, Writing a stream): one complete RAM section,
+/// device state as it came in. Ordinarily the pages are in the stream; with an <see cref="IRamCarrier"/> they go beside it, and the stream has HOOKs
+/// (FORMAT.md, Writing a stream). Keeps no state; one thread a call.
 /// </summary>
 internal static class CaptureWriter
 {

@@ -6,8 +6,8 @@ namespace RdmaMigration.Streams;
 internal static partial class GuestMemoryNames
 {
     /// <summary>
-    /// True for memory of a device (its path stands before the name) and for firmware: no memory backend is behind it, which a user could share, plug in part, or have
-    /// the guest report free.
+    /// True for memory of a device (its path stands before the name) and for firmware: no memory backend is behind it, which a user could share, plug in
+    /// part, or have the guest report free.
     /// </summary>
     public static bool IsOwnedByDevice(string block) => OfDevice().IsMatch(block);
 

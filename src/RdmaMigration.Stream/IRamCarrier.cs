@@ -3,8 +3,8 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Moves guest memory beside the stream: the control phases of an RDMA migration (FORMAT.md, Writing a stream). <see cref="CaptureWriter"/> calls it right after a write
-/// whose last bytes are a HOOK, and writes nothing before the call has returned.
+/// Moves guest memory beside the stream: the control phases of an RDMA migration (FORMAT.md, Writing a stream). <see cref="CaptureWriter"/> calls it right
+/// after a write whose last bytes are a HOOK, and writes nothing before the call has returned.
 /// </summary>
 internal interface IRamCarrier
 {

@@ -1,8 +1,8 @@
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Which pages of a RAM block have come. Takes memory for what has come, not for the block's length, which is the source's word: at most 512 bytes and the entry of a
-/// dictionary for a page that comes alone.
+/// Which pages of a RAM block have come. Takes memory for what has come, not for the block's length, which is the source's word: at most 512 bytes and the
+/// entry of a dictionary for a page that comes alone.
 /// </summary>
 internal sealed class ReceivedPages
 {

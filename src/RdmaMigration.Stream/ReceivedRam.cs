@@ -53,8 +53,8 @@ internal sealed class ReceivedRam(IncomingStreamOptions options)
     }
 
     /// <summary>
-    /// True if the stream left the block out: capability x-ignore-shared is on, no page of it came inline, and none can have come by RDMA. Memory that a device or the
-    /// firmware owns is never shared, so a block of that kind without pages was sent over another connection.
+    /// True if the stream left the block out: capability x-ignore-shared is on, no page of it came inline, and none can have come by RDMA. Memory that a
+    /// device or the firmware owns is never shared, so a block of that kind without pages was sent over another connection.
     /// </summary>
     public bool IsLeftOut(int block) =>
         IgnoresShared && !SawHook && _received[block].Count == 0 && !GuestMemoryNames.IsOwnedByDevice(Blocks[block].Name);
