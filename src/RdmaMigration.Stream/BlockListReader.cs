@@ -5,9 +5,8 @@ namespace RdmaMigration.Streams;
 
 /// <summary>Reads the MEM_SIZE entry: the list of RAM blocks.</summary>
 /// <param name="reader">The stream, behind the entry's flags.</param>
-/// <param name="hasAddresses">Each block has its guest address: capability x-ignore-shared is on.</param>
-/// <param name="pageSize">Bytes in a target page.</param>
-internal ref struct BlockListReader(SourceReader reader, bool hasAddresses, int pageSize)
+/// <param name="ram">What the configuration says.</param>
+internal ref struct BlockListReader(SourceReader reader, ReceivedRam ram)
 {
     /// <summary>The entry behind the list, where it had to be read to find the list's end.</summary>
     public ulong? NextEntry { get; private set; }
@@ -50,7 +49,7 @@ internal ref struct BlockListReader(SourceReader reader, bool hasAddresses, int 
         return [.. blocks];
     }
 
-    private readonly ulong FlagMask => (ulong)pageSize - 1;
+    private readonly ulong FlagMask => ram.FlagMask;
 
     /// <summary>
     /// Reads the optional page size and the guest address that x-ignore-shared adds. The stream does not say whether a page size is there: its
@@ -59,17 +58,17 @@ internal ref struct BlockListReader(SourceReader reader, bool hasAddresses, int 
     private RamBlockDescription ReadExtras(RamBlockDescription block, bool isLast)
     {
         ulong at = reader.Position;
-        ulong? address = hasAddresses ? reader.ReadUInt64() : null;
+        ulong? address = ram.IgnoresShared ? reader.ReadUInt64() : null;
         ulong? size = NextField(isLast);
-        if (hasAddresses && size is not null)
+        if (ram.IgnoresShared && size is not null)
         {
             // The page size stands before the address.
             (size, address) = (address, size);
         }
 
-        if (size is { } bytes && (!BitOperations.IsPow2(bytes) || bytes < (ulong)pageSize))
+        if (size is { } bytes && (!BitOperations.IsPow2(bytes) || bytes < (ulong)ram.PageSize))
         {
-            throw reader.Malformed(at, $"RAM block '{block.Name}' has page size {bytes}, which is not a power of two of at least {pageSize}");
+            throw reader.Malformed(at, $"RAM block '{block.Name}' has page size {bytes}, which is not a power of two of at least {ram.PageSize}");
         }
 
         return block with { PageSize = size, GuestAddress = address };

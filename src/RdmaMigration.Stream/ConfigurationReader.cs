@@ -37,7 +37,7 @@ internal static class ConfigurationReader
         reader.Step = "configuration";
         if (reader.PeekByte() != SectionType.Configuration)
         {
-            return new StreamConfiguration(null, defaultPageSize, [], null, default);
+            return new StreamConfiguration(null, defaultPageSize, statesPageSize: false, [], null, default);
         }
 
         ArrayBufferWriter<byte> encoded = new();
@@ -81,7 +81,8 @@ internal static class ConfigurationReader
         }
 
         reader.RecordInto(null);
-        return new StreamConfiguration(machineType, pageSize, capabilities, uuid, encoded.WrittenMemory.ToArray());
+        return new StreamConfiguration(
+            machineType, pageSize, seen.Contains(Wire.PageBitsSubsection), capabilities, uuid, encoded.WrittenMemory.ToArray());
     }
 
     private static int ReadPageSize(SourceReader reader)

@@ -34,7 +34,7 @@ internal sealed record IncomingStreamOptions
     internal bool AllowsMissingPages { get; init; }
 
     /// <summary>
-    /// Bytes in a target page when the stream does not say: a power of two, 1024 to 65536.
+    /// Bytes in a target page when the stream does not say, where the search for it begins: a power of two, 256 to 65536.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is no such power.</exception>
     public required int TargetPageSize
@@ -42,6 +42,6 @@ internal sealed record IncomingStreamOptions
         get;
         init => field = BitOperations.IsPow2(value) && BitOperations.Log2((uint)value) is >= Wire.MinPageBits and <= Wire.MaxPageBits
             ? value
-            : throw new ArgumentOutOfRangeException(nameof(value), value, "a target page is a power of two from 1024 to 65536 bytes");
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "a target page is a power of two from 256 to 65536 bytes");
     }
 }

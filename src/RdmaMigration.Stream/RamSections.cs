@@ -6,6 +6,7 @@ namespace RdmaMigration.Streams;
 internal sealed class RamSections(SourceReader reader, SectionFooters footers, ReceivedRam ram, IStreamTarget target) : ISectionHandler
 {
     private readonly PageDecoder _decoder = new(reader);
+    private readonly PageSizeSearch _search = new(reader, ram);
     private Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _indexes;
     private int _current = -1;
     private ulong? _pushedBackEntry;
@@ -18,9 +19,6 @@ internal sealed class RamSections(SourceReader reader, SectionFooters footers, R
 
     /// <summary>The END section has been read: no page comes any more.</summary>
     public bool HasEnded { get; private set; }
-
-    /// <summary>Bytes in all blocks, the least that no page's address reaches.</summary>
-    public ulong TotalLength { get; private set; }
 
     public SectionOutcome Read(in SectionHeader header, ulong at)
     {
@@ -71,7 +69,7 @@ internal sealed class RamSections(SourceReader reader, SectionFooters footers, R
     {
         ulong flags = entry & ram.FlagMask;
         hasName = (flags & ~RamFlags.Continue) is RamFlags.Zero or RamFlags.Page or RamFlags.Xbzrle or RamFlags.CompressPage;
-        bool isPage = hasName && (entry & ~ram.FlagMask) < TotalLength;
+        bool isPage = hasName && (entry & ~ram.FlagMask) < ram.TotalLength;
         hasName &= (flags & RamFlags.Continue) == 0;
         return isPage || entry is RamFlags.Hook or RamFlags.EndOfSection or RamFlags.MultifdFlush;
     }
@@ -97,6 +95,11 @@ internal sealed class RamSections(SourceReader reader, SectionFooters footers, R
         ulong at = reader.Position;
         ulong entry = _pushedBackEntry ?? reader.ReadUInt64();
         _pushedBackEntry = null;
+        if (!ram.IsPageSizeKnown)
+        {
+            _search.Look(entry);
+        }
+
         ulong flags = entry & ram.FlagMask;
         ulong offset = entry & ~ram.FlagMask;
         bool sameBlock = (flags & RamFlags.Continue) != 0;
@@ -134,11 +137,10 @@ internal sealed class RamSections(SourceReader reader, SectionFooters footers, R
 
     private void ReadBlockList(ulong total)
     {
-        BlockListReader list = new(reader, ram.IgnoresShared, ram.PageSize);
+        BlockListReader list = new(reader, ram);
         RamBlockDescription[] blocks = list.Read(total);
         _pushedBackEntry = list.NextEntry;
-        TotalLength = total;
-        ram.SetBlocks(blocks);
+        ram.SetBlocks(blocks, total);
         Dictionary<string, int> indexes = new(StringComparer.Ordinal);
         for (int i = 0; i < blocks.Length; i++)
         {

@@ -48,6 +48,25 @@ internal sealed class ReceivedPages
         }
     }
 
+    /// <summary>The same places, as pages of another size: the first page at each place has come.</summary>
+    public ReceivedPages Rescale(int from, int to)
+    {
+        ReceivedPages rescaled = new();
+        foreach ((ulong index, ulong[] leaf) in _leaves)
+        {
+            for (int word = 0; word < leaf.Length; word++)
+            {
+                for (ulong rest = leaf[word]; rest != 0; rest &= rest - 1)
+                {
+                    ulong page = (index << LeafShift) + ((ulong)word * 64) + ulong.TrailingZeroCount(rest);
+                    rescaled.Add(page * (ulong)from / (ulong)to);
+                }
+            }
+        }
+
+        return rescaled;
+    }
+
     private ulong[] Leaf(ulong index)
     {
         if (index != _latestIndex)

@@ -6,6 +6,7 @@ namespace RdmaMigration.Streams;
 internal sealed class ReceivedRam(IncomingStreamOptions options)
 {
     private ReceivedPages[] _received = [];
+
     /// <summary>Capability x-ignore-shared is on at the source.</summary>
     public bool IgnoresShared { get; private set; }
 
@@ -15,8 +16,14 @@ internal sealed class ReceivedRam(IncomingStreamOptions options)
     /// <summary>The block list has come. It is empty for a machine without RAM.</summary>
     public bool HasBlockList { get; private set; }
 
-    /// <summary>Bytes in a target page.</summary>
+    /// <summary>Bytes in all blocks: no page's address reaches it.</summary>
+    public ulong TotalLength { get; private set; }
+
+    /// <summary>Bytes in a target page; until <see cref="IsPageSizeKnown"/> the size that explains the stream so far.</summary>
     public int PageSize { get; private set; }
+
+    /// <summary>The stream states the size, or a page with content has shown it.</summary>
+    public bool IsPageSizeKnown { get; set; }
 
     /// <summary>The bits of a RAM entry below the page's address.</summary>
     public ulong FlagMask => (ulong)PageSize - 1;
@@ -31,15 +38,27 @@ internal sealed class ReceivedRam(IncomingStreamOptions options)
     public void Begin(StreamConfiguration configuration)
     {
         PageSize = configuration.PageSize;
+        IsPageSizeKnown = configuration.StatesPageSize;
         IgnoresShared = configuration.IgnoresShared;
     }
 
     /// <summary>Takes the block list.</summary>
-    public void SetBlocks(RamBlockDescription[] blocks)
+    public void SetBlocks(RamBlockDescription[] blocks, ulong totalLength)
     {
+        TotalLength = totalLength;
         Blocks = blocks;
         HasBlockList = true;
         _received = [.. blocks.Select(_ => new ReceivedPages())];
+    }
+
+    /// <summary>Another size explains the stream. The pages that came so far were zero, and are noted anew.</summary>
+    public void ChangePageSize(int size)
+    {
+        if (size != PageSize)
+        {
+            _received = [.. _received.Select(pages => pages.Rescale(PageSize, size))];
+            PageSize = size;
+        }
     }
 
     /// <summary>Notes that something comes for the page; true if it is the first time.</summary>

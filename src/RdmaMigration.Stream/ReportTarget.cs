@@ -8,11 +8,13 @@ internal sealed class ReportTarget : IStreamTarget
 {
     private readonly List<string> _commands = [];
     private readonly List<SectionReport> _sections = [];
-    private byte[] _scratch = [];
+    private readonly byte[] _scratch = new byte[1 << Wire.MaxPageBits];
     private BlockCounts[] _counts = [];
     private ulong _hooks;
 
-    public void OnConfiguration(StreamConfiguration configuration) => _scratch = new byte[configuration.PageSize];
+    public void OnConfiguration(StreamConfiguration configuration)
+    {
+    }
 
     public void OnRamBlocks(IReadOnlyList<RamBlockDescription> blocks) => _counts = new BlockCounts[blocks.Count];
 
@@ -42,7 +44,7 @@ internal sealed class ReportTarget : IStreamTarget
                 break;
         }
 
-        return _scratch;
+        return _scratch.AsSpan(0, length);
     }
 
     public void OnRamEnd(StreamParser parser)

@@ -97,6 +97,9 @@ internal sealed class SourceReader(IStreamSource source)
     /// <summary>Counts buffered bytes as read.</summary>
     public void Skip(int count) => _start += count;
 
+    /// <summary>That many unread bytes fit into the buffer.</summary>
+    public static bool CanHold(int count) => count <= BufferSize;
+
     /// <summary>Waits for more bytes, which join those that are buffered; false at the end of the stream.</summary>
     public bool TryFill()
     {

@@ -3,10 +3,12 @@ namespace RdmaMigration.Streams;
 /// <summary>The configuration section: what both sides must agree on (FORMAT.md, Configuration).</summary>
 internal sealed class StreamConfiguration
 {
-    internal StreamConfiguration(string? machineType, int pageSize, IReadOnlyList<string> capabilities, Guid? uuid, ReadOnlyMemory<byte> encoded)
+    internal StreamConfiguration(
+        string? machineType, int pageSize, bool statesPageSize, IReadOnlyList<string> capabilities, Guid? uuid, ReadOnlyMemory<byte> encoded)
     {
         MachineType = machineType;
         PageSize = pageSize;
+        StatesPageSize = statesPageSize;
         Capabilities = capabilities;
         Uuid = uuid;
         Encoded = encoded;
@@ -17,8 +19,11 @@ internal sealed class StreamConfiguration
     /// </summary>
     public string? MachineType { get; }
 
-    /// <summary>Bytes in a target page: what the stream says, else the default of <see cref="IncomingStreamOptions.TargetPageSize"/>.</summary>
-    public int PageSize { get; }
+    /// <summary>Bytes in a target page: what the stream states, else what its RAM entries show (<see cref="PageSizeSearch"/>), which is known at their end.</summary>
+    public int PageSize { get; internal set; }
+
+    /// <summary>The stream states the page size.</summary>
+    public bool StatesPageSize { get; }
 
     /// <summary>The capabilities that both sides must have alike; usually none.</summary>
     public IReadOnlyList<string> Capabilities { get; }

@@ -104,6 +104,7 @@ internal sealed class StreamParser
     /// <summary>After the last step: what was found out last is made known.</summary>
     public void End()
     {
+        Configuration.PageSize = Ram.PageSize;
         if (!_ramSections.HasEnded)
         {
             if (Ram.SawHook)

@@ -39,10 +39,11 @@ internal static class Wire
     public const uint Version = 3;
     public const uint RamVersion = 4;
     public const int DefaultPageSize = 4096;
+
     /// <summary>A read of at least this many bytes bypasses the buffer.</summary>
     public const int DirectReadLength = 1024;
 
-    public const int MinPageBits = 10;
+    public const int MinPageBits = 8;
     public const int MaxPageBits = 16;
 
     /// <summary>The section that carries guest memory.</summary>

@@ -62,10 +62,10 @@ public sealed class ConfigurationTests
     }
 
     [Theory]
-    [InlineData(9u)]
+    [InlineData(7u)]
     [InlineData(17u)]
     [InlineData(uint.MaxValue)]
-    public void Page_bits_outside_10_to_16_are_refused(uint bits) => Assert.Contains(
+    public void Page_bits_outside_8_to_16_are_refused(uint bits) => Assert.Contains(
         $"{bits} bits",
         Streams.Refused(StreamBuilder.WithConfiguration().Subsection("configuration/target-page-bits").UInt32(bits).ToArray()).Message,
         StringComparison.Ordinal);
@@ -121,7 +121,7 @@ public sealed class ConfigurationTests
     [Theory]
     [InlineData(0)]
     [InlineData(-4096)]
-    [InlineData(512)]
+    [InlineData(128)]
     [InlineData(5000)]
     [InlineData(131072)]
     public void A_default_page_size_that_no_target_has_is_refused(int size) =>

@@ -18,6 +18,19 @@ public sealed class FreshRamTests
         Assert.Equal(Page, stream.RamBlocks.ResidentBytes);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Zero_pages_that_come_again_take_no_memory(bool isFresh)
+    {
+        using RecordingHandler handler = new();
+        CapturedStream stream = Streams.Load(
+            Machine(b => b.Zero("a", 0).Zero(null, Page).Zero(null, 0).Zero(null, Page).PageOf(null, 2 * Page, 7)),
+            handler,
+            options: s_fresh with { RamIsFresh = isFresh });
+        Assert.Equal(Page, stream.RamBlocks.ResidentBytes);
+    }
+
     [Fact]
     public void A_zero_page_that_comes_after_a_page_for_the_same_memory_clears_it()
     {

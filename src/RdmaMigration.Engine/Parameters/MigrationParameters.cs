@@ -116,13 +116,13 @@ internal static class MigrationParameters
     };
 
     /// <summary>The size of a target page when the stream does not state it.</summary>
-    public static Parameter<ulong> PageSize { get; } = new(new SizeKind(least: KiB, most: 64 * KiB, isPowerOfTwo: true), 4 * KiB)
+    public static Parameter<ulong> PageSize { get; } = new(new SizeKind(least: 256, most: 64 * KiB, isPowerOfTwo: true), 4 * KiB)
     {
         Name = "page-size",
         Side = MigrationSide.Both,
         Surface = ParameterSurface.Everywhere,
-        Help = "The size of the machine's pages when the stream does not state it; a power of two",
-        Reason = "right for x86, ppc64, s390x and riscv; Arm states it in the stream; small boards have pages of 1 KiB",
+        Help = "The size of the machine's pages that is tried first when the stream does not state it; a power of two",
+        Reason = "right for x86, ppc64, s390x and riscv; Arm states larger pages in the stream; the smaller ones of boards are found by trying",
     };
 
     /// <summary>The longest time for one migration.</summary>
