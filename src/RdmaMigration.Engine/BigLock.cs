@@ -6,8 +6,8 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// The big lock: whoever changes what monitor commands can see holds it. It is explicit: code that runs with it says so with
-/// <see cref="AssertHeld"/>, and channel IO and joins say the opposite with <see cref="AssertNotHeld"/>. Not recursive.
+/// The big lock: whoever changes what monitor commands can see holds it. It is explicit: code that runs with it asserts
+/// <see cref="AssertHeld"/>, and every call that can block asserts <see cref="BlockingCalls.AssertAllowed"/>. Not recursive.
 /// </summary>
 internal sealed class BigLock
 {

@@ -107,7 +107,7 @@ internal sealed class SourceReturnPath
 
         return _mayHaveAll()
             ? true
-            : throw new ReturnPathException($"return path: the destination {_peer} said that it has succeeded (SHUT 0) before it was sent all of RAM");
+            : throw new ReturnPathException($"return path: the destination {_peer} reported success (SHUT 0) before all of RAM was sent");
     }
 
     private void ReadExactly(Span<byte> bytes, string what)

@@ -13,6 +13,9 @@ namespace RdmaMigration.Service;
 internal sealed class SignalLifetime(
     ProcessEnd end, IMigrationObserver observer, IHostApplicationLifetime application, ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
 {
+    /// <summary>Lives until the process ends: a SIGHUP that comes when the host is gone already does not replace the exit code.</summary>
+    private static PosixSignalRegistration? s_hangUpAtTheEnd;
+
     private readonly List<IDisposable> _registrations = [];
     private int _signals;
 
@@ -31,7 +34,15 @@ internal sealed class SignalLifetime(
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public void Dispose() => _registrations.ForEach(registration => registration.Dispose());
+    public void Dispose()
+    {
+        if (Volatile.Read(ref _signals) > 0)
+        {
+            s_hangUpAtTheEnd ??= PosixSignalRegistration.Create(PosixSignal.SIGHUP, static context => context.Cancel = true);
+        }
+
+        _registrations.ForEach(registration => registration.Dispose());
+    }
 
     private void Handle(PosixSignalContext context)
     {

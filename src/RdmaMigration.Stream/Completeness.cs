@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 
 namespace RdmaMigration.Streams;
 
@@ -19,8 +20,11 @@ internal sealed record MissingPages(string Block, ulong Pages, ulong PagesInBloc
 /// </summary>
 internal static class Completeness
 {
-    /// <summary>A device with memory that is not plugged in, which the source does not send (idstr "0000:00:04.0/virtio-mem").</summary>
-    private static ReadOnlySpan<byte> VirtioMem => "/virtio-mem"u8;
+    /// <summary>
+    /// A device with memory that is not plugged in, which the source does not send. Section and RAM block have the same device path before their names, such as
+    /// "0000:00:04.0/virtio-mem" and "0000:00:04.0/vmem".
+    /// </summary>
+    private const string VirtioMem = "virtio-mem";
 
     /// <summary>The subsection of a balloon with free page hints: the source does not send pages that its guest has said are free.</summary>
     private static ReadOnlySpan<byte> FreePageHints => "virtio-balloon-device/free-page-report"u8;
@@ -44,8 +48,8 @@ internal static class Completeness
     public static IReadOnlyList<MissingPages> CheckAtEnd(StreamParser parser)
     {
         IReadOnlyList<MissingPages> missing = parser.Ram.Missing();
-        bool isExcused = missing.Count > 0 && (Mentions(parser, VirtioMem) || Mentions(parser, FreePageHints));
-        if (missing.FirstOrDefault(block => !isExcused || GuestMemoryNames.IsOwnedByDevice(block.Block)) is { } first)
+        bool hasHints = missing.Count > 0 && Mentions(parser, FreePageHints);
+        if (missing.FirstOrDefault(block => !IsOfVirtioMem(parser, block.Block) && (!hasHints || GuestMemoryNames.IsOwnedByDevice(block.Block))) is { } first)
         {
             throw Refuse(
                 parser,
@@ -53,6 +57,12 @@ internal static class Completeness
         }
 
         return missing;
+    }
+
+    private static bool IsOfVirtioMem(StreamParser parser, string block)
+    {
+        string device = block[..(block.LastIndexOf('/') + 1)] + VirtioMem;
+        return device.Length <= byte.MaxValue && Mentions(parser, [(byte)device.Length, .. Encoding.ASCII.GetBytes(device)]);
     }
 
     private static bool Mentions(StreamParser parser, ReadOnlySpan<byte> text) =>

@@ -6,11 +6,11 @@ namespace RdmaMigration.Streams;
 internal static partial class GuestMemoryNames
 {
     /// <summary>
-    /// True for memory of a device (its path stands before the name) and for firmware: no memory backend is behind it, which a user could share, plug in
-    /// part, or have the guest report free.
+    /// True for video memory, ROMs and firmware: no memory backend is behind them, which a user could share or have the guest report free. A PCI address before
+    /// the name shows nothing: a backend that a device uses has one too ("0000:00:04.0/vmem").
     /// </summary>
     public static bool IsOwnedByDevice(string block) => OfDevice().IsMatch(block);
 
-    [GeneratedRegex(@"^(/rom@|[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]/)|\.(bios|rom|vram|flash[0-9]*)$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^/rom@|\.(bios|rom|vrom|vram|vgavram|flash[0-9]*)$", RegexOptions.CultureInvariant)]
     private static partial Regex OfDevice();
 }

@@ -20,7 +20,7 @@ internal interface ISectionHandler
 }
 
 /// <summary>
-/// Which handler reads which section: START and FULL sections by name and instance, PART and END sections by the id that START gave. A nested stream, such as a
+/// Which handler reads which section: START sections by name and instance, PART and END sections by the id that START gave. A nested stream, such as a
 /// packaged command, uses the table of the stream around it.
 /// </summary>
 /// <param name="others">Reads every section that no handler claims.</param>

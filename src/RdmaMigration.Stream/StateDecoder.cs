@@ -106,7 +106,7 @@ internal sealed class StateDecoder
         long consumed = reader.Consumed - before;
         return (ulong)consumed == length
             ? report
-            : throw new StateDecodeException($"field '{name}': struct '{stateName}' has {consumed} bytes, its size says {length}");
+            : throw new StateDecodeException($"field '{name}': struct '{stateName}' has {consumed} bytes, its size is given as {length}");
     }
 
     /// <summary>The VMState object of a struct field; "tmp" fields carry its members themselves.</summary>

@@ -99,7 +99,7 @@ public sealed unsafe class CmEvent : IDisposable
     /// <summary>For a request: what the peer offers, seen from this side. Other events leave it zero.</summary>
     public ConnectionParameters ConnectionParameters { get; }
 
-    /// <summary>The number of the peer's queue pair, where the event tells it.</summary>
+    /// <summary>The number of the peer's queue pair, if the event has it.</summary>
     public uint RemoteQueuePairNumber { get; }
 
     /// <summary>Whether the event says that something went wrong.</summary>

@@ -86,7 +86,7 @@ public enum PortState
 /// <summary>What a port's link is.</summary>
 public enum LinkLayer
 {
-    /// <summary>Not told: InfiniBand on old devices.</summary>
+    /// <summary>Not reported: InfiniBand on old devices.</summary>
     Unspecified = 0,
 
     /// <summary>InfiniBand.</summary>

@@ -37,7 +37,7 @@ public sealed unsafe class DeviceContext : IDisposable
     /// <summary>The kernel's name of the device, for example mlx5_0 or rxe0.</summary>
     public string DeviceName { get; }
 
-    /// <summary>What the device can do with memory that is not pinned; all false where it cannot tell.</summary>
+    /// <summary>What the device can do with memory that is not pinned; all false where it does not report it.</summary>
     /// <exception cref="VerbsException">The query failed.</exception>
     public OnDemandPagingSupport OnDemandPagingSupport
     {
@@ -140,7 +140,7 @@ public sealed unsafe class DeviceContext : IDisposable
         return new Gid(gid);
     }
 
-    /// <summary>Reads the used entries of a port's GID table, with the type and the network interface that sysfs tells.</summary>
+    /// <summary>Reads the used entries of a port's GID table, with the type and the network interface that sysfs reports.</summary>
     /// <param name="port">From 1 to <see cref="DeviceAttributes.PortCount"/>.</param>
     /// <exception cref="VerbsException">There is no such port, or the query failed.</exception>
     public IReadOnlyList<GidEntry> QueryGids(byte port)

@@ -29,14 +29,24 @@ public sealed class CompletenessTests
     }
 
     [Theory]
-    [InlineData("0000:00:04.0/virtio-mem", "")]
-    [InlineData("0000:00:04.0/virtio-balloon", "virtio-balloon-device/free-page-report")]
-    public void Memory_that_the_guest_does_without_need_not_come(string device, string state)
+    [InlineData("0000:00:04.0/virtio-mem", "", "0000:00:04.0/vmem")]
+    [InlineData("virtio-mem", "", "vmem")]
+    [InlineData("0000:00:04.0/virtio-balloon", "virtio-balloon-device/free-page-report", "a")]
+    public void Memory_that_the_guest_does_without_need_not_come(string device, string state, string block)
     {
-        byte[] bytes = Machine(b => b.PageOf("a", 0, 7).Zero(null, Page), StreamBuilder.Full, device, state);
+        byte[] bytes = Machine(b => b.PageOf(block, 0, 7).Zero(null, Page), StreamBuilder.Full, device, state, block);
         using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler, options: TestOptions.Stream);
-        Assert.Equal([new MissingPages("a", 2, 4, 2 * Page)], stream.NotSent);
+        Assert.Equal([new MissingPages(block, 2, 4, 2 * Page)], stream.NotSent);
+    }
+
+    [Theory]
+    [InlineData("a")]
+    [InlineData("0000:00:05.0/vmem")]
+    public void Virtio_mem_excuses_no_memory_but_its_own(string block)
+    {
+        byte[] bytes = Machine(b => b.PageOf(block, 0, 7).Zero(null, Page), StreamBuilder.Full, "0000:00:04.0/virtio-mem", "", block);
+        Assert.Equal(StreamFault.Incomplete, Streams.Refused(bytes, TestOptions.Stream).Fault);
     }
 
     [Theory]
@@ -54,6 +64,7 @@ public sealed class CompletenessTests
     [Theory]
     [InlineData("pc.rom", false)]
     [InlineData("backend", true)]
+    [InlineData("0000:00:04.0/vmem", true)]
     public void With_x_ignore_shared_only_a_memory_backend_can_be_left_out(string block, bool isLeftOut)
     {
         byte[] bytes = new StreamBuilder().Header().Configuration("test").Subsection("configuration/capabilities").UInt32(1).Name("x-ignore-shared")

@@ -57,7 +57,7 @@ internal static class MigrationParameters
         Side = MigrationSide.Incoming,
         Surface = ParameterSurface.Everywhere,
         Help = "When to acknowledge the switchover to a source with capability switchover-ack; auto decides by the machine type",
-        Reason = "QEMU changed the rule with machine type 11.1, and only the machine type in the stream tells which rule the source follows",
+        Reason = "QEMU changed the rule with machine type 11.1, and only the machine type in the stream shows which rule the source follows",
     };
 
     /// <summary>RDMA: the memory that one request for a key covers.</summary>

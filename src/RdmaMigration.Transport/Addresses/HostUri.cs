@@ -6,7 +6,7 @@ namespace RdmaMigration.Transport;
 
 /// <summary>
 /// An address on a network: <c>SCHEME:HOST:PORT</c>, and behind it the options <c>,ipv4</c> and <c>,ipv6</c>, each alone or with <c>=on</c> or <c>=off</c>. An
-/// IPv6 address stands in brackets; an empty host means every address.
+/// IPv6 address is written in brackets; an empty host means every address.
 /// </summary>
 /// <param name="Host">A host name or address, without brackets; empty for every address.</param>
 /// <param name="Port">0 to 65535; a listener at port 0 gets a free one.</param>

@@ -206,7 +206,7 @@ internal sealed class SocketListener : ChannelListener
                 OnMultifd(candidate);
                 break;
             case ConnectionKind.TlsClient:
-                Refuse(candidate, "it begins with a TLS handshake, and TLS is not spoken here; set tls-creds to '' at the source");
+                Refuse(candidate, "it begins with a TLS handshake, and TLS is not supported; set tls-creds to '' at the source");
                 break;
             default:
                 Refuse(candidate, $"it begins with bytes {Convert.ToHexString(candidate.First)}; a migration stream begins with 5145564D");
