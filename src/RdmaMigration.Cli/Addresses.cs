@@ -11,15 +11,14 @@ internal static class Addresses
     /// <summary>Where a machine comes from.</summary>
     public static Argument<MigrationUri> Source(string name, string description) => Create(
         name,
-        $"{description}, in QEMU's syntax. rdma:HOST:PORT, tcp:HOST:PORT and unix:PATH listen; an IPv6 address is written in brackets, and without HOST all "
-            + "addresses are "
-            + "used. exec:COMMAND, file:PATH[,offset=N] and fd:N are read once");
+        $"{description}, in QEMU's syntax. rdma:HOST:PORT, tcp:HOST:PORT and unix:PATH listen; without HOST, on all addresses. Write an IPv6 address "
+            + "in brackets. exec:COMMAND, file:PATH[,offset=N] and fd:N are read once");
 
     /// <summary>Where a machine goes.</summary>
     public static Argument<MigrationUri> Destination(string name) => Create(
         name,
-        "Where the machine goes, in QEMU's syntax: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, file:PATH[,offset=N], exec:COMMAND or fd:N; an IPv6 address "
-            + "is written in brackets");
+        "Where the machine goes, in QEMU's syntax: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, file:PATH[,offset=N], exec:COMMAND or fd:N. Write an IPv6 "
+            + "address in brackets");
 
     /// <summary>Refuses an address that cannot be connected to.</summary>
     public static void CheckDestination(CommandResult result, MigrationUri? uri)

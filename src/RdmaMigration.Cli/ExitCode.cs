@@ -27,7 +27,8 @@ internal static class ExitCode
     public static IReadOnlyList<(int Code, string Meaning)> Meanings { get; } =
     [
         (Done, "success"),
-        (Failed, "the migration failed (receive and relay: only with --once), or FILE is not a migration stream or has no such device"),
+        (Failed, "the migration failed (receive and relay: only with --once, exec:, file: or fd:), or FILE is unreadable, "
+            + "is not a migration stream, or has no such device"),
         (Usage, "the command line is wrong; nothing was tried"),
         (HostCannot, "this host cannot do it: no RDMA library or device, the port is in use, or a target or standard output cannot be written"),
         (Cancelled, "cancelled by SIGINT, SIGTERM or SIGHUP"),

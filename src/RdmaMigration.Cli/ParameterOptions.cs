@@ -47,7 +47,7 @@ internal sealed class ParameterOptions
             bool isIncoming = (bound.Parameter.Side & _sides).HasFlag(MigrationSide.Incoming);
             if ((isIncoming ? source : destination) is { } uri && !bound.Parameter.AppliesTo(uri))
             {
-                result.AddError($"{bound.Parameter.Option} is for {bound.Parameter.Channels}, and the {(isIncoming ? "source" : "destination")} is {uri}");
+                result.AddError($"{bound.Parameter.Option} is for {bound.Parameter.Channels} only; the {(isIncoming ? "source" : "destination")} is {uri}");
             }
         }
     }

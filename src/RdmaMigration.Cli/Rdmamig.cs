@@ -73,7 +73,7 @@ internal static class Rdmamig
         Command doctor = DoctorCommand.Create(screen);
         Command inspect = InspectCommand.Create(screen);
         RootCommand root =
-            new("Receives running QEMU machines over RDMA into files, sends them back, and shows what they contain.") { receive, send, relay, inspect, doctor };
+            new("Saves running QEMU machines to files over RDMA, sends or relays them, and inspects streams.") { receive, send, relay, inspect, doctor };
         Dictionary<Command, string[]> examples = new()
         {
             [receive] = ReceiveCommand.Examples,

@@ -175,7 +175,7 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
         }
         catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
         {
-            throw new StorageException($"the capture is complete in '{partial}', but it cannot get its name: {failed.Message}", failed);
+            throw new StorageException($"the capture is complete in '{partial}', but renaming it failed: {failed.Message}", failed);
         }
     }
 

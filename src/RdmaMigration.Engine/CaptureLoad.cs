@@ -85,7 +85,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
             if (_machine.Ram?.ResidentBytes > _maxRam)
             {
                 throw new RamAllocationException(
-                    null, $"the machine in it does not fit into {_maxRam} bytes of memory; free some, or send from a larger host");
+                    null, $"the machine needs more than {_maxRam} bytes of memory; free memory, raise --max-ram, or send from a larger host");
             }
         }
 

@@ -106,7 +106,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
     {
         if (options.Uri is RdmaUri && machine.Blocks.Count == 0)
         {
-            throw new CaptureException("the machine has no RAM, which RDMA is for: send it to tcp: or unix:");
+            throw new CaptureException("the machine has no RAM, so RDMA cannot carry it; send it to tcp: or unix:");
         }
 
         if (options.Uri is RdmaUri && Enumerable.Range(0, machine.Blocks.Count).FirstOrDefault(machine.IsLeftOut, -1) is >= 0 and int leftOut)
@@ -303,7 +303,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         {
             context.StopAfter(
                 limit,
-                $"the destination neither reported nor closed within {limit.TotalSeconds:0.#} s after the last byte; --confirm-timeout allows more time"
+                $"the destination neither reported nor disconnected within {limit.TotalSeconds:0.#} s after the last byte; --confirm-timeout allows more time"
                     + (IsProvable is true ? "" : ", and with --return-path a destination can report its result"));
         }
 

@@ -81,7 +81,7 @@ internal sealed class SourceReturnPath
         if (length != expected)
         {
             throw new ReturnPathException(
-                $"return path: the destination {_peer} sent {type} with {length} bytes; it has {expected}, and no message more than {MostPayload}");
+                $"return path: the destination {_peer} sent {type} with {length} bytes; expected {expected} (at most {MostPayload} in any message)");
         }
 
         Span<byte> payload = stackalloc byte[sizeof(uint)];
@@ -120,7 +120,7 @@ internal sealed class SourceReturnPath
             }
             catch (ConnectionLostException closed) when (closed.Loss is ConnectionLoss.Disconnected)
             {
-                throw new ReturnPathClosedException($"return path: the destination {_peer} closed it before {what}");
+                throw new ReturnPathClosedException($"the destination {_peer} closed the return path before {what}");
             }
         }
     }

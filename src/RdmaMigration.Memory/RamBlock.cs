@@ -83,8 +83,8 @@ internal sealed unsafe class RamBlock : IDisposable
         {
             throw new RamAllocationException(
                 name,
-                $"RAM block '{name}': its {length} bytes exceed the limit of a file's size, {most} bytes, which files in memory count against: "
-                + "raise it (ulimit -f unlimited, or LimitFSIZE=infinity of the unit)");
+                $"RAM block '{name}': its {length} bytes exceed the file size limit of {most} bytes, which also applies to guest RAM (a memfd); "
+                + "raise the limit (ulimit -f unlimited, or LimitFSIZE=infinity of the unit)");
         }
 
         SafeFileHandle? file = null;

@@ -15,5 +15,5 @@ internal static class OptionChecks
     ];
 
     private static IEnumerable<string> OutOfScope(ParameterSet parameters, MigrationUri uri, MigrationSide side, string role) =>
-        parameters.OutOfScope(uri, side).Select(parameter => $"{parameter.Name} is for {parameter.Channels}, and the {role} is {uri}");
+        parameters.OutOfScope(uri, side).Select(parameter => $"{parameter.Name} is for {parameter.Channels} only; the {role} is {uri}");
 }

@@ -38,11 +38,11 @@ internal sealed class CommandReader(SourceReader reader, IStreamTarget target)
                 return;
             case MigrationCommand.OpenReturnPath or MigrationCommand.EnableColo or MigrationCommand.SwitchoverStart:
             case MigrationCommand.Ping or MigrationCommand.PostcopyAdvise:
-                throw reader.Malformed(at, $"command {command} has {length} bytes of payload, which is not its length");
+                throw reader.Malformed(at, $"command {command} has a payload of {length} bytes, which is wrong for this command");
             case MigrationCommand.PostcopyListen or MigrationCommand.PostcopyRun or MigrationCommand.PostcopyRamDiscard:
             case MigrationCommand.Packaged or MigrationCommand.PostcopyResume or MigrationCommand.ReceiveBitmap:
                 throw reader.Unsupported(
-                    at, $"command {command}: the source switched to postcopy, which is not received here; migrate without migrate-start-postcopy");
+                    at, $"command {command}: the source switched to postcopy, which rdmamig does not support; migrate without migrate-start-postcopy");
             default:
                 throw reader.Malformed(at, $"unknown command {(ushort)command}");
         }

@@ -17,7 +17,7 @@ internal static class ConfigurationReader
         uint magic = reader.ReadUInt32();
         if (magic == MultifdMagic)
         {
-            throw reader.Unsupported(0, "this is a channel of capability multifd, which is not taken here: turn it off at the source");
+            throw reader.Unsupported(0, "this is a multifd channel, which rdmamig does not support: turn multifd off at the source");
         }
 
         if (magic != Wire.Magic)
@@ -121,7 +121,7 @@ internal static class ConfigurationReader
                     names.Add(name);
                     break;
                 case Wire.MappedRamCapability:
-                    throw reader.Unsupported(at, "the source has capability mapped-ram on, whose file format is another one: turn it off");
+                    throw reader.Unsupported(at, "the source has capability mapped-ram on, which rdmamig does not support: turn it off");
                 default:
                     throw reader.Unsupported(at, $"unknown capability '{name}'");
             }

@@ -149,7 +149,7 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
                 StreamFault.Truncated,
                 _reader.Step,
                 _reader.Position,
-                $"the stream is truncated: the source ended after {_kept.Length - _runStart} bytes, and they have no end");
+                $"the stream is truncated: the source ended after {_kept.Length - _runStart} bytes of device state without an end marker");
         }
 
         _footers.Present ??= end.HasFooters;

@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Finds the size of a target page where the stream does not state it (FORMAT.md, RAM): a size is right when the RAM entries make sense with it. The flags of an
-/// entry are the bits below the page size, so a size that is too large shows as unknown flags. A page with content settles the size: an entry follows it.
+/// Finds the size of a target page where the stream does not state it (FORMAT.md, RAM): a size is right when the RAM entries make sense with it. The flags of
+/// an entry are the bits below the page size, so a size that is too large shows as unknown flags. A page with content settles the size: an entry follows it.
 /// </summary>
 internal sealed class PageSizeSearch(SourceReader reader, ReceivedRam ram)
 {

@@ -129,7 +129,7 @@ internal sealed class RamSections(SourceReader reader, SectionFooters footers, R
             case RamFlags.EndOfSection when entry == RamFlags.EndOfSection:
                 return false;
             case RamFlags.MultifdFlush:
-                throw reader.Unsupported(at, "the source has capability multifd on, whose pages do not come on this channel: turn it off");
+                throw reader.Unsupported(at, "the source has capability multifd on, which rdmamig does not support: turn it off");
             default:
                 throw reader.Malformed(at, $"RAM entry 0x{entry:x16} is unknown or not allowed here");
         }

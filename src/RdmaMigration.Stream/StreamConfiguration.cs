@@ -19,7 +19,9 @@ internal sealed class StreamConfiguration
     /// </summary>
     public string? MachineType { get; }
 
-    /// <summary>Bytes in a target page: what the stream states, else what its RAM entries show (<see cref="PageSizeSearch"/>), which is known at their end.</summary>
+    /// <summary>
+    /// Bytes in a target page: what the stream states, else what its RAM entries show (<see cref="PageSizeSearch"/>), which is known at their end.
+    /// </summary>
     public int PageSize { get; internal set; }
 
     /// <summary>The stream states the page size.</summary>

@@ -9,7 +9,7 @@ internal static class VerbsAdvice
     {
         ("rdma_create_event_channel", Errno.ENOENT or Errno.ENODEV) => File.Exists("/sys/class/misc/rdma_cm/dev")
             ? "The device file /dev/infiniband/rdma_cm is missing: start the container with --device=/dev/infiniband/rdma_cm, or run udevadm trigger."
-            : "The kernel's connection manager is not there: modprobe rdma_ucm.",
+            : "The kernel module rdma_ucm is not loaded: modprobe rdma_ucm.",
         ("rdma_create_event_channel" or "ibv_open_device", Errno.EACCES or Errno.EPERM) =>
             "The device files under /dev/infiniband must be readable and writable by this user.",
         ("rdma_bind_addr" or "rdma_listen", Errno.EADDRINUSE) =>
@@ -27,10 +27,10 @@ internal static class VerbsAdvice
                 + "manager.",
         ("RDMA_CM_EVENT_UNREACHABLE", _) => "The peer does not answer: check that it listens and that UDP port 4791 (RoCEv2) passes the firewall.",
         ("RDMA_CM_EVENT_REJECTED", _) => "The peer refused: nobody listens on that port, or the program there declined the request.",
-        ("RDMA_CM_EVENT_CONNECT_ERROR", _) => "The connection could not be completed; the peer may have gone meanwhile.",
-        ("ibv_reg_mr", Errno.EFAULT) => "A part of the range is not mapped, or not in the way that the access asks for.",
+        ("RDMA_CM_EVENT_CONNECT_ERROR", _) => "The connection could not be established; the peer may have exited.",
+        ("ibv_reg_mr", Errno.EFAULT) => "Part of the range is not mapped, or its mapping does not allow the requested access.",
         ("ibv_reg_mr", Errno.EOPNOTSUPP) => "The device cannot do this kind of access, for example on-demand paging.",
-        ("ibv_reg_mr", Errno.EINVAL) => "The length or the access flags are not what the device takes; remote write and atomic access need local write.",
+        ("ibv_reg_mr", Errno.EINVAL) => "The device does not support this length or these access flags; remote write and atomic access need local write.",
         ("rdma_create_qp", Errno.EINVAL) => "More work requests, segments or inline bytes were asked for than the device has; see DeviceAttributes.",
         ("rdma_create_qp" or "ibv_create_cq", Errno.ENOMEM) => "The device is out of these objects, or of memory that may be locked: check `ulimit -l`.",
         ("rdma_connect" or "rdma_accept", Errno.EINVAL) =>

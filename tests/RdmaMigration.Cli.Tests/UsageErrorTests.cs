@@ -25,7 +25,7 @@ public class UsageErrorTests
     [InlineData("'{date}'", "receive", "rdma::4444", "--to", "captures/", "--pattern", "{date}")]
     [InlineData("Required argument missing", "inspect")]
     [InlineData("Required argument missing", "send", "vm.qemu")]
-    [InlineData("names no kind of channel", "send", "vm.qemu", "10.0.0.7")]
+    [InlineData("is not a migration address", "send", "vm.qemu", "10.0.0.7")]
     [InlineData("expected tcp:HOST:PORT", "send", "vm.qemu", "tcp:4444")]
     [InlineData("--pin-all is for rdma:HOST:PORT", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--pin-all")]
     [InlineData("--return-path is for rdma:HOST:PORT", "send", "vm.qemu", "unix:/run/vm.sock", "--return-path")]
@@ -42,7 +42,7 @@ public class UsageErrorTests
     [InlineData("--confirm-timeout: '0'", "send", "vm.qemu", "tcp:10.0.0.7:4444", "--confirm-timeout", "0")]
     [InlineData("--switchover-ack: 'yes'", "receive", "rdma::4444", "--to", "vm.qemu", "--switchover-ack", "yes")]
     [InlineData("Required argument missing", "relay", "rdma::4444")]
-    [InlineData("names no kind of channel", "relay", "rdma::4444", "10.0.0.7")]
+    [InlineData("is not a migration address", "relay", "rdma::4444", "10.0.0.7")]
     [InlineData("--pin-all is for rdma:HOST:PORT", "relay", "rdma::4444", "tcp:10.0.0.7:4444", "--pin-all")]
     [InlineData("--timeout: '0'", "relay", "rdma::4444", "tcp:10.0.0.7:4444", "--timeout", "0")]
     [InlineData("FILE is empty", "send", "", "rdma:10.0.0.7:4444")]
@@ -67,7 +67,7 @@ public class UsageErrorTests
 
     [Fact]
     public void An_argument_that_begins_with_an_at_sign_is_no_response_file() =>
-        Assert.Contains("'@options' names no kind of channel", CommandLine.Run("receive", "@options", "--to", "x").Error, StringComparison.Ordinal);
+        Assert.Contains("'@options' is not a migration address", CommandLine.Run("receive", "@options", "--to", "x").Error, StringComparison.Ordinal);
 
     [Fact]
     public void A_target_in_a_directory_that_is_not_there_ends_with_3_and_the_line_that_makes_it()

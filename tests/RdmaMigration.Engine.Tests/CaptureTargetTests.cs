@@ -82,7 +82,7 @@ public sealed class CaptureTargetTests : IDisposable
             stands = file.StandsAt;
         }
 
-        Assert.Contains($"the capture is complete in '{stands}', but it cannot get its name: '{Name}' is", failed.Message, StringComparison.Ordinal);
+        Assert.Contains($"the capture is complete in '{stands}', but renaming it failed: '{Name}' is", failed.Message, StringComparison.Ordinal);
         Assert.Equal([7], File.ReadAllBytes(stands!));
         Assert.Empty(_left);
     }

@@ -214,7 +214,7 @@ public sealed partial class SendEndingsTests : ReceiverTests
     }
 
     /// <summary>A connection that was there ended.</summary>
-    [GeneratedRegex("^(the destination \\S+ closed the connection|the device of \\S+ refuses memory).*(bytes of RAM|before it took any RAM)")]
+    [GeneratedRegex("^(the destination \\S+ closed the connection|the device of \\S+ rejected an access).*(bytes of RAM|before it took any RAM)")]
     private static partial Regex Lost();
 
     /// <summary>The same, behind RAM.</summary>
@@ -223,11 +223,11 @@ public sealed partial class SendEndingsTests : ReceiverTests
 
     /// <summary>The same amid RAM, or with the destination's word for it, if the way back still took that.</summary>
     [GeneratedRegex(
-        "^(the destination \\S+ (closed the connection|reported a failure)|the device of \\S+ refuses memory).*(bytes of RAM|before it took any RAM)")]
+        "^(the destination \\S+ (closed the connection|reported a failure)|the device of \\S+ rejected an access).*(bytes of RAM|before it took any RAM)")]
     private static partial Regex LostOrTold();
 
     /// <summary>The destination was gone before there was one, or there was one of two.</summary>
-    [GeneratedRegex("^(the destination took no second connection for the return path: .*)?cannot connect to rdma:")]
+    [GeneratedRegex("^(the destination did not accept the return path's connection; .*)?cannot connect to rdma:")]
     private static partial Regex NotReached();
 
     private static string[] Options(bool pinAll) => pinAll ? ["--pin-all"] : [];

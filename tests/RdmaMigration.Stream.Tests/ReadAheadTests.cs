@@ -5,7 +5,9 @@ namespace RdmaMigration.Streams.Tests;
 /// <summary>Over RDMA each read that finds nothing sends a READY, so a read too many breaks the protocol.</summary>
 public sealed class ReadAheadTests
 {
-    /// <summary>The messages of PROTOCOL.md, RAM phases, as a source sends them: a HOOK ends a message, and the next one comes only after the control phase.</summary>
+    /// <summary>
+    /// The messages of PROTOCOL.md, RAM phases, as a source sends them: a HOOK ends a message, and the next one comes only after the control phase.
+    /// </summary>
     [Fact]
     public void No_message_is_asked_for_before_its_turn()
     {

@@ -179,7 +179,7 @@ public sealed class IncomingChannelTests : IDisposable
     [InlineData("file:/nonexistent", "cannot open")]
     [InlineData("fd:987", "no descriptor 987")]
     [InlineData("unix:/nonexistent/socket", "no directory")]
-    [InlineData("tcp:192.0.2.1:4444", "no address of this host")]
+    [InlineData("tcp:192.0.2.1:4444", "not an address of this host")]
     public void A_file_that_cannot_be_opened_says_what_to_do(string uri, string expected) =>
         Assert.Contains(expected, Assert.Throws<ConnectFailedException>(() => new Listening(MigrationUri.Parse(uri))).Message, StringComparison.Ordinal);
 

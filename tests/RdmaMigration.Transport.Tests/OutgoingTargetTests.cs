@@ -73,8 +73,8 @@ public sealed class OutgoingTargetTests : IDisposable
     [Theory]
     [InlineData("tcp::4444", "no host")]
     [InlineData("tcp:127.0.0.1:0", "no port")]
-    [InlineData("unix:/", "is no socket")]
-    [InlineData("unix:/dev/null", "is no socket; name the one that the destination listens at, or write file:/dev/null")]
+    [InlineData("unix:/", "is not a socket")]
+    [InlineData("unix:/dev/null", "is not a socket; name the destination's socket, or write file:/dev/null")]
     [InlineData("tcp:no-such-host.invalid:4444", "does not resolve")]
     [InlineData("unix:/nonexistent/socket", "no socket '/nonexistent/socket'")]
     [InlineData("file:/nonexistent/file", "directory")]
@@ -126,7 +126,7 @@ public sealed class OutgoingTargetTests : IDisposable
         string path = NewPath("datagrams");
         using Socket socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
         socket.Bind(new UnixDomainSocketEndPoint(path));
-        AssertRefused(new UnixUri(path), "is a socket of another kind");
+        AssertRefused(new UnixUri(path), "is not a stream socket");
     }
 
     [Theory]

@@ -33,7 +33,7 @@ public sealed class RdmaReturnPathInputTests
         RdmaReturnPathInput reader = new(new ScriptedLink([ControlMessages.Of(ControlMessageType.Error)]));
         ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => Read(reader, new byte[8]));
         Assert.Equal(ConnectionLoss.PeerError, lost.Loss);
-        Assert.Contains("10.0.0.9:4711 gave up", lost.Message, StringComparison.Ordinal);
+        Assert.Contains("10.0.0.9:4711 reported a failure", lost.Message, StringComparison.Ordinal);
     }
 
     [Fact]

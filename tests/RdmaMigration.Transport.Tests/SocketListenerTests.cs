@@ -272,7 +272,7 @@ public sealed class SocketListenerTests : IDisposable
 
         File.WriteAllText(SocketPath, "a file");
         ConnectFailedException noSocket = Assert.Throws<ConnectFailedException>(() => new Listening(new UnixUri(SocketPath)));
-        Assert.Contains("is there already and is no socket", noSocket.Message, StringComparison.Ordinal);
+        Assert.Contains("exists and is not a socket", noSocket.Message, StringComparison.Ordinal);
         Assert.Equal("a file", File.ReadAllText(SocketPath));
     }
 

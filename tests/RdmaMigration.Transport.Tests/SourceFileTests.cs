@@ -23,7 +23,7 @@ public sealed class SourceFileTests : IDisposable
     public void A_destination_that_is_the_source_is_refused_before_a_byte_of_it_changes(string name, long offset)
     {
         ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => Open(new FileUri(Path.Combine(_directory.FullName, name), offset)));
-        Assert.Contains("is where the machine comes from, and would be overwritten", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("is the file that the machine is read from, and would be overwritten", refused.Message, StringComparison.Ordinal);
         Assert.Equal("machine", File.ReadAllText(Source));
     }
 

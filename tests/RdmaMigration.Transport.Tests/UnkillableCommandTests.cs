@@ -16,7 +16,7 @@ public class UnkillableCommandTests
         List<string> left = [];
         (ShellCommand command, Func<int> process) = Start("exec cat > /dev/null", givesInput: true, refusal);
         new CommandOutgoingChannel(command) { LeftBehind = left.Add }.Dispose();
-        Assert.Equal($"exec:exec cat > /dev/null could not be killed: {refusal.Message} End process {process()} and what it started by hand", left.Single());
+        Assert.Equal($"exec:exec cat > /dev/null could not be killed: {refusal.Message} Kill process {process()} and its child processes", left.Single());
     }
 
     [Theory]
@@ -27,7 +27,7 @@ public class UnkillableCommandTests
         List<string> left = [];
         (ShellCommand command, Func<int> process) = Start("exec sleep 20", givesInput: false, Refusal(whatItStarted));
         new CommandIncomingChannel(command, "exec") { LeftBehind = left.Add }.Dispose();
-        Assert.Contains($"End process {process()} and", left.Single(), StringComparison.Ordinal);
+        Assert.Contains($"Kill process {process()} and", left.Single(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -16,7 +16,7 @@ internal static class DeviceChecks
         {
             // Without /sys nothing can be said of devices; the modules' lines say so.
             return tree.Exists("/sys/class")
-                ? [new HostCheck(Group, "RDMA device", CheckStatus.Missing, "there is none, or it belongs to another network namespace", SoftRoceLine(tree))]
+                ? [new HostCheck(Group, "RDMA device", CheckStatus.Missing, "none found; a device may belong to another network namespace", SoftRoceLine(tree))]
                 : [];
         }
 

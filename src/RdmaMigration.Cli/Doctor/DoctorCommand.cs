@@ -11,14 +11,14 @@ internal static class DoctorCommand
     public static string[] Examples { get; } =
     [
         "rdmamig doctor                     # check this host, and print the command that fixes each problem",
-        "rdmamig doctor --max-ram 64G       # would a machine of 64 GiB fit, and may its RAM be pinned",
+        "rdmamig doctor --max-ram 64G       # also check that 64 GiB of guest RAM fit and can be pinned",
     ];
 
     public static Command Create(Screen screen)
     {
         Option<ulong?> maxRam = SharedOptions.Value(
             "--max-ram",
-            $"Size of the machine that is expected; binary units [default: {MigrationParameters.MaxRam.DefaultText}]",
+            $"RAM size of the expected machine; binary units [default: {MigrationParameters.MaxRam.DefaultText}]",
             MigrationParameters.RamSize);
         Option<bool> json = SharedOptions.Json("Write one JSON object");
         Command command = new("doctor", "Checks this host for migrations over RDMA, and prints the command that fixes each problem.")

@@ -47,9 +47,9 @@ internal static class DoctorText
         string devices = string.Join(", ", report.Checks.Where(check => check.IsUsable).Select(check => check.Name));
         return (missing, warnings) switch
         {
-            (0, 0) => $"A migration can arrive here over RDMA, on {devices}.",
-            (0, _) => $"A migration can arrive here over RDMA, on {devices}; {Count(warnings, "warning")}.",
-            _ => $"No migration can arrive here over RDMA: {Count(missing, "problem")} to fix. tcp: and unix: need no RDMA.",
+            (0, 0) => $"This host can receive migrations over RDMA, on {devices}.",
+            (0, _) => $"This host can receive migrations over RDMA, on {devices}; {Count(warnings, "warning")}.",
+            _ => $"This host cannot receive migrations over RDMA: {Count(missing, "problem")} to fix. tcp: and unix: do not need RDMA.",
         };
     }
 

@@ -25,7 +25,7 @@ internal static class MemoryChecks
         string available = ByteSize.Format(availableRam);
         yield return maxRam > availableRam
             ? new HostCheck(Group, "RAM", CheckStatus.Missing, $"{available} available, need {ByteSize.Format(maxRam.Value)}",
-                "free memory, or take a smaller machine (--max-ram)")
+                "free memory, or migrate a smaller machine")
             : new HostCheck(Group, "RAM", CheckStatus.Ok, $"{available} available");
         yield return Memlock(tree, limits.Memlock, availableRam, maxRam);
         if (limits.FileSize is { } fileSize)
@@ -63,7 +63,7 @@ internal static class MemoryChecks
         bool ceiling = maxRam is null && limit >= SmallestMachine + ControlBuffers;
         return new HostCheck(Group, name, ceiling ? CheckStatus.Warn : CheckStatus.Missing,
             ceiling
-                ? $"{has}: machines up to {ByteSize.Format(limit.Value - ControlBuffers)} can arrive, the host has room for {ByteSize.Format(availableRam)}"
+                ? $"{has}: enough for machines up to {ByteSize.Format(limit.Value - ControlBuffers)}; the host has {ByteSize.Format(availableRam)} available"
                 : $"{has}, need {ByteSize.Format(need)}: RDMA pins a machine's RAM",
             "ulimit -l unlimited  (as root; a systemd unit: LimitMEMLOCK=infinity; a container: --ulimit memlock=-1)");
     }

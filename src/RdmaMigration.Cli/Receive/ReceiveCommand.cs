@@ -14,8 +14,8 @@ internal sealed class ReceiveCommand : MigrationCommand
 
     private readonly Option<string> _to = SharedOptions.Path(
         "--to",
-        "Where to save. FILE: receive one machine, then exit. DIR/ (a trailing slash, or an existing directory): receive machines until stopped, each under "
-            + "its own name",
+        "Where to save. FILE: receive one machine, then exit. DIR/ (a trailing slash, or an existing directory): receive machines until stopped, each into "
+            + "a new file",
         CapturePath.HelpName,
         required: true);
 

@@ -52,7 +52,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
         }
         else
         {
-            Tell(LogLevel.Information, "cancelling; send the signal again to exit at once");
+            Tell(LogLevel.Information, "cancelling; a second SIGINT or SIGTERM exits at once");
         }
     }
 

@@ -24,7 +24,7 @@ internal static class ByteSize
             int unit = Units.IndexOf(char.ToUpperInvariant(suffix[0]));
             if (unit < 0 || suffix[1..] is not ("" or "i" or "iB"))
             {
-                error = $"'{suffix}' is not a unit of size: K, M, G, T and P are, in steps of 1024";
+                error = $"'{suffix}' is not a unit of size; use K, M, G, T or P (powers of 1024)";
                 return false;
             }
 

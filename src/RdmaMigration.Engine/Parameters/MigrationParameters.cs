@@ -69,7 +69,7 @@ internal static class MigrationParameters
         Surface = ParameterSurface.Everywhere,
         Help = "RDMA: the most memory that one request for a key covers; a multiple of 1 MiB",
         Reason =
-            "QEMU asks for 1 MiB at a time and waits a round trip for each; with 64 MiB the round trips no longer show, and few windows are locked at a time",
+            "QEMU registers 1 MiB per request and waits one round trip each; with 64 MiB the round trips are negligible, and few windows are locked at a time",
     };
 
     /// <summary>The most bytes a second that are sent.</summary>
@@ -78,21 +78,21 @@ internal static class MigrationParameters
         Name = "max-bandwidth",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Everywhere,
-        Help = "The most bytes a second that are sent; binary units",
-        Reason = "QEMU's 128 MiB/s protects the network of a running guest; a capture has no guest that waits",
+        Help = "Bandwidth limit in bytes per second; binary units",
+        Reason = "QEMU's default of 128 MiB/s protects the network of a running guest; a capture has no running guest",
     };
 
     /// <summary>Sizes of a machine's RAM. Microcontroller boards have less than 1 MiB.</summary>
     public static SizeKind RamSize { get; } = new(least: 64 * KiB);
 
     /// <summary>The most RAM that a machine may take on this host.</summary>
-    public static Parameter<ulong?> MaxRam { get; } = new(new OptionalKind<ulong>(RamSize, "the RAM that this host can give"), null)
+    public static Parameter<ulong?> MaxRam { get; } = new(new OptionalKind<ulong>(RamSize, "the available RAM of this host"), null)
     {
         Name = "max-ram",
         Side = MigrationSide.Both,
         Surface = ParameterSurface.Everywhere,
         Help = "The most RAM that a machine may take on this host; binary units",
-        Reason = "more than the host can give without swapping ends with the kernel's out-of-memory killer, and a source states any size it likes",
+        Reason = "a source can announce any size, and to allocate more than the available RAM invokes the out-of-memory killer",
     };
 
     /// <summary>The most device state that is taken.</summary>
@@ -101,8 +101,8 @@ internal static class MigrationParameters
         Name = "max-device-state",
         Side = MigrationSide.Both,
         Surface = ParameterSurface.Everywhere,
-        Help = "The most device state that a machine may have; binary units. What does not fit into memory goes to a temporary file",
-        Reason = "ordinary machines have less than 1 MiB; a large framebuffer has hundreds, and a passed-through GPU may have more than 1 GiB",
+        Help = "The most device state that a machine may have; binary units. State above 64 MiB goes to a temporary file in TMPDIR",
+        Reason = "ordinary machines have less than 1 MiB; a large framebuffer has hundreds of MiB, and a passed-through GPU may have more than 1 GiB",
     };
 
     /// <summary>The device state that stays in memory.</summary>
@@ -121,8 +121,8 @@ internal static class MigrationParameters
         Name = "page-size",
         Side = MigrationSide.Both,
         Surface = ParameterSurface.Everywhere,
-        Help = "The size of the machine's pages that is tried first when the stream does not state it; a power of two",
-        Reason = "right for x86, ppc64, s390x and riscv; Arm states larger pages in the stream; the smaller ones of boards are found by trying",
+        Help = "The target page size to try first if the stream does not contain one; a power of two",
+        Reason = "right for x86, ppc64, s390x and riscv; Arm streams contain their page size; rdmamig detects the smaller pages of microcontroller boards",
     };
 
     /// <summary>The longest time for one migration.</summary>
@@ -151,8 +151,8 @@ internal static class MigrationParameters
         Name = "connect-timeout",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Everywhere,
-        Help = "The longest wait for the destination to accept the connection; over RDMA for each step of it",
-        Reason = "QEMU waits as long for address and route",
+        Help = "The longest wait for the destination to accept the connection; over RDMA, for each step of connection setup",
+        Reason = "QEMU also waits 10 s for the address and 10 s for the route",
     };
 
     /// <summary>RDMA: the longest wait for a source to complete the connection that it asked for.</summary>
@@ -184,7 +184,7 @@ internal static class MigrationParameters
         Side = MigrationSide.Incoming,
         Surface = ParameterSurface.Program,
         Help = "The longest wait for a source to take a message on the return path",
-        Reason = "messages are a few bytes; a source that takes none for so long does not read them at all",
+        Reason = "messages are a few bytes; a source that accepts none within 10 s does not read them at all",
     };
 
     /// <summary>Silence after which the other side is probed.</summary>
@@ -193,8 +193,8 @@ internal static class MigrationParameters
         Name = "keepalive-interval",
         Side = MigrationSide.Both,
         Surface = ParameterSurface.Everywhere,
-        Help = "Silence after which the other side is probed; 0 never probes. Over TCP in whole seconds",
-        Reason = "with the retries of the network, about 15 s on soft-RoCE, a vanished host is detected within 20 s, at the price of one packet in 5 s",
+        Help = "Idle time after which rdmamig probes the other side; 0 disables probes. Over TCP, in whole seconds",
+        Reason = "with the transport's retries (about 15 s on soft-RoCE), rdmamig detects a vanished host within 20 s; the cost is one packet every 5 s",
     };
 
     /// <summary>The longest wait for the destination's first answer.</summary>
@@ -203,7 +203,7 @@ internal static class MigrationParameters
         Name = "answer-timeout",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Everywhere,
-        Help = "The longest wait, once the connection is open, for the destination's first answer. Files, commands and pipes do not answer",
+        Help = "The longest wait, once the connection is open, for the destination's first answer. No effect for files, commands and pipes",
         Reason = "a QEMU answers within milliseconds; one with multifd on never does, and rdmamig may be busy with another migration",
     };
 
@@ -214,7 +214,7 @@ internal static class MigrationParameters
         Name = "confirm-timeout",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Everywhere,
-        Help = "The longest wait, after the last byte, for the destination to report its result, or to close when it cannot report",
+        Help = "The longest wait, after the last byte, for the destination to report its result or, without a return path, to close the connection",
         Reason = "a destination may write a large machine to disk, and probes detect a dead one; 60 s are enough to start a machine",
     };
 
@@ -251,7 +251,7 @@ internal static class MigrationParameters
         Scope = ParameterScope.Rdma,
         Surface = ParameterSurface.Program,
         Help = "RDMA: how long a wait polls before its thread sleeps; 0 sleeps at once, infinite takes a core",
-        Reason = "a peer that answers at once is met without a wake-up; after waits longer than twice this, the next ones sleep at once",
+        Reason = "an immediate answer arrives without a wake-up; after a wait of more than twice this time, the next waits sleep at once",
     };
 
     /// <summary>All rows.</summary>

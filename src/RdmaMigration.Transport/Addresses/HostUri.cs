@@ -179,6 +179,6 @@ internal abstract record HostUri(string Host, int Port) : MigrationUri
             && address.AddressFamily is AddressFamily.InterNetworkV6
             ? inner
             : throw new FormatException(
-                $"the host '{host}' of '{text}' is not readable; an IPv6 address, and nothing else, stands in brackets, as in {scheme}:[::1]:4444");
+                $"the host '{host}' of '{text}' is invalid; write an IPv6 address, and only an IPv6 address, in brackets, as in {scheme}:[::1]:4444");
     }
 }

@@ -23,7 +23,7 @@ internal abstract record MigrationUri
             FileUri.SchemeName => FileUri.Parse(text),
             ExecUri.SchemeName => ExecUri.Parse(text),
             DescriptorUri.SchemeName => DescriptorUri.Parse(text),
-            _ => throw new FormatException($"'{text}' names no kind of channel; expected {RdmaUri.Form}, {TcpUri.Form}, {UnixUri.Form}, {FileUri.Form}, "
+            _ => throw new FormatException($"'{text}' is not a migration address; expected {RdmaUri.Form}, {TcpUri.Form}, {UnixUri.Form}, {FileUri.Form}, "
                 + $"{ExecUri.Form} or {DescriptorUri.Form}"),
         };
     }

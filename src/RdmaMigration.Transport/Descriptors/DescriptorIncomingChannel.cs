@@ -163,7 +163,7 @@ internal sealed class CommandIncomingChannel(ShellCommand command, string scheme
 
         if (count == 0 && command.WaitForExit(s_lastWords) && command.ExitCode != 0)
         {
-            Descriptor.Fail(ConnectionLoss.PeerError, $"{command.Ending}; what it gave before is not to be trusted");
+            Descriptor.Fail(ConnectionLoss.PeerError, $"{command.Ending}; its output is discarded");
             Descriptor.ThrowIfLost();
         }
     }

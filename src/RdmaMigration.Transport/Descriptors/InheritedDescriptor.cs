@@ -27,7 +27,7 @@ internal static class InheritedDescriptor
         if (FileNode.Of(number) is not { } node)
         {
             throw new ConnectFailedException(
-                $"{uri}: this process has no descriptor {number}; start it with one, as the shell does with {number}<FILE or {number}>FILE");
+                $"{uri}: this process has no descriptor {number}; open it when you start the process, in a shell with {number}<FILE or {number}>FILE");
         }
 
         if (!(forWriting ? Descriptor.IsWritable(number) : Descriptor.IsReadable(number)))
@@ -39,7 +39,7 @@ internal static class InheritedDescriptor
         {
             return Descriptor.IsStreamSocket(number)
                 ? DescriptorKind.Socket
-                : throw new ConnectFailedException($"{uri}: the socket is not one of streams (SOCK_STREAM)");
+                : throw new ConnectFailedException($"{uri}: the socket is not a stream socket (SOCK_STREAM)");
         }
 
         if (Descriptor.IsTerminal(number))
@@ -51,7 +51,7 @@ internal static class InheritedDescriptor
         {
             FileKind.Regular or FileKind.BlockDevice => DescriptorKind.File,
             FileKind.Fifo or FileKind.CharacterDevice => DescriptorKind.Pipe,
-            _ => throw new ConnectFailedException($"{uri}: the descriptor is none of socket, pipe and file"),
+            _ => throw new ConnectFailedException($"{uri}: the descriptor is not a socket, a pipe or a file"),
         };
     }
 

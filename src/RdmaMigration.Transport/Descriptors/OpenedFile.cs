@@ -22,7 +22,7 @@ internal static class OpenedFile
 
         if (node is { Kind: FileKind.Regular } && Descriptor.Truncate(descriptor, uri.Offset) is { Failed: true } cut)
         {
-            throw Failed(file, uri, "cut it there", cut.Error);
+            throw Failed(file, uri, "truncate the file there", cut.Error);
         }
 
         return (At(file, uri), node is { Kind: FileKind.Fifo or FileKind.CharacterDevice } ? DescriptorKind.Pipe : DescriptorKind.File);
@@ -30,14 +30,14 @@ internal static class OpenedFile
 
     /// <summary>A destination that is what is being sent.</summary>
     public static ConnectFailedException IsSource(MigrationUri uri) =>
-        new(FailureReason.Policy, $"{uri} is where the machine comes from, and would be overwritten: name another destination");
+        new(FailureReason.Policy, $"{uri} is the file that the machine is read from, and would be overwritten; name another destination");
 
     /// <exception cref="ConnectFailedException">It cannot be opened, or has no such offset.</exception>
     public static PolledDescriptor ForReading(FileUri uri) => At(Open(uri, OpenModes.Read), uri);
 
     private static PolledDescriptor At(SafeFileHandle file, FileUri uri) =>
         uri.Offset != 0 && Descriptor.Seek((int)file.DangerousGetHandle(), uri.Offset, SeekOrigin.Begin) is { Failed: true } moved
-            ? throw Failed(file, uri, "go there", moved.Error)
+            ? throw Failed(file, uri, "seek to it", moved.Error)
             : new PolledDescriptor(file, uri.ToString());
 
     private static SafeFileHandle Open(FileUri uri, OpenModes modes)

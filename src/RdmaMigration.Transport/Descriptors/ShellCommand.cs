@@ -124,7 +124,7 @@ internal sealed class ShellCommand : IDisposable
             {
                 // What runs as another user, by sudo, is not ours to kill.
                 return string.Create(
-                    CultureInfo.InvariantCulture, $"{name} could not be killed: {refused.Message} End process {process.Id} and what it started by hand");
+                    CultureInfo.InvariantCulture, $"{name} could not be killed: {refused.Message} Kill process {process.Id} and its child processes");
             }
         }
     }
@@ -135,9 +135,9 @@ internal sealed class ShellCommand : IDisposable
         using PipeStream pipe = (PipeStream)stream;
         CallResult own = Linux.Descriptor.Duplicate((int)pipe.SafePipeHandle.DangerousGetHandle());
         return own.Failed
-            ? throw new ConnectFailedException($"no descriptor is left for a command's pipe: {own.Error.Text()}")
+            ? throw new ConnectFailedException($"cannot duplicate the descriptor of the command's pipe: {own.Error.Text()}")
             : new SafeFileHandle((nint)own.Value, ownsHandle: true);
     }
 
-    private string DescribeEnd() => WaitForExit(s_exitAfterClose) ? Ending : $"{Descriptor.Peer} closed the pipe and runs on";
+    private string DescribeEnd() => WaitForExit(s_exitAfterClose) ? Ending : $"{Descriptor.Peer} closed the pipe but is still running";
 }

@@ -143,8 +143,8 @@ internal static class SocketBinding
 
     private static string Explain(IPEndPoint address, SocketException error) => error.SocketErrorCode switch
     {
-        SocketError.AddressAlreadyInUse => $"another program listens at {address}; end it, or choose another port",
-        SocketError.AddressNotAvailable => $"{address.Address} is no address of this host; 'ip address' lists them",
+        SocketError.AddressAlreadyInUse => $"another program listens on {address}; stop that program, or choose another port",
+        SocketError.AddressNotAvailable => $"{address.Address} is not an address of this host; 'ip address' lists them",
         SocketError.AccessDenied => $"port {address.Port} is for privileged users; choose one above 1023",
         _ => $"{address}: {error.Message}",
     };
@@ -152,9 +152,9 @@ internal static class SocketBinding
     private static string Explain(UnixUri uri, SocketException error) => error.SocketErrorCode switch
     {
         SocketError.AddressAlreadyInUse => FileNode.Named(uri.Path) is { Kind: not FileKind.Socket }
-            ? $"'{uri.Path}' is there already and is no socket; choose another path"
-            : $"'{uri.Path}' is there already and in use; end who listens at it, or choose another path",
-        SocketError.AccessDenied => $"this user can make nothing at '{uri.Path}'; choose another path",
+            ? $"'{uri.Path}' exists and is not a socket; choose another path"
+            : $"another program listens on '{uri.Path}'; stop that program, or choose another path",
+        SocketError.AccessDenied => $"this user may not create '{uri.Path}'; choose another path",
         _ when !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(uri.Path))) => $"there is no directory for '{uri.Path}'; make it first",
         _ => $"'{uri.Path}': {error.Message}",
     };

@@ -120,7 +120,7 @@ internal static class SocketConnector
         }
         catch (SocketException none)
         {
-            throw new ConnectFailedException($"cannot connect to {peer}: no socket can be made: {none.Message}", none);
+            throw new ConnectFailedException($"cannot connect to {peer}: cannot create a socket: {none.Message}", none);
         }
     }
 
@@ -138,11 +138,11 @@ internal static class SocketConnector
     {
         _ when FileNode.At(uri.Path) is null => $"there is no socket '{uri.Path}'; start the destination first, QEMU with -incoming {uri}",
         SocketError.ConnectionRefused => FileNode.At(uri.Path) is { Kind: not FileKind.Socket }
-            ? $"'{uri.Path}' is no socket; name the one that the destination listens at, or write file:{uri.Path}"
-            : $"nobody listens at '{uri.Path}' any more; start the destination again",
-        SocketError.ProtocolType => $"'{uri.Path}' is a socket of another kind, not one of streams; name the one that the destination listens at",
+            ? $"'{uri.Path}' is not a socket; name the destination's socket, or write file:{uri.Path}"
+            : $"no program listens on '{uri.Path}' any more; restart the destination",
+        SocketError.ProtocolType => $"'{uri.Path}' is not a stream socket; name the destination's socket",
         SocketError.AccessDenied => $"this user may not write to '{uri.Path}'",
-        SocketError.TimedOut => $"'{uri.Path}' took no connection within {options.ConnectTimeout.TotalSeconds:0.#} s; its backlog is full",
+        SocketError.TimedOut => $"'{uri.Path}' accepted no connection within {options.ConnectTimeout.TotalSeconds:0.#} s; its backlog is full",
         _ => Text(error),
     };
 

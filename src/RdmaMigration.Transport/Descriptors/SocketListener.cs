@@ -121,11 +121,11 @@ internal sealed class SocketListener : ChannelListener
         _turn.Dispose();
     }
 
-    private const string Multifd = "it is a channel of capability multifd; turn it off at the source ('migrate_set_capability multifd off')";
+    private const string Multifd = "this is a multifd channel; turn multifd off at the source ('migrate_set_capability multifd off')";
 
     private const string Stopped = "the destination stopped listening";
 
-    private const string AnotherRuns = "another source's migration runs, and only one machine is taken";
+    private const string AnotherRuns = "another migration is running, and this process receives only one machine";
 
     private static SocketListener Start(
         CompletionWaiter waiter,
@@ -250,8 +250,8 @@ internal sealed class SocketListener : ChannelListener
         // Reset now, the source would break off, and the reason would be that.
         _multifd.Add(channel);
         active.Refuse(
-            $"the source {active.Peer} has capability multifd on and sends pages by other connections, which are not taken here: "
-            + "turn it off there ('migrate_set_capability multifd off')");
+            $"the source {active.Peer} has capability multifd on and sends pages on other connections, which rdmamig does not support; "
+            + "turn multifd off there ('migrate_set_capability multifd off')");
     }
 
     private void Serve(Candidate source)

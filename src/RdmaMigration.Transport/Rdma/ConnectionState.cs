@@ -64,10 +64,10 @@ internal sealed class ConnectionState : IDisposable
         {
             WorkCompletionStatus.TransportRetryExceeded => (
                 ConnectionLoss.Unreachable,
-                $"{Peer} does not answer, it is cut off or its program was killed: the transport's retries are used up ({completion.Status})"),
+                $"{Peer} does not answer: the transport's retries are exhausted ({completion.Status}); the host is unreachable or its process was killed"),
             WorkCompletionStatus.RemoteAccessError => (
                 ConnectionLoss.MemoryWithdrawn,
-                $"the device of {Peer} refuses memory that the program there had registered: that has most likely ended ({completion.Status})"),
+                $"the device of {Peer} rejected an access to registered memory ({completion.Status}); the process there has probably exited"),
             _ => (ConnectionLoss.TransportError, $"the connection with {Peer}: a {what} ended with {completion.Status}"),
         };
         Fail(loss, message);

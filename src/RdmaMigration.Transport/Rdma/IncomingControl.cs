@@ -100,7 +100,7 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
                 break;
             case ControlMessageType.Error:
                 throw new ConnectionLostException(
-                    ConnectionLoss.PeerError, $"the source {link.Peer} gave up: it sent ERROR", System.Diagnostics.Stopwatch.GetTimestamp());
+                    ConnectionLoss.PeerError, $"the source {link.Peer} reported a failure (ERROR); see its log", System.Diagnostics.Stopwatch.GetTimestamp());
             default:
                 throw Broken("control message", $"type {(uint)header.Type} ({header.Type})", "a type that a source sends");
         }

@@ -120,7 +120,7 @@ internal sealed class OutgoingControl(IControlLink link)
         if (header.Type == ControlMessageType.Error)
         {
             throw new ConnectionLostException(
-                ConnectionLoss.PeerError, $"the destination {link.Peer} gave up: it sent ERROR. Its own log has the reason", Stopwatch.GetTimestamp());
+                ConnectionLoss.PeerError, $"the destination {link.Peer} reported a failure (ERROR); see its log", Stopwatch.GetTimestamp());
         }
 
         if (header.Type == ControlMessageType.Ready && !HasCredit && _awaited == ControlMessageType.None)

@@ -95,8 +95,8 @@ internal static class RdmaConnector
                 reply = established.PrivateData.Length >= RdmaCapabilities.Size
                     ? RdmaCapabilities.Read(established.PrivateData)
                     : throw new ControlProtocolException(
-                        $"the answer of {address} has {established.PrivateData.Length} bytes of private data; expected at least {RdmaCapabilities.Size}: it "
-                            + "is no migration destination");
+                        $"the answer of {address} has {established.PrivateData.Length} bytes of private data; expected at least {RdmaCapabilities.Size}: the "
+                            + "peer is not a migration destination");
             }
 
             connection.Watch();

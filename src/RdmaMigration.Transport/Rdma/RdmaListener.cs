@@ -200,7 +200,7 @@ internal sealed class RdmaListener : ChannelListener
         }
         else if (request.Purpose is { Role: not ConnectionRole.Main } purpose)
         {
-            Reject(request, $"no migration runs here that this {purpose.Role} connection belongs to");
+            Reject(request, $"this {purpose.Role} connection belongs to no running migration");
         }
         else if (!_busy)
         {

@@ -73,7 +73,7 @@ internal sealed class RdmaOutgoingChannel : OutgoingChannel
         {
             main.Dispose();
             throw new ConnectFailedException(
-                $"the destination took no second connection for the return path: turn return-path on there, or do without it here ({failed.Message})", failed);
+                $"the destination did not accept the return path's connection; turn return-path on there, or omit --return-path ({failed.Message})", failed);
         }
         catch
         {

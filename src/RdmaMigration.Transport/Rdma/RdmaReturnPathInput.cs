@@ -33,7 +33,7 @@ internal sealed class RdmaReturnPathInput(IControlLink link) : ChannelInput
             {
                 throw new ConnectionLostException(
                     ConnectionLoss.PeerError,
-                    $"return path: the destination {link.Peer} gave up: it sent ERROR. Its own log has the reason",
+                    $"return path: the destination {link.Peer} reported a failure (ERROR); see its log",
                     Stopwatch.GetTimestamp());
             }
 
