@@ -209,7 +209,7 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
-    public void A_machine_larger_than_the_hosts_memory_is_refused() => AssertMissing(_host.Examine(maxRam: 16UL << 30), "RAM", "--max-ram");
+    public void A_machine_larger_than_the_hosts_memory_is_refused() => AssertMissing(_host.Examine(maxRam: 16UL << 30), "RAM", "smaller machine");
 
     [Fact]
     public void Huge_pages_are_told_by_size()

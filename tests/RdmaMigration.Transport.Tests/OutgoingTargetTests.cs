@@ -117,7 +117,7 @@ public sealed class OutgoingTargetTests : IDisposable
         string path = NewPath("stale");
         using Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         socket.Bind(new UnixDomainSocketEndPoint(path));
-        AssertRefused(new UnixUri(path), "nobody listens");
+        AssertRefused(new UnixUri(path), "no program listens");
     }
 
     [Fact]
