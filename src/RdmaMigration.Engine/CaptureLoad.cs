@@ -59,7 +59,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     {
         try
         {
-            _stream = new IncomingStream(this, this, _parameters.ForStream(ramIsFresh: true));
+            _stream = new IncomingStream(this, this, _parameters.ForStream(ramIsFresh: true) with { MayBeDisk = true });
             CapturedStream loaded = _stream.Load();
             _machine.StageDevices(loaded);
             return loaded;

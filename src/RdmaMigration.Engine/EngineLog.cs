@@ -44,9 +44,6 @@ internal static partial class EngineLog
     [LoggerMessage(12, LogLevel.Debug, "{Peer}: ignored {Count} bytes after the end of the stream")]
     public static partial void TrailingBytes(ILogger log, string peer, long count);
 
-    [LoggerMessage(13, LogLevel.Warning, "rejected {Peer}: {Reason}")]
-    public static partial void TurnedAway(ILogger log, string peer, string reason);
-
     [LoggerMessage(14, LogLevel.Warning, "{Capture} needs capability {Capability} at the destination: turn it on there before the migration")]
     public static partial void NeedsCapability(ILogger log, string capture, string capability);
 

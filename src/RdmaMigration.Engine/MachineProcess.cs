@@ -17,6 +17,7 @@ internal sealed class MachineProcess : IDisposable
     private readonly Func<OutgoingOptions, CancellationToken, OutgoingChannel> _connect;
     private SourcePort? _port;
     private Migration? _current;
+    private IncomingChannel? _next;
     private MigrationInfo _last = new() { Status = MigrationStatus.None };
     private bool _isQuitting;
 
@@ -133,7 +134,12 @@ internal sealed class MachineProcess : IDisposable
         Volatile.Write(ref _last, info);
         Volatile.Write(ref _current, null);
         ended?.Invoke(info);
-        if (_isQuitting)
+        if (Interlocked.Exchange(ref _next, null) is { } next)
+        {
+            Accept(_port!, next);
+        }
+
+        if (_isQuitting && !IsBusy)
         {
             EndLoop();
         }
@@ -166,8 +172,8 @@ internal sealed class MachineProcess : IDisposable
     {
         if (IsBusy)
         {
-            EngineLog.TurnedAway(_log, channel.Peer, "a migration runs already");
-            channel.Dispose();
+            // It may have sent everything, and is served when the migration that runs has ended. The port hands out one at a time.
+            _next = channel;
         }
         else if (_isQuitting && !(port.TakesMany && channel.HasBytes))
         {

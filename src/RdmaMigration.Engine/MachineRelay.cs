@@ -30,6 +30,14 @@ internal sealed class MachineRelay(RelayTarget target, Delivery delivery, Migrat
 
     public void Announce(StreamConfiguration configuration)
     {
+        if (target.Outgoing.Uri is RdmaUri && configuration.IgnoresShared && target.Rescue is null)
+        {
+            throw new TransportException(
+                FailureReason.Policy,
+                $"the source {source.Peer} has capability x-ignore-shared on, which RDMA cannot carry to {target.Outgoing.Uri}: turn it off there, "
+                + "relay to tcp: or unix:, or give --rescue");
+        }
+
         delivery.Connect(sourceFile);
         if (WhyNotProvable is { } refusal)
         {

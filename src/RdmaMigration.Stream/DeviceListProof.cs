@@ -53,7 +53,8 @@ internal sealed class DeviceListProof(KeptBytes kept)
         footers = hasFooters ?? true;
         if (_work > FreeWork + (WorkPerByte * kept.Length))
         {
-            return DescriptionVerdict.None;
+            // Too much to look at: it may be one. The last one is, when the source closes behind it.
+            return DescriptionVerdict.Possible;
         }
 
         _work += WorkPerText + textEnd - textStart;

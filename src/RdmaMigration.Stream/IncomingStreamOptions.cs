@@ -24,6 +24,11 @@ internal sealed record IncomingStreamOptions
     /// </summary>
     public bool SourceCloses { get; init; } = true;
 
+    /// <summary>
+    /// The stream may be at the beginning of something much larger, a disk or a sparse file, whose rest is not read. Default false: the source's close ends it.
+    /// </summary>
+    public bool MayBeDisk { get; init; }
+
     /// <summary>The most bytes of device state that stay in memory; what is more goes to a temporary file.</summary>
     public required long DeviceStateInMemory { get; init; }
 

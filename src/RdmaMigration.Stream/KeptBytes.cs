@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.MemoryMappedFiles;
 using Nerdbank.Streams;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Streams;
 
@@ -57,8 +58,17 @@ internal sealed class KeptBytes(long inMemory, string directory) : IDisposable
     {
         if (_room.IsEmpty)
         {
-            _file ??= new SpillFile(directory);
-            _room = _file.Extend();
+            try
+            {
+                _file ??= new SpillFile(directory);
+                _room = _file.Extend();
+            }
+            catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+            {
+                throw new MigrationException(
+                    FailureReason.Storage, $"device state beyond {inMemory} bytes goes to a temporary file in '{directory}' (TMPDIR): {failed.Message}", failed);
+            }
+
             _bytes.Append(_room);
         }
 

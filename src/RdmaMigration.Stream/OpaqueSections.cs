@@ -122,7 +122,7 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
                 return SectionOutcome.NextSection;
             }
 
-            if (_finder.IsOver || _isFull || !_reader.TryFill())
+            if ((_options.MayBeDisk && border == BorderKind.None && _finder.IsOver) || _isFull || !_reader.TryFill())
             {
                 EndStream();
                 return SectionOutcome.EndOfStream;

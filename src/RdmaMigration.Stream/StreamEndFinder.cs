@@ -66,8 +66,8 @@ internal sealed class StreamEndFinder(KeptBytes kept)
     /// <summary>A vmdescription that names every section before it ends with the last byte. Readable from any thread.</summary>
     public bool IsComplete => Patience == s_afterProof || Patience == s_afterNames;
 
-    /// <summary>The end is so far behind that nothing else can follow.</summary>
-    public bool IsOver => _length - (_proven?.End ?? _length) > MostTrailing || (_length - _lastNonZero > MostTrailing && Find() is not null);
+    /// <summary>An end that the vmdescription proves is so far behind that a file has something else there.</summary>
+    public bool IsOver => _length - (_proven?.End ?? _length) > MostTrailing;
 
     /// <summary>Begins with a run of sections, before its first byte is kept.</summary>
     /// <param name="hasFooters">Sections end with a footer; null if that is not known.</param>

@@ -156,6 +156,13 @@ internal sealed class CompletionWaiter : IDisposable
             Dispatch(sources, descriptors, seen);
             BlockingCalls.Allow();
         }
+
+        // Nothing is watched any more: whoever waits for a removal need not wait.
+        lock (_gate)
+        {
+            _applied = long.MaxValue;
+            Monitor.PulseAll(_gate);
+        }
     }
 
     private void Dispatch(IWaitSource[] sources, PollEntry[] descriptors, long seen)

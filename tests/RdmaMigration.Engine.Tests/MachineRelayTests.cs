@@ -31,6 +31,16 @@ public sealed class MachineRelayTests
     public static TheoryData<Place> Places => [.. Enum.GetValues<Place>()];
 
     [Fact]
+    public void A_machine_that_RDMA_cannot_carry_is_refused_while_its_source_runs()
+    {
+        using RelayedMachine machine = new(_ => throw new InvalidOperationException("nobody connects"), to: new RdmaUri("10.0.0.1", 4444));
+        machine.Send(new StreamBuilder().Header().Configuration("test").Subsection("configuration/capabilities").UInt32(1).Name("x-ignore-shared")
+            .Opened(StreamBuilder.Start, 2, "ram", 0, 4).UInt64(StreamBuilder.Page | 4).Name("a").UInt64(StreamBuilder.Page).UInt64(0).Eos().ToArray());
+        MigrationInfo refused = machine.Relay.Ended();
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Policy), (refused.Status, refused.ErrorClass));
+    }
+
+    [Fact]
     public void The_destination_gets_byte_for_byte_what_send_would_send_it()
     {
         byte[] sent = WhatIsSent();

@@ -188,7 +188,7 @@ public sealed class OutgoingMigrationTests
     }
 
     [Fact]
-    public async Task One_process_sends_and_receives_but_only_one_migration_at_a_time()
+    public async Task A_source_that_sends_its_machine_while_the_process_sends_one_is_served_next()
     {
         ScriptedDestination destination = new(returnPath: true) { StopsAtFinish = true, LastWords = s_success };
         using RelayedMachine incoming = new(_ => destination, toFile: true);
@@ -201,10 +201,11 @@ public sealed class OutgoingMigrationTests
 
         await incoming.Relay.Process.MigrateAsync(file, new OutgoingOptions { Uri = new UnixUri("scripted") });
         destination.AwaitStandstill();
-        Assert.True(incoming.IsTurnedAway());
+        incoming.SendAnother();
         destination.GoOn();
         MigrationInfo sent = incoming.Relay.Ended();
         Assert.Equal((MigrationStatus.Completed, true), (sent.Status, sent.IsOutgoing));
+        Assert.Equal((MigrationStatus.Completed, false), (incoming.Relay.Ended().Status, incoming.Relay.Process.Query().IsOutgoing));
         incoming.NextOneWorks();
         File.Delete(file);
     }

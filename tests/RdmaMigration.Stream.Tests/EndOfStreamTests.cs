@@ -37,6 +37,22 @@ public sealed class EndOfStreamTests
         Assert.Equal(StreamBuilder.SmallMachine(footers, vmDescription: false), Streams.Write(stream));
     }
 
+    /// <summary>A picture that is black below what looks like the footer of a section that was opened.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Zeros_in_the_state_of_a_device_do_not_end_the_stream(bool footers)
+    {
+        byte[] bytes = StreamBuilder.WithConfiguration()
+            .Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", StreamBuilder.Page)).Eos().Footer(2, footers)
+            .Continued(StreamBuilder.End, 2).PageOf("a", 0, 7).Eos().Footer(2, footers)
+            .Opened(StreamBuilder.Full, 9, "gpu", 0, 1).Raw(4, 0, 0, 0, 0, 0x7e).Raw(new byte[17 << 20]).Text("picture").Footer(9, footers)
+            .EndOfFile().VmDescription("{}").ToArray();
+        using RecordingHandler handler = new();
+
+        Assert.InRange(Streams.Load(bytes, handler).DeviceState.Length, 17 << 20, 18 << 20);
+    }
+
     [Fact]
     public void A_source_of_a_type_that_sends_a_vmdescription_is_waited_for_after_the_end_marker()
     {

@@ -117,7 +117,7 @@ public sealed class StreamInspectorTests
     [InlineData("""{"name": "dev", "instance_id": 0, "fields": [{"name": "\ud800", "type": "uint32", "size": 4}]}""", "no valid text")]
     [InlineData(
         """{"name": "dev", "instance_id": 0, "fields": [{"name": "f", "size": 4, "type": "struct", "struct": {"vmsd_name": "s", "fields": []}}]}""",
-        "its size says 4")]
+        "its size is given as 4")]
     [InlineData("""{"name": "other", "instance_id": 0}""", "does not list this device")]
     [InlineData("""{"name": "dev", "instance_id": 1}""", "does not list this device")]
     public void A_description_that_does_not_fit_affects_only_its_device(string description, string words)

@@ -121,6 +121,29 @@ public sealed class SocketListenerTests : IDisposable
     }
 
     [Fact]
+    public void A_channel_of_multifd_after_the_begin_of_RAM_may_be_another_sources()
+    {
+        using Listening listening = new(new TcpUri("127.0.0.1", 0));
+        using Stream first = IncomingPair.BeginTo(listening.EndPoint);
+        using IncomingChannel running = listening.Accept();
+        string? refusal = null;
+        running.WhenRefused(reason => Volatile.Write(ref refusal, reason));
+        running.RamBegins();
+        using (Stream stranger = IncomingPair.ConnectTo(listening.EndPoint))
+        {
+            // The listener has taken note of the begin when it has looked at this one.
+            stranger.Write("GET /"u8);
+            AssertClosed(stranger);
+        }
+
+        using Stream silent = IncomingPair.ConnectTo(listening.EndPoint);
+        using Stream channel = IncomingPair.ConnectTo(listening.EndPoint);
+        channel.Write(s_multifd);
+        AssertClosed(channel);
+        Assert.Null(refusal);
+    }
+
+    [Fact]
     public void A_source_outside_the_allowed_networks_is_reset_and_the_next_one_gets_in()
     {
         using Listening listening = new(new TcpUri("", 0), TestOptions.Listener with { Allow = [IPNetwork.Parse("127.0.0.2/32")] });

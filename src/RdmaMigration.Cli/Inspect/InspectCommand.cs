@@ -41,7 +41,7 @@ internal static class InspectCommand
         try
         {
             using CaptureSource source = new(path);
-            report = StreamInspector.Inspect(source, parameters.ForStream(ramIsFresh: false));
+            report = StreamInspector.Inspect(source, parameters.ForStream(ramIsFresh: false) with { MayBeDisk = true });
         }
         catch (IOException failed)
         {

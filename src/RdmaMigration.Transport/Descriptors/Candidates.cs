@@ -43,6 +43,9 @@ internal sealed class Candidates(CompletionWaiter waiter, TimeSpan patience, ILo
         }
     }
 
+    /// <summary>Whether one fits.</summary>
+    public bool Any(Predicate<Candidate> fits) => _watched.Exists(watch => fits(watch.Candidate));
+
     /// <summary>Takes out the first that fits; null when none does.</summary>
     public Candidate? Take(Predicate<Candidate> fits)
     {

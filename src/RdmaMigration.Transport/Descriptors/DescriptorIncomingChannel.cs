@@ -154,12 +154,13 @@ internal sealed class CommandIncomingChannel(ShellCommand command, string scheme
     protected override void CheckEnd()
     {
         Span<byte> dropped = stackalloc byte[4096];
+        Deadline deadline = Deadline.After(s_lastWords);
         int? count;
         do
         {
             count = Descriptor.Read(dropped, s_lastWords);
         }
-        while (count > 0);
+        while (count > 0 && !deadline.HasPassed);
 
         if (count == 0 && command.WaitForExit(s_lastWords) && command.ExitCode != 0)
         {

@@ -72,15 +72,9 @@ internal sealed class Door(
         }
     }
 
-    /// <summary>Accepts whoever the kernel has let in, then closes the sockets.</summary>
-    public void Close()
+    /// <summary>Accepts whoever the kernel has let in.</summary>
+    public void AcceptAll()
     {
-        StopWatching();
-        if (!_isOpen)
-        {
-            return;
-        }
-
         foreach (ListeningSocket socket in sockets)
         {
             while (_isOpen && TryAccept(socket))
@@ -88,7 +82,13 @@ internal sealed class Door(
                 // The next one.
             }
         }
+    }
 
+    /// <summary>Accepts whoever the kernel has let in, then closes the sockets.</summary>
+    public void Close()
+    {
+        StopWatching();
+        AcceptAll();
         CloseSockets();
     }
 

@@ -36,6 +36,10 @@ internal sealed class SocketListener : ChannelListener
     // A source on the host of the active one was refused, so a channel of multifd may be of either.
     private bool _hasRefusedNeighbour;
 
+    // The active source has begun to send RAM, so all its connections have been made.
+    private volatile bool _ramHasBegun;
+    private bool _hasAllConnections;
+
     private SocketListener(
         CompletionWaiter waiter,
         IReadOnlyList<ListeningSocket> sockets,
@@ -146,7 +150,9 @@ internal sealed class SocketListener : ChannelListener
     /// <summary>Connections that are neither served nor closed.</summary>
     private int Kept => _candidates.Count + _waiting.Count + _multifd.Count;
 
-    private bool IsTurnDue => _active is null && (_multifd.Count > 0 || (_admits && _waiting.Count > 0));
+    private bool IsTurnDue => _active is null
+        ? _multifd.Count > 0 || (_admits && _waiting.Count > 0)
+        : _ramHasBegun && !_hasAllConnections;
 
     /// <summary>A connection has been accepted.</summary>
     private void OnEntered(Candidate candidate)
@@ -231,6 +237,9 @@ internal sealed class SocketListener : ChannelListener
         }
     }
 
+    /// <summary>Another source on the host of the active one may be there. A connection that is silent may be that source's main one.</summary>
+    private bool HasNeighbour => _waiting.Any(IsOfActive) || (_hasAllConnections && _candidates.Any(IsOfActive));
+
     private void OnMultifd(Candidate channel)
     {
         // The main connection is made first, but what it sends may come last.
@@ -240,7 +249,7 @@ internal sealed class SocketListener : ChannelListener
         }
 
         DescriptorIncomingChannel? active = _active;
-        if (active is null || !IsOfActive(channel) || _hasRefusedNeighbour || _waiting.Any(IsOfActive))
+        if (active is null || !IsOfActive(channel) || _hasRefusedNeighbour || HasNeighbour)
         {
             // Of two sources on one host nothing tells whose it is. Resetting it fails the migration at that one.
             Refuse(channel, Multifd);
@@ -259,6 +268,8 @@ internal sealed class SocketListener : ChannelListener
         DescriptorIncomingChannel channel = Open(source);
         _admits = _options.Queues;
         _hasRefusedNeighbour = false;
+        _ramHasBegun = false;
+        _hasAllConnections = false;
         _active = channel;
         while (!_options.Queues && _candidates.Take(other => !IsOfActive(other)) is { } other)
         {
@@ -269,7 +280,7 @@ internal sealed class SocketListener : ChannelListener
     }
 
     private DescriptorIncomingChannel Open(Candidate source) =>
-        source.Open(Uri.Scheme, _waiter, _options.KeepAliveInterval, disposed: AcceptNext, ramBegins: CloseIfSingle);
+        source.Open(Uri.Scheme, _waiter, _options.KeepAliveInterval, disposed: AcceptNext, ramBegins: OnRamBegins);
 
     /// <summary>Whether a connection may be of the source whose migration runs; without an address nothing tells them apart.</summary>
     private bool IsOfActive(Candidate candidate) => Equals(candidate.Address, _active?.SourceAddress);
@@ -292,8 +303,10 @@ internal sealed class SocketListener : ChannelListener
     }
 
     /// <summary>A source has begun to send RAM, so all its connections have been made. Any thread.</summary>
-    private void CloseIfSingle()
+    private void OnRamBegins()
     {
+        _ramHasBegun = true;
+        _waiter.Wake();
         if (!_options.Queues)
         {
             _door.Want(open: false);
@@ -302,7 +315,17 @@ internal sealed class SocketListener : ChannelListener
 
     private void OnTurn()
     {
-        if (_active is null)
+        if (_active is not null)
+        {
+            if (_ramHasBegun && !_hasAllConnections)
+            {
+                // Those that have come by now may be its own.
+                _door.AcceptAll();
+                _candidates.LookAtAll();
+                _hasAllConnections = true;
+            }
+        }
+        else
         {
             ResetMultifd();
             if (_admits && _waiting.TryDequeue(out Candidate? next))

@@ -116,7 +116,7 @@ internal sealed class ConnectionWatch : IWaitSource
     {
         switch (happened.Type)
         {
-            case CmEventType.Established:
+            case CmEventType.Established when _state.Lost is null:
                 SetEstablished();
                 Established?.Invoke();
                 break;

@@ -74,7 +74,13 @@ internal sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
         {
             while (_returnPath is null && !_disposed && Lost is null && !deadline.HasPassed)
             {
-                Monitor.Wait(_gate, deadline.Milliseconds);
+                // A lost connection does not wake this wait.
+                Monitor.Wait(_gate, Math.Min(deadline.Milliseconds, 100));
+            }
+
+            if (_output is null)
+            {
+                _main.ThrowIfLost();
             }
 
             return _output;
