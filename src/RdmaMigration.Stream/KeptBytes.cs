@@ -66,7 +66,9 @@ internal sealed class KeptBytes(long inMemory, string directory) : IDisposable
             catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
             {
                 throw new MigrationException(
-                    FailureReason.Storage, $"device state beyond {inMemory} bytes goes to a temporary file in '{directory}' (TMPDIR): {failed.Message}", failed);
+                    FailureReason.Storage,
+                    $"device state beyond {inMemory} bytes goes to a temporary file in '{directory}' (TMPDIR): {failed.Message}",
+                    failed);
             }
 
             _bytes.Append(_room);
