@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Net;
+using System.Text.Json;
 using RdmaMigration.Engine;
 using RdmaMigration.Transport;
 
@@ -54,6 +55,24 @@ internal sealed class ParameterOptions
 
     /// <summary>The values of the command line.</summary>
     public ParameterSet Read(ParseResult parsed) => _options.Aggregate(ParameterSet.Defaults, (set, bound) => bound.Read(parsed, set));
+
+    /// <summary>Writes the values in effect as members of a JSON object, in the table's order; without those that mean nothing for these channels.</summary>
+    /// <param name="json">Inside the object.</param>
+    /// <param name="values">The values.</param>
+    /// <param name="source">Where machines come from; null for a file.</param>
+    /// <param name="destination">Where machines go; null for a file.</param>
+    public void WriteTo(Utf8JsonWriter json, ParameterSet values, MigrationUri? source, MigrationUri? destination)
+    {
+        foreach (Parameter parameter in _options.Select(bound => bound.Parameter))
+        {
+            if ((parameter.Side.HasFlag(MigrationSide.Incoming) && source is not null && parameter.AppliesTo(source))
+                || (parameter.Side.HasFlag(MigrationSide.Outgoing) && destination is not null && parameter.AppliesTo(destination)))
+            {
+                json.WritePropertyName(parameter.Name);
+                parameter.WriteValue(json, values);
+            }
+        }
+    }
 
     private static IBound Bind(Parameter parameter) => parameter switch
     {

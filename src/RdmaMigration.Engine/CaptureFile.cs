@@ -23,18 +23,15 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
 
     private readonly FileStream _file;
     private readonly SafeFileHandle _handle;
-    private readonly CancellationToken _cancel;
     private readonly Action<string> _leftBehind;
     private string? _partial;
 
     /// <param name="target">Where the capture will stand.</param>
     /// <param name="leftBehind">Called by <see cref="Dispose"/> with what it could not clean up, in words.</param>
-    /// <param name="cancel">Ends a write between two system calls.</param>
     /// <exception cref="StorageException">No file can be made there, or what stands under its name cannot be replaced.</exception>
-    public CaptureFile(CaptureTarget target, Action<string> leftBehind, CancellationToken cancel)
+    public CaptureFile(CaptureTarget target, Action<string> leftBehind)
     {
         _leftBehind = leftBehind;
-        _cancel = cancel;
         ThrowIfNotReplaceable(target);
 
         // Not a Guid: it takes /dev/urandom, which a bare chroot does not have.
@@ -61,6 +58,9 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
 
         _partial = partial;
     }
+
+    /// <summary>Ends a write between two system calls. None unless set.</summary>
+    public CancellationToken Cancellation { get; set; }
 
     /// <summary>Bytes written so far. Any thread may read it.</summary>
     public long Written { get; private set; }
@@ -183,7 +183,7 @@ internal sealed unsafe class CaptureFile : IStreamSink, IDisposable
     {
         while (true)
         {
-            _cancel.ThrowIfCancellationRequested();
+            Cancellation.ThrowIfCancellationRequested();
 
             // An IoSegment has the layout of an IoVector: both are struct iovec.
             CallResult written = Descriptor.WriteGathered(

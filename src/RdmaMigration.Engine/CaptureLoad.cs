@@ -77,7 +77,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     /// <inheritdoc/>
     int IStreamSource.Read(Span<byte> buffer)
     {
-        int read = _source.Read(buffer);
+        int read = _source.Read(buffer, _stream!.IsComplete ? _parameters.Get(MigrationParameters.SilenceTimeout) : Timeout.InfiniteTimeSpan);
         if (_source.BytesRead > _nextMemoryCheck)
         {
             // The stream may be a small part of the file, holes take no memory, and a page may come more than once: what was read says only when to look.

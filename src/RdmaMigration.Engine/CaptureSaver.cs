@@ -3,7 +3,10 @@ using RdmaMigration.Streams;
 
 namespace RdmaMigration.Engine;
 
-/// <summary>Saves a machine that arrives as a capture.</summary>
+/// <summary>
+/// Saves a machine that arrives as a capture. A source without a return path has ended its machine when it has sent the last byte, so nothing stops the saving
+/// of such a machine: it exists nowhere else.
+/// </summary>
 internal sealed class CaptureSaver(CaptureTarget target, MigrationContext context, IncomingSource source) : IMachineSink
 {
     private readonly object _gate = new();
@@ -13,7 +16,7 @@ internal sealed class CaptureSaver(CaptureTarget target, MigrationContext contex
     private TimeSpan? _time;
     private long _savedRam;
 
-    public void Begin() => _file = new CaptureFile(target, context.OnLeftBehind, context.Cancellation);
+    public void Begin() => _file = new CaptureFile(target, context.OnLeftBehind);
 
     public void Announce(StreamConfiguration configuration)
     {
@@ -29,8 +32,17 @@ internal sealed class CaptureSaver(CaptureTarget target, MigrationContext contex
             _began = Stopwatch.GetTimestamp();
         }
 
-        CaptureWriter.Write(machine, _file!, OnProgress, context.Cancellation);
-        _file!.Commit(target, machine.Configuration.MachineType, _start, source.Peer, context.State.Decide);
+        if (source.WaitsForResult)
+        {
+            _file!.Cancellation = context.Cancellation;
+        }
+        else
+        {
+            _ = context.State.TryDecide(isFinal: true);
+        }
+
+        CaptureWriter.Write(machine, _file!, OnProgress, _file!.Cancellation);
+        _file.Commit(target, machine.Configuration.MachineType, _start, source.Peer, context.State.Decide);
         lock (_gate)
         {
             _time = Stopwatch.GetElapsedTime(_began);

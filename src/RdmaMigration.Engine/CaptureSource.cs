@@ -61,11 +61,19 @@ internal sealed class CaptureSource : IStreamSource, IDisposable
     /// <inheritdoc/>
     /// <exception cref="StorageException">The file cannot be read.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public int Read(Span<byte> buffer)
+    public int Read(Span<byte> buffer) => Read(buffer, Timeout.InfiniteTimeSpan);
+
+    /// <summary>As the other overload; returns 0 also when a pipe's writer has been silent for this long.</summary>
+    public int Read(Span<byte> buffer, TimeSpan silence)
     {
+        Deadline deadline = Deadline.After(silence);
         while (true)
         {
-            _wake?.Wait(Number, PollEvents.Readable, Deadline.Never);
+            if (_wake?.Wait(Number, PollEvents.Readable, deadline) is WakeReasons.None && deadline.HasPassed)
+            {
+                return 0;
+            }
+
             _cancel.ThrowIfCancellationRequested();
             CallResult read = Descriptor.Read(Number, buffer);
             if (!read.Failed)

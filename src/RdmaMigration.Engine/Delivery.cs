@@ -83,20 +83,23 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         context.Cancellation.ThrowIfCancellationRequested();
         if (channel.Input is { } input)
         {
-            _returnPath = new SourceReturnPath(input, channel.Peer, () => Step >= DeliveryStep.Device, channel.Shutdown);
-            _returnPath.Start();
+            SourceReturnPath returnPath = new(input, channel.Peer, () => Step >= DeliveryStep.Device, channel.Shutdown);
+            returnPath.Start();
+            _returnPath = returnPath;
         }
+
+        DemandAnswer(channel);
     }
 
     /// <summary>
-    /// Sends what is known before the machine is: the destination can refuse its type, and sees that a migration has begun. Between <see cref="Connect"/> and
-    /// <see cref="Send"/>, which sends it else.
+    /// Sends what is known before the machine is: the destination can refuse its type, sees that a migration has begun, and can answer. Between
+    /// <see cref="Connect"/> and <see cref="Send"/>, which sends it else.
     /// </summary>
     /// <exception cref="TransportException">The destination is lost.</exception>
     public void Open(StreamConfiguration configuration)
     {
         _configuration = configuration;
-        Use(channel => CaptureWriter.WriteOpening(configuration, new ChannelSink(channel.Output))).ThrowIfFailed();
+        Use(channel => CaptureWriter.WriteOpening(configuration, new ChannelSink(channel.Output), _returnPath is not null)).ThrowIfFailed();
         _isOpened = true;
     }
 
@@ -135,7 +138,6 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         _machine = machine;
         _mayGoOn = mayGoOn;
         _figures.BeginSend();
-        DemandAnswer();
         DeliveryOutcome outcome = Use(channel =>
         {
             Write(channel, machine);
@@ -273,9 +275,8 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
     /// A port can accept connections whose program never reads, and a QEMU with multifd on waits for more connections. So the destination must answer once:
     /// the PING on the return path, or over RDMA with its first READY. Files, commands and pipes do not answer.
     /// </summary>
-    private void DemandAnswer()
+    private void DemandAnswer(OutgoingChannel channel)
     {
-        OutgoingChannel channel = _channel!;
         if (_returnPath is null && channel.Ram is null)
         {
             return;

@@ -21,6 +21,11 @@ internal interface IMigrationWork : IDisposable
     /// <summary>Makes a blocked read or write return. Main thread; must not block.</summary>
     void Interrupt(string reason);
 
+    /// <summary>
+    /// The process ends: bounds how long the other side may take to accept the report of a result that stands already. Main thread; must not block.
+    /// </summary>
+    void LimitReport(string reason);
+
     /// <summary><see cref="Run"/> has failed: the figures stand still. On the migration's thread, before the status says so.</summary>
     /// <param name="isStopped">Somebody here stopped the migration, so what the work itself met is not reported.</param>
     /// <returns>What to add to the reason; null for nothing.</returns>

@@ -107,7 +107,7 @@ internal sealed class MachineProcess : IDisposable
         _isQuitting = true;
         if (_current is { } current)
         {
-            current.Stop(FailureReason.Cancelled, current.Query().IsOutgoing ? "the source quits" : "the destination quits");
+            current.Quit(current.Query().IsOutgoing ? "the source quits" : "the destination quits");
         }
         else
         {

@@ -178,7 +178,7 @@ internal sealed class MachineRelay(RelayTarget target, Delivery delivery, Migrat
         context.State.Enter(MigrationPhase.Saving);
         try
         {
-            using CaptureFile file = new(rescue, context.OnLeftBehind, CancellationToken.None);
+            using CaptureFile file = new(rescue, context.OnLeftBehind);
             CaptureWriter.Write(machine, file);
             try
             {

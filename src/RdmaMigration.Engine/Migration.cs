@@ -8,7 +8,11 @@ namespace RdmaMigration.Engine;
 /// One migration: a thread that runs a work, and the work's end. The thread never holds the big lock. Its last act is to schedule the end on the main thread,
 /// which joins it and frees what it used. Whatever ends a migration makes the thread return, and so goes that way.
 /// </summary>
-internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrationWork work)
+/// <param name="loop">Runs the start and the end.</param>
+/// <param name="context">State, timers, log.</param>
+/// <param name="work">What is done. Owned.</param>
+/// <param name="start">For tests: starts the thread.</param>
+internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrationWork work, Action<Thread>? start = null)
 {
     private Thread? _thread;
     private Action<MigrationInfo>? _ended;
@@ -27,12 +31,33 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
         context.State.Changed = snapshot => loop.Schedule(() => changed(work.Describe(snapshot)));
         context.State.GoTo(MigrationStatus.Setup);
         work.Begin();
-        _thread = new Thread(Run) { Name = work.ThreadName, IsBackground = true };
-        _thread.Start();
+        Thread thread = new(Run) { Name = work.ThreadName, IsBackground = true };
+        try
+        {
+            (start ?? (static thread => thread.Start()))(thread);
+            _thread = thread;
+        }
+        catch (Exception refused)
+        {
+            // The runtime throws OutOfMemoryException when the kernel refuses a thread.
+            MigrationException failure = new(
+                FailureReason.Memory,
+                $"cannot start the thread {work.ThreadName}: {refused.Message}; free memory, or raise the limit of threads (ulimit -u, TasksMax of the unit)",
+                refused);
+            Fail(failure, Stopwatch.GetTimestamp());
+            loop.Schedule(End);
+        }
     }
 
     /// <summary>Makes the migration end soon. The first reason stays. Main thread.</summary>
     public void Stop(FailureReason reason, string description) => context.Stop(reason, description);
+
+    /// <summary>As <see cref="Stop"/>, for a process that ends: the report of a result that stands already is bounded too. Main thread.</summary>
+    public void Quit(string description)
+    {
+        Stop(FailureReason.Cancelled, description);
+        work.LimitReport(description);
+    }
 
     private void Run()
     {
@@ -83,7 +108,11 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
     private void End()
     {
         loop.Lock.AssertHeld();
-        loop.WithoutLock(_thread!.Join);
+        if (_thread is { } thread)
+        {
+            loop.WithoutLock(thread.Join);
+        }
+
         context.Dispose();
         try
         {

@@ -64,6 +64,9 @@ internal sealed record MigrationInfo
     /// <summary>What it is at.</summary>
     public MigrationPhase Phase { get; init; }
 
+    /// <summary>Nothing stops it any more.</summary>
+    public bool IsDecided { get; init; }
+
     /// <summary>The other side: address and port, path, command.</summary>
     public string? Peer { get; init; }
 

@@ -46,6 +46,7 @@ internal sealed class MigrationState
                 Status = _status,
                 ReachedAt = _reachedAt,
                 Phase = _status.IsFinal() ? MigrationPhase.Idle : _phase,
+                IsDecided = _isDecided,
                 ErrorDescription = _error,
                 ErrorClass = _reason,
                 ErrorLatency = _errorLatency,
@@ -121,15 +122,18 @@ internal sealed class MigrationState
     }
 
     /// <summary>
-    /// The migration succeeds: from now on nothing stops it. A destination that has proved that it has the machine decides: it may run there, so a stop that
-    /// came before was too late, and its reason is dropped. Without a proof such a stop stands.
+    /// From now on nothing stops the migration. A stop that came before stands, unless the fact that decides is final; then it was too late, and its reason is
+    /// dropped.
     /// </summary>
+    /// <param name="isFinal">
+    /// The destination has proved that it has the machine and may run it, or the whole machine is here and its source has ended it.
+    /// </param>
     /// <returns>False when it was stopped before.</returns>
-    public bool TryDecide(bool isProved = false)
+    public bool TryDecide(bool isFinal = false)
     {
         lock (_gate)
         {
-            if (_stopped is not null && !isProved)
+            if (_stopped is not null && !isFinal)
             {
                 return false;
             }
@@ -139,7 +143,7 @@ internal sealed class MigrationState
         }
     }
 
-    /// <summary>The same for a migration without a proof.</summary>
+    /// <summary>The same, where nothing is final yet.</summary>
     /// <exception cref="OperationCanceledException">It was stopped before.</exception>
     public void Decide()
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.Transport;
@@ -17,7 +18,7 @@ namespace RdmaMigration.Engine;
 internal sealed class ReceiveWork(
     MigrationContext context, ParameterSet parameters, IncomingChannel channel, IncomingSource source, IMachine machine, IMachineSink sink) : IMigrationWork
 {
-    /// <summary>How long the source of a stopped migration may take to be told, after what took the machine has given up.</summary>
+    /// <summary>How long the source may take to accept the result of a migration that was stopped, or while the process ends.</summary>
     private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(2);
 
     /// <summary>
@@ -30,6 +31,7 @@ internal sealed class ReceiveWork(
     private readonly ReceiveFigures _figures = new(channel);
     private ReceiveHandler? _handler;
     private bool _isTaken;
+    private long _reportBegan;
 
     /// <summary>The process ends after this migration, and waits for no source that is still sending.</summary>
     public bool IsLast { get; init; }
@@ -95,13 +97,13 @@ internal sealed class ReceiveWork(
         EngineLog.LoadCompleted(context.Log, channel.Peer);
         Interlocked.Exchange(ref _isTaken, true);
         sink.Take(loaded);
-        source.Report(failed: false, context.Log);
+        Report(failed: false);
     }
 
     public void AfterFailure()
     {
         sink.AfterFailure();
-        source.Report(failed: true, context.Log);
+        Report(failed: true);
     }
 
     public void Interrupt(string reason)
@@ -114,13 +116,20 @@ internal sealed class ReceiveWork(
         }
 
         // The thread reads no more from the source, and still has to report the result: perhaps that the destination has the machine all the same.
-        context.After(s_lastWord, () =>
+        LimitReport(reason);
+    }
+
+    public void LimitReport(string reason)
+    {
+        TimeSpan taken = Volatile.Read(ref _reportBegan) is not 0 and long at ? Stopwatch.GetElapsedTime(at) : TimeSpan.Zero;
+        if (taken >= s_lastWord)
         {
-            if (!context.State.IsDecided)
-            {
-                channel.Shutdown(reason);
-            }
-        });
+            channel.Shutdown(reason);
+        }
+        else
+        {
+            context.After(s_lastWord - taken, () => LimitReport(reason));
+        }
     }
 
     public string? OnFailed(bool isStopped)
@@ -140,6 +149,12 @@ internal sealed class ReceiveWork(
         _figures.LetGoOfRam();
         machine.Dispose();
         _stream?.Dispose();
+    }
+
+    private void Report(bool failed)
+    {
+        Volatile.Write(ref _reportBegan, Stopwatch.GetTimestamp());
+        source.Report(failed, context.Log);
     }
 
     private CapturedStream Load()

@@ -35,6 +35,11 @@ internal sealed class SendWork(MigrationContext context, string path, OutgoingOp
 
     public void Interrupt(string reason) => delivery.Shutdown(reason);
 
+    /// <summary>Nothing to do: a source reports nothing but ERROR, which is bounded.</summary>
+    public void LimitReport(string reason)
+    {
+    }
+
     public string? OnFailed(bool isStopped)
     {
         lock (_gate)

@@ -37,7 +37,7 @@ public enum FailureReason
     Internal,
 }
 
-/// <summary>The base of what ends a migration. The message says what happened, then what to do; the properties have the same for programs.</summary>
+/// <summary>The base of what ends a migration. The message says what happened, with step, peer, value and bound, then what to do.</summary>
 public class MigrationException : IOException
 {
     /// <summary>Creates the exception.</summary>
@@ -46,16 +46,4 @@ public class MigrationException : IOException
 
     /// <summary>The kind of the failure.</summary>
     public FailureReason Reason { get; }
-
-    /// <summary>What was being done; null where the message alone says it.</summary>
-    public string? Step { get; init; }
-
-    /// <summary>The other side; null where there is none.</summary>
-    public string? Peer { get; init; }
-
-    /// <summary>The value that is at fault; null where none is.</summary>
-    public ulong? Value { get; init; }
-
-    /// <summary>The bound that <see cref="Value"/> breaks; null where there is none.</summary>
-    public ulong? Bound { get; init; }
 }

@@ -52,12 +52,7 @@ internal static class CaptureWriter
 
         if (!options.IsOpened)
         {
-            to.Begin(stream.Configuration);
-        }
-
-        if (options.OpenReturnPath)
-        {
-            to.OpenReturnPath();
+            Open(to, stream.Configuration, options.OpenReturnPath);
         }
 
         to.WriteSections(stream.SectionsBeforeRam);
@@ -81,14 +76,26 @@ internal static class CaptureWriter
     /// <summary>
     /// Writes the beginning of a stream, which needs no more than the configuration; <see cref="CaptureWriterOptions.IsOpened"/> goes on from there.
     /// </summary>
+    /// <param name="configuration">The machine's.</param>
+    /// <param name="sink">Where the bytes go.</param>
+    /// <param name="openReturnPath">As <see cref="CaptureWriterOptions.OpenReturnPath"/>.</param>
     /// <exception cref="IOException">The sink failed.</exception>
-    public static void WriteOpening(StreamConfiguration configuration, IStreamSink sink)
+    public static void WriteOpening(StreamConfiguration configuration, IStreamSink sink, bool openReturnPath)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         ArgumentNullException.ThrowIfNull(sink);
         OutgoingStream to = new(sink);
-        to.Begin(configuration);
+        Open(to, configuration, openReturnPath);
         to.Flush();
+    }
+
+    private static void Open(OutgoingStream to, StreamConfiguration configuration, bool openReturnPath)
+    {
+        to.Begin(configuration);
+        if (openReturnPath)
+        {
+            to.OpenReturnPath();
+        }
     }
 
     private static void WriteRam(CapturedStream stream, RamSectionForm ram, OutgoingStream to)

@@ -6,12 +6,12 @@ internal sealed record CaptureWriterOptions
     /// <summary>Moves RAM beside the stream; null for pages in the stream.</summary>
     public IRamCarrier? Carrier { get; init; }
 
-    /// <summary><see cref="CaptureWriter.WriteOpening(StreamConfiguration, IStreamSink)"/> has written the beginning already.</summary>
+    /// <summary><see cref="CaptureWriter.WriteOpening"/> has written the beginning already.</summary>
     public bool IsOpened { get; init; }
 
     /// <summary>
     /// Sends OPEN_RETURN_PATH and PING right after the configuration, so that the destination answers on the way back. For channels that have one: on others
-    /// the load fails (FORMAT.md, Commands).
+    /// the load fails (FORMAT.md, Commands). No effect with <see cref="IsOpened"/>.
     /// </summary>
     public bool OpenReturnPath { get; init; }
 }

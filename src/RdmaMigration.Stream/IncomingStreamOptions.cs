@@ -19,10 +19,16 @@ internal sealed record IncomingStreamOptions
     public bool RamIsFresh { get; init; }
 
     /// <summary>
-    /// The source closes when it has sent everything, unless it opened a return path: QEMU does. Then nothing but that closes the stream. False where a
-    /// source may wait for the destination to close: RDMA. Default true.
+    /// The source closes when it has sent everything, unless it opened a return path: QEMU does. Then that ends the stream, or <see cref="SilenceTimeout"/>.
+    /// False where a source may wait for the destination to close: RDMA. Default true.
     /// </summary>
     public bool SourceCloses { get; init; } = true;
+
+    /// <summary>
+    /// The longest silence of a source that should close, behind a vmdescription that proves that the machine is complete: a writer may keep its end of a
+    /// pipe open. Default infinite.
+    /// </summary>
+    public TimeSpan SilenceTimeout { get; init; } = Timeout.InfiniteTimeSpan;
 
     /// <summary>
     /// The stream may be at the beginning of something much larger, a disk or a sparse file, whose rest is not read. Default false: the source's close ends it.
@@ -31,6 +37,12 @@ internal sealed record IncomingStreamOptions
 
     /// <summary>The most bytes of device state that stay in memory; what is more goes to a temporary file.</summary>
     public required long DeviceStateInMemory { get; init; }
+
+    /// <summary>
+    /// The most bytes of memory for the record of which pages have come. The source announces any length of RAM, and a page that comes alone takes 640 bytes.
+    /// Default: no bound.
+    /// </summary>
+    public ulong MaxPageRecord { get; init; } = ulong.MaxValue;
 
     /// <summary>Where that temporary file is made. Default null: TMPDIR, else /tmp.</summary>
     public string? SpillDirectory { get; init; }

@@ -38,10 +38,12 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
     }
 
     /// <summary>
-    /// How long the source may be silent from here until the stream counts as over; infinite where it cannot be over, or where the source closes when it is.
-    /// Readable from any thread.
+    /// How long the source may be silent from here until the stream counts as over; infinite where it cannot be over, and where the source should close and the
+    /// machine is not known to be complete. Readable from any thread.
     /// </summary>
-    public TimeSpan Patience => _commands.HasReturnPath || !_options.SourceCloses ? _finder.Patience : Timeout.InfiniteTimeSpan;
+    public TimeSpan Patience => _commands.HasReturnPath || !_options.SourceCloses ? _finder.Patience
+        : IsComplete ? _options.SilenceTimeout
+        : Timeout.InfiniteTimeSpan;
 
     /// <summary>A vmdescription that lists exactly the sections before it ends with the last byte. Readable from any thread.</summary>
     public bool IsComplete => _finder.IsComplete;
@@ -166,9 +168,12 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
         if (IsTooMuch(_kept.Length))
         {
             // What follows the end may be a disk.
-            _isFull = _finder.Find() is { } end && !IsTooMuch(_runStart + end.Length) ? true : throw _reader.TooLarge(_options.MaxDeviceState);
+            _isFull = _finder.Find() is { } end && !IsTooMuch(_runStart + end.Length) ? true : throw TooLarge();
         }
     }
+
+    private StreamFormatException TooLarge() =>
+        _reader.TooLarge($"more than {_options.MaxDeviceState} bytes of device state: raise max-device-state if the machine really has that much");
 
     private bool IsTooMuch(long kept) => (ulong)(kept + (RunCost * (long)_runs.Count)) > _options.MaxDeviceState;
 

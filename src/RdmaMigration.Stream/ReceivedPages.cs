@@ -4,8 +4,12 @@ namespace RdmaMigration.Streams;
 /// Which pages of a RAM block have come. Takes memory for what has come, not for the block's length, which is the source's word: at most 512 bytes and the
 /// entry of a dictionary for a page that comes alone.
 /// </summary>
-internal sealed class ReceivedPages
+/// <param name="growing">Called before another <see cref="LeafBytes"/> are taken; what it throws refuses them.</param>
+internal sealed class ReceivedPages(Action growing)
 {
+    /// <summary>Bytes of memory for 4096 pages of which at least one has come: the bits, and their place in the dictionary.</summary>
+    public const ulong LeafBytes = 640;
+
     private const int LeafShift = 12;
     private const ulong LeafMask = (1UL << LeafShift) - 1;
 
@@ -51,7 +55,7 @@ internal sealed class ReceivedPages
     /// <summary>The same places, as pages of another size: the first page at each place has come.</summary>
     public ReceivedPages Rescale(int from, int to)
     {
-        ReceivedPages rescaled = new();
+        ReceivedPages rescaled = new(growing);
         foreach ((ulong index, ulong[] leaf) in _leaves)
         {
             for (int word = 0; word < leaf.Length; word++)
@@ -73,6 +77,7 @@ internal sealed class ReceivedPages
         {
             if (!_leaves.TryGetValue(index, out ulong[]? leaf))
             {
+                growing();
                 leaf = new ulong[(1 << LeafShift) / 64];
                 _leaves.Add(index, leaf);
             }

@@ -3,9 +3,12 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Streams;
 
 /// <summary>The RAM blocks that a stream announced, and which of their pages have come.</summary>
-internal sealed class ReceivedRam(IncomingStreamOptions options)
+/// <param name="options">Bounds.</param>
+/// <param name="reader">The stream, for errors.</param>
+internal sealed class ReceivedRam(IncomingStreamOptions options, SourceReader reader)
 {
     private ReceivedPages[] _received = [];
+    private ulong _recordBytes;
 
     /// <summary>Capability x-ignore-shared is on at the source.</summary>
     public bool IgnoresShared { get; private set; }
@@ -48,7 +51,7 @@ internal sealed class ReceivedRam(IncomingStreamOptions options)
         TotalLength = totalLength;
         Blocks = blocks;
         HasBlockList = true;
-        _received = [.. blocks.Select(_ => new ReceivedPages())];
+        _received = [.. blocks.Select(_ => new ReceivedPages(GrowRecord))];
     }
 
     /// <summary>Another size explains the stream. The pages that came so far were zero, and are noted anew.</summary>
@@ -56,6 +59,7 @@ internal sealed class ReceivedRam(IncomingStreamOptions options)
     {
         if (size != PageSize)
         {
+            _recordBytes = 0;
             _received = [.. _received.Select(pages => pages.Rescale(PageSize, size))];
             PageSize = size;
         }
@@ -85,6 +89,16 @@ internal sealed class ReceivedRam(IncomingStreamOptions options)
     public IReadOnlyList<MissingPages> Missing() => SawHook || options.AllowsMissingPages
         ? []
         : [.. Enumerable.Range(0, Blocks.Length).Where(block => !IsLeftOut(block) && _received[block].Count < PagesIn(block)).Select(MissingOf)];
+
+    private void GrowRecord()
+    {
+        _recordBytes += ReceivedPages.LeafBytes;
+        if (_recordBytes > options.MaxPageRecord)
+        {
+            throw reader.TooLarge(
+                $"to keep track of the pages that have come takes more than {options.MaxPageRecord} bytes of memory; use a host with more memory");
+        }
+    }
 
     private ulong PagesIn(int block) => Blocks[block].Length / (ulong)PageSize;
 

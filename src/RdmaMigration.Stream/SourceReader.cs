@@ -140,9 +140,8 @@ internal sealed class SourceReader(IStreamSource source)
 
     public StreamFormatException Unsupported(ulong offset, string detail) => new(StreamFault.Unsupported, Step, offset, detail);
 
-    /// <summary>More bytes of device state than the bound.</summary>
-    public StreamFormatException TooLarge(ulong bound) =>
-        new(StreamFault.TooLarge, Step, Position, $"more than {bound} bytes of device state: raise max-device-state if the machine really has that much");
+    /// <summary>More than a bound allows.</summary>
+    public StreamFormatException TooLarge(string detail) => new(StreamFault.TooLarge, Step, Position, detail);
 
     private void FillIfEmpty()
     {

@@ -17,7 +17,10 @@ internal enum StreamFault
     /// <summary>Correct, but something that is not loaded here: postcopy, multifd, mapped-ram.</summary>
     Unsupported,
 
-    /// <summary>More device state than <see cref="IncomingStreamOptions.MaxDeviceState"/> allows.</summary>
+    /// <summary>
+    /// More device state than <see cref="IncomingStreamOptions.MaxDeviceState"/> allows, or more scattered pages than
+    /// <see cref="IncomingStreamOptions.MaxPageRecord"/>.
+    /// </summary>
     TooLarge,
 }
 
@@ -50,6 +53,9 @@ internal sealed class StreamFormatException : MigrationException
 
     /// <summary>What is wrong.</summary>
     public StreamFault Fault { get; }
+
+    /// <summary>What was being read.</summary>
+    public string Step { get; }
 
     /// <summary>Offset in the stream, in bytes from its first.</summary>
     public ulong Offset { get; }

@@ -21,7 +21,7 @@ internal sealed class StreamParser
         _options = options;
         _footers = new SectionFooters(_reader);
         _commands = new CommandReader(_reader, target);
-        Ram = new ReceivedRam(options);
+        Ram = new ReceivedRam(options, _reader);
         _ramSections = new RamSections(_reader, _footers, Ram, target);
         Opaque = new OpaqueSections(_reader, _footers, _commands, _ramSections, options);
         _table = new SectionTable(Opaque);

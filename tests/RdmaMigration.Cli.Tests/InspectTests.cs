@@ -25,6 +25,20 @@ public sealed class InspectTests : IDisposable
     }
 
     [Fact]
+    public void A_capture_at_the_start_of_a_huge_file_is_inspected()
+    {
+        using (FileStream file = File.OpenWrite(_file))
+        {
+            file.SetLength(100L << 30);
+        }
+
+        CommandLine inspected = CommandLine.Run("inspect", _file);
+
+        Assert.Equal(ExitCode.Done, inspected.ExitCode);
+        Assert.Matches(@"(?m)^machine type +test$", inspected.Out);
+    }
+
+    [Fact]
     public void Fields_of_one_device_come_with_their_values_and_nothing_else()
     {
         CommandLine inspected = CommandLine.Run("inspect", _file, "--device", "dev", "--fields");

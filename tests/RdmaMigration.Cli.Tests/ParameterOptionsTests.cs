@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Net;
+using System.Text.Json;
 using RdmaMigration.Engine;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Cli.Tests;
 
@@ -56,6 +58,34 @@ public class ParameterOptionsTests
         Assert.Equal([IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("192.0.2.1/32")], parameters.Get(MigrationParameters.Allow));
         Assert.Equal(
             MigrationParameters.All.Where(row => row.Surface.HasFlag(ParameterSurface.CommandLine)), MigrationParameters.All.Where(parameters.IsSet));
+    }
+
+    [Fact]
+    public void The_values_in_effect_of_each_option_are_written_in_the_tables_order()
+    {
+        ParameterSet set = ParameterSet.Defaults
+            .With(MigrationParameters.PinAll, true)
+            .With(MigrationParameters.SwitchoverAck, SwitchoverAck.Never)
+            .With(MigrationParameters.Allow, [IPNetwork.Parse("10.0.0.0/8")]);
+        using MemoryStream written = new();
+        using (Utf8JsonWriter writer = new(written))
+        {
+            writer.WriteStartObject();
+            new ParameterOptions(MigrationSide.Both).WriteTo(writer, set, new RdmaUri("", 4444), new TcpUri("10.0.0.7", 4444));
+            writer.WriteEndObject();
+        }
+
+        using JsonDocument document = JsonDocument.Parse(written.ToArray());
+
+        // RDMA is the source's channel alone, so a sender's options for it are left out.
+        Assert.Equal(
+            MigrationParameters.All
+                .Where(row => row.Surface.HasFlag(ParameterSurface.CommandLine) && row is not { Side: MigrationSide.Outgoing, Scope: ParameterScope.Rdma })
+                .Select(row => row.Name),
+            document.RootElement.EnumerateObject().Select(member => member.Name));
+        Assert.Equal("\"never\"", document.RootElement.GetProperty("switchover-ack").GetRawText());
+        Assert.Equal("[\"10.0.0.0/8\"]", document.RootElement.GetProperty("allow").GetRawText());
+        Assert.Equal("null", document.RootElement.GetProperty("timeout").GetRawText());
     }
 
     private static ParameterSet Read(MigrationSide sides, params string[] arguments)

@@ -28,7 +28,7 @@ public sealed class RelayCommandTests : IDisposable
         Assert.Equal((ExitCode.Done, ""), (relayed.ExitCode, relayed.Error));
         JsonElement result = Result(relayed.Out);
         Assert.Equal(
-            ["status", "peer", "confirmed", "machine", "mode", "return-path", "total-time", "ram", "destination"],
+            ["status", "peer", "confirmed", "machine", "mode", "return-path", "total-time", "ram", "destination", "parameters"],
             result.EnumerateObject().Select(member => member.Name));
         Assert.Equal(("completed", true), (result.GetProperty("status").GetString(), result.GetProperty("confirmed").GetBoolean()));
         JsonElement destination = result.GetProperty("destination");

@@ -33,7 +33,7 @@ public sealed class SendCommandTests : IDisposable
         Assert.Equal(["setup", "active", "device", "completed"], Events(sent, "MIGRATION").Select(data => data.GetProperty("status").GetString()));
         JsonElement result = Result(sent);
         Assert.Equal(
-            ["status", "peer", "confirmed", "uri", "file", "machine", "mode", "return-path", "total-time", "setup-time", "load-time", "ram"],
+            ["status", "peer", "confirmed", "uri", "file", "machine", "mode", "return-path", "total-time", "setup-time", "load-time", "ram", "parameters"],
             result.EnumerateObject().Select(member => member.Name));
         Assert.Equal(("completed", "stream", "test"), (Text(result, "status"), Text(result, "mode"), Text(result, "machine")));
         Assert.Equal((true, true), (result.GetProperty("confirmed").GetBoolean(), result.GetProperty("return-path").GetBoolean()));
@@ -43,6 +43,36 @@ public sealed class SendCommandTests : IDisposable
         Assert.Equal(["total", "transferred", "remaining", "zero", "mbps"], ram.EnumerateObject().Select(member => member.Name));
         Assert.Equal((RamSize, RamSize, 0), (Number(ram, "total"), Number(ram, "transferred"), Number(ram, "remaining")));
         Assert.Equal(2 * StreamBuilder.Page, Number(ram, "zero"));
+    }
+
+    [Fact]
+    public void RESULT_has_the_parameters_in_effect_for_its_channel()
+    {
+        CommandLine sent = CommandLine.Run("send", Capture, "file:/dev/null", "--json", "--max-bandwidth", "1G", "--timeout", "1.5");
+
+        // Not those of RDMA.
+        Assert.Equal(
+            """{"max-bandwidth":1073741824,"max-ram":null,"max-device-state":1073741824,"page-size":4096,"timeout":1.5,"connect-timeout":10,X}""".Replace(
+                "X", "\"keepalive-interval\":5,\"answer-timeout\":60,\"confirm-timeout\":null", StringComparison.Ordinal),
+            Result(sent).GetProperty("parameters").GetRawText());
+    }
+
+    [Fact]
+    public void A_capability_that_the_machine_needs_is_named_before_it_is_sent()
+    {
+        File.WriteAllBytes(Capture, new StreamBuilder().Header().Configuration("test")
+            .Subsection("configuration/capabilities").UInt32(1).Name("x-ignore-shared")
+            .Opened(StreamBuilder.Start, 2, "ram", 0, 4).UInt64(StreamBuilder.Page | 4).Name("a").UInt64(StreamBuilder.Page).UInt64(0).Eos().Footer(2)
+            .Continued(StreamBuilder.End, 2).Eos().Footer(2).EndOfFile().VmDescription("{}").ToArray());
+
+        CommandLine sent = CommandLine.Run("send", Capture, "unix:/nonexistent");
+
+        // Nobody is there, and still it is named.
+        Assert.Equal(ExitCode.Failed, sent.ExitCode);
+        string named = Assert.Single(sent.Error.Split('\n'), line => line.Contains("capability x-ignore-shared", StringComparison.Ordinal));
+        Assert.Contains(Capture, named, StringComparison.Ordinal);
+        Assert.InRange(
+            sent.Error.IndexOf(named, StringComparison.Ordinal), 0, sent.Error.IndexOf("failed: ", StringComparison.Ordinal));
     }
 
     [Fact]

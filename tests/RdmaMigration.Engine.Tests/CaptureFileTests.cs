@@ -125,10 +125,10 @@ public sealed class CaptureFileTests : IDisposable
     public void A_cancel_ends_a_write()
     {
         using CancellationTokenSource cancel = new();
-        using CaptureFile file = new(CaptureTarget.ToDirectory(_directory.FullName), _left.Add, cancel.Token);
+        using CaptureFile file = new(CaptureTarget.ToDirectory(_directory.FullName), _left.Add) { Cancellation = cancel.Token };
         cancel.Cancel();
         Assert.Throws<OperationCanceledException>(() => file.Write([1]));
     }
 
-    private CaptureFile New(CaptureTarget target) => new(target, _left.Add, CancellationToken.None);
+    private CaptureFile New(CaptureTarget target) => new(target, _left.Add);
 }

@@ -127,6 +127,20 @@ public sealed class CaptureLoadTests : IDisposable
     }
 
     [Fact]
+    public async Task A_writer_that_keeps_a_pipe_open_behind_a_machine_is_not_waited_for_for_ever()
+    {
+        using Fifo fifo = new();
+        using CapturedMachine machine = new(ulong.MaxValue);
+        ParameterSet parameters = ParameterSet.Defaults.With(MigrationParameters.SilenceTimeout, TimeSpan.FromMilliseconds(300));
+        using CaptureLoad load = new(fifo.Path, parameters, machine, CancellationToken.None);
+        Task writing = Task.Run(() => fifo.Write(StreamedMachine.All()), TestContext.Current.CancellationToken);
+
+        Assert.Equal(StreamedMachine.Machine, load.Load().Configuration.MachineType);
+
+        await writing;
+    }
+
+    [Fact]
     public void A_capture_at_the_start_of_a_huge_file_is_judged_by_its_stream()
     {
         string path = Write(StreamedMachine.All());

@@ -75,7 +75,7 @@ public sealed class CaptureTargetTests : IDisposable
         CaptureTarget target = CaptureTarget.ToFile(Name);
         StorageException failed;
         string? stands;
-        using (CaptureFile file = new(target, _left.Add, CancellationToken.None))
+        using (CaptureFile file = new(target, _left.Add))
         {
             file.Write([7]);
             failed = Assert.Throws<StorageException>(() => file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer", () => Make(what, Name)));
@@ -113,7 +113,7 @@ public sealed class CaptureTargetTests : IDisposable
     public void A_partial_capture_that_cannot_be_removed_is_named_and_nothing_is_thrown()
     {
         string partial;
-        using (CaptureFile file = new(CaptureTarget.ToFile(Name), _left.Add, CancellationToken.None))
+        using (CaptureFile file = new(CaptureTarget.ToFile(Name), _left.Add))
         {
             partial = _directory.EnumerateFiles().Single().FullName;
             File.Delete(partial);
@@ -127,7 +127,7 @@ public sealed class CaptureTargetTests : IDisposable
     public void A_partial_capture_that_went_with_its_directory_is_not_reported()
     {
         DirectoryInfo gone = _directory.CreateSubdirectory("gone");
-        using (CaptureFile file = new(CaptureTarget.ToDirectory(gone.FullName), _left.Add, CancellationToken.None))
+        using (CaptureFile file = new(CaptureTarget.ToDirectory(gone.FullName), _left.Add))
         {
             gone.Delete(recursive: true);
         }
@@ -188,7 +188,7 @@ public sealed class CaptureTargetTests : IDisposable
 
     private string? Save(CaptureTarget target)
     {
-        using CaptureFile file = new(target, _left.Add, CancellationToken.None);
+        using CaptureFile file = new(target, _left.Add);
         file.Write([7]);
         file.Commit(target, "pc", DateTimeOffset.UnixEpoch, "peer", () => { });
         return file.StandsAt;

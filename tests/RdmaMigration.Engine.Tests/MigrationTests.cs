@@ -72,6 +72,30 @@ public sealed class MigrationTests
     }
 
     [Fact]
+    public void A_thread_that_cannot_be_started_fails_the_migration_which_is_torn_down()
+    {
+        MainLoop loop = new();
+        FailingWork work = new(Defect.None);
+        MigrationInfo? ended = null;
+        List<MigrationStatus> told = [];
+        Migration migration = new(loop, new MigrationContext(loop, NullLogger.Instance), work, _ => throw new InsufficientMemoryException("no thread"));
+        loop.Schedule(() => migration.Start(
+            info => told.Add(info.Status),
+            info =>
+            {
+                ended = info;
+                loop.Quit();
+            }));
+
+        loop.Run();
+
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Memory), (ended!.Status, ended.ErrorClass));
+        Assert.Contains("no thread", ended.ErrorDescription, StringComparison.Ordinal);
+        Assert.Equal([MigrationStatus.Setup, MigrationStatus.Failed], told);
+        Assert.Equal(1, work.Disposals);
+    }
+
+    [Fact]
     public void The_first_reason_stays_and_a_stop_after_it_is_too_late()
     {
         MigrationState state = new();
@@ -90,8 +114,8 @@ public sealed class MigrationTests
         MigrationState unproved = new();
         unproved.GoTo(MigrationStatus.Setup);
         Assert.True(unproved.TryStop(FailureReason.Cancelled, "cancelled"));
-        Assert.False(unproved.TryDecide(isProved: false));
-        Assert.True(unproved.TryDecide(isProved: true));
+        Assert.False(unproved.TryDecide());
+        Assert.True(unproved.TryDecide(isFinal: true));
         Assert.False(unproved.TryStop(FailureReason.Timeout, "late"));
         unproved.Finish();
         Assert.Equal((MigrationStatus.Completed, null), (unproved.Snapshot().Status, unproved.Snapshot().ErrorClass));
@@ -100,6 +124,7 @@ public sealed class MigrationTests
     /// <summary>Where a work has a defect.</summary>
     public enum Defect
     {
+        None,
         AfterFailure,
         Remark,
         Disposal,
@@ -135,6 +160,10 @@ public sealed class MigrationTests
         {
         }
 
+        public void LimitReport(string reason)
+        {
+        }
+
         public string? OnFailed(bool isStopped) => null;
 
         public void LogFailure(string reason)
@@ -162,6 +191,10 @@ public sealed class MigrationTests
         public void AfterFailure() => ThrowAt(Defect.AfterFailure);
 
         public void Interrupt(string reason)
+        {
+        }
+
+        public void LimitReport(string reason)
         {
         }
 

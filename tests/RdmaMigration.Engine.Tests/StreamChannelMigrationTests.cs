@@ -249,6 +249,29 @@ public sealed class StreamChannelMigrationTests
     }
 
     [Fact]
+    public void A_command_that_never_ends_behind_a_whole_machine_is_not_waited_for_for_ever()
+    {
+        string stream = Path.GetTempFileName();
+        File.WriteAllBytes(stream, StreamedMachine.All());
+        using RunningDestination destination = new(
+            options => (options with { Uri = new ExecUri($"cat '{stream}'; sleep 1000") })
+                .With(MigrationParameters.SilenceTimeout, TimeSpan.FromMilliseconds(300)));
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        destination.AwaitEnd(s_soon);
+        File.Delete(stream);
+    }
+
+    [Fact]
+    public void A_source_without_a_return_path_that_does_not_close_is_not_waited_for_for_ever()
+    {
+        using RunningDestination destination = new(
+            options => (options with { Uri = new TcpUri("127.0.0.1", 0) }).With(MigrationParameters.SilenceTimeout, TimeSpan.FromMilliseconds(300)));
+        using NetworkStream source = Connect(destination);
+        source.Write(StreamedMachine.All());
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+    }
+
+    [Fact]
     public void A_return_path_that_a_pipe_cannot_give_fails_with_what_to_do()
     {
         string stream = Path.GetTempFileName();

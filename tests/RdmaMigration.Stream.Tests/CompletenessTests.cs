@@ -80,7 +80,7 @@ public sealed class CompletenessTests
     [Fact]
     public void Pages_that_come_far_apart_take_little_memory()
     {
-        ReceivedPages received = new();
+        ReceivedPages received = new(static () => { });
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (ulong page = 0; page < 100_000; page++)
         {
@@ -94,7 +94,7 @@ public sealed class CompletenessTests
     [Fact]
     public void Pages_far_apart_are_told_from_those_that_never_came()
     {
-        ReceivedPages received = new();
+        ReceivedPages received = new(static () => { });
         ulong[] far = [0, 1, 63, 64, (1UL << 15) - 1, 1UL << 15, 1UL << 40];
         Assert.All(far, page => Assert.True(received.Add(page)));
         Assert.All(far, page => Assert.False(received.Add(page)));

@@ -154,6 +154,20 @@ public sealed class EndOfStreamTests
         Assert.All(patience, p => Assert.Equal(Timeout.InfiniteTimeSpan, p));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_source_that_should_close_may_be_silent_so_long_behind_a_vmdescription_alone(bool vmDescription)
+    {
+        IncomingStream? incoming = null;
+        List<TimeSpan> patience = new();
+        PiecewiseSource source = new([StreamBuilder.SmallMachine(vmDescription: vmDescription)], () => patience.Add(incoming!.Patience));
+        using RecordingHandler handler = new();
+        incoming = new IncomingStream(source, handler, TestOptions.Stream with { SilenceTimeout = TimeSpan.FromSeconds(7) });
+        incoming.Load();
+        Assert.Equal([Timeout.InfiniteTimeSpan, vmDescription ? TimeSpan.FromSeconds(7) : Timeout.InfiniteTimeSpan], patience);
+    }
+
     [Fact]
     public void Of_two_vmdescriptions_the_one_at_the_end_counts_though_only_the_first_is_proven()
     {

@@ -111,7 +111,7 @@ public sealed class FuzzTests
         Assert.DoesNotContain(e.Message, char.IsControl);
         if (e is StreamFormatException format)
         {
-            Assert.NotEmpty(format.Step!);
+            Assert.NotEmpty(format.Step);
             Assert.Contains($"(stream offset 0x{format.Offset:x})", e.Message, StringComparison.Ordinal);
         }
     }

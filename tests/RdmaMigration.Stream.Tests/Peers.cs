@@ -125,8 +125,8 @@ internal static class Streams
     {
         using RecordingHandler handler = new();
         StreamFormatException e = Assert.Throws<StreamFormatException>(() => Load(bytes, handler, options: options));
-        Assert.StartsWith(e.Step!, e.Message, StringComparison.Ordinal);
-        Assert.NotEmpty(e.Step!);
+        Assert.StartsWith(e.Step, e.Message, StringComparison.Ordinal);
+        Assert.NotEmpty(e.Step);
         Assert.Contains($"0x{e.Offset:x}", e.Message, StringComparison.Ordinal);
         Assert.InRange(e.Offset, 0UL, (ulong)bytes.Length);
         return e;

@@ -30,6 +30,31 @@ public sealed class StreamInspectorTests
         Assert.Equal(StreamBuilder.SmallDescription.Length, report.VmDescriptionBytes);
     }
 
+    [Theory]
+    [InlineData(9, false)]
+    [InlineData(10, true)]
+    public void Pages_scattered_over_a_block_of_any_length_take_a_bounded_amount_of_memory(int scattered, bool isRefused)
+    {
+        StreamBuilder stream = StreamBuilder.WithConfiguration().Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", 1UL << 60)).Eos().Footer(2)
+            .Continued(StreamBuilder.End, 2);
+        for (int i = 0; i < scattered; i++)
+        {
+            stream.Zero("a", (ulong)i << 40);
+        }
+
+        byte[] bytes = stream.Eos().Footer(2).EndOfFile().VmDescription("{}").ToArray();
+        IncomingStreamOptions options = TestOptions.Stream with { MaxPageRecord = 9 * ReceivedPages.LeafBytes };
+        if (isRefused)
+        {
+            StreamFormatException refused = Assert.Throws<StreamFormatException>(() => StreamInspector.Inspect(new MemorySource(bytes), options));
+            Assert.Equal(StreamFault.TooLarge, refused.Fault);
+        }
+        else
+        {
+            Assert.Equal((ulong)scattered, Assert.Single(StreamInspector.Inspect(new MemorySource(bytes), options).Ram.Blocks).ZeroPages);
+        }
+    }
+
     [Fact]
     public void An_RDMA_stream_shows_its_control_phases_and_commands()
     {

@@ -69,7 +69,11 @@ internal sealed class ReceiveCommand : MigrationCommand
             Once = parsed.GetValue(_once),
             Parameters = _parameters.Read(parsed),
         };
-        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(incoming, observer, logLevel: level, logging: logging));
+        return RunHost(
+            parsed,
+            incoming.Uri,
+            json => _parameters.WriteTo(json, incoming.Parameters, incoming.Uri, destination: null),
+            (level, observer, logging) => new ReceiverHost(incoming, observer, logLevel: level, logging: logging));
     }
 
     private void CheckPattern(CommandResult result)

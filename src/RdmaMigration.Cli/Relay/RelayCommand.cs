@@ -70,7 +70,11 @@ internal sealed class RelayCommand : MigrationCommand
             Once = parsed.GetValue(_once),
             Parameters = parameters,
         };
-        return RunHost(parsed, incoming.Uri, (level, observer, logging) => new ReceiverHost(incoming, observer, logLevel: level, logging: logging));
+        return RunHost(
+            parsed,
+            incoming.Uri,
+            json => _parameters.WriteTo(json, parameters, incoming.Uri, to),
+            (level, observer, logging) => new ReceiverHost(incoming, observer, logLevel: level, logging: logging));
     }
 
     private void Check(CommandResult result)

@@ -16,6 +16,9 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
     private readonly TimeProvider _clock = clock ?? TimeProvider.System;
     private readonly ArrayBufferWriter<byte> _line = new();
 
+    /// <summary>Writes the parameters in effect as members of an object; null for none.</summary>
+    public Action<Utf8JsonWriter>? Parameters { get; init; }
+
     public override TimeSpan Interval { get; } = interval ?? TimeSpan.FromSeconds(1);
 
     public override void Listening(string uri) => Write("LISTENING", json => json.WriteString("uri", uri));
@@ -44,7 +47,7 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
 
     public override void Message(LogLevel level, string text) => screen.Error.WriteLine($"rdmamig: {text}");
 
-    private static void WriteResult(Utf8JsonWriter json, MigrationInfo migration)
+    private void WriteResult(Utf8JsonWriter json, MigrationInfo migration)
     {
         json.WriteString("status", migration.Status.ToQmp());
         json.WriteString("peer", migration.Peer);
@@ -68,6 +71,12 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         WriteTimesAndRam(json, migration);
         WriteLeftOut(json, migration);
         WriteDestination(json, migration);
+        if (Parameters is not null)
+        {
+            json.WriteStartObject("parameters");
+            Parameters(json);
+            json.WriteEndObject();
+        }
     }
 
     /// <summary>RAM that is not in the stream.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 using RdmaMigration.Service;
@@ -45,11 +46,16 @@ internal abstract class MigrationCommand : Command
     /// <summary>Runs a host and reports.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="uri">What it begins with: where it listens, or sends to.</param>
+    /// <param name="writeParameters">Writes the parameters in effect as members of a JSON object.</param>
     /// <param name="create">Makes the host, from the least level to log, the observer, and where logs go.</param>
-    protected int RunHost(ParseResult parsed, MigrationUri uri, Func<LogLevel, IMigrationObserver, Action<ILoggingBuilder>?, MigrationHost> create)
+    protected int RunHost(
+        ParseResult parsed,
+        MigrationUri uri,
+        Action<Utf8JsonWriter> writeParameters,
+        Func<LogLevel, IMigrationObserver, Action<ILoggingBuilder>?, MigrationHost> create)
     {
         (bool json, bool verbose, TimeSpan? interval) = (parsed.GetValue(_json), parsed.GetValue(_verbose), parsed.GetValue(_interval));
-        MigrationView view = json ? new JsonView(Screen, interval)
+        MigrationView view = json ? new JsonView(Screen, interval) { Parameters = writeParameters }
             : Screen.ErrorIsTerminal && !verbose ? new LiveView(Screen)
             : new LinesView(Screen, interval);
         using ReportThread report = new(view, Screen.Error);

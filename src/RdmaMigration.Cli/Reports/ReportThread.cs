@@ -16,6 +16,9 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
     /// <summary>How long the end waits for output that nobody reads; quit must end the process within 5 s.</summary>
     private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(2);
 
+    /// <summary>How long a second signal waits until standard error has taken its line.</summary>
+    private static readonly TimeSpan s_lastError = TimeSpan.FromMilliseconds(500);
+
     private readonly BlockingCollection<Report> _reports = [];
     private readonly MigrationView _view;
     private readonly TextWriter _error;
@@ -46,13 +49,21 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
 
     public void OnSignal(PosixSignal signal, bool endsAtOnce)
     {
+        bool isSaving = _process?.Query() is { } migration && IsSavingTheOnly(migration);
         if (endsAtOnce)
         {
             _view.Abandon();
+            if (isSaving)
+            {
+                // Written by a thread of its own: the signal ends the process also when nobody reads.
+                Task.Run(() => _error.WriteLine($"rdmamig: {signal}: exiting before the machine was saved; the capture is incomplete")).Wait(s_lastError);
+            }
         }
         else
         {
-            Tell(LogLevel.Information, "cancelling; a second SIGINT or SIGTERM exits at once");
+            Tell(LogLevel.Information, isSaving
+                ? "the source may no longer have the machine: saving it before exiting; a second SIGINT or SIGTERM exits at once and loses it"
+                : "cancelling; a second SIGINT or SIGTERM exits at once");
         }
     }
 
@@ -136,6 +147,10 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
                 break;
         }
     }
+
+    /// <summary>The machine is complete, may exist nowhere else, and is not in its file yet.</summary>
+    private static bool IsSavingTheOnly(MigrationInfo migration) =>
+        migration.Phase is MigrationPhase.Saving && (migration.IsDecided || migration.Destination is not null);
 
     private static bool IsRunning(MigrationInfo migration) => migration.Status is not MigrationStatus.None && !migration.Status.IsFinal();
 }

@@ -43,7 +43,11 @@ internal sealed class SendCommand : MigrationCommand
             return HostCannot(reason, outgoing.Uri);
         }
 
-        return RunHost(parsed, outgoing.Uri, (level, observer, logging) => new SenderHost(parsed.GetRequiredValue(_file), outgoing, observer, level, logging));
+        return RunHost(
+            parsed,
+            outgoing.Uri,
+            json => _parameters.WriteTo(json, outgoing.Parameters, source: null, outgoing.Uri),
+            (level, observer, logging) => new SenderHost(parsed.GetRequiredValue(_file), outgoing, observer, level, logging));
     }
 
     private void Check(CommandResult result)

@@ -7,6 +7,9 @@ namespace RdmaMigration.Engine;
 /// <summary>Fills the option records of the rooms below, which have no defaults of their own, from a set of parameters.</summary>
 internal static class ChannelOptions
 {
+    /// <summary>The record of received pages may always take this much memory: that of 6 TiB of RAM. Else an eighth of the memory that is available.</summary>
+    private const ulong LeastPageRecord = 256 << 20;
+
     /// <summary>Options of a listener.</summary>
     /// <param name="parameters">The values.</param>
     /// <param name="queues">Further sources wait while a migration runs.</param>
@@ -54,6 +57,8 @@ internal static class ChannelOptions
         TargetPageSize = (int)parameters.Get(MigrationParameters.PageSize),
         RamIsFresh = ramIsFresh,
         SourceCloses = sourceCloses,
+        SilenceTimeout = parameters.Get(MigrationParameters.SilenceTimeout),
+        MaxPageRecord = Math.Max(LeastPageRecord, HostMemory.Available / 8),
     };
 
     /// <summary>The most bytes of RAM, read when a machine arrives: what a host can give changes.</summary>

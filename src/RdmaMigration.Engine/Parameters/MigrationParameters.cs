@@ -145,6 +145,16 @@ internal static class MigrationParameters
         Reason = "QEMU begins within 6 s, return path included",
     };
 
+    /// <summary>The longest silence of a source that has sent a whole machine and should close.</summary>
+    public static Parameter<TimeSpan> SilenceTimeout { get; } = new(new DurationKind(), TimeSpan.FromSeconds(30))
+    {
+        Name = "silence-timeout",
+        Side = MigrationSide.Both,
+        Surface = ParameterSurface.Program,
+        Help = "The longest silence after a complete machine of a source without a return path, which should close then; also of the writer of a pipe",
+        Reason = "a writer may keep its end of a pipe open for ever, and a slow pipe may pause where the state of a device only looks like a complete machine",
+    };
+
     /// <summary>The longest wait for the destination to accept a connection.</summary>
     public static Parameter<TimeSpan> ConnectTimeout { get; } = new(new DurationKind(), TimeSpan.FromSeconds(10))
     {
@@ -258,7 +268,7 @@ internal static class MigrationParameters
     public static IReadOnlyList<Parameter> All { get; } =
     [
         PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, MaxRam, MaxDeviceState, DeviceStateInMemory, PageSize, Timeout,
-        SetupTimeout,
+        SetupTimeout, SilenceTimeout,
         ConnectTimeout, AcceptTimeout, ReturnPathTimeout, ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, Backlog, SpinTime,
     ];
 }

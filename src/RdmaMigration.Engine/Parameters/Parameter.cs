@@ -104,8 +104,8 @@ internal abstract class Parameter
         _ => true,
     };
 
-    /// <summary>Writes a value in the form that QMP uses.</summary>
-    internal abstract void WriteValue(Utf8JsonWriter writer, object? value);
+    /// <summary>Writes the value that it has in a set, in the form that QMP uses.</summary>
+    internal abstract void WriteValue(Utf8JsonWriter writer, ParameterSet values);
 }
 
 /// <summary>One row of the table <see cref="MigrationParameters"/>.</summary>
@@ -152,7 +152,7 @@ internal sealed class Parameter<T>(ParameterKind<T> kind, T @default) : Paramete
     }
 
     /// <inheritdoc/>
-    internal override void WriteValue(Utf8JsonWriter writer, object? value) => Kind.Write(writer, (T)value!);
+    internal override void WriteValue(Utf8JsonWriter writer, ParameterSet values) => Kind.Write(writer, values.Get(this));
 }
 
 /// <summary>A parameter was given a value that it does not take.</summary>

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text.Json;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
@@ -36,17 +35,4 @@ internal sealed class ParameterSet
     /// <param name="side">The side that the channel is for.</param>
     public IEnumerable<Parameter> OutOfScope(MigrationUri uri, MigrationSide side) =>
         MigrationParameters.All.Where(parameter => IsSet(parameter) && parameter.Side.HasFlag(side) && !parameter.AppliesTo(uri));
-
-    /// <summary>Writes the values that were set as members of a JSON object, in the order of the table.</summary>
-    public void WriteTo(Utf8JsonWriter writer)
-    {
-        foreach (Parameter parameter in MigrationParameters.All)
-        {
-            if (_values.TryGetValue(parameter, out object? value))
-            {
-                writer.WritePropertyName(parameter.Name);
-                parameter.WriteValue(writer, value);
-            }
-        }
-    }
 }
