@@ -1,10 +1,11 @@
 using RdmaMigration.Memory;
+using RdmaMigration.VmState;
 
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Loads one incoming migration stream: decodes it, puts guest memory into the RAM blocks, keeps device state as bytes. Commands and control
-/// phases go to the handler. Used once, by one thread.
+/// Loads one incoming migration stream: decodes it, puts guest memory into the RAM blocks, keeps device state as bytes or stages it for the devices of this
+/// process's machine. Commands and control phases go to the handler. Used once, by one thread.
 /// </summary>
 internal sealed class IncomingStream : IDisposable
 {
@@ -16,20 +17,21 @@ internal sealed class IncomingStream : IDisposable
     /// <param name="source">Where the bytes come from; stays the caller's.</param>
     /// <param name="handler">Who allocates RAM and answers commands.</param>
     /// <param name="options">Bounds and defaults.</param>
-    public IncomingStream(IStreamSource source, IIncomingHandler handler, IncomingStreamOptions options)
+    /// <param name="devices">The devices of this process's machine, for <see cref="LoadDevices"/>; null for <see cref="Load"/>.</param>
+    public IncomingStream(IStreamSource source, IIncomingHandler handler, IncomingStreamOptions options, DeviceList? devices = null)
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(handler);
         ArgumentNullException.ThrowIfNull(options);
         _target = new HandlerTarget(handler, options.RamIsFresh);
-        _parser = new StreamParser(source, _target, options);
+        _parser = new StreamParser(source, _target, options, devices);
     }
 
     /// <summary>
     /// How long the source may be silent from here until the stream counts as over: let <see cref="IStreamSource.Read"/> return 0 then. Infinite where it
     /// cannot be over. Readable from any thread.
     /// </summary>
-    public TimeSpan Patience => _parser.Opaque.Patience;
+    public TimeSpan Patience => _parser.Devices is null ? _parser.Opaque.Patience : Timeout.InfiniteTimeSpan;
 
     /// <summary>
     /// True while the bytes so far are a whole machine: a vmdescription that lists exactly the device sections ends with the last byte. Any thread.
@@ -55,6 +57,27 @@ internal sealed class IncomingStream : IDisposable
     /// <exception cref="IOException">The source failed.</exception>
     public CapturedStream Load()
     {
+        Run();
+        return new CapturedStream(_parser, _target.Blocks, Completeness.CheckAtEnd(_parser));
+    }
+
+    /// <summary>Reads the whole stream of a machine like this process's own, up to the end marker and the vmdescription. Changes no device.</summary>
+    /// <returns>The devices in stream order, to be committed in this order.</returns>
+    /// <exception cref="StreamFormatException">
+    /// The stream is malformed, truncated or too large, lacks pages or a device, or has something that a device of this machine does not take.
+    /// </exception>
+    /// <exception cref="RamAllocationException">The handler refused the RAM blocks.</exception>
+    /// <exception cref="IOException">The source failed.</exception>
+    public IReadOnlyList<StagedDevice> LoadDevices()
+    {
+        DeviceSections devices = _parser.Devices ?? throw new InvalidOperationException("this stream has no devices of this process");
+        Run();
+        Completeness.CheckAtEnd(_parser);
+        return devices.Staged;
+    }
+
+    private void Run()
+    {
         if (_isUsed)
         {
             throw new InvalidOperationException("an IncomingStream loads once");
@@ -62,6 +85,5 @@ internal sealed class IncomingStream : IDisposable
 
         _isUsed = true;
         _parser.Run();
-        return new CapturedStream(_parser, _target.Blocks, Completeness.CheckAtEnd(_parser));
     }
 }

@@ -23,6 +23,11 @@ internal sealed class RamSections(SourceReader reader, SectionFooters footers, R
     public SectionOutcome Read(in SectionHeader header, ulong at)
     {
         reader.Step = header.Type == SectionType.Part ? _partStep ??= header.Step : header.Step;
+        if (HasEnded)
+        {
+            throw reader.Malformed(at, "a section of 'ram' after its END section");
+        }
+
         if (header.Type == SectionType.Start)
         {
             Open(header, at);

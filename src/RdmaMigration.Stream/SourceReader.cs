@@ -18,12 +18,25 @@ internal sealed class SourceReader(IStreamSource source)
     private ulong _received;
     private bool _hasEnded;
     private ArrayBufferWriter<byte>? _recorder;
+    private Func<string>? _describe;
+    private string _step = "header";
 
     /// <summary>What is being read, for errors.</summary>
-    public string Step { get; set; } = "header";
+    public string Step
+    {
+        get => _describe?.Invoke() ?? _step;
+        set
+        {
+            _step = value;
+            _describe = null;
+        }
+    }
 
     /// <summary>Offset in the stream of the next byte.</summary>
     public ulong Position => _received - (ulong)(_end - _start);
+
+    /// <summary>Until <see cref="Step"/> is set, this says what is being read; called only for an error.</summary>
+    public void DescribeStep(Func<string> describe) => _describe = describe;
 
     /// <summary>From now on every byte that is read is also appended there; null stops that.</summary>
     public void RecordInto(ArrayBufferWriter<byte>? recorder) => _recorder = recorder;
@@ -32,6 +45,20 @@ internal sealed class SourceReader(IStreamSource source)
     {
         FillIfEmpty();
         return _buffer[_start];
+    }
+
+    /// <summary>Looks at a byte that is not consumed; false if the stream ends before it. Waits for it like a read.</summary>
+    /// <param name="index">How many bytes further on than the next one; less than the buffer holds.</param>
+    /// <param name="value">The byte.</param>
+    public bool TryPeek(int index, out byte value)
+    {
+        while (_end - _start <= index && TryFill())
+        {
+        }
+
+        bool isThere = index < _end - _start;
+        value = isThere ? _buffer[_start + index] : (byte)0;
+        return isThere;
     }
 
     public byte ReadByte()

@@ -117,7 +117,7 @@ internal sealed class StateDecoder
             return nested;
         }
 
-        return VmDescriptionReader.TryGet(field, "fields", out _) ? field : null;
+        return VmDescriptionReader.Text(field, "type") == "tmp" ? field : null;
     }
 
     private static ReadOnlySequence<byte> Take(long length, string name, ref SequenceReader<byte> reader)

@@ -22,6 +22,9 @@ internal enum StreamFault
     /// <see cref="IncomingStreamOptions.MaxPageRecord"/>.
     /// </summary>
     TooLarge,
+
+    /// <summary>Correct, but a device of this machine does not take it: unknown to it, another version, a value that it refuses, a post_load that fails.</summary>
+    Refused,
 }
 
 /// <summary>A migration stream cannot be read. The message names the step, what was found, the bound, and the offset.</summary>

@@ -1,8 +1,11 @@
+using RdmaMigration.VmState;
+
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// Reads one stream in steps: the beginning, then section after section until the stream is over. Each section goes to the handler that the table names; RAM is
-/// decoded, everything else is kept as bytes.
+/// Reads one stream in steps: the beginning, then section after section until the stream is over. Each section goes to the handler that the table names. RAM is
+/// decoded. The devices of a machine of this process are decoded too, and the end marker ends the stream; of another machine everything else is kept as bytes,
+/// up to an end that has to be found.
 /// </summary>
 internal sealed class StreamParser
 {
@@ -13,8 +16,14 @@ internal sealed class StreamParser
     private readonly CommandReader _commands;
     private readonly SectionTable _table;
     private readonly RamSections _ramSections;
+    private bool _isRamEndReported;
 
-    public StreamParser(IStreamSource source, IStreamTarget target, IncomingStreamOptions options)
+    /// <summary>Prepares to read a stream.</summary>
+    /// <param name="source">Where the bytes come from.</param>
+    /// <param name="target">What is driven.</param>
+    /// <param name="options">Bounds and defaults.</param>
+    /// <param name="devices">The devices of a machine of this process, which are all that the stream may have; null to keep any as bytes.</param>
+    public StreamParser(IStreamSource source, IStreamTarget target, IncomingStreamOptions options, DeviceList? devices = null)
     {
         _reader = new SourceReader(source);
         _target = target;
@@ -24,7 +33,8 @@ internal sealed class StreamParser
         Ram = new ReceivedRam(options, _reader);
         _ramSections = new RamSections(_reader, _footers, Ram, target);
         Opaque = new OpaqueSections(_reader, _footers, _commands, _ramSections, options);
-        _table = new SectionTable(Opaque);
+        Devices = devices is null ? null : new DeviceSections(_reader, _footers, devices, options.MaxDeviceState);
+        _table = new SectionTable(Devices is null ? Opaque : Devices);
         _table.Add(Wire.RamSection, 0, _ramSections);
     }
 
@@ -33,7 +43,10 @@ internal sealed class StreamParser
     /// <summary>Which pages have come.</summary>
     public ReceivedRam Ram { get; }
 
-    /// <summary>Everything but RAM, as bytes.</summary>
+    /// <summary>The devices of a machine of this process; null for a machine whose devices are kept as bytes.</summary>
+    public DeviceSections? Devices { get; }
+
+    /// <summary>Everything but RAM, as bytes; empty if there are <see cref="Devices"/>.</summary>
     public OpaqueSections Opaque { get; }
 
     public bool HasSwitchoverStart => _commands.HasSwitchoverStart;
@@ -58,10 +71,12 @@ internal sealed class StreamParser
         _target.OnConfiguration(Configuration);
     }
 
-    /// <summary>Reads one section or command, or everything up to the end once RAM is complete; false when the stream is over.</summary>
+    /// <summary>
+    /// Reads one section or command, or, where devices are kept as bytes, everything up to the end once RAM is complete; false when the stream is over.
+    /// </summary>
     public bool ReadNext()
     {
-        if (_ramSections.HasEnded)
+        if (_ramSections.HasEnded && Devices is null)
         {
             Opaque.ReadToEnd();
             return false;
@@ -83,7 +98,7 @@ internal sealed class StreamParser
                 _reader.ReadByte();
                 return ReadContinued(type, at);
             case SectionType.EndOfFile:
-                Opaque.ReadToEnd();
+                ReadEnd();
                 return false;
             default:
                 throw _reader.Malformed(at, $"0x{type:x2} is no section type");
@@ -143,11 +158,24 @@ internal sealed class StreamParser
     private bool Read(ISectionHandler handler, in SectionHeader header, ulong at)
     {
         bool isOver = handler.Read(header, at) == SectionOutcome.EndOfStream;
-        if (_ramSections.HasEnded)
+        if (_ramSections.HasEnded && !_isRamEndReported)
         {
+            _isRamEndReported = true;
             _target.OnRamEnd(this);
         }
 
         return !isOver;
+    }
+
+    private void ReadEnd()
+    {
+        if (Devices is null)
+        {
+            Opaque.ReadToEnd();
+        }
+        else
+        {
+            Devices.ReadEnd();
+        }
     }
 }

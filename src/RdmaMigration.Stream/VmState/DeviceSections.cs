@@ -1,0 +1,91 @@
+using RdmaMigration.Streams;
+
+namespace RdmaMigration.VmState;
+
+/// <summary>
+/// Reads the sections of a machine's own devices. Each is decoded without the big lock and without a change of the device, into a <see cref="StagedDevice"/>.
+/// A device knows where its data ends, so the end of the stream is never guessed: it is the end marker, and the vmdescription behind it. What the machine does
+/// not know ends the load.
+/// </summary>
+/// <param name="reader">The stream.</param>
+/// <param name="footers">Footers of its sections.</param>
+/// <param name="devices">The machine's devices.</param>
+/// <param name="maxDeviceState">The most bytes that all devices may have together, and the vmdescription by itself.</param>
+internal sealed class DeviceSections(SourceReader reader, SectionFooters footers, DeviceList devices, ulong maxDeviceState) : ISectionHandler
+{
+    private readonly StateReader _state = new(reader, maxDeviceState);
+    private readonly List<StagedDevice> _staged = [];
+    private readonly HashSet<Device> _seen = [];
+
+    /// <summary>The devices that have come, in stream order: the order in which they are committed.</summary>
+    public IReadOnlyList<StagedDevice> Staged => _staged;
+
+    /// <inheritdoc/>
+    public SectionOutcome Read(in SectionHeader header, ulong at)
+    {
+        reader.Step = header.Step;
+        if (header.Type is SectionType.Part or SectionType.End)
+        {
+            throw reader.Malformed(at, "no START section has this id");
+        }
+
+        if (devices.Find(header.Name, header.InstanceId) is not { } device)
+        {
+            throw new StreamFormatException(
+                StreamFault.Refused, reader.Step, at, $"this machine has no device '{header.Name}' instance {header.InstanceId}");
+        }
+
+        if (!_seen.Add(device))
+        {
+            throw reader.Malformed(at, $"device '{device.Name}' instance {device.InstanceId} comes twice");
+        }
+
+        _staged.Add(device.Decode(_state, header.Version));
+        footers.Read(header.Id);
+        return SectionOutcome.NextSection;
+    }
+
+    /// <summary>Reads the end marker, and the vmdescription behind it unless the source ends there.</summary>
+    /// <exception cref="StreamFormatException">A device of this machine has not come.</exception>
+    public void ReadEnd()
+    {
+        reader.Step = "end of stream";
+        ulong at = reader.Position;
+        reader.ReadByte();
+        if (devices.FirstOrDefault(device => device.IsAlwaysSaved && !_seen.Contains(device)) is { } missing)
+        {
+            throw new StreamFormatException(
+                StreamFault.Incomplete, reader.Step, at, $"device '{missing.Name}' instance {missing.InstanceId} of this machine has not come");
+        }
+
+        reader.Step = "vmdescription";
+        at = reader.Position;
+        if (reader.TryPeek(0, out byte type))
+        {
+            if (type != SectionType.VmDescription)
+            {
+                throw reader.Malformed(at, $"0x{type:x2} where the vmdescription (0x{SectionType.VmDescription:x2}) should be");
+            }
+
+            SkipDescription();
+        }
+    }
+
+    private void SkipDescription()
+    {
+        reader.ReadByte();
+        uint length = reader.ReadUInt32();
+        if (length > maxDeviceState)
+        {
+            throw reader.TooLarge(maxDeviceState);
+        }
+
+        Span<byte> scratch = stackalloc byte[512];
+        for (uint left = length; left > 0;)
+        {
+            Span<byte> part = scratch[..(int)Math.Min(left, (uint)scratch.Length)];
+            reader.ReadExactly(part);
+            left -= (uint)part.Length;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+using RdmaMigration.Streams;
+
+namespace RdmaMigration.VmState;
+
+/// <summary>A device's state that was decoded without the big lock, to be applied with it.</summary>
+internal sealed class StagedDevice
+{
+    private readonly Device _device;
+    private readonly Action<CommitContext> _commit;
+    private bool _isCommitted;
+
+    internal StagedDevice(Device device, Action<CommitContext> commit)
+    {
+        _device = device;
+        _commit = commit;
+    }
+
+    public string Name => _device.Name;
+
+    public uint InstanceId => _device.InstanceId;
+
+    /// <summary>
+    /// Applies the state: pre_load, unless it was called before the decode; fields; subsections; post_load. Call once, with the big lock held. If it throws,
+    /// every field has the value again that it had before; what hooks did stays.
+    /// </summary>
+    /// <exception cref="StreamFormatException">A setter or a hook threw; the message names the device, the field or hook, and the offset.</exception>
+    public void Commit()
+    {
+        if (_isCommitted)
+        {
+            throw new InvalidOperationException($"device '{Name}' instance {InstanceId} is committed already");
+        }
+
+        _isCommitted = true;
+        CommitContext context = new();
+        context.Path.Begin(_device);
+        try
+        {
+            _commit(context);
+        }
+        catch (Exception e)
+        {
+            string detail = context.Undo() is { } failure ? $"{e.Message} (and its old value cannot be restored: {failure.Message})" : e.Message;
+            throw new StreamFormatException(StreamFault.Refused, context.Path.ToString(), context.Offset, detail, e);
+        }
+    }
+}
