@@ -21,7 +21,7 @@ internal sealed class StateLayout<T>(string name)
             {
                 // For a structure that contains itself.
                 _isUniform = false;
-                _isUniform = _subsections.Count == 0 && _fields.TrueForAll(field => field.IsUniform);
+                _isUniform = _subsections.Count == 0 && _fields.TrueForAll(f => f.IsUniform);
             }
 
             return _isUniform.Value;

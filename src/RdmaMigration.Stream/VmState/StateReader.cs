@@ -17,7 +17,7 @@ internal sealed class StateReader(SourceReader reader, ulong maxDeviceState)
     /// <summary>What an element costs in memory besides its bytes, for the bound.</summary>
     private const uint ElementCost = 64;
 
-    private ulong _left = maxDeviceState;
+    private ulong _taken;
 
     public FieldPath Path { get; } = new();
 
@@ -66,7 +66,7 @@ internal sealed class StateReader(SourceReader reader, ulong maxDeviceState)
             throw Malformed(Position, $"{count} elements, 0 to {maximum} are allowed");
         }
 
-        return (ulong)count * (ulong)size <= _left ? (int)count : throw TooLarge();
+        return (ulong)count * (ulong)size <= maxDeviceState - _taken ? (int)count : throw TooLarge();
     }
 
     /// <summary>Counts what an object that is made for an element costs.</summary>
@@ -112,12 +112,12 @@ internal sealed class StateReader(SourceReader reader, ulong maxDeviceState)
 
     private void Take(ulong bytes)
     {
-        if (bytes > _left)
+        if (bytes > maxDeviceState - _taken)
         {
             throw TooLarge();
         }
 
-        _left -= bytes;
+        _taken += bytes;
     }
 
     private StreamFormatException TooLarge() => reader.TooLarge(maxDeviceState);
