@@ -172,8 +172,7 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
         }
     }
 
-    private StreamFormatException TooLarge() =>
-        _reader.TooLarge($"more than {_options.MaxDeviceState} bytes of device state: raise max-device-state if the machine really has that much");
+    private StreamFormatException TooLarge() => _reader.TooMuchDeviceState(_options.MaxDeviceState);
 
     private bool IsTooMuch(long kept) => (ulong)(kept + (RunCost * (long)_runs.Count)) > _options.MaxDeviceState;
 

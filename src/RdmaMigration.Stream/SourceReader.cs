@@ -170,6 +170,10 @@ internal sealed class SourceReader(IStreamSource source)
     /// <summary>More than a bound allows.</summary>
     public StreamFormatException TooLarge(string detail) => new(StreamFault.TooLarge, Step, Position, detail);
 
+    /// <summary>More bytes of device state than max-device-state allows.</summary>
+    public StreamFormatException TooMuchDeviceState(ulong bound) =>
+        TooLarge($"more than {bound} bytes of device state: raise max-device-state if the machine really has that much");
+
     private void FillIfEmpty()
     {
         if (_start == _end)

@@ -77,7 +77,7 @@ internal sealed class DeviceSections(SourceReader reader, SectionFooters footers
         uint length = reader.ReadUInt32();
         if (length > maxDeviceState)
         {
-            throw reader.TooLarge(maxDeviceState);
+            throw reader.TooMuchDeviceState(maxDeviceState);
         }
 
         Span<byte> scratch = stackalloc byte[512];

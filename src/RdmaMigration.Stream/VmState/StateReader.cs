@@ -120,5 +120,5 @@ internal sealed class StateReader(SourceReader reader, ulong maxDeviceState)
         _taken += bytes;
     }
 
-    private StreamFormatException TooLarge() => reader.TooLarge(maxDeviceState);
+    private StreamFormatException TooLarge() => reader.TooMuchDeviceState(maxDeviceState);
 }

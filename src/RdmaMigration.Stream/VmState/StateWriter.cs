@@ -24,8 +24,8 @@ internal sealed class StateWriter
     public void Write(ReadOnlySpan<byte> bytes) => Bytes.Write(bytes);
 
     /// <summary>A device does not fit its own description.</summary>
-    public MigrationException Wrong(string detail) => new(FailureReason.Internal, $"{Path}: {detail}") { Step = Path.ToString() };
+    public MigrationException Wrong(string detail) => new(FailureReason.Internal, $"{Path}: {detail}");
 
     /// <summary>A hook or a getter of the device threw.</summary>
-    public MigrationException Failed(Exception cause) => new(FailureReason.Internal, $"{Path}: {cause.Message}", cause) { Step = Path.ToString() };
+    public MigrationException Failed(Exception cause) => new(FailureReason.Internal, $"{Path}: {cause.Message}", cause);
 }

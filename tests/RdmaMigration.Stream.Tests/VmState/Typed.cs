@@ -58,7 +58,7 @@ internal static class Typed
 
     public static void AssertClear(StreamFormatException e, int length)
     {
-        Assert.StartsWith(e.Step!, e.Message, StringComparison.Ordinal);
+        Assert.StartsWith(e.Step, e.Message, StringComparison.Ordinal);
         Assert.Contains($"(stream offset 0x{e.Offset:x})", e.Message, StringComparison.Ordinal);
         Assert.InRange(e.Offset, 0UL, (ulong)length);
         Assert.DoesNotContain(e.Message, char.IsControl);
