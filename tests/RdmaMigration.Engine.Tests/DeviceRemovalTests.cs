@@ -8,7 +8,7 @@ namespace RdmaMigration.Engine.Tests;
 [Trait("needs", "rdma")]
 public sealed class DeviceRemovalTests
 {
-    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(60);
 
     private static readonly string s_device = Path.GetFileName(Directory.GetDirectories("/sys/class/infiniband").Order().First());
     private static readonly string s_network = File.ReadAllText($"/sys/class/infiniband/{s_device}/ports/1/gid_attrs/ndevs/0").Trim();
@@ -23,38 +23,42 @@ public sealed class DeviceRemovalTests
         }
         finally
         {
-            await LinkAsync("add", s_device, "type", "rxe", "netdev", s_network);
+            await BringBackAsync();
         }
 
         NextOneWorks(destination);
     }
 
+    /// <summary>The kernel reports the removal, or first that the source on the same device is gone.</summary>
     [Fact]
     public async Task A_migration_fails_with_the_device_and_the_next_works_once_it_is_back()
     {
         using RunningDestination destination = new();
+        Task removal = Task.CompletedTask;
         try
         {
-            Task removal;
-            using (RdmaSource source = destination.Connect())
-            {
-                new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.HalfWritten);
-                removal = LinkAsync("delete", s_device);
-                MigrationInfo failed = destination.Ended();
-                Assert.Equal((MigrationStatus.Failed, FailureReason.Unreachable), (failed.Status, failed.ErrorClass));
-                Assert.Contains(s_device, failed.ErrorDescription, StringComparison.Ordinal);
-            }
-
-            await removal;
+            using RdmaSource source = destination.Connect();
+            new SmallMachine(source, pinAll: false).RunTo(SmallMachine.Step.HalfWritten);
+            removal = LinkAsync("delete", s_device);
+            MigrationInfo failed = destination.Ended();
+            Assert.Equal(MigrationStatus.Failed, failed.Status);
+            Assert.True(failed.ErrorClass is FailureReason.Unreachable or FailureReason.Disconnected, $"{failed}");
+            Assert.Matches($"the device {s_device} .* was removed|disconnected", failed.ErrorDescription);
             Assert.False(File.Exists(destination.File));
         }
         finally
         {
-            await LinkAsync("add", s_device, "type", "rxe", "netdev", s_network);
+            await removal;
+            await BringBackAsync();
         }
 
         NextOneWorks(destination);
     }
+
+    /// <summary>Adds the device unless it is there: then the test has failed before, and says why.</summary>
+    private static Task BringBackAsync() => Directory.Exists($"/sys/class/infiniband/{s_device}")
+        ? Task.CompletedTask
+        : LinkAsync("add", s_device, "type", "rxe", "netdev", s_network);
 
     private static void NextOneWorks(RunningDestination destination)
     {

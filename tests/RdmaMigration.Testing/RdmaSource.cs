@@ -144,7 +144,15 @@ public sealed unsafe class RdmaSource : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _id.Disconnect();
+        try
+        {
+            _id.Disconnect();
+        }
+        catch (VerbsException)
+        {
+            // The device was removed; what was on it still has to be freed.
+        }
+
         _queuePair.Dispose();
         _sends.Dispose();
         _receives.Dispose();
