@@ -19,7 +19,7 @@ public sealed class VmStateDescription<T>
 {
     /// <summary>Begins a description without fields.</summary>
     /// <param name="name">
-    /// The state's name: 1 to 255 printable ASCII characters. That of a subsection begins with the name of the state that it belongs to, and a slash.
+    /// The state's name: 1 to 255 printable ASCII characters. That of a subsection begins with the name of the state that it belongs to; usually a slash follows.
     /// </param>
     /// <param name="version">The version that is written, and the newest that is read.</param>
     /// <param name="minimumVersion">The oldest version that is read; null for <paramref name="version"/>.</param>
@@ -329,7 +329,7 @@ public sealed class VmStateDescription<T>
         Add(new ListField<T, TPart>(Terms(name, since, exists), description, Fixed(maximum).Maximum, get, set, create));
 
     /// <summary>Adds a subsection: fields that a stream may lack. It is written when its <see cref="Needed"/> says so.</summary>
-    /// <param name="subsection">Its description; the name begins with this one's and a slash.</param>
+    /// <param name="subsection">Its description; its name begins with this one's and is longer.</param>
     /// <param name="isRequired">A load fails if the stream lacks it. Default false.</param>
     /// <returns>This description.</returns>
     public VmStateDescription<T> Subsection(VmStateDescription<T> subsection, bool isRequired = false)
