@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics;
 using RdmaMigration.Testing;
 using RdmaMigration.VmState;
@@ -13,11 +14,11 @@ public sealed class DeviceMutationTests
     [Fact]
     public void Ten_thousand_damaged_streams_are_loaded_whole_or_refused_clearly()
     {
-        QemuRecording qemu = QemuRecording.Default;
         FuzzBase[] bases =
         [
-            Base(Typed.Stream([.. new Machine(0).Devices.Take(3)])),
-            Base(qemu.StreamOf([.. new Machine(0).Devices.Skip(3)])),
+            Base(Typed.Stream(new Machine(0).Samples)),
+            Base(Typed.Stream(new Machine(0).Strict)),
+            Base(QemuRecording.Default.StreamOf(new Machine(0).OfQemu)),
         ];
         int[] taken = new int[3];
         Stopwatch clock = Stopwatch.StartNew();
@@ -28,7 +29,7 @@ public sealed class DeviceMutationTests
             byte[] stream = Mutation.Apply(bases[of], bases[random.Next(bases.Length)].Bytes, random);
             try
             {
-                taken[(int)Load(stream, of)]++;
+                taken[(int)Load(stream, machine => machine.Parts[of])]++;
             }
             catch (Exception e)
             {
@@ -48,12 +49,10 @@ public sealed class DeviceMutationTests
         CommitFailed,
     }
 
-    private static Outcome Load(byte[] stream, int of)
+    private static Outcome Load(byte[] stream, Func<Machine, Device[]> part)
     {
-        Machine machine = new(7);
-        Device[] devices = of == 0 ? [.. machine.Devices.Take(3)] : [.. machine.Devices.Skip(3)];
-        byte[] before = Typed.Stream(devices);
-        machine.Forget();
+        Device[] devices = part(new Machine(7));
+        byte[] before = State(devices);
         IReadOnlyList<StagedDevice> staged;
         long allocated = GC.GetAllocatedBytesForCurrentThread();
         try
@@ -63,7 +62,7 @@ public sealed class DeviceMutationTests
         catch (StreamFormatException e)
         {
             Typed.AssertClear(e, stream.Length);
-            Assert.Equal(before, Typed.Stream(devices));
+            Assert.Equal(before, State(devices));
             return Outcome.Refused;
         }
         finally
@@ -71,11 +70,11 @@ public sealed class DeviceMutationTests
             Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - allocated, 0, (16 * (long)MaxDeviceState) + (8L * stream.Length));
         }
 
-        Assert.Equal(before, Typed.Stream(devices));
+        Assert.Equal(before, State(devices));
         foreach (StagedDevice device in staged)
         {
             Device committed = devices.Single(d => d.Name == device.Name && d.InstanceId == device.InstanceId);
-            byte[] old = Typed.Stream(committed);
+            byte[] old = State(committed);
             try
             {
                 device.Commit();
@@ -84,77 +83,75 @@ public sealed class DeviceMutationTests
             {
                 Typed.AssertClear(e, stream.Length);
                 Assert.StartsWith($"device '{device.Name}' instance {device.InstanceId}", e.Step, StringComparison.Ordinal);
-                Assert.Equal(old, Typed.Stream(committed));
+                Assert.Equal(old, State(committed));
                 return Outcome.CommitFailed;
             }
         }
 
-        // What was loaded is whole: it is a state that the devices can save and load again.
-        byte[] after = Typed.Stream(devices);
-        Machine again = new(1);
-        Device[] others = of == 0 ? [.. again.Devices.Take(3)] : [.. again.Devices.Skip(3)];
-        Typed.Load(after, Typed.List(others));
-        Assert.Equal(after, Typed.Stream(others));
+        // What was loaded is whole: the devices save it, and others load the same.
+        Device[] others = part(new Machine(1));
+        Typed.Load(Typed.Stream(devices), Typed.List(others));
+        Assert.Equal(State(devices), State(others));
         return Outcome.Loaded;
     }
 
-    /// <summary>Damages device state: the vmdescription and memory are of others' concern.</summary>
+    private static byte[] State(params Device[] devices) => DeviceWriter.Save(Typed.List(devices), true, Typed.FirstSection, 4096).Sections.ToArray();
+
+    /// <summary>A stream without memory, whose damage is mostly in device state.</summary>
     private static FuzzBase Base(byte[] stream)
     {
-        int from = Typed.Ram().ToArray().Length;
-        int to = stream.AsSpan().LastIndexOf("{\"page_size\""u8);
-        return new FuzzBase(stream, [.. Enumerable.Range(from, Math.Min(to - from, 900))]);
+        byte[] configuration = StreamBuilder.WithConfiguration().ToArray();
+        byte[] bytes = [.. configuration, .. stream.AsSpan(Typed.Ram().Length)];
+        int end = bytes.AsSpan().LastIndexOf("{\"page_size\""u8);
+        return new FuzzBase(bytes, [.. Enumerable.Range(configuration.Length, end - configuration.Length)]);
     }
 
-    /// <summary>Devices of each kind; the first three are ours, the others have the layouts of a QEMU.</summary>
-    private sealed class Machine
+    /// <summary>Devices of each kind, with values that depend on a seed.</summary>
+    private sealed class Machine(byte seed)
     {
-        private readonly SampleDevice[] _samples;
-
-        public Machine(byte seed)
+        private static readonly VmStateDescription<SampleDevice> s_strict = new VmStateDescription<SampleDevice>("strict", 2, 1)
         {
-            SampleDevice Sample(int i)
-            {
-                SampleDevice sample = seed == 0 ? SampleDevice.Filled() : SampleDevice.Blank(value: seed);
-                sample.UInt32 = (uint)(seed + i);
-                sample.Parts[0].B = seed;
-                return sample;
-            }
+            PostLoad = (d, _) => ThrowIf(d.UInt32 != 1, $"{d.UInt32} is not 1"),
+        }
+        .Integer("a", d => d.UInt32, (d, v) => d.UInt32 = v)
+        .Integer("count", d => d.Count, (d, v) => d.Count = v)
+        .VariableArray("counted", "count", 200, d => d.Counted, (d, v) => d.Counted = v)
+        .Integer("b", d => d.UInt16, (d, v) => d.UInt16 = v > 60000 ? throw new InvalidOperationException($"{v} is too much") : v)
+        .List("list", 100, SampleDevice.PartDescription, d => d.List, (d, v) => d.List = v, () => new SamplePart());
 
-            _samples = [Sample(1), Sample(2), Sample(3)];
-            VmStateDescription<SampleDevice> strict = new VmStateDescription<SampleDevice>("strict", 2, 1)
-            {
-                PostLoad = (d, _) => _ = d.UInt32 % 2 == 1 ? d : throw new InvalidOperationException($"{d.UInt32} is even"),
-            }
-            .Integer("a", d => d.UInt32, (d, v) => d.UInt32 = v)
-            .Integer("count", d => d.Count, (d, v) => d.Count = v)
-            .VariableArray("counted", "count", 200, d => d.Counted, (d, v) => d.Counted = v)
-            .Integer("b", d => d.UInt16, (d, v) => d.UInt16 = v > 60000 ? throw new InvalidOperationException($"{v} is too much") : v)
-            .List("list", 100, SampleDevice.PartDescription, d => d.List, (d, v) => d.List = v, () => new SamplePart());
-            _samples[2].UInt16 = seed;
-            _samples[2].UInt32 = seed == 0 ? 3u : seed;
-            Devices =
-            [
-                Device.Create(SampleDevice.Description, _samples[0]),
-                Device.Create(SampleDevice.Description, _samples[1], 1),
-                Device.Create(strict, _samples[2]),
-                Device.Create(Rtc.Description, new Rtc { Index = seed, Cmos = { [5] = seed } }),
-                Device.Create(Pit.Description, new Pit { IrqDisabled = seed, Channels = { [2] = new Pit.Channel { Count = seed } } }),
-                Device.Create(Pic.Description, new Pic()),
-                Device.Create(Pic.Description, new Pic(), 1),
-                Device.Create(Keyboard.Description, new Keyboard { Mode = seed, OutPort = seed, HasExtendedState = true }),
-                Device.Create(Hpet.Description, new Hpet { Count = 3, Timers = [new(), new(), new() { Fsb = seed }] }),
-                Device.Create(PciBus.Description, new PciBus { Counts = [seed, 1, 2, 3] }),
-            ];
+        public Device[] Samples { get; } =
+            [Device.Create(SampleDevice.Description, Sample(seed, 1)), Device.Create(SampleDevice.Description, Sample(seed, 2), 1)];
+
+        /// <summary>A device that refuses some values when they are applied.</summary>
+        public Device[] Strict { get; } =
+            [Device.Create(s_strict, new SampleDevice { UInt32 = 1, Count = 2, Counted = [seed, 2], UInt16 = seed, List = [new() { A = seed }, new() { B = seed }] })];
+
+        public Device[] OfQemu { get; } =
+        [
+            Device.Create(Rtc.Description, new Rtc { Index = seed, Cmos = { [5] = seed } }),
+            Device.Create(Pit.Description, new Pit { IrqDisabled = seed, Channels = { [2] = new Pit.Channel { Count = seed } } }),
+            Device.Create(Pic.Description, new Pic()),
+            Device.Create(Pic.Description, new Pic(), 1),
+            Device.Create(Keyboard.Description, new Keyboard { Mode = seed, OutPort = seed, HasExtendedState = true }),
+            Device.Create(Hpet.Description, new Hpet { Count = 3, Timers = [new(), new(), new() { Fsb = seed }] }),
+            Device.Create(PciBus.Description, new PciBus { Counts = [seed, 1, 2, 3] }),
+        ];
+
+        public Device[][] Parts => [Samples, Strict, OfQemu];
+
+        private static SampleDevice Sample(byte seed, uint number)
+        {
+            SampleDevice sample = seed == 0 ? SampleDevice.Filled() : SampleDevice.Blank(value: seed);
+            sample.UInt32 = seed + number;
+            sample.Parts[0].B = seed;
+            return sample;
         }
 
-        public Device[] Devices { get; }
-
-        public void Forget()
+        private static void ThrowIf(bool isWrong, string why)
         {
-            foreach (SampleDevice sample in _samples)
+            if (isWrong)
             {
-                sample.Hooks.Clear();
+                throw new InvalidOperationException(why);
             }
         }
     }

@@ -207,7 +207,7 @@ public sealed class DeviceRefusalTests
         device.Count = 3;
         MigrationException e = Assert.Throws<MigrationException>(() => Typed.Stream(Device.Create(SampleDevice.Description, device)));
         Assert.StartsWith("device 'sample' instance 0, field 'counted': ", e.Message, StringComparison.Ordinal);
-        VmStateDescription<SamplePart> failing = new VmStateDescription<SamplePart>("d") { PreSave = _ => throw new InvalidOperationException("busy") };
+        VmStateDescription<SamplePart> failing = new("d") { PreSave = _ => throw new InvalidOperationException("busy") };
         e = Assert.Throws<MigrationException>(() => Typed.Stream(Device.Create(failing, new SamplePart())));
         Assert.Equal("device 'd' instance 0, pre_save: busy", e.Message);
     }
@@ -233,7 +233,7 @@ public sealed class DeviceRefusalTests
 
     private static DeviceList Sample() => Typed.List(Device.Create(SampleDevice.Description, SampleDevice.Blank()));
 
-    private static int EndOfDevice() => s_stream.AsSpan().LastIndexOf([0x7e, 0, 0, 0, (byte)Typed.FirstSection]) + 5;
+    private static int EndOfDevice() => s_stream.AsSpan().LastIndexOf((ReadOnlySpan<byte>)[0x7e, 0, 0, 0, (byte)Typed.FirstSection]) + 5;
 
     private static void AssertCommitFails(SampleDevice destination, string step, ulong offset)
     {
