@@ -40,7 +40,8 @@ internal sealed class StateLayout<T>(string name)
     public void Add(VmStateDescription<T> subsection, bool isRequired)
     {
         CheckOpen();
-        if (subsection.Name.Length <= name.Length || !subsection.Name.StartsWith(name, StringComparison.Ordinal) || _subsections.Exists(s => s.Description.Name == subsection.Name))
+        bool isOfState = subsection.Name.Length > name.Length && subsection.Name.StartsWith(name, StringComparison.Ordinal);
+        if (!isOfState || _subsections.Exists(s => s.Description.Name == subsection.Name))
         {
             throw new ArgumentException($"subsection '{subsection.Name}': another name that begins with '{name}' is needed", nameof(subsection));
         }

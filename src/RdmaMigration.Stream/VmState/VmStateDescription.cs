@@ -4,9 +4,9 @@ using System.Text;
 namespace RdmaMigration.VmState;
 
 /// <summary>
-/// Describes the state of a device, in the manner of QEMU's VMStateDescription and with the same bytes in the stream: fields in order, then subsections. Build it
-/// once, with the methods that add fields, and share it: it is plain data and delegates, uses no reflection, and has no state of a device. After the first
-/// machine uses it, it takes no more fields.
+/// Describes the state of a device, in the manner of QEMU's VMStateDescription and with the same bytes in the stream: fields in order, then subsections.
+/// Build it once, with the methods that add fields, and share it: it is plain data and delegates, uses no reflection, and has no state of a device. After the
+/// first machine uses it, it takes no more fields.
 /// <para>
 /// A load first decodes a device without the big lock and without changing it, then commits it with the lock held. So setters, <see cref="PostLoad"/>,
 /// <see cref="PreSave"/> and getters of values run with the lock held. Getters of nested structures, predicates and checks also run during the decode, without
@@ -19,7 +19,8 @@ public sealed class VmStateDescription<T>
 {
     /// <summary>Begins a description without fields.</summary>
     /// <param name="name">
-    /// The state's name: 1 to 255 printable ASCII characters. That of a subsection begins with the name of the state that it belongs to; usually a slash follows.
+    /// The state's name: 1 to 255 printable ASCII characters. That of a subsection begins with the name of the state that it belongs to; usually a slash
+    /// follows.
     /// </param>
     /// <param name="version">The version that is written, and the newest that is read.</param>
     /// <param name="minimumVersion">The oldest version that is read; null for <paramref name="version"/>.</param>
@@ -51,8 +52,8 @@ public sealed class VmStateDescription<T>
     public int Priority { get; init; }
 
     /// <summary>
-    /// Whether a save has this device or subsection; null for always. With the big lock held. A load of a machine fails if a device without such a predicate does
-    /// not come.
+    /// Whether a save has this device or subsection; null for always. With the big lock held. A load of a machine fails if a device without such a predicate
+    /// does not come.
     /// </summary>
     public Func<T, bool>? Needed { get; init; }
 
@@ -66,8 +67,8 @@ public sealed class VmStateDescription<T>
     public bool PreLoadNeedsLock { get; init; }
 
     /// <summary>
-    /// Called after fields and subsections are applied, with the version that the stream had and with the big lock held. What it throws ends the load: no field of
-    /// the device is changed then, and the machine does not start.
+    /// Called after fields and subsections are applied, with the version that the stream had and with the big lock held. What it throws ends the load: no field
+    /// of the device is changed then, and the machine does not start.
     /// </summary>
     public Action<T, uint>? PostLoad { get; init; }
 
@@ -188,7 +189,9 @@ public sealed class VmStateDescription<T>
     public VmStateDescription<T> Unused(int length, uint since = 0, Func<FieldView<T>, bool>? exists = null) =>
         Add(new UnusedField<T>(Terms("unused", since, exists), Fixed(length).Maximum));
 
-    /// <summary>Adds a structure that is always there, such as the common part of a family of devices. QEMU's pointer to a structure has the same bytes.</summary>
+    /// <summary>
+    /// Adds a structure that is always there, such as the common part of a family of devices. QEMU's pointer to a structure has the same bytes.
+    /// </summary>
     /// <typeparam name="TPart">The object that holds the structure.</typeparam>
     /// <param name="name">The field's name.</param>
     /// <param name="description">The structure, of its newest version.</param>
@@ -201,7 +204,9 @@ public sealed class VmStateDescription<T>
         where TPart : class =>
         Add(new StructField<T, TPart>(Terms(name, since, exists), description, null, get));
 
-    /// <summary>Adds a structure that the vmdescription gives only a type and a size, as QEMU does where a device writes a field with code of its own.</summary>
+    /// <summary>
+    /// Adds a structure that the vmdescription gives only a type and a size, as QEMU does where a device writes a field with code of its own.
+    /// </summary>
     /// <typeparam name="TPart">The object that holds the structure.</typeparam>
     /// <param name="name">The field's name.</param>
     /// <param name="type">The vmdescription's word for it, such as "virtio".</param>
@@ -282,8 +287,8 @@ public sealed class VmStateDescription<T>
         Add(new PointerArrayField<T, TPart>(Terms(name, since, exists), description, Fixed(length).Maximum, get, null));
 
     /// <summary>
-    /// Adds a fixed number of structures, some of which may be null: the byte '0' stands for one that is null, and '1' before one that is not. The stream decides
-    /// which are there, as in QEMU 11.
+    /// Adds a fixed number of structures, some of which may be null: the byte '0' stands for one that is null, and '1' before one that is not. The stream
+    /// decides which are there, as in QEMU 11.
     /// </summary>
     /// <typeparam name="TPart">The object that holds a structure.</typeparam>
     /// <param name="name">The field's name.</param>

@@ -103,7 +103,8 @@ public sealed class DeviceFormatTests
     [Fact]
     public void A_device_that_is_not_needed_is_left_out()
     {
-        VmStateDescription<SamplePart> description = new VmStateDescription<SamplePart>("d") { Needed = p => p.A != 0 }.Integer("a", p => p.A, (p, v) => p.A = v);
+        VmStateDescription<SamplePart> description = new VmStateDescription<SamplePart>("d") { Needed = p => p.A != 0 }
+            .Integer("a", p => p.A, (p, v) => p.A = v);
         DeviceList devices = Typed.List(Device.Create(description, new SamplePart()), Device.Create(description, new SamplePart { A = 1 }, 1));
         SavedDevices saved = DeviceWriter.Save(devices, true, 5, 4096);
         Assert.Equal(6u, saved.NextSectionId);

@@ -124,7 +124,10 @@ public sealed class DeviceMutationTests
 
         /// <summary>A device that refuses some values when they are applied.</summary>
         public Device[] Strict { get; } =
-            [Device.Create(s_strict, new SampleDevice { UInt32 = 1, Count = 2, Counted = [seed, 2], UInt16 = seed, List = [new() { A = seed }, new() { B = seed }] })];
+        [
+            Device.Create(
+                s_strict, new SampleDevice { UInt32 = 1, Count = 2, Counted = [seed, 2], UInt16 = seed, List = [new() { A = seed }, new() { B = seed }] }),
+        ];
 
         public Device[] OfQemu { get; } =
         [

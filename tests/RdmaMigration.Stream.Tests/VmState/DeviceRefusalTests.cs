@@ -128,7 +128,8 @@ public sealed class DeviceRefusalTests
             .VariableArray("counted", "uint64", int.MaxValue, d => d.Counted, (d, v) => d.Counted = v)
             .VariableBuffer("blob", "uint64", int.MaxValue, d => d.Blob, (d, v) => d.Blob = v);
         IncomingStreamOptions options = TestOptions.Stream with { MaxDeviceState = 1 << 20 };
-        foreach ((ulong count, StreamFault fault) in new[] { (1UL << 30, StreamFault.TooLarge), (1UL << 31, StreamFault.Malformed), (ulong.MaxValue, StreamFault.Malformed) })
+        (ulong, StreamFault)[] counts = [(1UL << 30, StreamFault.TooLarge), (1UL << 31, StreamFault.Malformed), (ulong.MaxValue, StreamFault.Malformed)];
+        foreach ((ulong count, StreamFault fault) in counts)
         {
             byte[] stream = Typed.Ram().Opened(StreamBuilder.Full, 7, "sample", 0, 0).UInt64(count).ToArray();
             DeviceList devices = Typed.List(Device.Create(description, new SampleDevice()));
@@ -141,7 +142,8 @@ public sealed class DeviceRefusalTests
     [Fact]
     public void Devices_together_are_bounded_by_max_device_state()
     {
-        byte[] stream = Typed.Stream(Device.Create(SampleDevice.Description, SampleDevice.Filled()), Device.Create(SampleDevice.Description, SampleDevice.Filled(), 1));
+        byte[] stream = Typed.Stream(
+            Device.Create(SampleDevice.Description, SampleDevice.Filled()), Device.Create(SampleDevice.Description, SampleDevice.Filled(), 1));
         DeviceList devices = Typed.List(
             Device.Create(SampleDevice.Description, SampleDevice.Blank()), Device.Create(SampleDevice.Description, SampleDevice.Blank(), 1));
         Assert.Equal(2, Typed.Decode(stream, devices).Count);
@@ -178,8 +180,11 @@ public sealed class DeviceRefusalTests
     [Fact]
     public void A_post_load_of_a_structure_names_the_structure()
     {
-        VmStateDescription<SamplePart> part = new VmStateDescription<SamplePart>("part") { PostLoad = (p, _) => throw new InvalidOperationException($"{p.A} is odd") }
-            .Integer("a", p => p.A, (p, v) => p.A = v);
+        VmStateDescription<SamplePart> part = new VmStateDescription<SamplePart>("part")
+        {
+            PostLoad = (p, _) => throw new InvalidOperationException($"{p.A} is odd"),
+        }
+        .Integer("a", p => p.A, (p, v) => p.A = v);
         VmStateDescription<SampleDevice> description = new VmStateDescription<SampleDevice>("d").StructArray("parts", 2, part, d => d.Parts);
         SampleDevice destination = new() { Parts = { [0] = new SamplePart { A = 8 } } };
         byte[] stream = Typed.Stream(Device.Create(description, SampleDevice.Filled()));

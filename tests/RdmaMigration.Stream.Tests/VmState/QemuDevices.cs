@@ -170,7 +170,11 @@ internal sealed class Keyboard
                     new VmStateDescription<Keyboard>("pckbd_outport", 1) { Needed = s => s.OutPort is not null }
                         .Integer("outport", s => s.OutPort ?? 0, (s, v) => s.OutPort = v))
                 .Subsection(
-                    new VmStateDescription<Keyboard>("pckbd/extended_state") { Needed = s => s.HasExtendedState, PostLoad = (s, _) => s.HasExtendedState = true }
+                    new VmStateDescription<Keyboard>("pckbd/extended_state")
+                    {
+                        Needed = s => s.HasExtendedState,
+                        PostLoad = (s, _) => s.HasExtendedState = true,
+                    }
                         .Integer("migration_flags", s => s.MigrationFlags, (s, v) => s.MigrationFlags = v)
                         .Integer("obsrc", s => s.OutputSource, (s, v) => s.OutputSource = v)
                         .Integer("obdata", s => s.OutputData, (s, v) => s.OutputData = v)
