@@ -31,7 +31,9 @@ internal sealed class OutgoingStream(IStreamSink sink)
     /// <summary>Bytes of RAM that were written as zero pages; 0 when RAM goes beside the stream.</summary>
     public ulong RamZero { get; private set; }
 
-    /// <summary>Bytes of RAM that were written, zero pages and holes included, each page as often as it was written.</summary>
+    /// <summary>
+    /// Bytes of RAM that were written, zero pages and holes included, each page as often as it was written; 0 when RAM goes beside the stream.
+    /// </summary>
     public ulong RamDone { get; private set; }
 
     /// <summary>Writes the header and the configuration.</summary>
@@ -94,8 +96,8 @@ internal sealed class OutgoingStream(IStreamSink sink)
     /// Writes a PART or END section of "ram" with the pages. They are handed to the sink where they lie; holes are written as zero pages and never read.
     /// </summary>
     /// <param name="ram">The form of RAM's sections.</param>
-    /// <param name="blocks">The blocks; they must not change meanwhile.</param>
-    /// <param name="pages">The pages of this pass. A carrier sends all.</param>
+    /// <param name="blocks">The blocks. A page that changes meanwhile must be in a later pass.</param>
+    /// <param name="pages">The pages of this pass.</param>
     /// <param name="total">Bytes of RAM in all, for the progress.</param>
     /// <param name="isLast">No further pass comes.</param>
     /// <exception cref="IOException">The sink or the carrier failed.</exception>
@@ -109,8 +111,7 @@ internal sealed class OutgoingStream(IStreamSink sink)
         {
             _to.Bytes.WriteUInt64(RamFlags.Hook);
             _to.Flush();
-            Carrier.SendPages();
-            RamDone += total;
+            Carrier.SendPages(pages, isLast);
         }
         else
         {

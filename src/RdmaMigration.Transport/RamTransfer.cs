@@ -35,19 +35,23 @@ internal abstract class OutgoingRam
     /// The control phase after the START section's HOOK: asks for the destination's RAM blocks, compares them with ours, and ends the phase. With pin-all both
     /// sides register everything meanwhile.
     /// </summary>
-    /// <param name="blocks">In the order of the stream's list, without blocks that are left out. Not owned; they must not change until the channel is
+    /// <param name="blocks">In the order of the stream's list, without blocks that are left out. Not owned; they must live until the channel is
     /// disposed.</param>
+    /// <param name="runs">
+    /// The machine runs while it is sent: after <see cref="Send()"/> come passes over the pages that it wrote, and what is registered on this side stays so.
+    /// Its writes must be tracked from this call's return on. Otherwise the blocks must not change.
+    /// </param>
     /// <exception cref="ControlProtocolException">The destination's blocks differ, or it broke the protocol.</exception>
     /// <exception cref="RegistrationException">Memory of this side cannot be registered.</exception>
     /// <exception cref="ConnectionLostException">The channel failed.</exception>
-    public void ExchangeBlocks(IReadOnlyList<RamBlock> blocks)
+    public void ExchangeBlocks(IReadOnlyList<RamBlock> blocks, bool runs = false)
     {
         ArgumentNullException.ThrowIfNull(blocks);
         BlockingCalls.AssertAllowed();
-        Exchange(blocks);
+        Exchange(blocks, runs);
     }
 
-    /// <summary>The control phase after the END section's HOOK: moves all RAM, waits until the destination's device has it, and ends the phase.</summary>
+    /// <summary>The control phase after a HOOK: moves all RAM, waits until the destination's device has it, and ends the phase. The first pass.</summary>
     /// <exception cref="TransportException">The channel failed, the destination broke the protocol, or memory cannot be registered.</exception>
     public void Send()
     {
@@ -55,9 +59,21 @@ internal abstract class OutgoingRam
         SendAll();
     }
 
-    /// <summary>Does what <see cref="ExchangeBlocks"/> says.</summary>
-    protected abstract void Exchange(IReadOnlyList<RamBlock> blocks);
+    /// <summary>The same for some pages, of a machine that runs. A later pass.</summary>
+    /// <exception cref="TransportException">The channel failed, the destination broke the protocol, or memory cannot be registered.</exception>
+    public void Send(IPageSet pages)
+    {
+        ArgumentNullException.ThrowIfNull(pages);
+        BlockingCalls.AssertAllowed();
+        SendSet(pages);
+    }
 
-    /// <summary>Does what <see cref="Send"/> says.</summary>
+    /// <summary>Does what <see cref="ExchangeBlocks"/> says.</summary>
+    protected abstract void Exchange(IReadOnlyList<RamBlock> blocks, bool runs);
+
+    /// <summary>Does what <see cref="Send()"/> says.</summary>
     protected abstract void SendAll();
+
+    /// <summary>Does what <see cref="Send(IPageSet)"/> says.</summary>
+    protected abstract void SendSet(IPageSet pages);
 }

@@ -166,7 +166,7 @@ public sealed class CarrierFormTests
             Exchanged = blocks;
         }
 
-        public void SendPages()
+        public void SendPages(IPageSet pages, bool isLast)
         {
             Steps.Add("pages");
             WhenSending?.Invoke();

@@ -53,6 +53,7 @@ public sealed class BlockingTests
         NoRam ram = new();
         Forbidden(() => ram.ExchangeBlocks([]));
         Forbidden(ram.Send);
+        Forbidden(() => ram.Send(new PageList()));
         Assert.Equal(0, ram.Calls);
         ram.Send();
         Assert.Equal(1, ram.Calls);
@@ -81,8 +82,10 @@ public sealed class BlockingTests
 
         public override long ZeroBytes => 0;
 
-        protected override void Exchange(IReadOnlyList<Memory.RamBlock> blocks) => Calls++;
+        protected override void Exchange(IReadOnlyList<Memory.RamBlock> blocks, bool runs) => Calls++;
 
         protected override void SendAll() => Calls++;
+
+        protected override void SendSet(Memory.IPageSet pages) => Calls++;
     }
 }

@@ -178,7 +178,7 @@ internal sealed unsafe class InstantDestination(IReadOnlyList<RamBlock>? memory)
 }
 
 /// <summary>The windows of a plan, without a device to register them with. One that is returned before its writes are done throws.</summary>
-internal sealed class PlannedWindows(OutgoingPlan plan, InstantDestination destination) : IWindowSource
+internal sealed class PlannedWindows(IWindowPlan plan, InstantDestination destination) : IWindowSource
 {
     private ulong _pinned;
 

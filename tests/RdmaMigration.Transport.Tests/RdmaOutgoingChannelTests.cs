@@ -33,6 +33,39 @@ public sealed class RdmaOutgoingChannelTests
         Assert.Equal((long)sent.TotalLength, channel.Ram.SentBytes + channel.Ram.ZeroBytes);
     }
 
+    /// <summary>A machine that runs: all of it, then what it wrote, also where there was no memory when the pass before began.</summary>
+    [Theory]
+    [MemberData(nameof(Machines))]
+    public async Task Pages_written_after_a_pass_arrive_with_the_next(Fill fill, bool pinAll)
+    {
+        using RamBlockList sent = MachineMemory.Allocate(fill);
+        using RamBlockList received = MachineMemory.Allocate(Fill.Dense);
+        using ListeningDestination destination = new();
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(TestOptions.Rdma with { PinAll = pinAll, WindowBytes = 4 << 20 });
+        using RdmaIncomingChannel incoming = destination.Accept();
+        incoming.SetBlocks(received);
+        Task<int> reader = Task.Run(() => incoming.Input.Read(new byte[1], Timeout.InfiniteTimeSpan));
+        channel.Ram.ExchangeBlocks(sent, runs: true);
+        channel.Ram.Send();
+        PageList pages = new((0, 0, 1), (0, 300, 700), (0, 5000, 1), (1, 768, 1));
+        for (byte pass = 1; pass <= 3; pass++)
+        {
+            for (int block = 0; block < sent.Count; block++)
+            {
+                for (ulong at = 0; pages.TryNext(block, at, out ulong start, out at);)
+                {
+                    sent[block].Slice(start, (int)(at - start)).Fill(pass);
+                }
+            }
+
+            channel.Ram.Send(pages);
+        }
+
+        channel.Output.Write([1]);
+        Assert.Equal(1, await reader);
+        MachineMemory.AssertSame(sent, received);
+    }
+
     [Theory]
     [InlineData(Fill.OneChunkOfFour, false)]
     [InlineData(Fill.OddPages, false)]

@@ -3,7 +3,7 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// Cuts RAM into windows, block by block and ascending. Chunks without data are in no window: they are neither registered nor read, the destination is told to
+/// Cuts all of RAM into windows, block by block and ascending. Chunks without data are in no window: they are neither registered nor read, the destination is told to
 /// clear them. Where a window has holes, the destination clears its range first and only the data is written: that costs one message however the holes
 /// lie. One thread uses it.
 /// </summary>
@@ -17,7 +17,9 @@ namespace RdmaMigration.Transport;
 /// Called before each chunk is looked at, so that the next window is not sought to the end for a destination that is lost or a user who has cancelled: memory
 /// that is all zero may be many GiB.
 /// </param>
-internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowBytes, bool scan, Action throwIfLost)
+/// <param name="keys">The keys that its chunks have already: a window lies under one key on each side. Null when no chunk has one.</param>
+internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowBytes, bool scan, Action throwIfLost, ChunkKeys? keys = null)
+    : IWindowPlan
 {
     /// <summary>Windows double from here, 4 MiB, so that the first bytes do not wait for a large registration.</summary>
     private const ulong FirstWindow = 4 << 20;
@@ -32,12 +34,8 @@ internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowB
     private ulong _windowBytes = Math.Min(FirstWindow, windowBytes);
     private ulong _data;
 
-    /// <summary>Bytes that need not be sent, as far as the plan has come. Any thread may read it.</summary>
     public long ZeroBytes { get; private set; }
 
-    /// <summary>Fills the next window; false when there is none.</summary>
-    /// <exception cref="IOException">The kernel could not say where the data is.</exception>
-    /// <exception cref="ConnectionLostException">What <c>throwIfLost</c> has thrown.</exception>
     public bool TryNext(OutgoingWindow window)
     {
         if (_block < 0)
@@ -87,7 +85,7 @@ internal sealed class OutgoingPlan(IReadOnlyList<RamBlock> blocks, ulong windowB
         while (Peek(block) is { } run)
         {
             ulong chunk = Chunk.Start(run.Offset);
-            if (window.HasData && (chunk > window.End || chunk - window.Start >= _windowBytes))
+            if (window.HasData && (chunk > window.End || chunk - window.Start >= _windowBytes || keys?.Differ(_block, window.Start, chunk) is true))
             {
                 return;
             }

@@ -45,7 +45,7 @@ internal sealed class OutgoingWindow
     /// <summary>Where the block's first byte is, under <see cref="RemoteKey"/>.</summary>
     public ulong RemoteBase { get; set; }
 
-    /// <summary>The destination's key.</summary>
+    /// <summary>The destination's key; 0 while it is not known.</summary>
     public uint RemoteKey { get; set; }
 
     /// <summary>The link's count of posted bytes behind the window's last write.</summary>
@@ -63,7 +63,8 @@ internal sealed class OutgoingWindow
     {
         _runs.Clear();
         Block = block;
-        Start = End = DataBytes = ClearStart = ClearEnd = 0;
+        Start = End = DataBytes = ClearStart = ClearEnd = RemoteBase = 0;
+        RemoteKey = 0;
         Region = default;
     }
 

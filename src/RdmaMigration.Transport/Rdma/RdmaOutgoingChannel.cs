@@ -1,5 +1,3 @@
-using RdmaMigration.Memory;
-
 namespace RdmaMigration.Transport;
 
 /// <summary>
@@ -14,7 +12,7 @@ internal sealed class RdmaOutgoingChannel : OutgoingChannel
     private readonly RdmaConnection? _back;
     private readonly OutgoingControl _control;
     private readonly StreamOutput _output;
-    private readonly RamMover _ram;
+    private readonly RdmaOutgoingRam _ram;
 
     private RdmaOutgoingChannel(RdmaConnection main, RdmaConnection? back, bool pinAll, RdmaConnectOptions options)
     {
@@ -23,7 +21,7 @@ internal sealed class RdmaOutgoingChannel : OutgoingChannel
         _control = new OutgoingControl(main.Control);
         WriteLane writes = main.AddWriteLane();
         _output = new StreamOutput(writes, _control);
-        _ram = new RamMover(main, writes, _control, pinAll, options.WindowBytes, _output);
+        _ram = new RdmaOutgoingRam(main, writes, _control, pinAll, options.WindowBytes, _output);
         if (back is not null)
         {
             main.Join(back);
@@ -143,41 +141,6 @@ internal sealed class RdmaOutgoingChannel : OutgoingChannel
             while (Limit?.Pause is { } pause && pause > TimeSpan.Zero && !_shut.Wait(pause))
             {
             }
-        }
-    }
-
-    private sealed class RamMover(RdmaConnection main, WriteLane writes, OutgoingControl control, bool pinAll, ulong windowBytes, ChannelOutput output)
-        : OutgoingRam, IDisposable
-    {
-        private IReadOnlyList<RamBlock> _blocks = [];
-        private DestinationBlock[] _destination = [];
-        private IWindowSource? _windows;
-
-        public override bool PinAll => pinAll;
-
-        public override long SentBytes => writes.WrittenBytes;
-
-        public override long ZeroBytes => Volatile.Read(ref _windows)?.ZeroBytes ?? 0;
-
-        public void Dispose() => _windows?.Dispose();
-
-        protected override void Exchange(IReadOnlyList<RamBlock> blocks)
-        {
-            _blocks = blocks;
-            OutgoingPlan plan = new(blocks, windowBytes, scan: !pinAll, main.ThrowIfLost);
-            ReadOnlySpan<byte> answer = control.Request(
-                ControlMessageType.RamBlocksRequest,
-                ControlMessageType.RamBlocksResult,
-                () => Volatile.Write(ref _windows, pinAll ? new PinnedWindows(blocks, plan, main.Domain) : new LazyWindows(blocks, plan, main.Domain)));
-            _destination = DestinationBlocks.Parse(answer, blocks, pinAll, main.Peer);
-            control.Send(ControlMessageType.RegisterFinished, []);
-        }
-
-        protected override void SendAll()
-        {
-            IWindowSource windows = _windows ?? throw new InvalidOperationException("RAM is sent after the blocks were exchanged");
-            new RamSender(main.Control, writes, control, _blocks, _destination, windows, output.Limit).Run();
-            control.Send(ControlMessageType.RegisterFinished, []);
         }
     }
 }

@@ -39,6 +39,7 @@ internal sealed class WindowRequests(OutgoingControl control, IReadOnlyList<Dest
             _asked = null;
             _creditIsNear = true;
             Grant(answered, result.RemoteKey, result.BlockAddress);
+            windows.Keep(answered);
             moved = true;
         }
 
@@ -88,7 +89,9 @@ internal sealed class WindowRequests(OutgoingControl control, IReadOnlyList<Dest
         }
 
         DestinationBlock block = destination[window.Block];
-        return block.RemoteKey != 0 ? GrantPinned(window, block) : Ask(window, block);
+        return window.RemoteKey != 0 ? GrantKnown(window, window.RemoteKey, window.RemoteBase)
+            : block.RemoteKey != 0 ? GrantKnown(window, block.RemoteKey, block.Address)
+            : Ask(window, block);
     }
 
     private bool Clear(OutgoingWindow window)
@@ -105,7 +108,7 @@ internal sealed class WindowRequests(OutgoingControl control, IReadOnlyList<Dest
         return true;
     }
 
-    private bool GrantPinned(OutgoingWindow window, DestinationBlock block)
+    private bool GrantKnown(OutgoingWindow window, uint key, ulong blockAddress)
     {
         if (_clearing)
         {
@@ -114,7 +117,7 @@ internal sealed class WindowRequests(OutgoingControl control, IReadOnlyList<Dest
 
         _next = null;
         windows.Register(window);
-        Grant(window, block.RemoteKey, block.Address);
+        Grant(window, key, blockAddress);
         return true;
     }
 

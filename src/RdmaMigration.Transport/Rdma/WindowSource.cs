@@ -3,18 +3,35 @@ using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Transport;
 
+/// <summary>Cuts RAM into windows. One thread uses it.</summary>
+internal interface IWindowPlan
+{
+    /// <summary>Bytes that need not be sent, as far as the plan has come. Any thread may read it.</summary>
+    long ZeroBytes { get; }
+
+    /// <summary>Fills the next window; false when there is none.</summary>
+    /// <exception cref="IOException">The kernel could not say where the data is.</exception>
+    /// <exception cref="ConnectionLostException">The destination is lost.</exception>
+    bool TryNext(OutgoingWindow window);
+}
+
 /// <summary>Where the page path gets its windows from, and their registration on this side. One thread uses it; disposed after the queue pair.</summary>
 internal interface IWindowSource : IDisposable
 {
     /// <summary>Bytes that need not be sent, as far as it has looked. Any thread may read it.</summary>
     long ZeroBytes { get; }
 
-    /// <summary>The next window; null when there is none.</summary>
+    /// <summary>The next window, with the destination's key if that is known; null when there is none.</summary>
     OutgoingWindow? Next();
 
     /// <summary>Sees to the window's <see cref="OutgoingWindow.Region"/>.</summary>
     /// <exception cref="RegistrationException">The device cannot.</exception>
     void Register(OutgoingWindow window);
+
+    /// <summary>The destination has answered with the window's key.</summary>
+    void Keep(OutgoingWindow window)
+    {
+    }
 
     /// <summary>All writes of the window are done. Windows are returned in the order in which they were registered.</summary>
     void Return(OutgoingWindow window);

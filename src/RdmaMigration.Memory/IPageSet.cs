@@ -1,8 +1,11 @@
-namespace RdmaMigration.Streams;
+namespace RdmaMigration.Memory;
 
-/// <summary>The pages of one pass over RAM: all of them, or those that a dirty bitmap names. Used by the writing thread.</summary>
+/// <summary>The pages of one pass over RAM: all of them, or those that a dirty bitmap names. Used by the sending thread.</summary>
 internal interface IPageSet
 {
+    /// <summary>Every page of every block is in the set.</summary>
+    bool IsWhole { get; }
+
     /// <summary>The next run of pages of a block.</summary>
     /// <param name="block">Index of the block.</param>
     /// <param name="from">Offset in the block from which to look, a multiple of the target page.</param>
