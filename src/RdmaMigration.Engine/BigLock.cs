@@ -5,6 +5,16 @@ using RdmaMigration.Linux;
 
 namespace RdmaMigration.Engine;
 
+/// <summary>Whether the caller holds the big lock. Code that may run either way takes it as a parameter, and asserts that it is the truth.</summary>
+internal enum BigLockState
+{
+    /// <summary>The caller does not hold the lock.</summary>
+    NotHeld,
+
+    /// <summary>The caller holds the lock.</summary>
+    Held,
+}
+
 /// <summary>
 /// The big lock: whoever changes what monitor commands can see holds it. It is explicit: code that runs with it asserts
 /// <see cref="AssertHeld"/>, and every call that can block asserts <see cref="BlockingCalls.AssertAllowed"/>. Not recursive.
@@ -46,6 +56,47 @@ internal sealed class BigLock
         BlockingCalls.Allow();
         Monitor.Exit(_gate);
         _hold.Record(seconds, new KeyValuePair<string, object?>("site", site));
+    }
+
+    /// <summary>Takes the lock in a function that has its state as a parameter.</summary>
+    /// <exception cref="InvalidOperationException">The state is not <see cref="BigLockState.NotHeld"/>, or not the truth.</exception>
+    public void Acquire(ref BigLockState state, [CallerMemberName] string site = "")
+    {
+        Assert(state, site);
+        Acquire(site);
+        state = BigLockState.Held;
+    }
+
+    /// <summary>Releases the lock in a function that has its state as a parameter.</summary>
+    /// <exception cref="InvalidOperationException">The state is not <see cref="BigLockState.Held"/>, or not the truth.</exception>
+    public void Release(ref BigLockState state, [CallerMemberName] string site = "")
+    {
+        Assert(state, site);
+        Release();
+        state = BigLockState.NotHeld;
+    }
+
+    /// <summary>Releases the lock and takes it again, so that the next step's hold time is measured by itself.</summary>
+    /// <param name="site">The next step, for the hold-time histogram.</param>
+    /// <exception cref="InvalidOperationException">The thread does not hold it.</exception>
+    public void Reacquire(string site)
+    {
+        Release();
+        Acquire(site);
+    }
+
+    /// <summary>States what the caller says about the lock.</summary>
+    /// <exception cref="InvalidOperationException">It is not the truth, which is a defect.</exception>
+    public void Assert(BigLockState state, [CallerMemberName] string site = "")
+    {
+        if (state is BigLockState.Held)
+        {
+            AssertHeld(site);
+        }
+        else
+        {
+            AssertNotHeld(site);
+        }
     }
 
     /// <summary>States that the current thread holds the lock.</summary>

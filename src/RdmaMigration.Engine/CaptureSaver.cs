@@ -24,8 +24,9 @@ internal sealed class CaptureSaver(CaptureTarget target, MigrationContext contex
 
     public void CheckRoom(ulong ramBytes) => target.CheckRoom(ramBytes);
 
-    public void Take(CapturedStream machine)
+    public void Take(IMachine machine)
     {
+        CapturedStream content = machine.Content!;
         context.State.Enter(MigrationPhase.Saving);
         lock (_gate)
         {
@@ -41,8 +42,8 @@ internal sealed class CaptureSaver(CaptureTarget target, MigrationContext contex
             _ = context.State.TryDecide(isFinal: true);
         }
 
-        CaptureWriter.Write(machine, _file!, OnProgress, _file!.Cancellation);
-        _file.Commit(target, machine.Configuration.MachineType, _start, source.Peer, context.State.Decide);
+        CaptureWriter.Write(content, _file!, OnProgress, _file!.Cancellation);
+        _file.Commit(target, content.Configuration.MachineType, _start, source.Peer, context.State.Decide);
         lock (_gate)
         {
             _time = Stopwatch.GetElapsedTime(_began);

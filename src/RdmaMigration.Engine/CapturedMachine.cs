@@ -25,7 +25,7 @@ internal sealed class CapturedMachine(ulong maxRam) : IMachine
         return ram;
     }
 
-    public void StageDevices(CapturedStream loaded) => Content = loaded;
+    public CapturedStream? Load(IncomingStream stream) => Content = stream.Load();
 
     public void Dispose() => Interlocked.Exchange(ref _ram, null)?.Dispose();
 }

@@ -13,6 +13,9 @@ internal enum DeliveryStep
     /// <summary>RAM is sent.</summary>
     Ram,
 
+    /// <summary>The machine is stopped, and migrate-continue is awaited.</summary>
+    PreSwitchover,
+
     /// <summary>Device state is sent.</summary>
     Device,
 
@@ -36,7 +39,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
     private volatile OutgoingChannel? _channel;
     private SourceReturnPath? _returnPath;
     private StreamConfiguration? _configuration;
-    private CapturedStream? _machine;
+    private IOutgoingMachine? _machine;
     private Action<DeliveryStep>? _mayGoOn;
     private bool _isOpened;
     private CaptureStage _stage;
@@ -105,25 +108,12 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
 
     /// <summary>Refuses a machine that the channel cannot carry.</summary>
     /// <exception cref="CaptureException">The message says which of its blocks, and what to do.</exception>
-    public void Check(CapturedStream machine)
-    {
-        if (options.Uri is RdmaUri && machine.Blocks.Count == 0)
-        {
-            throw new CaptureException("the machine has no RAM, so RDMA cannot carry it; send it to tcp: or unix:");
-        }
-
-        if (options.Uri is RdmaUri && Enumerable.Range(0, machine.Blocks.Count).FirstOrDefault(machine.IsLeftOut, -1) is >= 0 and int leftOut)
-        {
-            throw new CaptureException(
-                $"RAM block '{machine.Blocks[leftOut].Name}' is not in the stream (x-ignore-shared), which RDMA cannot express; send the machine to tcp: or "
-                    + "unix:");
-        }
-    }
+    public void Check(IOutgoingMachine machine) => machine.Check(options.Uri);
 
     /// <summary>Sends the machine and waits for its arrival. After <see cref="Connect"/>, once. Does not throw.</summary>
     /// <param name="machine">The machine; its RAM blocks must live until this is disposed.</param>
     /// <param name="mayGoOn">Called before each step that the destination sees; what it throws ends the delivery.</param>
-    public DeliveryOutcome Send(CapturedStream machine, Action<DeliveryStep>? mayGoOn = null)
+    public DeliveryOutcome Send(IOutgoingMachine machine, Action<DeliveryStep>? mayGoOn = null)
     {
         try
         {
@@ -220,21 +210,23 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         }
     }
 
-    private DeliveryFailure Failure() => new(Peer, _figures, _configuration?.MachineType, _machine);
+    private DeliveryFailure Failure() => new(Peer, _figures, _configuration?.MachineType, _machine?.Ram);
 
     /// <summary>Sends all bytes. A destination whose machine has no vmdescription may leave that unread and go.</summary>
-    private void Write(OutgoingChannel channel, CapturedStream machine)
+    private void Write(OutgoingChannel channel, IOutgoingMachine machine)
     {
-        RamCarrier? carrier = channel.Ram is { } ram ? new RamCarrier(ram, () => Reach(DeliveryStep.Ram)) : null;
-        if (carrier is null)
+        DeliveryStream to = new()
         {
-            Reach(DeliveryStep.Ram);
-        }
-
-        CaptureWriterOptions form = new() { Carrier = carrier, IsOpened = _isOpened, OpenReturnPath = _returnPath is not null };
+            Channel = channel,
+            IsOpened = _isOpened,
+            ReturnPath = _returnPath,
+            OnProgress = OnProgress,
+            Reach = Reach,
+            Cancellation = context.Cancellation,
+        };
         try
         {
-            CaptureWriter.Write(machine, new ChannelSink(channel.Output), form, OnProgress, context.Cancellation);
+            machine.Write(to);
             channel.Output.Finish();
         }
         catch (ConnectionLostException gone)

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using RdmaMigration.Linux;
 using RdmaMigration.Memory;
-using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
@@ -11,8 +10,8 @@ namespace RdmaMigration.Engine;
 /// <param name="peer">The destination.</param>
 /// <param name="figures">How far it came.</param>
 /// <param name="machineType">The machine type, once known.</param>
-/// <param name="machine">The machine, once there.</param>
-internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, string? machineType, CapturedStream? machine)
+/// <param name="ram">The machine's RAM blocks, once there.</param>
+internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, string? machineType, RamBlockList? ram)
 {
     /// <summary>What to throw for a failure of the channel: what the destination said, where it said something, else what can be known and guessed.</summary>
     /// <param name="channel">The channel.</param>
@@ -51,7 +50,8 @@ internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, stri
     private string Where() => figures.Step switch
     {
         DeliveryStep.Setup => "before it took any RAM",
-        DeliveryStep.Ram => string.Create(CultureInfo.InvariantCulture, $"after {figures.RamDone} of {machine!.RamBlocks.TotalLength} bytes of RAM"),
+        DeliveryStep.Ram => string.Create(CultureInfo.InvariantCulture, $"after {figures.RamDone} of {ram!.TotalLength} bytes of RAM"),
+        DeliveryStep.PreSwitchover => "while the machine was paused before the switchover",
         DeliveryStep.Device => "while device state was sent",
         _ => "after everything was sent",
     };
@@ -59,7 +59,7 @@ internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, stri
     private string Advice()
     {
         string type = machineType is not null ? $"a machine type other than '{machineType}'" : "another machine type";
-        string main = machine?.RamBlocks.MaxBy(block => block.Length) is { } block
+        string main = ram?.MaxBy(block => block.Length) is { } block
             ? $"a RAM size other than {Size(block)} ('{block.Name}')"
             : "another RAM size";
         return $"see its log. Usual reasons: {type}, {main}, other devices, or a QEMU too old for that machine";

@@ -47,6 +47,9 @@ internal static partial class EngineLog
     [LoggerMessage(14, LogLevel.Warning, "{Capture} needs capability {Capability} at the destination: turn it on there before the migration")]
     public static partial void NeedsCapability(ILogger log, string capture, string capability);
 
+    [LoggerMessage(15, LogLevel.Critical, "the machine could not be started again after a failed migration")]
+    public static partial void NotStarted(ILogger log, Exception failed);
+
     /// <summary>What is to be said of a machine that was read.</summary>
     public static void Remarks(ILogger log, string peer, CapturedStream machine)
     {

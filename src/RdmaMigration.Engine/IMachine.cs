@@ -1,11 +1,13 @@
 using RdmaMigration.Memory;
 using RdmaMigration.Streams;
+using RdmaMigration.VmState;
 
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// A machine: owns its RAM blocks, its devices' state and its configuration. A capture is one (<see cref="CapturedMachine"/>); a running .NET program will be
-/// another, which checks what a source announces against blocks that it has, and applies device state instead of keeping it. Disposed after every thread and
+/// A machine that arrives: its RAM blocks, its devices' state and its configuration. A capture is one (<see cref="CapturedMachine"/>); a program of this process
+/// is another (<see cref="ArrivingMachine"/>), which checks what a source announces against blocks that it has, and applies device state instead of keeping
+/// it. Disposed after every thread and
 /// every channel that uses its RAM.
 /// </summary>
 internal interface IMachine : IDisposable
@@ -16,7 +18,13 @@ internal interface IMachine : IDisposable
     /// <summary>The RAM blocks; null before they are known.</summary>
     RamBlockList? Ram { get; }
 
-    /// <summary>The machine as it is sent on or saved; null before all of it is there.</summary>
+    /// <summary>The devices that the stream's sections are decoded for; null when device state is kept as bytes.</summary>
+    DeviceList? Devices => null;
+
+    /// <summary>RAM reads as zero until the stream writes to it.</summary>
+    bool IsRamFresh => true;
+
+    /// <summary>The machine as it is sent on or saved; null before all of it is there, and for one that keeps no bytes.</summary>
     CapturedStream? Content { get; }
 
     /// <summary>The stream's configuration. On the migration's thread.</summary>
@@ -28,9 +36,9 @@ internal interface IMachine : IDisposable
     /// <exception cref="RamAllocationException">The machine cannot have such blocks.</exception>
     RamBlockList AllocateRam(IReadOnlyList<RamBlockDescription> blocks);
 
-    /// <summary>
-    /// Keeps device state that was decoded without the big lock; a machine that runs applies it later, with the lock held. While the stream runs or at its
-    /// end, on the migration's thread.
-    /// </summary>
-    void StageDevices(CapturedStream loaded);
+    /// <summary>Reads the whole stream and keeps device state: as bytes, or decoded, to be applied later with the big lock held. On the migration's thread.</summary>
+    /// <param name="stream">A stream for <see cref="Devices"/>.</param>
+    /// <returns>The machine as it is sent on or saved; null for one that keeps no bytes.</returns>
+    /// <exception cref="StreamFormatException">The stream is malformed, truncated, too large, or not of this machine.</exception>
+    CapturedStream? Load(IncomingStream stream);
 }

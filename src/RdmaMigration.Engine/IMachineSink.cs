@@ -21,7 +21,7 @@ internal interface IMachineSink : IDisposable
     /// Takes the machine, which is complete. When it returns, the machine is safe where it goes; only a source that cannot be told of it may be left with
     /// less, and then <see cref="MigrationInfo.Confirmed"/> says so.
     /// </summary>
-    void Take(CapturedStream machine);
+    void Take(IMachine machine);
 
     /// <summary>The migration has failed, here or before it came here: tells whoever is left to tell.</summary>
     void AfterFailure();

@@ -1,8 +1,8 @@
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// What a <see cref="Migration"/> does on its thread: <see cref="ReceiveWork"/> or <see cref="SendWork"/>. Disposed on the main thread, after the
-/// join.
+/// What a <see cref="Migration"/> does on its thread: <see cref="ReceiveWork"/>, <see cref="SendWork"/> or <see cref="LiveSendWork"/>. Disposed on the main
+/// thread, after the join.
 /// </summary>
 internal interface IMigrationWork : IDisposable
 {
@@ -25,6 +25,9 @@ internal interface IMigrationWork : IDisposable
     /// The process ends: bounds how long the other side may take to accept the report of a result that stands already. Main thread; must not block.
     /// </summary>
     void LimitReport(string reason);
+
+    /// <summary>migrate-continue: goes on with the switchover. False when the work does not wait for that. Main thread.</summary>
+    bool TryContinue() => false;
 
     /// <summary><see cref="Run"/> has failed: the figures stand still. On the migration's thread, before the status says so.</summary>
     /// <param name="isStopped">Somebody here stopped the migration, so what the work itself met is not reported.</param>

@@ -54,7 +54,7 @@ internal sealed class MachineProcess : IDisposable
 
     /// <summary>
     /// migrate-incoming: listens, and takes one machine after the other as the options say. A file, a command or a descriptor is read once; then the main
-    /// loop ends. Main thread, before or while the loop runs.
+    /// loop ends. A machine of this process is taken once: the process stops listening when it has arrived. Main thread, before or while the loop runs.
     /// </summary>
     /// <exception cref="ConnectFailedException">It cannot listen there, or open that.</exception>
     /// <exception cref="InvalidOperationException">It listens already.</exception>
@@ -81,15 +81,7 @@ internal sealed class MachineProcess : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         return _loop.InvokeAsync(() =>
         {
-            if (_isQuitting)
-            {
-                throw new MigrationException(FailureReason.Cancelled, "the process ends");
-            }
-
-            if (IsBusy)
-            {
-                throw new MigrationException(FailureReason.Policy, "a migration runs already: wait for its end, or cancel it");
-            }
+            CheckIdle();
 
             // A sparse machine may be far larger than this host's memory; the load bounds what it takes.
             CapturedMachine machine = new(maxRam: ulong.MaxValue);
@@ -97,6 +89,51 @@ internal sealed class MachineProcess : IDisposable
             Run(context, new SendWork(context, path, options, machine, new Delivery(options, _connect, context)), ended: null);
         });
     }
+
+    /// <summary>migrate: begins to send a machine of this process, which runs. Any thread; the status shows how it goes.</summary>
+    /// <param name="machine">The machine. It must live until the migration has ended.</param>
+    /// <param name="options">Destination and limits. Over RDMA there is a return path unless the options say otherwise: only with one is a failure known.</param>
+    /// <returns>
+    /// Done when the migration has begun; a <see cref="MigrationException"/> when a migration runs already, the machine does not run, or the process ends.
+    /// </returns>
+    public Task MigrateAsync(ILiveMachine machine, OutgoingOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(machine);
+        ArgumentNullException.ThrowIfNull(options);
+        return _loop.InvokeAsync(() =>
+        {
+            CheckIdle();
+            if (!machine.IsRunning)
+            {
+                throw new MigrationException(FailureReason.Policy, "the machine does not run here, so there is nothing to send");
+            }
+
+            ParameterSet parameters = options.Parameters;
+            OutgoingOptions provable = parameters.IsSet(MigrationParameters.ReturnPath)
+                ? options
+                : options with { Parameters = parameters.With(MigrationParameters.ReturnPath, true) };
+            MigrationContext context = new(_loop, _log);
+            Run(context, new LiveSendWork(context, provable, machine, new Delivery(provable, _connect, context)), ended: null);
+        });
+    }
+
+    /// <summary>migrate-continue: goes on with a switchover that waits for it, as capability pause-before-switchover asks. Any thread.</summary>
+    /// <returns>Done when it goes on; a <see cref="MigrationException"/> when nothing waits.</returns>
+    public Task ContinueAsync() => _loop.InvokeAsync(() =>
+    {
+        if (_current?.TryContinue() is not true)
+        {
+            throw new MigrationException(FailureReason.Policy, "no migration waits for migrate-continue");
+        }
+    });
+
+    /// <summary>Stops listening, after which the process can listen anew. Any thread.</summary>
+    /// <returns>Done when nothing listens; a <see cref="MigrationException"/> when a migration runs.</returns>
+    public Task StopListeningAsync() => _loop.InvokeAsync(() =>
+    {
+        CheckIdle();
+        ClosePort();
+    });
 
     /// <summary>migrate-cancel: ends the migration that runs, if one does. Any thread; the status shows when it has ended.</summary>
     public void Cancel(string reason = "cancelled") => _loop.Schedule(() => _current?.Stop(FailureReason.Cancelled, reason));
@@ -122,6 +159,19 @@ internal sealed class MachineProcess : IDisposable
         _connector.Dispose();
     }
 
+    private void CheckIdle()
+    {
+        if (_isQuitting)
+        {
+            throw new MigrationException(FailureReason.Cancelled, "the process ends");
+        }
+
+        if (IsBusy)
+        {
+            throw new MigrationException(FailureReason.Policy, "a migration runs already: wait for its end, or cancel it");
+        }
+    }
+
     private void Run(MigrationContext context, IMigrationWork work, Action<MigrationInfo>? ended)
     {
         Migration migration = new(_loop, context, work);
@@ -136,7 +186,7 @@ internal sealed class MachineProcess : IDisposable
         ended?.Invoke(info);
         if (Interlocked.Exchange(ref _next, null) is { } next)
         {
-            Accept(_port!, next);
+            Accept(_port, next);
         }
 
         if (_isQuitting && !IsBusy)
@@ -168,9 +218,24 @@ internal sealed class MachineProcess : IDisposable
         });
     }
 
-    private void Accept(SourcePort port, IncomingChannel channel)
+    private void ClosePort()
     {
-        if (IsBusy)
+        if (_port is { } port)
+        {
+            _port = null;
+            _loop.WithoutLock(port.Dispose);
+        }
+    }
+
+    /// <param name="port">Where the source came in; null or another than the process's when that does not listen any more.</param>
+    /// <param name="channel">To the source.</param>
+    private void Accept(SourcePort? port, IncomingChannel channel)
+    {
+        if (port is null || port != _port)
+        {
+            channel.Dispose();
+        }
+        else if (IsBusy)
         {
             // It may have sent everything, and is served when the migration that runs has ended. The port hands out one at a time.
             _next = channel;
@@ -192,15 +257,28 @@ internal sealed class MachineProcess : IDisposable
         ParameterSet parameters = port.Options.Parameters;
         MigrationContext context = new(_loop, _log);
         IncomingSource source = new(channel);
+        (IMachine machine, IMachineSink sink) = Arrival(port, context, source);
+        ReceiveWork work = new(context, parameters, channel, source, machine, sink) { IsLast = _isQuitting };
+        Run(context, work, info => Received(port, info));
+        channel.WhenRefused(reason => _loop.Schedule(() => work.Refuse(reason)));
+    }
+
+    /// <summary>What a machine that comes in becomes, and what takes it.</summary>
+    private (IMachine Machine, IMachineSink Sink) Arrival(SourcePort port, MigrationContext context, IncomingSource source)
+    {
+        if (port.Options.Target is LiveTarget live)
+        {
+            ArrivingMachine arriving = new(live.Machine);
+            return (arriving, new MachineStarter(live.Machine, arriving, context));
+        }
+
         IMachineSink sink = port.Options.Target switch
         {
             CaptureTarget capture => new CaptureSaver(capture, context, source),
             RelayTarget relay => new MachineRelay(relay, new Delivery(relay.Outgoing, _connect, context), context, source, port.File),
             _ => throw new InvalidOperationException($"no machine goes to {port.Options.Target}"),
         };
-        ReceiveWork work = new(context, parameters, channel, source, new CapturedMachine(parameters.RamLimit()), sink) { IsLast = _isQuitting };
-        Run(context, work, info => Received(port, info));
-        channel.WhenRefused(reason => _loop.Schedule(() => work.Refuse(reason)));
+        return (new CapturedMachine(port.Options.Parameters.RamLimit()), sink);
     }
 
     private void Received(SourcePort port, MigrationInfo info)
@@ -208,7 +286,11 @@ internal sealed class MachineProcess : IDisposable
         bool hasCompleted = info.Status is MigrationStatus.Completed;
         EngineLog.Ended(_log, hasCompleted ? 0 : -1, "none");
         _isQuitting |= port.EndsAfterOne;
-        if (!_isQuitting)
+        if (hasCompleted && port.Options.Target is LiveTarget)
+        {
+            ClosePort();
+        }
+        else if (!_isQuitting)
         {
             port.Resume(hasCompleted);
         }

@@ -57,8 +57,9 @@ internal sealed class MachineRelay(RelayTarget target, Delivery delivery, Migrat
         }
     }
 
-    public void Take(CapturedStream machine)
+    public void Take(IMachine arrived)
     {
+        CapturedStream machine = arrived.Content!;
         using IDisposable? watch = source.Watch();
         _isSending = true;
         DeliveryOutcome outcome = Deliver(machine);
@@ -139,7 +140,7 @@ internal sealed class MachineRelay(RelayTarget target, Delivery delivery, Migrat
     private DeliveryOutcome Deliver(CapturedStream machine) =>
         context.Cancellation.IsCancellationRequested ? new DeliveryOutcome(Arrival.Failed, new OperationCanceledException(context.Cancellation))
         : WhyNotProvable is { } refusal ? new DeliveryOutcome(Arrival.Failed, refusal)
-        : delivery.Send(machine, MayGoOn);
+        : delivery.Send(new OutgoingCapture(machine), MayGoOn);
 
     /// <summary>A destination starts the machine once it has its device state: the last moment to look is before that is sent.</summary>
     private void MayGoOn(DeliveryStep step)

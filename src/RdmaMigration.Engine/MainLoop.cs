@@ -7,8 +7,10 @@ namespace RdmaMigration.Engine;
 /// </summary>
 internal sealed class MainLoop
 {
+    private const string MainSite = "main";
+
     private readonly object _gate = new();
-    private readonly Queue<Action> _bottomHalves = new();
+    private readonly Queue<BottomHalf> _bottomHalves = new();
     private readonly List<MainLoopTimer> _timers = [];
     private Thread? _thread;
     private bool _isQuitting;
@@ -28,31 +30,34 @@ internal sealed class MainLoop
         Volatile.Write(ref _thread, Thread.CurrentThread);
         while (Next() is { } next)
         {
-            Lock.Acquire("main");
+            BigLockState state = BigLockState.NotHeld;
+            Lock.Acquire(ref state, next.Site);
             try
             {
-                next();
+                next.Call();
             }
             finally
             {
-                Lock.Release();
+                Lock.Release(ref state);
             }
         }
     }
 
     /// <summary>Has <paramref name="bottomHalf"/> called on the main thread with the big lock held, after those scheduled before. Any thread.</summary>
-    public void Schedule(Action bottomHalf)
+    /// <param name="bottomHalf">What is called.</param>
+    /// <param name="site">What it is, for the lock's hold time.</param>
+    public void Schedule(Action bottomHalf, string site = MainSite)
     {
         lock (_gate)
         {
-            _bottomHalves.Enqueue(bottomHalf);
+            _bottomHalves.Enqueue(new BottomHalf(bottomHalf, site));
             Monitor.Pulse(_gate);
         }
     }
 
     /// <summary>Asks the main thread: the function runs there like a bottom half, and the task gets its result or its exception. Any thread.</summary>
     /// <returns>Cancelled when the loop has ended before.</returns>
-    public Task<T> InvokeAsync<T>(Func<T> bottomHalf)
+    public Task<T> InvokeAsync<T>(Func<T> bottomHalf, string site = MainSite)
     {
         ArgumentNullException.ThrowIfNull(bottomHalf);
         TaskCompletionSource<T> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -63,7 +68,7 @@ internal sealed class MainLoop
                 return Task.FromCanceled<T>(new CancellationToken(canceled: true));
             }
 
-            _bottomHalves.Enqueue(Answer);
+            _bottomHalves.Enqueue(new BottomHalf(Answer, site));
             Monitor.Pulse(_gate);
         }
 
@@ -91,6 +96,16 @@ internal sealed class MainLoop
             bottomHalf();
             return true;
         });
+    }
+
+    /// <summary>Has the main thread do something, and waits for it. Not the main thread, without the lock.</summary>
+    /// <param name="bottomHalf">What is done there, with the lock held. What it throws is thrown here.</param>
+    /// <param name="site">What it is, for the lock's hold time.</param>
+    /// <exception cref="OperationCanceledException">The loop has ended before.</exception>
+    public T Invoke<T>(Func<T> bottomHalf, string site)
+    {
+        BlockingCalls.AssertAllowed();
+        return InvokeAsync(bottomHalf, site).GetAwaiter().GetResult();
     }
 
     /// <summary>
@@ -132,7 +147,7 @@ internal sealed class MainLoop
         }
         finally
         {
-            Lock.Acquire("main");
+            Lock.Acquire(MainSite);
         }
     }
 
@@ -146,13 +161,13 @@ internal sealed class MainLoop
         }
     }
 
-    private Action? Next()
+    private BottomHalf? Next()
     {
         lock (_gate)
         {
             while (true)
             {
-                if (_bottomHalves.TryDequeue(out Action? bottomHalf))
+                if (_bottomHalves.TryDequeue(out BottomHalf bottomHalf))
                 {
                     return bottomHalf;
                 }
@@ -167,13 +182,15 @@ internal sealed class MainLoop
                 if (first is { Due.HasPassed: true })
                 {
                     _timers.Remove(first);
-                    return first.Expired;
+                    return new BottomHalf(first.Expired, MainSite);
                 }
 
                 Monitor.Wait(_gate, first?.Due.Milliseconds ?? Timeout.Infinite);
             }
         }
     }
+
+    private readonly record struct BottomHalf(Action Call, string Site);
 
     private sealed class MainLoopTimer(MainLoop loop, Deadline due, Action expired, object? owner) : IDisposable
     {

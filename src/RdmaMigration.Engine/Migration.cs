@@ -59,6 +59,9 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
         work.LimitReport(description);
     }
 
+    /// <summary>Goes on with the switchover. False when the migration does not wait for that. Main thread.</summary>
+    public bool TryContinue() => work.TryContinue();
+
     private void Run()
     {
         BlockingCalls.AssertAllowed();

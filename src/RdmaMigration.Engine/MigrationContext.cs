@@ -37,6 +37,14 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <summary>Calls on the main thread when the time is up, unless the migration has ended. Any thread.</summary>
     public void After(TimeSpan time, Action expired) => loop.StartTimer(time, expired, owner: this);
 
+    /// <summary>The big lock.</summary>
+    public BigLock Lock => loop.Lock;
+
+    /// <summary>Has the main thread do something with the big lock held, and waits for it. The migration's thread, without the lock.</summary>
+    /// <param name="step">What is done. What it throws is thrown here.</param>
+    /// <param name="site">What it is, for the lock's hold time.</param>
+    public T OnMain<T>(Func<T> step, string site) => loop.Invoke(step, site);
+
     /// <summary>For what a teardown could not clean up: it goes on. Any thread.</summary>
     public void OnLeftBehind(string what) => EngineLog.LeftBehind(log, what);
 

@@ -21,6 +21,9 @@ internal enum MigrationPhase
     /// <summary>Outgoing: RAM is sent.</summary>
     Sending,
 
+    /// <summary>Outgoing: the machine is stopped, and migrate-continue is awaited.</summary>
+    PreSwitchover,
+
     /// <summary>Device state is under way.</summary>
     Device,
 
@@ -42,6 +45,7 @@ internal static class MigrationPhases
         MigrationPhase.Connecting => "connecting",
         MigrationPhase.Ram => "ram",
         MigrationPhase.Sending => "sending",
+        MigrationPhase.PreSwitchover => "pre-switchover",
         MigrationPhase.Device => "device",
         MigrationPhase.Saving => "saving",
         MigrationPhase.Confirming => "confirming",
@@ -58,7 +62,7 @@ internal sealed record MigrationInfo
     /// <summary>When the status was reached; null before the first migration.</summary>
     public DateTimeOffset? ReachedAt { get; init; }
 
-    /// <summary>This side sends a capture that it has; else it receives.</summary>
+    /// <summary>This side sends a capture or a machine that it has; else it receives.</summary>
     public bool IsOutgoing { get; init; }
 
     /// <summary>What it is at.</summary>
@@ -139,6 +143,9 @@ internal sealed record MigrationInfo
     /// between, in which the machine arrives.
     /// </summary>
     public MigrationInfo? Destination { get; init; }
+
+    /// <summary>Outgoing, of a machine that runs: passes, rates, downtime; null for a capture.</summary>
+    public LiveInfo? Live { get; init; }
 
     /// <summary>Why it failed, as long as no new migration has begun.</summary>
     public string? ErrorDescription { get; init; }

@@ -89,6 +89,10 @@ internal sealed class MigrationState
                 Enter(MigrationPhase.Sending);
                 GoTo(MigrationStatus.Active);
                 break;
+            case DeliveryStep.PreSwitchover:
+                Enter(MigrationPhase.PreSwitchover);
+                GoTo(MigrationStatus.PreSwitchover);
+                break;
             case DeliveryStep.Device:
                 Enter(MigrationPhase.Device);
                 GoTo(MigrationStatus.Device);

@@ -1,6 +1,6 @@
 namespace RdmaMigration.Engine;
 
-/// <summary>QEMU's MigrationStatus, as far as a migration of a captured machine goes through it.</summary>
+/// <summary>QEMU's MigrationStatus, without postcopy and COLO.</summary>
 internal enum MigrationStatus
 {
     /// <summary>There was no migration yet.</summary>
@@ -12,7 +12,10 @@ internal enum MigrationStatus
     /// <summary>The stream is being loaded, or RAM sent.</summary>
     Active,
 
-    /// <summary>Outgoing: RAM is there, device state is sent.</summary>
+    /// <summary>Outgoing, with pause-before-switchover: the machine is stopped, and migrate-continue is awaited.</summary>
+    PreSwitchover,
+
+    /// <summary>Outgoing: RAM is there, or the machine is stopped; device state is sent.</summary>
     Device,
 
     /// <summary>Cancelled, but the migration's thread is still at work.</summary>
@@ -37,6 +40,7 @@ internal static class MigrationStatuses
         MigrationStatus.None => "none",
         MigrationStatus.Setup => "setup",
         MigrationStatus.Active => "active",
+        MigrationStatus.PreSwitchover => "pre-switchover",
         MigrationStatus.Device => "device",
         MigrationStatus.Cancelling => "cancelling",
         MigrationStatus.Cancelled => "cancelled",
@@ -57,7 +61,9 @@ internal static class MigrationStatuses
     {
         (MigrationStatus.None, MigrationStatus.Setup) => true,
         (MigrationStatus.Setup, MigrationStatus.Active or MigrationStatus.Cancelling or MigrationStatus.Failed) => true,
-        (MigrationStatus.Active, MigrationStatus.Device or MigrationStatus.Completed or MigrationStatus.Cancelling or MigrationStatus.Failed) => true,
+        (MigrationStatus.Active, MigrationStatus.PreSwitchover or MigrationStatus.Device or MigrationStatus.Completed) => true,
+        (MigrationStatus.PreSwitchover, MigrationStatus.Device) => true,
+        (MigrationStatus.Active or MigrationStatus.PreSwitchover, MigrationStatus.Cancelling or MigrationStatus.Failed) => true,
         (MigrationStatus.Device, MigrationStatus.Completed or MigrationStatus.Cancelling or MigrationStatus.Failed) => true,
         (MigrationStatus.Cancelling, MigrationStatus.Cancelled or MigrationStatus.Completed) => true,
         (MigrationStatus.Completed or MigrationStatus.Failed or MigrationStatus.Cancelled, MigrationStatus.Setup) => true,

@@ -30,23 +30,30 @@ internal sealed class ReceiveFigures(IncomingChannel channel)
         }
     }
 
-    /// <summary>RAM is there and empty.</summary>
-    public void OnRam(RamBlockList ram)
+    /// <summary>RAM is there.</summary>
+    /// <param name="ram">The blocks.</param>
+    /// <param name="isFresh">They read as zero: what arrives in them shows.</param>
+    public void OnRam(RamBlockList ram, bool isFresh)
     {
         lock (_gate)
         {
             _ramTotal = (long)ram.TotalLength;
-            _arrival = channel.Ram is { PinAll: true } ? new RamArrival(ram) : null;
+            _arrival = isFresh && channel.Ram is { PinAll: true } ? new RamArrival(ram) : null;
         }
     }
 
     /// <summary>The stream is complete.</summary>
-    public void OnLoaded(CapturedStream loaded)
+    /// <param name="loaded">The machine; null for one that keeps no bytes.</param>
+    public void OnLoaded(CapturedStream? loaded)
     {
         lock (_gate)
         {
-            _leftOut = loaded.LeftOut;
-            _ramTotal = (long)loaded.RamLength;
+            if (loaded is not null)
+            {
+                _leftOut = loaded.LeftOut;
+                _ramTotal = (long)loaded.RamLength;
+            }
+
             _totalTime = Stopwatch.GetElapsedTime(_connectedAt);
             _ramTransferred = _ramTotal;
         }

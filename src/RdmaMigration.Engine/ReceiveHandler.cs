@@ -46,7 +46,7 @@ internal sealed class ReceiveHandler(
         Volatile.Write(ref _announcedAt, Stopwatch.GetTimestamp());
         Volatile.Write(ref _isAnnouncing, false);
         RamBlockList ram = machine.AllocateRam(blocks);
-        figures.OnRam(ram);
+        figures.OnRam(ram, machine.IsRamFresh);
         channel.Ram?.SetBlocks(ram);
         return ram;
     }

@@ -6,8 +6,8 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// Receives one machine, on the thread mig/dst/main: reads the stream, then hands the machine to its sink. Device state is kept, not applied, so it
-/// needs no lock.
+/// Receives one machine, on the thread mig/dst/main: reads the stream, then hands the machine to its sink. Device state is kept or decoded, not applied, so
+/// this needs no lock.
 /// </summary>
 /// <param name="context">The migration.</param>
 /// <param name="parameters">Limits.</param>
@@ -32,6 +32,7 @@ internal sealed class ReceiveWork(
     private ReceiveHandler? _handler;
     private bool _isTaken;
     private long _reportBegan;
+    private bool _isSafe;
 
     /// <summary>The process ends after this migration, and waits for no source that is still sending.</summary>
     public bool IsLast { get; init; }
@@ -93,17 +94,18 @@ internal sealed class ReceiveWork(
         sink.Begin();
         context.State.Enter(MigrationPhase.Ram);
         context.State.GoTo(MigrationStatus.Active);
-        CapturedStream loaded = Load();
+        Load(BigLockState.NotHeld);
         EngineLog.LoadCompleted(context.Log, channel.Peer);
         Interlocked.Exchange(ref _isTaken, true);
-        sink.Take(loaded);
+        sink.Take(machine);
+        _isSafe = true;
         Report(failed: false);
     }
 
     public void AfterFailure()
     {
         sink.AfterFailure();
-        Report(failed: true);
+        Report(failed: !_isSafe);
     }
 
     public void Interrupt(string reason)
@@ -157,8 +159,9 @@ internal sealed class ReceiveWork(
         source.Report(failed, context.Log);
     }
 
-    private CapturedStream Load()
+    private void Load(BigLockState state)
     {
+        context.Lock.Assert(state);
         ReceiveHandler handler = new(parameters, channel, source, machine, sink, _figures);
         Volatile.Write(ref _handler, handler);
         bool inStream = channel.Ram is null;
@@ -169,16 +172,18 @@ internal sealed class ReceiveWork(
                 bytes,
                 handler,
                 // A source of ours that sends over RDMA without a return path waits for this side to close.
-                parameters.ForStream(ramIsFresh: inStream, sourceCloses: inStream));
+                parameters.ForStream(ramIsFresh: inStream && machine.IsRamFresh, sourceCloses: inStream),
+                machine.Devices);
             bytes.Patience = () => stream.Patience;
             bytes.IsComplete = () => stream.IsComplete;
             _figures.Follow(stream);
-            CapturedStream loaded = stream.Load();
+            CapturedStream? loaded = machine.Load(stream);
             channel.EndOfStream();
-            machine.StageDevices(loaded);
             _figures.OnLoaded(loaded);
-            EngineLog.Remarks(context.Log, channel.Peer, loaded);
-            return loaded;
+            if (loaded is not null)
+            {
+                EngineLog.Remarks(context.Log, channel.Peer, loaded);
+            }
         }
         catch (StreamFormatException truncated) when (bytes.Disconnected is { } lost)
         {

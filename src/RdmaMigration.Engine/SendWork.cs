@@ -28,7 +28,7 @@ internal sealed class SendWork(MigrationContext context, string path, OutgoingOp
     {
         CapturedStream loaded = Load();
         delivery.Connect(_load!.Node);
-        delivery.Send(loaded).ThrowIfFailed();
+        delivery.Send(new OutgoingCapture(loaded)).ThrowIfFailed();
     }
 
     public void AfterFailure() => delivery.TellDestination();
@@ -89,7 +89,7 @@ internal sealed class SendWork(MigrationContext context, string path, OutgoingOp
         }
 
         CapturedStream loaded = load.Load();
-        delivery.Check(loaded);
+        delivery.Check(new OutgoingCapture(loaded));
         lock (_gate)
         {
             _loadTime = Stopwatch.GetElapsedTime(_loadBegan);

@@ -17,8 +17,12 @@ internal sealed class SourceReturnPath
     private readonly string _peer;
     private readonly Func<bool> _mayHaveAll;
     private readonly Action<string> _broken;
+    private readonly object _gate = new();
     private Thread? _thread;
     private volatile bool _hasAnswered;
+    private uint _pinged = CaptureWriter.PingValue;
+    private uint _answered;
+    private bool _hasEnded;
 
     /// <param name="input">The channel's return path; stays the channel's.</param>
     /// <param name="peer">The destination, for messages.</param>
@@ -37,6 +41,35 @@ internal sealed class SourceReturnPath
 
     /// <summary>What was wrong; null after a SHUT that says success. After <see cref="Join"/>.</summary>
     public MigrationException? Failure { get; private set; }
+
+    /// <summary>
+    /// Sends a PING and waits for its PONG: the destination has taken everything that was sent before. Its wait ends when the channel is shut down.
+    /// </summary>
+    /// <param name="send">Sends a PING of this value.</param>
+    /// <exception cref="MigrationException">The destination will not answer any more.</exception>
+    public void Ping(Action<uint> send)
+    {
+        BlockingCalls.AssertAllowed();
+        uint value;
+        lock (_gate)
+        {
+            value = ++_pinged;
+        }
+
+        send(value);
+        lock (_gate)
+        {
+            while (_answered < value)
+            {
+                if (_hasEnded)
+                {
+                    throw Failure ?? new ReturnPathClosedException($"the destination {_peer} closed the return path before it answered PING {value}");
+                }
+
+                Monitor.Wait(_gate);
+            }
+        }
+    }
 
     public void Start()
     {
@@ -59,6 +92,14 @@ internal sealed class SourceReturnPath
         {
             Failure = failed as MigrationException ?? new MigrationException(FailureReason.Internal, failed.Message, failed);
             _broken(failed.Message);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _hasEnded = true;
+                Monitor.PulseAll(_gate);
+            }
         }
     }
 
@@ -91,9 +132,7 @@ internal sealed class SourceReturnPath
         return type switch
         {
             ReturnPathMessage.Shut => !EndsWith(BinaryPrimitives.ReadUInt32BigEndian(payload)),
-            ReturnPathMessage.Pong when BinaryPrimitives.ReadUInt32BigEndian(payload) != CaptureWriter.PingValue =>
-                throw new ReturnPathException(
-                    $"return path: the destination {_peer} answered PING {CaptureWriter.PingValue} with PONG {BinaryPrimitives.ReadUInt32BigEndian(payload)}"),
+            ReturnPathMessage.Pong => TakePong(BinaryPrimitives.ReadUInt32BigEndian(payload)),
             _ => true,
         };
     }
@@ -108,6 +147,21 @@ internal sealed class SourceReturnPath
         return _mayHaveAll()
             ? true
             : throw new ReturnPathException($"return path: the destination {_peer} reported success (SHUT 0) before all of RAM was sent");
+    }
+
+    private bool TakePong(uint value)
+    {
+        lock (_gate)
+        {
+            if (value is 0 || value > _pinged)
+            {
+                throw new ReturnPathException($"return path: the destination {_peer} answered PING {_pinged} with PONG {value}");
+            }
+
+            _answered = Math.Max(_answered, value);
+            Monitor.PulseAll(_gate);
+            return true;
+        }
     }
 
     private void ReadExactly(Span<byte> bytes, string what)

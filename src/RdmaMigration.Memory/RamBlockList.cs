@@ -4,7 +4,7 @@ namespace RdmaMigration.Memory;
 
 /// <summary>
 /// The RAM blocks of one machine, in the source's order (which is the index that control messages use). The owner disposes it, and with it
-/// the blocks. Reading it is safe from any thread.
+/// the blocks that were made for it. Reading it is safe from any thread.
 /// </summary>
 internal sealed class RamBlockList : IReadOnlyList<RamBlock>, IDisposable
 {
@@ -12,10 +12,12 @@ internal sealed class RamBlockList : IReadOnlyList<RamBlock>, IDisposable
     public const int MaxCount = 16383;
 
     private readonly RamBlock[] _blocks;
+    private readonly bool _ownsBlocks;
     private readonly Dictionary<string, int> _indexes;
 
-    private RamBlockList(RamBlock[] blocks, Dictionary<string, int> indexes, ulong totalLength)
+    private RamBlockList(RamBlock[] blocks, Dictionary<string, int> indexes, ulong totalLength, bool ownsBlocks)
     {
+        _ownsBlocks = ownsBlocks;
         _blocks = blocks;
         _indexes = indexes;
         TotalLength = totalLength;
@@ -75,7 +77,16 @@ internal sealed class RamBlockList : IReadOnlyList<RamBlock>, IDisposable
             throw;
         }
 
-        return new RamBlockList(blocks, indexes, total);
+        return new RamBlockList(blocks, indexes, total, ownsBlocks: true);
+    }
+
+    /// <summary>A list of blocks that exist and stay their owner's: disposing it does not dispose them.</summary>
+    /// <exception cref="RamAllocationException">Too many blocks, or two of the same name.</exception>
+    public static RamBlockList Of(IReadOnlyList<RamBlock> blocks)
+    {
+        ArgumentNullException.ThrowIfNull(blocks);
+        ulong total = Check([.. blocks.Select(block => new RamBlockDescription(block.Name, block.Length))], ulong.MaxValue, out Dictionary<string, int> indexes);
+        return new RamBlockList([.. blocks], indexes, total, ownsBlocks: false);
     }
 
     /// <summary>Sets <see cref="RamBlock.MayDiscardZeros"/> of every block.</summary>
@@ -98,9 +109,14 @@ internal sealed class RamBlockList : IReadOnlyList<RamBlock>, IDisposable
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    /// <summary>Disposes all blocks.</summary>
+    /// <summary>Disposes all blocks that the list owns.</summary>
     public void Dispose()
     {
+        if (!_ownsBlocks)
+        {
+            return;
+        }
+
         foreach (RamBlock block in _blocks)
         {
             block.Dispose();

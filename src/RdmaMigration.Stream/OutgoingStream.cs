@@ -49,8 +49,15 @@ internal sealed class OutgoingStream(IStreamSink sink)
     public void OpenReturnPath()
     {
         WriteCommand(MigrationCommand.OpenReturnPath, 0);
-        WriteCommand(MigrationCommand.Ping, sizeof(uint));
-        _to.Bytes.WriteUInt32(PingValue);
+        WritePing(PingValue);
+    }
+
+    /// <summary>Asks the destination to answer on the return path once it has come to this place, and hands over all that was collected.</summary>
+    /// <exception cref="IOException">The sink failed.</exception>
+    public void Ping(uint value)
+    {
+        WritePing(value);
+        _to.Flush();
     }
 
     /// <summary>Announces that the machine has stopped, for machine types of QEMU 10.0 and later.</summary>
@@ -154,6 +161,12 @@ internal sealed class OutgoingStream(IStreamSink sink)
         _to.Bytes.WriteByte(SectionType.Command);
         _to.Bytes.WriteUInt16((ushort)command);
         _to.Bytes.WriteUInt16(length);
+    }
+
+    private void WritePing(uint value)
+    {
+        WriteCommand(MigrationCommand.Ping, sizeof(uint));
+        _to.Bytes.WriteUInt32(value);
     }
 
     private void WriteHeader(RamSectionForm ram, byte type)

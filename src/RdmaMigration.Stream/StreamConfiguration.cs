@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Text;
+
 namespace RdmaMigration.Streams;
 
 /// <summary>The configuration section: what both sides must agree on (FORMAT.md, Configuration).</summary>
@@ -12,6 +15,25 @@ internal sealed class StreamConfiguration
         Capabilities = capabilities;
         Uuid = uuid;
         Encoded = encoded;
+    }
+
+    /// <summary>
+    /// The configuration of a machine of our own: its type alone. A machine with pages of 4 KiB, such as QEMU's for x86, does not state their size.
+    /// </summary>
+    /// <param name="machineType">1 to 255 printable ASCII characters.</param>
+    /// <exception cref="ArgumentException">It is not.</exception>
+    public static StreamConfiguration Of(string machineType)
+    {
+        if (machineType.Length is 0 or > byte.MaxValue || machineType.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        {
+            throw new ArgumentException($"machine type '{Printable.Of(machineType)}': 1 to {byte.MaxValue} printable ASCII characters are allowed", nameof(machineType));
+        }
+
+        ArrayBufferWriter<byte> encoded = new();
+        encoded.WriteByte(SectionType.Configuration);
+        encoded.WriteUInt32((uint)machineType.Length);
+        encoded.Write(Encoding.ASCII.GetBytes(machineType));
+        return new StreamConfiguration(machineType, Wire.DefaultPageSize, statesPageSize: false, [], uuid: null, encoded.WrittenMemory);
     }
 
     /// <summary>

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using RdmaMigration.Linux;
-using RdmaMigration.Streams;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.Engine.Tests;
@@ -75,10 +74,10 @@ public sealed class CaptureSaverTests : IDisposable
         System.IO.File.WriteAllBytes(received, StreamedMachine.All());
         using CapturedMachine machine = new(ulong.MaxValue);
         using CaptureLoad load = new(received, ParameterSet.Defaults, machine, CancellationToken.None);
-        CapturedStream loaded = load.Load();
+        _ = load.Load();
         System.IO.File.Delete(received);
         using CaptureSaver saver = new(CaptureTarget.ToFile(File), context, source);
         saver.Begin();
-        saver.Take(loaded);
+        saver.Take(machine);
     }
 }

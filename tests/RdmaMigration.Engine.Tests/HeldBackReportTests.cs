@@ -55,7 +55,7 @@ public sealed class HeldBackReportTests
         {
         }
 
-        public void Take(CapturedStream machine)
+        public void Take(IMachine machine)
         {
             if (!succeeds)
             {

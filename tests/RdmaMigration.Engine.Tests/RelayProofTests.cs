@@ -129,7 +129,7 @@ public sealed class RelayProofTests
         context.State.GoTo(MigrationStatus.Setup);
         using MachineRelay relay = new(target, new Delivery(target.Outgoing, (_, _) => destination, context), context, source, sourceFile: null);
         relay.Announce(machine.Configuration);
-        Assert.Throws<SourceGoneException>(() => relay.Take(machine));
+        Assert.Throws<SourceGoneException>(() => relay.Take(captured));
         Assert.InRange(destination.Taken.Length, StreamedMachine.RamSize / 2, StreamedMachine.All().Length);
         Assert.Equal(-1, destination.Taken.AsSpan().IndexOf("\u0005timer"u8));
     }

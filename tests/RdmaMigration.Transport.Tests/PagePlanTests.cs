@@ -18,7 +18,7 @@ public sealed class PagePlanTests
         using RamBlockList sent = MachineMemory.Allocate(Fill.Dense);
         using RamBlockList received = MachineMemory.Allocate(Fill.Empty);
         InstantDestination destination = new(received);
-        Send(sent, destination, s_scattered, new ChunkKeys(sent), pinAll);
+        Send(sent, destination, new OutgoingControl(destination.Ready()), s_scattered, new ChunkKeys(sent), pinAll);
         for (int block = 0; block < sent.Count; block++)
         {
             for (ulong page = 0; page < sent[block].Length / PageList.PageSize; page++)
@@ -38,12 +38,12 @@ public sealed class PagePlanTests
     {
         using RamBlockList sent = MachineMemory.Allocate(Fill.Dense);
         InstantDestination destination = new(null);
+        OutgoingControl control = new(destination.Ready());
         ChunkKeys keys = new(sent);
-        Send(sent, destination, new PageList((0, 0, 3 * ChunkPages)), keys);
-        Assert.Equal(1, destination.Requests.Count);
-        Send(sent, destination, new PageList((0, 1, 1), (0, 2 * ChunkPages, 1)), keys);
-        Assert.Equal(1, destination.Requests.Count);
-        Send(sent, destination, new PageList((0, 1, 1), (0, (3 * ChunkPages) - 1, 2)), keys);
+        Send(sent, destination, control, new PageList((0, 0, 3 * ChunkPages)), keys);
+        Send(sent, destination, control, new PageList((0, 1, 1), (0, 2 * ChunkPages, 1)), keys);
+        Assert.Single(destination.Requests);
+        Send(sent, destination, control, new PageList((0, 1, 1), (0, (3 * ChunkPages) - 1, 2)), keys);
         Assert.Equal([0UL, 3], destination.Requests.Select(request => (request.Key >> Chunk.Shift) & 0xff));
     }
 
@@ -69,7 +69,8 @@ public sealed class PagePlanTests
         using RamBlockList received = MachineMemory.Allocate(Fill.Dense);
         sent[0].Zero(2 * Chunk.Size, 2 * Chunk.Size);
         InstantDestination destination = new(received);
-        long zero = Send(sent, destination, new PageList((0, (2 * ChunkPages) - 1, (2 * ChunkPages) + 2)), new ChunkKeys(sent));
+        PageList pages = new((0, (2 * ChunkPages) - 1, (2 * ChunkPages) + 2));
+        long zero = Send(sent, destination, new OutgoingControl(destination.Ready()), pages, new ChunkKeys(sent));
         MachineMemory.AssertSame(sent, received);
         Assert.Equal(2 * (long)Chunk.Size, zero);
         Assert.Equal(2 * Chunk.Size, Assert.Single(destination.Clears).Length);
@@ -92,11 +93,11 @@ public sealed class PagePlanTests
         Assert.Equal(5, looks);
     }
 
-    private static long Send(RamBlockList blocks, InstantDestination destination, PageList pages, ChunkKeys keys, bool pinAll = false)
+    private static long Send(
+        RamBlockList blocks, InstantDestination destination, OutgoingControl control, PageList pages, ChunkKeys keys, bool pinAll = false)
     {
         KeyedWindows windows = new(new PagePlan(blocks, pages, WindowBytes, scan: !pinAll, keys, static () => { }), keys);
-        new RamSender(
-            destination, destination, new OutgoingControl(destination.Ready()), blocks, InstantDestination.Blocks(blocks, pinAll), windows, null).Run();
+        new RamSender(destination, destination, control, blocks, InstantDestination.Blocks(blocks, pinAll), windows, limit: null).Run();
         return windows.ZeroBytes;
     }
 

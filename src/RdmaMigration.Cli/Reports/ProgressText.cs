@@ -13,6 +13,7 @@ internal static class ProgressText
         MigrationPhase.Connecting => "connecting",
         MigrationPhase.Ram => "RAM",
         MigrationPhase.Sending => "sending",
+        MigrationPhase.PreSwitchover => "paused before switchover",
         MigrationPhase.Device => "devices",
         MigrationPhase.Saving => "saving",
         MigrationPhase.Confirming => "confirming",

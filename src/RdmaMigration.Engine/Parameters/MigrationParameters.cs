@@ -82,6 +82,68 @@ internal static class MigrationParameters
         Reason = "QEMU's default of 128 MiB/s protects the network of a running guest; a capture has no running guest",
     };
 
+    /// <summary>The longest time that a machine may stand still at the switchover.</summary>
+    public static Parameter<TimeSpan> DowntimeLimit { get; } = new(new MillisecondsKind(), TimeSpan.FromMilliseconds(300))
+    {
+        Name = "downtime-limit",
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Qmp,
+        Help = "A machine that runs is stopped once the rest of its RAM can be sent within this time, in milliseconds",
+        Reason = "QEMU's default",
+    };
+
+    /// <summary>Capability pause-before-switchover.</summary>
+    public static Parameter<bool> PauseBeforeSwitchover { get; } = new(new SwitchKind(), false)
+    {
+        Name = "pause-before-switchover",
+        IsCapability = true,
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Qmp,
+        Help = "Wait for migrate-continue after the machine is stopped, before its device state is saved",
+        Reason = "the machine stands still while it waits",
+    };
+
+    /// <summary>Capability auto-converge.</summary>
+    public static Parameter<bool> AutoConverge { get; } = new(new SwitchKind(), false)
+    {
+        Name = "auto-converge",
+        IsCapability = true,
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Qmp,
+        Help = "Slow the machine's writers while they write faster than the channel takes pages",
+        Reason = "QEMU's default; a slowed program serves its users more slowly",
+    };
+
+    /// <summary>By how much auto-converge slows a machine first.</summary>
+    public static Parameter<int> CpuThrottleInitial { get; } = new(new CountKind(1, 99), 20)
+    {
+        Name = "cpu-throttle-initial",
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Qmp,
+        Help = "auto-converge: the share of time, in percent, in which the machine's writers do not run at first",
+        Reason = "QEMU's default",
+    };
+
+    /// <summary>By how much more auto-converge slows a machine each time.</summary>
+    public static Parameter<int> CpuThrottleIncrement { get; } = new(new CountKind(1, 99), 10)
+    {
+        Name = "cpu-throttle-increment",
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Qmp,
+        Help = "auto-converge: what is added to that share each further time",
+        Reason = "QEMU's default",
+    };
+
+    /// <summary>The most by which auto-converge slows a machine.</summary>
+    public static Parameter<int> MaxCpuThrottle { get; } = new(new CountKind(1, 99), 99)
+    {
+        Name = "max-cpu-throttle",
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Qmp,
+        Help = "auto-converge: the highest share",
+        Reason = "QEMU's default",
+    };
+
     /// <summary>Sizes of a machine's RAM. Microcontroller boards have less than 1 MiB.</summary>
     public static SizeKind RamSize { get; } = new(least: 64 * KiB);
 
@@ -267,7 +329,8 @@ internal static class MigrationParameters
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
-        PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, MaxRam, MaxDeviceState, DeviceStateInMemory, PageSize, Timeout,
+        PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, DowntimeLimit, PauseBeforeSwitchover, AutoConverge, CpuThrottleInitial, CpuThrottleIncrement,
+        MaxCpuThrottle, MaxRam, MaxDeviceState, DeviceStateInMemory, PageSize, Timeout,
         SetupTimeout, SilenceTimeout,
         ConnectTimeout, AcceptTimeout, ReturnPathTimeout, ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, Backlog, SpinTime,
     ];

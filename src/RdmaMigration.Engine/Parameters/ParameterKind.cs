@@ -147,6 +147,32 @@ internal sealed class DurationKind(string? zero = null) : ParameterKind<TimeSpan
     private static string Seconds(TimeSpan value) => value.TotalSeconds.ToString(CultureInfo.InvariantCulture);
 }
 
+/// <summary>A short time. People and QMP write it in milliseconds, as QEMU does.</summary>
+internal sealed class MillisecondsKind : ParameterKind<TimeSpan>
+{
+    /// <summary>QEMU's bound: 2000 s.</summary>
+    private static readonly TimeSpan s_most = TimeSpan.FromSeconds(2000);
+
+    private static readonly TimeSpan s_least = TimeSpan.FromMilliseconds(1);
+
+    public override string ValueName => "MILLISECONDS";
+
+    public override string Range => $"{Format(s_least)} to {Format(s_most)}";
+
+    public override bool TryParse(string text, out TimeSpan value, [NotNullWhen(false)] out string? error)
+    {
+        error = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? null : $"'{text}' is not a number of milliseconds: {Range}";
+        value = TimeSpan.FromMilliseconds(number);
+        return error is null;
+    }
+
+    public override string? Check(TimeSpan value) => value >= s_least && value <= s_most ? null : $"the range is {Range}";
+
+    public override string Format(TimeSpan value) => string.Create(CultureInfo.InvariantCulture, $"{value.TotalMilliseconds} ms");
+
+    public override void Write(Utf8JsonWriter writer, TimeSpan value) => writer.WriteNumberValue(value.TotalMilliseconds);
+}
+
 /// <summary>How long a wait polls before its thread sleeps. Programs alone set it.</summary>
 internal sealed class SpinKind : ParameterKind<TimeSpan>
 {

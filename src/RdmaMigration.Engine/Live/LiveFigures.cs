@@ -1,0 +1,67 @@
+using System.Diagnostics;
+using RdmaMigration.Memory;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>What a query answers about a machine that runs while it is sent. The sending thread writes, any thread reads, under a lock of its own.</summary>
+internal sealed class LiveFigures
+{
+    private readonly object _gate = new();
+    private LiveInfo _info = new();
+    private long _stoppedAt;
+
+    /// <summary>The figures.</summary>
+    public LiveInfo Snapshot()
+    {
+        lock (_gate)
+        {
+            return _stoppedAt != 0 && _info.Downtime is null ? _info with { Downtime = Stopwatch.GetElapsedTime(_stoppedAt) } : _info;
+        }
+    }
+
+    public void OnTracking(DirtyTracking tracking) => Set(info => info with { Tracking = tracking });
+
+    /// <summary>A pass begins.</summary>
+    /// <param name="remaining">Bytes of the pages that it sends.</param>
+    public void OnPass(long remaining) => Set(info => info with { Iterations = info.Iterations + 1, Remaining = remaining });
+
+    /// <summary>A pass is done, and what was written meanwhile is collected.</summary>
+    public void OnCollected(long pagesPerSecond, long remaining, double bandwidth, TimeSpan expectedDowntime) => Set(info => info with
+    {
+        DirtyPagesRate = pagesPerSecond,
+        Remaining = remaining,
+        Bandwidth = (long)bandwidth,
+        ExpectedDowntime = expectedDowntime,
+    });
+
+    public void OnThrottle(int percentage) => Set(info => info with { ThrottlePercentage = percentage });
+
+    /// <summary>The machine is asked to stop.</summary>
+    public void OnStop()
+    {
+        lock (_gate)
+        {
+            _stoppedAt = Stopwatch.GetTimestamp();
+        }
+    }
+
+    /// <summary>The machine runs again, here or there; or nothing more is known. Nothing when it was not stopped.</summary>
+    public void OnEnd()
+    {
+        lock (_gate)
+        {
+            if (_stoppedAt != 0)
+            {
+                _info = _info with { Downtime = _info.Downtime ?? Stopwatch.GetElapsedTime(_stoppedAt) };
+            }
+        }
+    }
+
+    private void Set(Func<LiveInfo, LiveInfo> change)
+    {
+        lock (_gate)
+        {
+            _info = change(_info);
+        }
+    }
+}

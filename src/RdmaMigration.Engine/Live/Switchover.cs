@@ -1,0 +1,124 @@
+using RdmaMigration.Linux;
+using RdmaMigration.Transport;
+using RdmaMigration.VmState;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>
+/// The source's machine at the switchover: stopped and saved on the main thread with the big lock held, and started again when it cannot have started at the
+/// destination. The members are for the thread mig/src/main, except where one says otherwise.
+/// </summary>
+internal sealed class Switchover(MigrationContext context, ILiveMachine machine, LiveFigures figures) : IDisposable
+{
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
+
+    private readonly object _gate = new();
+    private readonly ManualResetEventSlim _goOn = new();
+    private bool _isAwaited;
+    private bool _mayHaveStarted;
+
+    /// <summary>The machine was asked to stop.</summary>
+    public bool HasStopped { get; private set; }
+
+    /// <summary>The destination may have everything that it needs to start the machine. Any thread.</summary>
+    public bool MayHaveStarted
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _mayHaveStarted;
+            }
+        }
+    }
+
+    /// <summary>Stops the machine.</summary>
+    public void Stop()
+    {
+        HasStopped = true;
+        figures.OnStop();
+        OnMain(machine.Stop, "stop");
+    }
+
+    /// <summary>Waits for <see cref="TryContinue"/>.</summary>
+    /// <param name="channel">Watched meanwhile.</param>
+    /// <param name="reached">Reports that it waits.</param>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    /// <exception cref="ConnectionLostException">The destination is lost.</exception>
+    public void AwaitContinue(Channel channel, Action reached)
+    {
+        BlockingCalls.AssertAllowed();
+        lock (_gate)
+        {
+            _isAwaited = true;
+        }
+
+        reached();
+        while (!_goOn.Wait(s_look, context.Cancellation))
+        {
+            if (channel.Lost is { } lost)
+            {
+                throw new ConnectionLostException(lost.Loss, lost.Message, lost.DetectedAt);
+            }
+        }
+    }
+
+    /// <summary>migrate-continue. False when nothing waits for it. Any thread.</summary>
+    public bool TryContinue()
+    {
+        lock (_gate)
+        {
+            if (!_isAwaited)
+            {
+                return false;
+            }
+
+            _isAwaited = false;
+        }
+
+        _goOn.Set();
+        return true;
+    }
+
+    /// <summary>Encodes the devices into memory.</summary>
+    public SavedDevices Save(Func<SavedDevices> save) => context.OnMain(
+        () =>
+        {
+            context.Lock.Assert(BigLockState.Held);
+            return save();
+        },
+        "save");
+
+    /// <summary>From now on the destination may start the machine, so it is not started here unless the destination refuses it.</summary>
+    /// <exception cref="OperationCanceledException">Cancelled before.</exception>
+    public void Commit()
+    {
+        lock (_gate)
+        {
+            context.Cancellation.ThrowIfCancellationRequested();
+            _mayHaveStarted = true;
+        }
+    }
+
+    /// <summary>Starts the machine again.</summary>
+    public void GoOn() => OnMain(
+        () =>
+        {
+            if (!machine.IsRunning)
+            {
+                machine.Start();
+            }
+        },
+        "start");
+
+    public void Dispose() => _goOn.Dispose();
+
+    private void OnMain(Action step, string site) => context.OnMain(
+        () =>
+        {
+            context.Lock.Assert(BigLockState.Held);
+            step();
+            return true;
+        },
+        site);
+}

@@ -1,0 +1,184 @@
+using RdmaMigration.Linux;
+using RdmaMigration.Memory;
+using RdmaMigration.Testing;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>A machine that writes all the time moves from one process to another.</summary>
+public sealed class LiveMigrationTests
+{
+    [Theory]
+    [InlineData("tcp")]
+    [InlineData("unix")]
+    public void No_write_is_lost(string kind)
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        Migrate(source, destination, Anywhere(kind));
+    }
+
+    [Theory]
+    [Trait("needs", "rdma")]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void No_write_is_lost_over_RDMA(bool pinAll)
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        MigrationInfo done = Migrate(
+            source, destination, new RdmaUri(RdmaAddress.V4.ToString(), 0), options => options.With(MigrationParameters.PinAll, pinAll));
+        Assert.Equal((pinAll ? RamMode.PinAll : RamMode.Dynamic, true), (done.Mode, done.Confirmed));
+    }
+
+    [Fact]
+    public void Two_processes_pass_a_machine_to_and_fro()
+    {
+        using RunningMachine one = new();
+        using RunningMachine other = new();
+        (RunningMachine source, RunningMachine destination) = (one, other);
+        for (int i = 0; i < 6; i++)
+        {
+            Migrate(source, destination, Anywhere("tcp"));
+            (source, destination) = (destination, source);
+        }
+
+        Assert.Equal((3, 4), (other.Machine.Starts, one.Machine.Starts));
+    }
+
+    [Fact]
+    public void The_statuses_are_those_of_QEMU_on_both_sides()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        source.Start();
+        MigrationUri uri = destination.Listen(Anywhere("tcp"));
+        source.Send(uri);
+        Assert.Equal(
+            [MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Device, MigrationStatus.Completed],
+            Enumerable.Range(0, 4).Select(_ => source.Next().Status));
+        Assert.Equal(
+            [MigrationStatus.Setup, MigrationStatus.Active, MigrationStatus.Completed], Enumerable.Range(0, 3).Select(_ => destination.Next().Status));
+    }
+
+    [Fact]
+    public void What_was_in_the_destinations_memory_is_gone()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        foreach (RamBlock block in destination.Machine.Ram)
+        {
+            block.Slice(0, (int)block.Length).Fill(0x5a);
+        }
+
+        // Zero pages that have memory, and holes.
+        source.Machine.Ram[1].Slice(0, 1 << 20).Clear();
+        Migrate(source, destination, Anywhere("unix"));
+    }
+
+    [Fact]
+    public void The_figures_of_a_completed_migration_are_there()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        MigrationInfo done = Migrate(source, destination, Anywhere("tcp"));
+        LiveInfo live = done.Live!;
+        Assert.Equal((true, DirtyTracking.Explicit, "writing-1"), (done.Confirmed, live.Tracking, done.Machine));
+        Assert.InRange(live.Iterations, 2, int.MaxValue);
+        Assert.InRange(live.Downtime!.Value, TimeSpan.FromMicroseconds(1), done.TotalTime);
+        Assert.InRange(live.Bandwidth, 1, long.MaxValue);
+        Assert.Equal((long)source.Machine.Ram.TotalLength, done.RamTotal);
+        Assert.InRange(done.RamTransferred, done.RamTotal, long.MaxValue);
+    }
+
+    [Fact]
+    public void A_machine_that_writes_little_is_stopped_after_the_first_pass()
+    {
+        using RunningMachine source = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, writers: 0));
+        using RunningMachine destination = new();
+        Assert.Equal(2, Migrate(source, destination, Anywhere("tcp")).Live!.Iterations);
+    }
+
+    [Fact]
+    public void A_machine_that_writes_too_fast_is_slowed_until_it_converges()
+    {
+        using RunningMachine source = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld) { Pause = TimeSpan.Zero });
+        using RunningMachine destination = new();
+        for (int page = 0; page < source.Machine.WorkingSet; page++)
+        {
+            source.Machine.WritePage(0, (ulong)page, 1);
+        }
+
+        Migrate(
+            source,
+            destination,
+            Anywhere("tcp"),
+            options => options
+                .With(MigrationParameters.AutoConverge, true)
+                .With(MigrationParameters.CpuThrottleIncrement, 30)
+                .With(MigrationParameters.MaxBandwidth, 8UL << 20)
+                .With(MigrationParameters.DowntimeLimit, TimeSpan.FromMilliseconds(40)));
+        List<int> asked = source.Machine.Throttles;
+        Assert.Equal((20, 0), (asked[0], asked[^1]));
+        Assert.Equal(asked[..^1].Order(), asked[..^1]);
+        Assert.Equal(0, source.Process.Query().Live!.ThrottlePercentage);
+    }
+
+    [Fact]
+    public async Task A_machine_that_does_not_run_is_not_sent()
+    {
+        using RunningMachine source = new();
+        MigrationException refused = await Assert.ThrowsAsync<MigrationException>(() => source.Send(Anywhere("tcp")));
+        Assert.Equal(FailureReason.Policy, refused.Reason);
+    }
+
+    [Fact]
+    public async Task A_pause_before_the_switchover_lasts_until_it_is_continued()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        source.Start();
+        MigrationUri uri = destination.Listen(Anywhere("tcp"));
+        await Assert.ThrowsAsync<MigrationException>(source.Process.ContinueAsync);
+        destination.Machine.Predecessor = source.Machine;
+        await source.Send(uri, options => options.With(MigrationParameters.PauseBeforeSwitchover, true));
+        source.Until(info => info.Status is MigrationStatus.PreSwitchover);
+        Assert.False(source.Machine.IsRunning);
+        Assert.False(destination.Machine.IsRunning);
+        await source.Process.ContinueAsync();
+        AssertMoved(source, destination);
+    }
+
+    internal static MigrationUri Anywhere(string kind) => kind switch
+    {
+        "tcp" => new TcpUri("127.0.0.1", 0),
+        _ => new UnixUri(Path.Combine(Path.GetTempPath(), $"rdmamig-{Guid.NewGuid():N}.sock")),
+    };
+
+    private static MigrationInfo Migrate(
+        RunningMachine source, RunningMachine destination, MigrationUri where, Func<OutgoingOptions, OutgoingOptions>? configure = null)
+    {
+        MigrationUri uri = destination.Listen(where);
+        if (!source.Machine.IsRunning)
+        {
+            source.Start();
+        }
+
+        destination.Machine.Predecessor = source.Machine;
+        source.Send(uri, configure).GetAwaiter().GetResult();
+        return AssertMoved(source, destination);
+    }
+
+    /// <summary>Both migrations have completed, and the machine runs at the destination, and there alone. It has compared itself when it started.</summary>
+    private static MigrationInfo AssertMoved(RunningMachine source, RunningMachine destination)
+    {
+        MigrationInfo done = source.Ended();
+        Assert.True(done.Status is MigrationStatus.Completed, $"{done}");
+        MigrationInfo received = destination.Ended();
+        Assert.True(received.Status is MigrationStatus.Completed, $"{received}");
+        source.Settle();
+        destination.Settle();
+        Assert.Equal((false, true), (source.Machine.IsRunning, destination.Machine.IsRunning));
+        return done;
+    }
+}
