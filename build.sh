@@ -17,7 +17,7 @@ usage: ./build.sh build                        build everything, and the program
        ./build.sh demo [OPTION]...             migrate a machine from a real QEMU over RDMA into a file, and from the file into a second QEMU
        ./build.sh test [SUITE]... [-- OPTION]  run all tests, or the named suites (Verbs, Interop, ...); options go to each test program:
                                                -- -class '*RPing*'
-       ./build.sh bench [COMMAND [OPTION]...]  measure rdmamig beside a real QEMU and perftest, into .artifacts/bench. Without a command:
+       ./build.sh bench [COMMAND [OPTION]...]  measure rdmamig beside a real QEMU and perftest; results: .artifacts/bench. Without a command:
                                                a short matrix with plots (5 minutes). bench --help lists the commands
        ./build.sh bench --micro [OPTION]...    measure zero scan and page path with BenchmarkDotNet; needs no RDMA device
        ./build.sh peers [RELEASE]              make a root file system with the QEMU of a newer Debian (default: trixie) for the interop tests
@@ -26,7 +26,7 @@ usage: ./build.sh build                        build everything, and the program
        ./build.sh help                         print this text
 
 Requires Debian 12 or later on x86-64 and the .NET 10 SDK. The script installs missing Debian packages, as root or with sudo: a compiler and the
-verbs headers to build; QEMU, the RDMA tools and perftest for demo, test and bench, which use them.
+verbs headers for build; QEMU, the RDMA tools and perftest for demo, test and bench.
 Tests that need an RDMA device run in a guest with soft-RoCE if this machine has none: docker/softroce/README.md.
 HELP
 }

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Text.Json;
-using Nerdbank.Streams;
 
 namespace RdmaMigration.Streams;
 
@@ -16,40 +15,39 @@ internal readonly record struct DeviceEntry(string? Name, ulong? InstanceId, ulo
 /// <summary>Reads names and lengths of the devices in a vmdescription, in one pass over the text.</summary>
 internal ref struct DeviceListReader
 {
-    private static readonly byte[] s_openingBrace = [(byte)'{'];
-
     private Utf8JsonReader _json;
 
-    private DeviceListReader(ReadOnlySequence<byte> text) =>
-        _json = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = VmDescriptionReader.MaxDepth });
+    private DeviceListReader(ReadOnlySpan<byte> text) => _json = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = VmDescriptionReader.MaxDepth });
 
     /// <summary>Reads the text. QEMU 8.2 and later omit its opening brace when the stream has no configuration section.</summary>
     /// <exception cref="JsonException">It is no JSON object.</exception>
-    public static DeviceEntry[] Read(ReadOnlySequence<byte> text)
+    public static DeviceEntry[] Read(in ReadOnlySequence<byte> text)
     {
-        using Sequence<byte> whole = new();
-        if (text.FirstSpan[0] == (byte)'"')
+        int omitted = text.FirstSpan[0] == (byte)'"' ? 1 : 0;
+        int length = omitted + checked((int)text.Length);
+
+        // In one piece: reading pieces costs a receiver more than the copy.
+        byte[] whole = ArrayPool<byte>.Shared.Rent(length);
+        try
         {
-            whole.Append(s_openingBrace);
-            foreach (ReadOnlyMemory<byte> piece in text)
-            {
-                whole.Append(piece);
-            }
-
-            text = whole;
+            whole[0] = (byte)'{';
+            text.CopyTo(whole.AsSpan(omitted));
+            DeviceListReader reader = new(whole.AsSpan(0, length));
+            return reader.ReadAll();
         }
-
-        DeviceListReader reader = new(text);
-        return reader.ReadAll();
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(whole);
+        }
     }
 
     private DeviceEntry[] ReadAll()
     {
         Expect(JsonTokenType.StartObject);
         List<DeviceEntry> devices = new();
-        while (NextMember(out string? name))
+        while (NextMember(out Member member))
         {
-            if (name != "devices")
+            if (member is not Member.Devices)
             {
                 _json.Skip();
                 continue;
@@ -69,20 +67,20 @@ internal ref struct DeviceListReader
         string? name = null;
         ulong? instance = null;
         ulong? length = 0;
-        while (NextMember(out string? member))
+        while (NextMember(out Member member))
         {
             switch (member)
             {
-                case "name":
+                case Member.Name:
                     name = Text();
                     break;
-                case "instance_id":
+                case Member.InstanceId:
                     instance = Number();
                     break;
-                case "fields":
+                case Member.Fields:
                     length = Sum(length, ReadFields());
                     break;
-                case "subsections":
+                case Member.Subsections:
                     length = Sum(length, ReadSubsections());
                     break;
                 default:
@@ -102,14 +100,14 @@ internal ref struct DeviceListReader
         {
             ulong? size = null;
             ulong? count = 1;
-            while (NextMember(out string? member))
+            while (NextMember(out Member member))
             {
                 switch (member)
                 {
-                    case "size":
+                    case Member.Size:
                         size = Number();
                         break;
-                    case "array_len":
+                    case Member.ArrayLength:
                         count = Number();
                         break;
                     default:
@@ -131,17 +129,17 @@ internal ref struct DeviceListReader
         for (bool isArray = EnterArray(); isArray && NextObject();)
         {
             ulong? length = 1 + 1 + sizeof(uint);
-            while (NextMember(out string? member))
+            while (NextMember(out Member member))
             {
                 switch (member)
                 {
-                    case "vmsd_name":
+                    case Member.DescriptionName:
                         length = Sum(length, (ulong?)Text()?.Length);
                         break;
-                    case "fields":
+                    case Member.Fields:
                         length = Sum(length, ReadFields());
                         break;
-                    case "subsections":
+                    case Member.Subsections:
                         length = Sum(length, ReadSubsections());
                         break;
                     default:
@@ -156,20 +154,33 @@ internal ref struct DeviceListReader
         return sum;
     }
 
-    /// <summary>Moves to the value of the next member; false behind the last one.</summary>
-    private bool NextMember(out string? name)
+    /// <summary>Moves to the value of the next member; false behind the last one. A text has thousands of names, so none becomes a string.</summary>
+    private bool NextMember(out Member member)
     {
         _json.Read();
-        name = null;
+        member = Member.Other;
         if (_json.TokenType == JsonTokenType.EndObject)
         {
             return false;
         }
 
-        name = Text();
+        member = Identify(_json.ValueSpan);
         _json.Read();
         return true;
     }
+
+    private static Member Identify(ReadOnlySpan<byte> name) => name.Length switch
+    {
+        4 when name.SequenceEqual("name"u8) => Member.Name,
+        4 when name.SequenceEqual("size"u8) => Member.Size,
+        6 when name.SequenceEqual("fields"u8) => Member.Fields,
+        7 when name.SequenceEqual("devices"u8) => Member.Devices,
+        9 when name.SequenceEqual("array_len"u8) => Member.ArrayLength,
+        9 when name.SequenceEqual("vmsd_name"u8) => Member.DescriptionName,
+        11 when name.SequenceEqual("subsections"u8) => Member.Subsections,
+        11 when name.SequenceEqual("instance_id"u8) => Member.InstanceId,
+        _ => Member.Other,
+    };
 
     /// <summary>False for a value that is no array, which is skipped.</summary>
     private bool EnterArray()
@@ -241,4 +252,18 @@ internal ref struct DeviceListReader
 
     private static ulong? Product(ulong? left, ulong? right) =>
         left is { } a && right is { } b && (UInt128)a * b <= ulong.MaxValue ? a * b : null;
+
+    /// <summary>The members that count.</summary>
+    private enum Member
+    {
+        Other,
+        Devices,
+        Name,
+        InstanceId,
+        Fields,
+        Subsections,
+        Size,
+        ArrayLength,
+        DescriptionName,
+    }
 }

@@ -4,7 +4,7 @@ using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
-/// <summary>Fills the option records of the rooms below, which have no defaults of their own, from a set of parameters.</summary>
+/// <summary>Fills the option records of the projects below, which have no defaults of their own, from a set of parameters.</summary>
 internal static class ChannelOptions
 {
     /// <summary>The record of received pages may always take this much memory: that of 6 TiB of RAM. Else an eighth of the memory that is available.</summary>

@@ -67,7 +67,7 @@ internal static class MigrationParameters
         Side = MigrationSide.Outgoing,
         Scope = ParameterScope.Rdma,
         Surface = ParameterSurface.Everywhere,
-        Help = "RDMA: the most memory that one request for a key covers; a multiple of 1 MiB",
+        Help = "RDMA: the most memory that one registration request covers; a multiple of 1 MiB",
         Reason =
             "QEMU registers 1 MiB per request and waits one round trip each; with 64 MiB the round trips are negligible, and few windows are locked at a time",
     };
