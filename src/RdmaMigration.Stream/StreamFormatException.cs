@@ -23,7 +23,9 @@ internal enum StreamFault
     /// </summary>
     TooLarge,
 
-    /// <summary>Correct, but a device of this machine does not take it: unknown to it, another version, a value that it refuses, a post_load that fails.</summary>
+    /// <summary>
+    /// Correct, but a device of this machine does not take it: unknown to it, another version, a value that it refuses, a post_load that fails.
+    /// </summary>
     Refused,
 }
 

@@ -11,6 +11,7 @@ internal sealed class ArrayField<T, TValue>(
     FieldTerms<T> terms, Scalar<TValue> scalar, string? type, Extent extent, Func<T, TValue[]> get, Action<T, TValue[]>? set)
     : VmStateField<T>(terms)
     where T : class
+    where TValue : unmanaged
 {
     public override string Type => type ?? scalar.Type;
 
@@ -32,7 +33,7 @@ internal sealed class ArrayField<T, TValue>(
         }
 
         return set is null
-            ? (state, context) => context.Copy<TValue>(values, get(state))
+            ? (state, context) => context.Exchange(values, get(state))
             : (state, context) => context.Set(state, get, set, values);
     }
 

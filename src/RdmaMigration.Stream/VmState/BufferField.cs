@@ -13,7 +13,7 @@ internal sealed class BufferField<T>(FieldTerms<T> terms, string? type, int leng
     {
         byte[] bytes = GC.AllocateUninitializedArray<byte>(reader.CheckCount(length, length, 1));
         reader.ReadExactly(bytes);
-        return (state, context) => context.Copy<byte>(bytes, get(state));
+        return (state, context) => context.Exchange(bytes, get(state));
     }
 
     public override void Encode(StateWriter writer, in FieldView<T> view, string name)

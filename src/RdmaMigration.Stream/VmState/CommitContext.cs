@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace RdmaMigration.VmState;
 
 /// <summary>One commit of a device: applies values, and takes all of them back if one fails. With the big lock held.</summary>
@@ -18,17 +20,17 @@ internal sealed class CommitContext
         set(owner, value);
     }
 
-    /// <summary>Overwrites elements where they are.</summary>
-    public void Copy<TValue>(ReadOnlySpan<TValue> values, Memory<TValue> to)
+    /// <summary>Exchanges staged elements with those of the device: nothing is allocated, and exchanging them again takes it back.</summary>
+    public void Exchange<TValue>(TValue[] staged, Memory<TValue> own)
+        where TValue : unmanaged
     {
-        if (values.Length != to.Length)
+        if (staged.Length != own.Length)
         {
-            throw new InvalidOperationException($"the device has {to.Length} elements, its description says {values.Length}");
+            throw new InvalidOperationException($"the device has {own.Length} elements, its description says {staged.Length}");
         }
 
-        TValue[] old = to.ToArray();
-        _undo.Add(() => old.CopyTo(to));
-        values.CopyTo(to.Span);
+        _undo.Add(() => Swap(staged, own.Span));
+        Swap(staged, own.Span);
     }
 
     /// <summary>Puts every value back, the last one first.</summary>
@@ -49,5 +51,22 @@ internal sealed class CommitContext
         }
 
         return failure;
+    }
+
+    private static void Swap<TValue>(Span<TValue> left, Span<TValue> right)
+        where TValue : unmanaged
+    {
+        Span<byte> one = MemoryMarshal.AsBytes(left);
+        Span<byte> other = MemoryMarshal.AsBytes(right);
+        Span<byte> scratch = stackalloc byte[2048];
+        while (!one.IsEmpty)
+        {
+            int length = Math.Min(one.Length, scratch.Length);
+            one[..length].CopyTo(scratch);
+            other[..length].CopyTo(one);
+            scratch[..length].CopyTo(other);
+            one = one[length..];
+            other = other[length..];
+        }
     }
 }
