@@ -10,15 +10,18 @@ public sealed class AllocationTests
     public void Loading_ten_times_as_many_pages_allocates_no_more()
     {
         AllocatedByLoading(100);
-        Assert.Equal(AllocatedByLoading(400), AllocatedByLoading(4000));
+        Assert.Equal(Least(() => AllocatedByLoading(400)), Least(() => AllocatedByLoading(4000)));
     }
 
     [Fact]
     public void Writing_ten_times_as_many_pages_allocates_no_more()
     {
         AllocatedByWriting(100);
-        Assert.Equal(AllocatedByWriting(400), AllocatedByWriting(4000));
+        Assert.Equal(Least(() => AllocatedByWriting(400)), Least(() => AllocatedByWriting(4000)));
     }
+
+    /// <summary>A collection of another test's garbage empties the array pool now and then, so that a run has to fill it again.</summary>
+    private static long Least(Func<long> allocated) => Enumerable.Range(0, 5).Min(_ => allocated());
 
     private static long AllocatedByLoading(int pages)
     {
