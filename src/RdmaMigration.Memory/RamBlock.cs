@@ -18,10 +18,11 @@ internal sealed unsafe class RamBlock : IDisposable
     private readonly MemoryMapping _mapping;
     private readonly byte* _pointer;
 
-    private RamBlock(string name, ulong length, SafeFileHandle file, MemoryMapping mapping)
+    private RamBlock(string name, ulong length, ulong pageSize, SafeFileHandle file, MemoryMapping mapping)
     {
         Name = name;
         Length = length;
+        PageSize = pageSize;
         _file = file;
         _mapping = mapping;
         _pointer = (byte*)mapping.DangerousGetHandle();
@@ -32,6 +33,12 @@ internal sealed unsafe class RamBlock : IDisposable
 
     /// <summary>Bytes in the block: a positive multiple of <see cref="LengthUnit"/>.</summary>
     public ulong Length { get; }
+
+    /// <summary>
+    /// Bytes of memory that the kernel gives and protects at once: <see cref="LengthUnit"/>, or the size of a huge page. Of a block in huge pages the kernel
+    /// reports no holes.
+    /// </summary>
+    public ulong PageSize { get; }
 
     /// <summary>The first byte. Valid until the block is disposed; the caller keeps the block alive while it uses the pointer.</summary>
     /// <exception cref="ObjectDisposedException">The block is disposed.</exception>
@@ -68,9 +75,14 @@ internal sealed unsafe class RamBlock : IDisposable
 
     /// <summary>Creates a block that reads as zero. The caller owns it.</summary>
     /// <param name="name">The block's idstr, not empty.</param>
-    /// <param name="length">Bytes: a positive multiple of <see cref="LengthUnit"/>.</param>
-    /// <exception cref="RamAllocationException">The length is no such multiple or is more than a mapping can hold, or the kernel refuses.</exception>
-    public static RamBlock Allocate(string name, ulong length)
+    /// <param name="length">Bytes: a positive multiple of <see cref="LengthUnit"/>, or of the huge page size.</param>
+    /// <param name="hugePages">
+    /// Take the memory from the host's huge pages of the default size, reserved at once. Otherwise memory is taken as it is written.
+    /// </param>
+    /// <exception cref="RamAllocationException">
+    /// The length is no such multiple or is more than a mapping can hold, the host has too few free huge pages, or the kernel refuses.
+    /// </exception>
+    public static RamBlock Allocate(string name, ulong length, bool hugePages = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         if (length == 0 || length % LengthUnit != 0 || length > (ulong)nint.MaxValue)
@@ -90,15 +102,27 @@ internal sealed unsafe class RamBlock : IDisposable
         SafeFileHandle? file = null;
         try
         {
-            file = MemoryFile.Create($"rdmamig:{name}");
+            file = MemoryFile.Create($"rdmamig:{name}", hugePages);
             int descriptor = (int)file.DangerousGetHandle();
+            ulong pageSize = hugePages ? MemoryFile.PageSize(descriptor) : LengthUnit;
+            if (length % pageSize != 0)
+            {
+                throw new RamAllocationException(name, $"RAM block '{name}': length {length} is not a multiple of the huge page size {pageSize}");
+            }
+
             _ = Descriptor.Truncate(descriptor, (long)length).OrThrow("ftruncate");
-            return new RamBlock(name, length, file, MemoryMapping.Map(descriptor, length));
+            return new RamBlock(name, length, pageSize, file, MemoryMapping.Map(descriptor, length, reserve: hugePages));
         }
-        catch (LinuxException refused)
+        catch (Exception refused)
         {
+            ulong? hugePageSize = hugePages && file is not null ? MemoryFile.PageSize((int)file.DangerousGetHandle()) : null;
             file?.Dispose();
-            throw new RamAllocationException(name, $"RAM block '{name}' of {length} bytes: {refused.Message}", refused);
+            if (refused is LinuxException error)
+            {
+                throw new RamAllocationException(name, $"RAM block '{name}' of {length} bytes: {error.Message}{HugePageAdvice(error, length, hugePageSize)}", error);
+            }
+
+            throw;
         }
     }
 
@@ -171,6 +195,11 @@ internal sealed unsafe class RamBlock : IDisposable
         _mapping.Dispose();
         _file.Dispose();
     }
+
+    /// <summary>How to reserve the huge pages that the host does not have.</summary>
+    private static string HugePageAdvice(LinuxException error, ulong length, ulong? pageSize) => pageSize is { } size && error.Error == Errno.ENOMEM
+        ? $"; it needs {length / size} free huge pages of {size >> 10} KiB (HugePages_Free in /proc/meminfo): raise the sysctl vm.nr_hugepages"
+        : "";
 
     private void CheckRange(ulong offset, ulong length)
     {

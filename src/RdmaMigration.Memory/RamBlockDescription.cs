@@ -8,6 +8,9 @@ internal readonly record struct RamBlockDescription(string Name, ulong Length)
     /// <summary>The block's page size in bytes at the source, or null if the source did not say.</summary>
     public ulong? PageSize { get; init; }
 
+    /// <summary>Take the block's memory from this host's huge pages.</summary>
+    public bool HugePages { get; init; }
+
     /// <summary>The block's guest address, or null if the source did not say (it does so with x-ignore-shared only).</summary>
     public ulong? GuestAddress { get; init; }
 }

@@ -64,7 +64,7 @@ internal sealed class RamBlockList : IReadOnlyList<RamBlock>, IDisposable
         {
             for (; made < blocks.Length; made++)
             {
-                blocks[made] = RamBlock.Allocate(descriptions[made].Name, descriptions[made].Length);
+                blocks[made] = RamBlock.Allocate(descriptions[made].Name, descriptions[made].Length, descriptions[made].HugePages);
             }
         }
         catch
