@@ -72,6 +72,7 @@ internal sealed class Device<T>(VmStateDescription<T> description, T state, uint
     public override StagedDevice Decode(StateReader reader, uint version)
     {
         reader.Begin(this);
+        description.Layout.CheckVersion(reader, description, version);
         ulong at = reader.Position;
         bool isPreLoaded = !description.PreLoadNeedsLock;
         if (isPreLoaded && description.PreLoad is not null)

@@ -58,6 +58,15 @@ internal sealed class StateLayout<T>(string name)
 
     public IScalarField<T> ScalarAt(int index) => (IScalarField<T>)_fields[index];
 
+    /// <exception cref="StreamFormatException">The version is none that the description reads.</exception>
+    public void CheckVersion(StateReader reader, VmStateDescription<T> description, uint version)
+    {
+        if (version < description.MinimumVersion || version > description.Version)
+        {
+            throw reader.Refused(reader.Position, $"'{name}' has version {version}, this side reads {description.MinimumVersion} to {description.Version}");
+        }
+    }
+
     /// <summary>Reads the state without a change of its object.</summary>
     /// <param name="reader">At the state's first byte.</param>
     /// <param name="description">The description that this is of.</param>
@@ -67,11 +76,7 @@ internal sealed class StateLayout<T>(string name)
     public StagedState<T> Decode(StateReader reader, VmStateDescription<T> description, uint version, T state)
     {
         _names ??= UniqueNames();
-        if (version < description.MinimumVersion || version > description.Version)
-        {
-            throw reader.Refused(reader.Position, $"'{name}' has version {version}, this side reads {description.MinimumVersion} to {description.Version}");
-        }
-
+        CheckVersion(reader, description, version);
         StagedState<T> staged = new(description, version, reader.Position);
         FieldView<T> view = new(this, state, version, new long[_fields.Count]);
         for (int i = 0; i < _fields.Count; i++)

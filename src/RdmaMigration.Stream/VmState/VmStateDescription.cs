@@ -10,7 +10,7 @@ namespace RdmaMigration.VmState;
 /// <para>
 /// A load first decodes a device without the big lock and without changing it, then commits it with the lock held. So setters, <see cref="PostLoad"/>,
 /// <see cref="PreSave"/> and getters of values run with the lock held. Getters of nested structures, predicates and checks also run during the decode, without
-/// the lock: they must only look at what does not change.
+/// the lock: they must only look at what does not change, and must not throw.
 /// </para>
 /// </summary>
 /// <typeparam name="T">The object that holds the state.</typeparam>

@@ -47,7 +47,9 @@ public sealed class DeviceRefusalTests
     {
         byte[] stream = [.. s_stream];
         stream[s_data - 1] = (byte)version;
-        StreamFormatException e = Typed.Refused(stream, Sample());
+        SampleDevice destination = SampleDevice.Blank();
+        StreamFormatException e = Typed.Refused(stream, Typed.List(Device.Create(SampleDevice.Description, destination)));
+        Assert.Empty(destination.Hooks);
         Assert.Equal((StreamFault.Refused, "device 'sample' instance 0", (ulong)s_data), (e.Fault, e.Step, e.Offset));
         Assert.Contains($"version {version}", e.Message, StringComparison.Ordinal);
     }

@@ -106,6 +106,35 @@ public sealed partial class QemuDeviceTests
     }
 
     [Fact]
+    public void Every_device_of_a_QEMU_goes_there_and_back_with_its_description()
+    {
+        Device[] devices = QemuRecording.Default.Described();
+        Assert.True(devices.Length > 25, $"{devices.Length} devices");
+        QemuRecording.Default.RoundTrip(devices);
+    }
+
+    [Theory]
+    [Trait("needs", "qemu")]
+    [InlineData("pc")]
+    [InlineData("q35")]
+    public async Task Every_device_of_a_machine_with_more_of_them_goes_there_and_back(string machineType)
+    {
+        QemuOptions options = new("typed", machineType, 16)
+        {
+            MemoryFile = "",
+            Extra =
+            [
+                "-device", "virtio-net-pci", "-device", "virtio-balloon-pci", "-device", "VGA", "-device", "qemu-xhci", "-device", "e1000", "-serial", "null",
+            ],
+        };
+        using RealStream real = await RealStream.CaptureAsync(options, null);
+        QemuRecording recording = Record(real);
+        Device[] devices = recording.Described();
+        Assert.True(devices.Length > 30, $"{devices.Length} devices");
+        recording.RoundTrip(devices);
+    }
+
+    [Fact]
     [Trait("needs", "qemu")]
     public async Task A_typed_device_has_the_values_that_the_monitor_shows()
     {
@@ -133,8 +162,7 @@ public sealed partial class QemuDeviceTests
             status = await StatusAsync(machine);
             queue = await machine.Monitor.ExecuteAsync("x-query-virtio-queue-status", new { path = "/machine/peripheral/disk/virtio-backend", queue = 0 });
         });
-        byte[] stream = File.ReadAllBytes(real.File);
-        QemuRecording recording = new(stream[(int)Inspect(stream).Sections.First(s => s.Type == "FULL").Offset..]);
+        QemuRecording recording = Record(real);
         Pic[] controllers = [new(), new()];
         Rtc rtc = new();
         Keyboard keyboard = new();
@@ -173,7 +201,12 @@ public sealed partial class QemuDeviceTests
 
     private static async Task<bool> IsDiskInUseAsync(QemuMachine machine) => (await StatusAsync(machine)).GetProperty("started").GetBoolean();
 
-    private static StreamReport Inspect(byte[] stream) => StreamInspector.Inspect(new MemorySource(stream), TestOptions.Stream);
+    private static QemuRecording Record(RealStream real)
+    {
+        byte[] stream = File.ReadAllBytes(real.File);
+        StreamReport report = StreamInspector.Inspect(new MemorySource(stream), TestOptions.Stream);
+        return new QemuRecording(stream[(int)report.Sections.First(s => s.Type == "FULL").Offset..]);
+    }
 
     private static void AssertEqual(IReadOnlyDictionary<string, string> values, params (string Name, object Value)[] fields) =>
         Assert.All(fields, field => Assert.Equal(values[field.Name], string.Create(CultureInfo.InvariantCulture, $"{field.Value}")));

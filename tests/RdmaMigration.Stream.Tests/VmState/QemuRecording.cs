@@ -29,6 +29,13 @@ internal sealed class QemuRecording
     /// <summary>The devices as the vmdescription decodes them.</summary>
     public IReadOnlyList<DeviceReport> Report { get; }
 
+    /// <summary>Every device, with a description made from the vmdescription; without those that have temporary fields.</summary>
+    public Device[] Described() =>
+    [
+        .. _devices.EnumerateArray().Where(device => !DescribedState.HasTemporary(device)).Select(device => Device.Create(
+            DescribedState.Describe([device]), new DescribedState(), device.GetProperty("instance_id").GetUInt32(), device.GetProperty("name").GetString())),
+    ];
+
     /// <summary>A whole stream that has these devices only, with the bytes of the QEMU.</summary>
     public byte[] StreamOf(params Device[] devices)
     {
