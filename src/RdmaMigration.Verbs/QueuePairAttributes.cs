@@ -1,6 +1,3 @@
-using RdmaMigration.Verbs.Handles;
-using RdmaMigration.Verbs.Interop;
-
 namespace RdmaMigration.Verbs;
 
 /// <summary>State of a queue pair.</summary>
@@ -80,61 +77,4 @@ public readonly record struct QueuePairAttributes
 
     /// <summary>RDMA reads and atomics answered at a time.</summary>
     public byte ResponderResources { get; init; }
-}
-
-public sealed unsafe partial class QueuePair
-{
-    // All attributes of the original verbs, bits 0 to 20; providers answer with everything anyway.
-    private const int Everything = (1 << 21) - 1;
-
-    /// <summary>Asks for the attributes.</summary>
-    /// <exception cref="VerbsException">The query failed.</exception>
-    public QueuePairAttributes Query()
-    {
-        using VerbsHandle.Scope scope = _handle.Use();
-        ibv_qp_attr attributes;
-        ibv_qp_init_attr initial;
-        int errno = Math.Abs(LibIbVerbs.ibv_query_qp(scope.Native, &attributes, Everything, &initial));
-        if (errno != 0)
-        {
-            throw new VerbsException("ibv_query_qp", errno, $"queue pair {Number}");
-        }
-
-        return new QueuePairAttributes
-        {
-            State = (QueuePairState)attributes.qp_state,
-            PathMtu = DeviceContext.MtuBytes(attributes.path_mtu),
-            RemoteNumber = attributes.dest_qp_num,
-            Timeout = attributes.timeout,
-            RetryCount = attributes.retry_cnt,
-            RnrRetryCount = attributes.rnr_retry,
-            MinRnrTimer = attributes.min_rnr_timer,
-            InitiatorDepth = attributes.max_rd_atomic,
-            ResponderResources = attributes.max_dest_rd_atomic,
-        };
-    }
-
-    /// <summary>Sets the attributes that <paramref name="mask"/> names. What may be set depends on the state.</summary>
-    /// <exception cref="VerbsException">The device refuses the combination.</exception>
-    public void Modify(in QueuePairAttributes attributes, QueuePairAttributeMask mask)
-    {
-        using VerbsHandle.Scope scope = _handle.Use();
-        ibv_qp_attr native = new()
-        {
-            qp_state = (uint)attributes.State,
-            timeout = attributes.Timeout,
-            retry_cnt = attributes.RetryCount,
-            rnr_retry = attributes.RnrRetryCount,
-            min_rnr_timer = attributes.MinRnrTimer,
-        };
-        int errno = Math.Abs(LibIbVerbs.ibv_modify_qp(scope.Native, &native, (int)mask));
-        if (errno != 0)
-        {
-            throw new VerbsException("ibv_modify_qp", errno, $"queue pair {Number}, {mask}");
-        }
-    }
-
-    /// <summary>Fails the queue pair, so that everything outstanding completes as flushed.</summary>
-    /// <exception cref="VerbsException">The device was removed.</exception>
-    public void Fail() => Modify(new QueuePairAttributes { State = QueuePairState.Error }, QueuePairAttributeMask.State);
 }
