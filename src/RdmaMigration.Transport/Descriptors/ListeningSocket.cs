@@ -14,6 +14,7 @@ internal sealed class ListeningSocket
     private Socket _socket;
     private FileNode? _node;
     private NodeAccess? _access;
+    private bool _isPathLeft;
 
     private ListeningSocket(Socket socket, EndPoint address, bool isDual)
     {
@@ -40,8 +41,14 @@ internal sealed class ListeningSocket
 
     /// <summary>Listens again where this one did, which is closed.</summary>
     /// <exception cref="SocketException">Another program listens there by now.</exception>
+    /// <exception cref="ConnectFailedException">The path of the closed socket is still there, and this user may not remove it.</exception>
     public void Reopen(int backlog)
     {
+        if (_isPathLeft && IsPathOurs && RemovePath() is { } kept)
+        {
+            throw new ConnectFailedException($"{kept}; remove it, or give this user write permission for its directory");
+        }
+
         _socket = TryOpen(Address, _isDual, backlog, _access, out SocketException? error) ?? throw error!;
         _node = _path is null ? null : FileNode.Named(_path);
     }
@@ -76,16 +83,21 @@ internal sealed class ListeningSocket
     /// <summary>Stops listening. Returns what could not be cleaned up, in words; null when nothing is left.</summary>
     public string? Close()
     {
-        bool isOurs = _path is not null && FileNode.Named(_path) is { } node && node == _node;
+        bool isOurs = IsPathOurs;
         _access = isOurs ? NodeAccess.Of(_path!) : null;
         _socket.Dispose();
+        string? kept = isOurs ? RemovePath() : null;
+        _isPathLeft = kept is not null;
+        return kept;
+    }
+
+    private bool IsPathOurs => _path is not null && FileNode.Named(_path) is { } node && node == _node;
+
+    private string? RemovePath()
+    {
         try
         {
-            if (isOurs)
-            {
-                File.Delete(_path!);
-            }
-
+            File.Delete(_path!);
             return null;
         }
         catch (Exception kept) when (kept is IOException or UnauthorizedAccessException)

@@ -65,7 +65,9 @@ internal static class SocketBinding
     }
 
     /// <summary>Listens again where these did, which are closed.</summary>
-    /// <exception cref="ConnectFailedException">Another program listens at one of the addresses by now. None is open then.</exception>
+    /// <exception cref="ConnectFailedException">
+    /// Another program listens at one of the addresses by now, or a path cannot be removed. None is open then.
+    /// </exception>
     public static void Reopen(IReadOnlyList<ListeningSocket> closed, int backlog)
     {
         List<ListeningSocket> opened = [];
@@ -81,6 +83,11 @@ internal static class SocketBinding
                 Close(opened);
                 throw new ConnectFailedException(
                     one.Address is IPEndPoint address ? Explain(address, failed) : Explain(new UnixUri(((UnixPath)one.Address).Path), failed), failed);
+            }
+            catch
+            {
+                Close(opened);
+                throw;
             }
         }
     }
