@@ -6,7 +6,7 @@ namespace RdmaMigration.Transport;
 /// <summary>What the <see cref="CompletionWaiter"/> watches. Its methods are called on the waiter's thread only, and must neither block nor throw.</summary>
 internal interface IWaitSource
 {
-    /// <summary>The descriptors to poll for reading; the same ones until the source is removed.</summary>
+    /// <summary>The descriptors to poll for reading, a negative one is passed over. The same ones until the source is removed, but for <see cref="OnClosed"/>.</summary>
     ReadOnlySpan<int> Descriptors { get; }
 
     /// <summary>When <see cref="OnDeadline"/> is due.</summary>
@@ -14,6 +14,12 @@ internal interface IWaitSource
 
     /// <summary>A descriptor is readable.</summary>
     void OnReady(int index);
+
+    /// <summary>
+    /// A descriptor reports an error or a hang-up and has nothing to read: the kernel has closed what is behind it. It would be reported for ever, so the source
+    /// makes it negative, or ends.
+    /// </summary>
+    void OnClosed(int index) => OnReady(index);
 
     /// <summary>The deadline has passed.</summary>
     void OnDeadline(long now);
@@ -177,9 +183,15 @@ internal sealed class CompletionWaiter : IDisposable
                 for (int i = 0; i < count; i++)
                 {
                     // A handler may remove any source, this one included, and with it close descriptors of this round.
-                    if (descriptors[at + i].Found != 0 && !IsStale(seen, source))
+                    ref PollEntry descriptor = ref descriptors[at + i];
+                    if (descriptor.Found.HasFlag(PollEvents.Readable) && !IsStale(seen, source))
                     {
                         source.OnReady(i);
+                    }
+                    else if (descriptor.Found != PollEvents.None && !IsStale(seen, source))
+                    {
+                        source.OnClosed(i);
+                        descriptor.Descriptor = source.Descriptors[i];
                     }
                 }
 

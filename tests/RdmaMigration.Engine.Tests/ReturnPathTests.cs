@@ -40,6 +40,34 @@ public sealed class ReturnPathTests
     }
 
     [Fact]
+    public void A_cancelled_migration_sends_SHUT_1_before_the_connections_close()
+    {
+        using RunningDestination destination = new();
+        using RdmaSource main = destination.Connect();
+        using RdmaSource back = destination.Connect();
+        new SmallMachine(main, pinAll: false, returnPath: true).RunTo(SmallMachine.Step.Announced);
+        Assert.Equal(Message(2, 1), Next(back));
+        GiveCredit(back);
+        destination.Process.Cancel();
+        Assert.Equal(Message(1, 1), back.Receive(QemuFile));
+        main.AwaitDisconnect();
+        Assert.Equal(MigrationStatus.Cancelled, destination.Ended().Status);
+    }
+
+    [Fact]
+    public void A_cancelled_migration_ends_soon_when_the_source_gives_no_credit_for_SHUT_1()
+    {
+        using RunningDestination destination = new();
+        using RdmaSource main = destination.Connect();
+        using RdmaSource back = destination.Connect();
+        new SmallMachine(main, pinAll: false, returnPath: true).RunTo(SmallMachine.Step.Announced);
+        Assert.Equal(Message(2, 1), Next(back));
+        destination.Process.Quit();
+        destination.AwaitEnd(TimeSpan.FromSeconds(5));
+        main.AwaitDisconnect();
+    }
+
+    [Fact]
     public void SWITCHOVER_ACK_is_sent_when_asked_for()
     {
         using RunningDestination destination = new(options => options.With(MigrationParameters.SwitchoverAck, SwitchoverAck.Always));
@@ -62,10 +90,15 @@ public sealed class ReturnPathTests
     /// <summary>Gives the credit for one message of the return path and takes it.</summary>
     private static byte[] Next(RdmaSource back)
     {
+        GiveCredit(back);
+        return back.Receive(QemuFile);
+    }
+
+    private static void GiveCredit(RdmaSource back)
+    {
         byte[] ready = new byte[16];
         BinaryPrimitives.WriteUInt32BigEndian(ready.AsSpan(4), 2);
         back.SendRaw(ready);
-        return back.Receive(QemuFile);
     }
 
     private static byte[] Message(ushort type, uint value)

@@ -103,6 +103,71 @@ public sealed class CompletionWaiterTests : IDisposable
         Assert.Throws<ObjectDisposedException>(() => waiter.Add(source));
     }
 
+    /// <summary>A completion channel of a device that was removed reports an error for ever.</summary>
+    [Fact]
+    public void A_descriptor_that_the_kernel_closed_is_reported_once_and_polled_no_more()
+    {
+        using ClosedSource closed = new();
+        _waiter.Add(closed);
+        Assert.True(closed.Closed.Wait(s_soon));
+
+        // The second one makes the waiter collect all descriptors again.
+        for (int i = 0; i < 2; i++)
+        {
+            using PipeSource other = new();
+            _waiter.Add(other);
+            other.MakeReadable();
+            Assert.True(other.Ready.Wait(s_soon));
+            _waiter.Remove(other);
+        }
+
+        Assert.Equal(1, closed.Calls);
+        _waiter.Remove(closed);
+    }
+
+    /// <summary>The write end of a pipe that nobody reads: POLLERR, and never readable.</summary>
+    private sealed class ClosedSource : IWaitSource, IDisposable
+    {
+        private readonly AnonymousPipeServerStream _write = new(PipeDirection.Out);
+        private readonly int[] _descriptors;
+        private int _calls;
+
+        public ClosedSource()
+        {
+            _write.DisposeLocalCopyOfClientHandle();
+            _descriptors = [(int)_write.SafePipeHandle.DangerousGetHandle()];
+        }
+
+        public ManualResetEventSlim Closed { get; } = new();
+
+        public int Calls => Volatile.Read(ref _calls);
+
+        public ReadOnlySpan<int> Descriptors => _descriptors;
+
+        public Deadline Deadline => Deadline.Never;
+
+        public void OnReady(int index) => throw new InvalidOperationException("not readable");
+
+        public void OnClosed(int index)
+        {
+            _descriptors[index] = -1;
+            Interlocked.Increment(ref _calls);
+            Closed.Set();
+        }
+
+        public void OnDeadline(long now)
+        {
+        }
+
+        public void OnFault(Exception fault) => Interlocked.Increment(ref _calls);
+
+        public void Dispose()
+        {
+            _write.Dispose();
+            Closed.Dispose();
+        }
+    }
+
     private sealed class PipeSource : IWaitSource, IDisposable
     {
         private readonly AnonymousPipeServerStream _write = new(PipeDirection.Out);

@@ -16,10 +16,14 @@ internal sealed class ListeningDestination : IDisposable
 
     /// <param name="options">Limits.</param>
     /// <param name="accepted">Called with each channel before it can be taken.</param>
-    public ListeningDestination(ListenerOptions? options = null, Action<RdmaIncomingChannel>? accepted = null)
+    /// <param name="uri">Where; null for a free port at the device's IPv4 address.</param>
+    /// <param name="startThread">Starts the listener's threads.</param>
+    public ListeningDestination(
+        ListenerOptions? options = null, Action<RdmaIncomingChannel>? accepted = null, RdmaUri? uri = null, Action<Thread>? startThread = null)
     {
         accepted += _channels.Add;
-        Listener = new RdmaListener(_waiter, new RdmaUri(RdmaAddress.V4.ToString(), 0), options ?? TestOptions.Listener, accepted, NullLogger.Instance);
+        uri ??= new RdmaUri(RdmaAddress.V4.ToString(), 0);
+        Listener = new RdmaListener(_waiter, uri, options ?? TestOptions.Listener, accepted, NullLogger.Instance, startThread);
     }
 
     public RdmaListener Listener { get; }
@@ -33,13 +37,7 @@ internal sealed class ListeningDestination : IDisposable
         RdmaOutgoingChannel.Connect(_waiter, new RdmaUri(EndPoint.Address.ToString(), EndPoint.Port), options, TestContext.Current.CancellationToken);
 
     /// <summary>Connects as one of our own sources does.</summary>
-    public RdmaSource Connect(ConnectionPurpose purpose)
-    {
-        byte[] privateData = new byte[RdmaCapabilities.Size + ConnectionPurpose.Size];
-        RdmaSource.Dynamic.CopyTo(privateData, 0);
-        purpose.Write(privateData.AsSpan(RdmaCapabilities.Size));
-        return RdmaSource.Connect(EndPoint, privateData);
-    }
+    public RdmaSource Connect(ConnectionPurpose purpose) => RdmaSource.Connect(EndPoint, PrivateData(purpose));
 
     /// <summary>The channel of the migration that came in next; when none comes, says what became of its source.</summary>
     public RdmaIncomingChannel Accept(Task<RdmaSource> source)
@@ -72,5 +70,13 @@ internal sealed class ListeningDestination : IDisposable
         Listener.Dispose();
         _waiter.Dispose();
         _channels.Dispose();
+    }
+
+    private static byte[] PrivateData(ConnectionPurpose purpose)
+    {
+        byte[] privateData = new byte[RdmaCapabilities.Size + ConnectionPurpose.Size];
+        RdmaSource.Dynamic.CopyTo(privateData, 0);
+        purpose.Write(privateData.AsSpan(RdmaCapabilities.Size));
+        return privateData;
     }
 }

@@ -38,7 +38,7 @@ public sealed class RdmaConnectionTests : IDisposable
     {
         using RdmaConnection connection = NotConnected();
         connection.Fail(ConnectionLoss.Disconnected, "it was the peer");
-        Assert.Equal("it was the peer", Assert.Throws<ConnectionLostException>(() => connection.Control.SendLast(s_ready, TimeSpan.FromSeconds(20))).Message);
+        Assert.Equal("it was the peer", Assert.Throws<ConnectionLostException>(() => connection.Control.SendLast(s_ready, [], TimeSpan.FromSeconds(20))).Message);
     }
 
     [Fact]
@@ -48,9 +48,26 @@ public sealed class RdmaConnectionTests : IDisposable
         connection.Fail(ConnectionLoss.Shutdown, "cancelled");
         Assert.Contains(
             "ibv_post_send",
-            Assert.Throws<ConnectionLostException>(() => connection.Control.SendLast(s_ready, TimeSpan.FromSeconds(20))).Message,
+            Assert.Throws<ConnectionLostException>(() => connection.Control.SendLast(s_ready, [], TimeSpan.FromSeconds(20))).Message,
             StringComparison.Ordinal);
         Assert.Equal("cancelled", connection.Lost!.Message);
+    }
+
+    /// <summary>As the kernel does where it removes a device without waiting for this process. soft-RoCE cannot, so the descriptor is replaced.</summary>
+    [Fact]
+    public unsafe void A_completion_channel_that_the_kernel_closed_fails_the_connection()
+    {
+        using RdmaConnection connection = NotConnected();
+        int* pipe = stackalloc int[2];
+        Assert.Equal(0, Tmds.Linux.LibC.pipe(pipe));
+        Assert.Equal(0, Tmds.Linux.LibC.close(pipe[0]));
+        int channel = connection.Watched.Descriptors[0];
+        Assert.Equal(channel, Tmds.Linux.LibC.dup2(pipe[1], channel));
+        Assert.Equal(0, Tmds.Linux.LibC.close(pipe[1]));
+        connection.Watch();
+        Assert.True(SpinWait.SpinUntil(() => connection.Lost is not null, TimeSpan.FromSeconds(20)), "the connection is not lost");
+        Assert.Equal(ConnectionLoss.DeviceRemoval, connection.Lost!.Loss);
+        Assert.True(SpinWait.SpinUntil(() => connection.Watched.Descriptors[0] < 0, TimeSpan.FromSeconds(20)), "the descriptor is still polled");
     }
 
     [Theory]

@@ -162,4 +162,54 @@ public sealed class RdmaListenerTests
                 channel.Dispose(), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance));
         Assert.Contains("EADDRINUSE", failed.Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("rdma:[::]:0", "::", true, true)]
+    [InlineData("rdma:[::]:0,ipv6=on", "::", false, true)]
+    [InlineData("rdma:[::]:0,ipv4=off", "::", false, true)]
+    [InlineData("rdma:[::]:0,ipv4,ipv6", "::", true, true)]
+    [InlineData("rdma:0.0.0.0:0", "0.0.0.0", true, false)]
+    [InlineData("rdma::0", "::", true, true)]
+    [InlineData("rdma::0,ipv4=on,ipv6=on", "::", true, true)]
+    [InlineData("rdma::0,ipv4", "0.0.0.0", true, false)]
+    [InlineData("rdma::0,ipv6=off", "0.0.0.0", true, false)]
+    [InlineData("rdma::0,ipv6", "::", false, true)]
+    public void Wildcards_take_the_families_that_the_options_leave(string uri, string listensAt, bool takesIpv4, bool takesIpv6)
+    {
+        using ListeningDestination destination = new(uri: RdmaUri.Parse(uri));
+        Assert.Equal(IPAddress.Parse(listensAt), destination.EndPoint.Address);
+        foreach ((IPAddress address, bool isTaken) in (ReadOnlySpan<(IPAddress, bool)>)[(RdmaAddress.V4, takesIpv4), (RdmaAddress.V6, takesIpv6)])
+        {
+            IPEndPoint at = new(address, destination.EndPoint.Port);
+            if (isTaken)
+            {
+                using RdmaSource source = RdmaSource.Connect(at, RdmaSource.Dynamic);
+                using RdmaIncomingChannel channel = destination.Accept();
+                Assert.Null(channel.Lost);
+            }
+            else
+            {
+                Assert.Throws<ConnectionRejectedException>(() => RdmaSource.Connect(at, RdmaSource.Dynamic));
+            }
+        }
+    }
+
+    [Fact]
+    public void A_request_that_no_thread_can_serve_is_rejected_and_the_next_gets_in()
+    {
+        int starts = 0;
+        using ListeningDestination destination = new(startThread: thread =>
+        {
+            if (++starts == 1)
+            {
+                throw new InsufficientMemoryException("no thread");
+            }
+
+            thread.Start();
+        });
+        ConnectionRejectedException rejected = Assert.Throws<ConnectionRejectedException>(() => destination.Connect());
+        Assert.Contains("cannot start a thread", rejected.Message, StringComparison.Ordinal);
+        using RdmaSource next = destination.Connect();
+        Assert.NotEmpty(destination.Accept().Peer);
+    }
 }

@@ -72,6 +72,15 @@ internal sealed class ConnectionWatch : IWaitSource
         }
     }
 
+    /// <inheritdoc/>
+    public void OnClosed(int index)
+    {
+        _descriptors[index] = -1;
+        _state.Fail(
+            ConnectionLoss.DeviceRemoval, $"the device {_state.DeviceName} under the connection with {_state.Peer}: the kernel closed its event channel");
+        ReportNeverEstablished();
+    }
+
     /// <summary>Takes the CM events that have happened. On the waiter's thread.</summary>
     public void TakeEvents()
     {
@@ -141,9 +150,11 @@ internal sealed class ConnectionWatch : IWaitSource
     {
         if (!_established && _state.Lost is { } lost)
         {
-            _deadline = long.MaxValue;
-            NeverEstablished?.Invoke(lost);
+            // Once, also when the call throws.
+            Action<ConnectionLostException>? report = NeverEstablished;
             NeverEstablished = null;
+            _deadline = long.MaxValue;
+            report?.Invoke(lost);
         }
     }
 }

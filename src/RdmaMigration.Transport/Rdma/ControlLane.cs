@@ -104,18 +104,45 @@ internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
     {
         _state.ThrowIfLost();
         SendFromBuffer(header, payload);
-        return WaitForSendBuffer(timeout);
+        return WaitForSendBuffer(Deadline.After(timeout));
     }
 
-    /// <summary>Sends a message without payload on a connection that this side may have shut down, and waits up to the timeout for it to go out.</summary>
-    public void SendLast(ControlHeader header, TimeSpan timeout)
+    /// <summary>Waits for a message on a connection that this side may have shut down; false when none came in time.</summary>
+    public bool ReceiveLast(TimeSpan timeout)
     {
-        _sendBufferBusy = true;
-        header.Write(_buffers.SendBuffer);
-        if (_sends.TryPost(BufferRequest(ControlHeader.Size), signaled: true))
+        Deadline deadline = Deadline.After(timeout);
+        while (!_arrived)
         {
-            WaitForSendBuffer(timeout, evenIfLost: true);
+            _state.Parking.Reset();
+            _receives.Arm();
+            _receives.Release();
+            _arrived = _receives.TryTake();
+            if (!_arrived && !_receives.Park(deadline))
+            {
+                return false;
+            }
         }
+
+        _arrived = false;
+        return true;
+    }
+
+    /// <summary>Sends a message on a connection that this side may have shut down; false when it did not go out in time.</summary>
+    public bool SendLast(ControlHeader header, ReadOnlySpan<byte> payload, TimeSpan timeout)
+    {
+        Deadline deadline = Deadline.After(timeout);
+        if (!WaitForSendBuffer(deadline, evenIfLost: true))
+        {
+            return false;
+        }
+
+        if (!_sends.TryPost(FillSendBuffer(header, payload), signaled: true))
+        {
+            _sendBufferBusy = false;
+            return false;
+        }
+
+        return WaitForSendBuffer(deadline, evenIfLost: true);
     }
 
     /// <inheritdoc/>
@@ -165,16 +192,20 @@ internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
 
     private void SendFromBuffer(ControlHeader header, ReadOnlySpan<byte> payload)
     {
-        WaitForSendBuffer(Timeout.InfiniteTimeSpan);
+        WaitForSendBuffer(Deadline.Never);
+        Post(FillSendBuffer(header, payload), signaled: true);
+    }
+
+    /// <summary>Takes the send buffer for a message. It is free.</summary>
+    private SendRequest FillSendBuffer(ControlHeader header, ReadOnlySpan<byte> payload)
+    {
         Span<byte> buffer = _buffers.SendBuffer;
         header.Write(buffer);
         payload.CopyTo(buffer[ControlHeader.Size..]);
         _sendBufferBusy = true;
-        Post(BufferRequest(ControlHeader.Size + payload.Length), signaled: true);
+        uint length = (uint)(ControlHeader.Size + payload.Length);
+        return SendRequest.Send(SendQueue.Id(_lane, BufferSent), _buffers.SendAddress, length, _buffers.LocalKey, SendOptions.Signaled);
     }
-
-    private SendRequest BufferRequest(int length) =>
-        SendRequest.Send(SendQueue.Id(_lane, BufferSent), _buffers.SendAddress, (uint)length, _buffers.LocalKey, SendOptions.Signaled);
 
     private unsafe void SendInline(ControlHeader header, ReadOnlySpan<byte> payload)
     {
@@ -204,9 +235,8 @@ internal sealed class ControlLane : IControlLink, ILaneWait, ISendLane
         }
     }
 
-    private bool WaitForSendBuffer(TimeSpan timeout, bool evenIfLost = false)
+    private bool WaitForSendBuffer(Deadline deadline, bool evenIfLost = false)
     {
-        Deadline deadline = Deadline.After(timeout);
         while (true)
         {
             _state.Parking.Reset();

@@ -48,9 +48,6 @@ internal sealed class RdmaBinding : IDisposable
         throw new ConnectFailedException($"cannot listen on {uri}: {first?.Message ?? "the host has no address"}", first);
     }
 
-    /// <summary>The event is about this id, not about a connection request.</summary>
-    public bool Owns(CmId id) => id == _id;
-
     /// <summary>Frees the id, so that the kernel can finish removing the device. May block.</summary>
     public void Close()
     {

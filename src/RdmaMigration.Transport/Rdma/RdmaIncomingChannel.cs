@@ -108,7 +108,7 @@ internal sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
             return;
         }
 
-        _main.Control.SendLast(new ControlHeader(0, ControlMessageType.Error, 1), s_errorTimeout);
+        _main.Control.SendLast(new ControlHeader(0, ControlMessageType.Error, 1), [], s_errorTimeout);
     }
 
     /// <summary>Disconnects, deregisters RAM and frees the connections. The reader must have returned.</summary>

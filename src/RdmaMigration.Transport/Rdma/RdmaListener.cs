@@ -27,7 +27,7 @@ internal sealed class RdmaListener : ChannelListener
     private readonly RdmaBinding _binding;
     private readonly ListenSource _source;
     private readonly Queue<ConnectionRequest> _backlog = new();
-    private readonly SideThreads _aside = new("rdma/accept");
+    private readonly SideThreads _aside;
     private RdmaIncomingChannel? _active;
     private volatile bool _busy;
     private long _retryAt = long.MaxValue;
@@ -38,14 +38,22 @@ internal sealed class RdmaListener : ChannelListener
     /// <param name="options">Limits.</param>
     /// <param name="accepted">Called on the waiter's thread with each new migration's channel, which the callee owns. It must not block.</param>
     /// <param name="log">For refused and failed peers.</param>
+    /// <param name="startThread">Starts a thread; null for <see cref="Thread.Start()"/>.</param>
     /// <exception cref="ConnectFailedException">No address can be bound: in use, not on an RDMA device, or unknown.</exception>
-    public RdmaListener(CompletionWaiter waiter, RdmaUri uri, ListenerOptions options, Action<RdmaIncomingChannel> accepted, ILogger log)
+    public RdmaListener(
+        CompletionWaiter waiter,
+        RdmaUri uri,
+        ListenerOptions options,
+        Action<RdmaIncomingChannel> accepted,
+        ILogger log,
+        Action<Thread>? startThread = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         _waiter = waiter;
         _options = options;
         _accepted = accepted;
         _log = log;
+        _aside = new SideThreads("rdma/accept", startThread);
         try
         {
             _events = EventChannel.Create();
@@ -110,7 +118,8 @@ internal sealed class RdmaListener : ChannelListener
     {
         if (happened.Type is CmEventType.DeviceRemoval)
         {
-            OnDeviceRemoved(happened);
+            happened.Dispose();
+            OnDeviceRemoved();
             return;
         }
 
@@ -128,6 +137,10 @@ internal sealed class RdmaListener : ChannelListener
         {
             Admit(request);
         }
+        catch (Exception failed) when (failed is VerbsException or TransportException)
+        {
+            Reject(request, failed.Message);
+        }
         catch (Exception fault)
         {
             // A defect of ours. A request without an answer would keep its source waiting for minutes.
@@ -137,34 +150,23 @@ internal sealed class RdmaListener : ChannelListener
     }
 
     /// <summary>
-    /// The kernel finishes removing the device only when this process has freed everything on it, so the listener does so and tries to listen again.
+    /// The device of the listening id is being removed. The kernel finishes that only when this process has freed everything on it, so the listener does so
+    /// and tries to listen again. The kernel reports no event for a request that is not accepted, so those that wait are freed here: they are on this device.
     /// </summary>
-    private void OnDeviceRemoved(CmEvent happened)
+    private void OnDeviceRemoved()
     {
-        CmId id = happened.Id;
-        happened.Dispose();
-        for (int left = _backlog.Count; left > 0; left--)
+        ListenerLog.DeviceRemoved(_log, LocalEndPoint.ToString());
+        while (_backlog.TryDequeue(out ConnectionRequest? waiting))
         {
-            ConnectionRequest waiting = _backlog.Dequeue();
-            if (waiting.Id == id)
-            {
-                _aside.Run(id.Dispose);
-            }
-            else
-            {
-                _backlog.Enqueue(waiting);
-            }
+            ListenerLog.Rejected(_log, waiting.Peer, "the device was removed");
+            _aside.RunEventually(waiting.Id.Dispose);
         }
 
-        if (_binding.Owns(id))
+        _aside.RunEventually(() =>
         {
-            ListenerLog.DeviceRemoved(_log, LocalEndPoint.ToString());
-            _aside.Run(() =>
-            {
-                _binding.Close();
-                RetryAt(Deadline.After(s_retryInterval));
-            });
-        }
+            _binding.Close();
+            RetryAt(Deadline.After(s_retryInterval));
+        });
     }
 
     private void ListenAgain()
@@ -204,8 +206,7 @@ internal sealed class RdmaListener : ChannelListener
         }
         else if (!_busy)
         {
-            _busy = true;
-            _aside.Run(() => Open(request));
+            OpenAside(request);
         }
         else if (_backlog.Count < _options.Backlog)
         {
@@ -233,6 +234,21 @@ internal sealed class RdmaListener : ChannelListener
         };
     }
 
+    /// <exception cref="ConnectFailedException">This process can start no thread now.</exception>
+    private void OpenAside(ConnectionRequest request)
+    {
+        _busy = true;
+        try
+        {
+            _aside.Run(() => Open(request));
+        }
+        catch
+        {
+            SetFree();
+            throw;
+        }
+    }
+
     /// <summary>Builds a migration's first connection. On a thread of its own; the listener is busy from before until <see cref="Release"/>.</summary>
     private void Open(ConnectionRequest request)
     {
@@ -247,7 +263,7 @@ internal sealed class RdmaListener : ChannelListener
         connection.Watched.NeverEstablished = lost =>
         {
             ListenerLog.NotEstablished(_log, connection.Peer, lost.Message);
-            _aside.Run(channel.Dispose);
+            _aside.RunEventually(channel.Dispose);
         };
         Volatile.Write(ref _active, channel);
         Accept(connection, request);
@@ -265,13 +281,13 @@ internal sealed class RdmaListener : ChannelListener
         {
             if (!channel.TrySetReturnPath(connection))
             {
-                _aside.Run(connection.Dispose);
+                _aside.RunEventually(connection.Dispose);
             }
         };
         connection.Watched.NeverEstablished = lost =>
         {
             ListenerLog.NotEstablished(_log, connection.Peer, lost.Message);
-            _aside.Run(connection.Dispose);
+            _aside.RunEventually(connection.Dispose);
         };
         Accept(connection, request);
     }
@@ -292,7 +308,7 @@ internal sealed class RdmaListener : ChannelListener
         {
             // Nobody has the channel, so nobody else would dispose it, and no other source would ever get in.
             ListenerLog.Fault(_log, fault);
-            _aside.Run(channel.Dispose);
+            _aside.RunEventually(channel.Dispose);
         }
     }
 
@@ -345,10 +361,18 @@ internal sealed class RdmaListener : ChannelListener
 
     private void ServeBacklog()
     {
-        if (!_busy && _backlog.TryDequeue(out ConnectionRequest? next))
+        if (_busy || !_backlog.TryDequeue(out ConnectionRequest? next))
         {
-            _busy = true;
-            _aside.Run(() => Open(next));
+            return;
+        }
+
+        try
+        {
+            OpenAside(next);
+        }
+        catch (ConnectFailedException none)
+        {
+            Reject(next, none.Message);
         }
     }
 
@@ -358,8 +382,9 @@ internal sealed class RdmaListener : ChannelListener
 
         public ReadOnlySpan<int> Descriptors => _descriptors;
 
-        public Deadline Deadline =>
-            listener._backlog.Count > 0 && !listener._busy ? Deadline.Passed : Deadline.At(Volatile.Read(ref listener._retryAt));
+        public Deadline Deadline => listener._backlog.Count > 0 && !listener._busy
+            ? Deadline.Passed
+            : Deadline.At(Math.Min(Volatile.Read(ref listener._retryAt), listener._aside.RetryAt));
 
         public void OnReady(int index)
         {
@@ -378,7 +403,12 @@ internal sealed class RdmaListener : ChannelListener
             if (Volatile.Read(ref listener._retryAt) <= now)
             {
                 Volatile.Write(ref listener._retryAt, long.MaxValue);
-                listener._aside.Run(listener.ListenAgain);
+                listener._aside.RunEventually(listener.ListenAgain);
+            }
+
+            if (listener._aside.RetryAt <= now)
+            {
+                listener._aside.Retry();
             }
         }
 

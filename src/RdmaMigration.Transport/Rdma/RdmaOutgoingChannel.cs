@@ -95,7 +95,7 @@ internal sealed class RdmaOutgoingChannel : OutgoingChannel
     {
         if (_control.HasCredit && Lost is null or { Loss: ConnectionLoss.Shutdown })
         {
-            _main.Control.SendLast(new ControlHeader(0, ControlMessageType.Error, 1), s_errorTimeout);
+            _main.Control.SendLast(new ControlHeader(0, ControlMessageType.Error, 1), [], s_errorTimeout);
         }
     }
 

@@ -8,31 +8,58 @@ namespace RdmaMigration.Transport;
 /// </summary>
 internal sealed class RdmaReturnPathOutput : ChannelOutput
 {
+    /// <summary>How long a source may take for the last message after this side has given up.</summary>
+    private static readonly TimeSpan s_lastMessage = TimeSpan.FromMilliseconds(500);
+
     private readonly RdmaConnection _connection;
 
+    // The source's READY has come, and the message that it is for has not been sent.
+    private bool _hasCredit;
+
     public RdmaReturnPathOutput(RdmaConnection connection) => _connection = connection;
+
+    private ControlLane Control => _connection.Control;
 
     /// <inheritdoc/>
     protected override void WriteBytes(ReadOnlySpan<byte> bytes, TimeSpan patience)
     {
-        if (!_connection.Control.Receive(patience))
+        // This side gave up, and the source still learns so. Nothing fails the queue pair then, so the message can go out.
+        bool isLast = _connection.Lost is { Loss: ConnectionLoss.Shutdown };
+        TimeSpan wait = isLast ? s_lastMessage : patience;
+        if (!_hasCredit)
         {
-            throw new TransportException(
-                FailureReason.Timeout, $"return path: the source {_connection.Peer} gave no READY within {patience.TotalSeconds:0.#} s");
+            AwaitReady(wait, isLast);
+            _hasCredit = true;
         }
 
-        ReadOnlySpan<byte> message = _connection.Control.Message;
+        if (!isLast)
+        {
+            _connection.ThrowIfLost();
+        }
+
+        _hasCredit = false;
+        ControlHeader header = new((uint)bytes.Length, ControlMessageType.QemuFile, 1);
+        if (!(isLast ? Control.SendLast(header, bytes, wait) : Control.SendAcknowledged(header, bytes, wait)))
+        {
+            throw new TransportException(
+                FailureReason.Timeout,
+                $"return path: the source {_connection.Peer} did not acknowledge {bytes.Length} bytes within {wait.TotalSeconds:0.#} s");
+        }
+    }
+
+    private void AwaitReady(TimeSpan wait, bool isLast)
+    {
+        if (!(isLast ? Control.ReceiveLast(wait) : Control.Receive(wait)))
+        {
+            throw new TransportException(
+                FailureReason.Timeout, $"return path: the source {_connection.Peer} gave no READY within {wait.TotalSeconds:0.#} s");
+        }
+
+        ReadOnlySpan<byte> message = Control.Message;
         ControlMessageType type = message.Length < ControlHeader.Size ? ControlMessageType.None : ControlHeader.Read(message).Type;
         if (type != ControlMessageType.Ready)
         {
             throw new ControlProtocolException($"return path: the source {_connection.Peer} sent {type} of {message.Length} bytes; expected READY");
-        }
-
-        if (!_connection.Control.SendAcknowledged(new ControlHeader((uint)bytes.Length, ControlMessageType.QemuFile, 1), bytes, patience))
-        {
-            throw new TransportException(
-                FailureReason.Timeout,
-                $"return path: the source {_connection.Peer} did not acknowledge {bytes.Length} bytes within {patience.TotalSeconds:0.#} s");
         }
     }
 }
