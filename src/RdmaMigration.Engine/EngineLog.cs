@@ -10,8 +10,8 @@ internal static partial class EngineLog
     [LoggerMessage(1, LogLevel.Information, "{Peer} connected over {Device}, {Mode}")]
     public static partial void Connected(ILogger log, string peer, string device, string mode);
 
-    [LoggerMessage(2, LogLevel.Debug, "loaded the stream from {Peer}", EventName = "vmstate_downtime_checkpoint dst-precopy-loadvm-completed")]
-    public static partial void LoadCompleted(ILogger log, string peer);
+    [LoggerMessage(2, LogLevel.Debug, "{Checkpoint}", EventName = "vmstate_downtime_checkpoint")]
+    public static partial void DowntimeCheckpoint(ILogger log, string checkpoint);
 
     [LoggerMessage(3, LogLevel.Error, "load of migration failed: {Reason}")]
     public static partial void LoadFailed(ILogger log, string? reason);
@@ -49,6 +49,28 @@ internal static partial class EngineLog
 
     [LoggerMessage(15, LogLevel.Critical, "the machine could not be started again after a failed migration")]
     public static partial void NotStarted(ILogger log, Exception failed);
+
+    [LoggerMessage(16, LogLevel.Debug, "new state {State}", EventName = "migrate_set_state")]
+    public static partial void SetState(ILogger log, string state);
+
+    [LoggerMessage(17, LogLevel.Debug, "setup complete", EventName = "migration_thread_setup_complete")]
+    public static partial void SetupComplete(ILogger log);
+
+    [LoggerMessage(18, LogLevel.Debug, "dirty_pages {DirtyPages}", EventName = "migration_bitmap_sync_end")]
+    public static partial void BitmapSyncEnd(ILogger log, long dirtyPages);
+
+    [LoggerMessage(
+        19,
+        LogLevel.Debug,
+        "transferred {Transferred} time_spent {Milliseconds} bandwidth {Bandwidth} max_size {Threshold}",
+        EventName = "migrate_transferred")]
+    public static partial void Transferred(ILogger log, long transferred, long milliseconds, long bandwidth, long threshold);
+
+    [LoggerMessage(20, LogLevel.Debug, "{Pending}", EventName = "migration_thread_low_pending")]
+    public static partial void LowPending(ILogger log, long pending);
+
+    [LoggerMessage(21, LogLevel.Debug, "percentage {Percentage}", EventName = "migration_throttle")]
+    public static partial void Throttle(ILogger log, int percentage);
 
     /// <summary>What is to be said of a machine that was read.</summary>
     public static void Remarks(ILogger log, string peer, CapturedStream machine)

@@ -54,7 +54,7 @@ internal sealed class MachineProcess : IDisposable
 
     /// <summary>
     /// migrate-incoming: listens, and takes one machine after the other as the options say. A file, a command or a descriptor is read once; then the main
-    /// loop ends. A machine of this process is taken once: the process stops listening when it has arrived. Main thread, before or while the loop runs.
+    /// loop ends. A machine of this process is taken once: the process stops listening when it has arrived, and lives on. Main thread, before or while the loop runs.
     /// </summary>
     /// <exception cref="ConnectFailedException">It cannot listen there, or open that.</exception>
     /// <exception cref="InvalidOperationException">It listens already.</exception>
@@ -286,7 +286,7 @@ internal sealed class MachineProcess : IDisposable
         bool hasCompleted = info.Status is MigrationStatus.Completed;
         EngineLog.Ended(_log, hasCompleted ? 0 : -1, "none");
         _isQuitting |= port.EndsAfterOne;
-        if (hasCompleted && port.Options.Target is LiveTarget)
+        if (port.Options.Target is LiveTarget && (hasCompleted || port.IsSingle))
         {
             ClosePort();
         }

@@ -28,7 +28,11 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
         loop.Lock.AssertHeld();
         _ended = ended;
         context.Interrupt = work.Interrupt;
-        context.State.Changed = snapshot => loop.Schedule(() => changed(work.Describe(snapshot)));
+        context.State.Changed = snapshot =>
+        {
+            context.Trace.SetState(snapshot.Status);
+            loop.Schedule(() => changed(work.Describe(snapshot)));
+        };
         context.State.GoTo(MigrationStatus.Setup);
         work.Begin();
         Thread thread = new(Run) { Name = work.ThreadName, IsBackground = true };
@@ -65,6 +69,7 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
     private void Run()
     {
         BlockingCalls.AssertAllowed();
+        using IDisposable? activity = context.Trace.Begin(work.ThreadName);
         try
         {
             Attempt();
@@ -127,6 +132,8 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
         }
 
         context.State.Finish();
-        _ended!(Query());
+        MigrationInfo info = Query();
+        MigrationMetrics.OnEnd(info);
+        _ended!(info);
     }
 }

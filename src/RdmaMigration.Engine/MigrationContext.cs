@@ -14,6 +14,9 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <summary>For what happens.</summary>
     public ILogger Log => log;
 
+    /// <summary>Its trace points.</summary>
+    public MigrationTrace Trace { get; } = new(log);
+
     /// <summary>Signalled when the migration is to end soon.</summary>
     public CancellationToken Cancellation => _cancel.Token;
 

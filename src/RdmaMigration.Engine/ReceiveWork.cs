@@ -95,7 +95,7 @@ internal sealed class ReceiveWork(
         context.State.Enter(MigrationPhase.Ram);
         context.State.GoTo(MigrationStatus.Active);
         Load(BigLockState.NotHeld);
-        EngineLog.LoadCompleted(context.Log, channel.Peer);
+        context.Trace.DowntimeCheckpoint("dst-precopy-loadvm-completed");
         Interlocked.Exchange(ref _isTaken, true);
         sink.Take(machine);
         _isSafe = true;

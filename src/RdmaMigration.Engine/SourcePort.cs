@@ -34,8 +34,11 @@ internal sealed class SourcePort : IDisposable
     /// <summary>One machine after the other is taken.</summary>
     public bool TakesMany => !Options.Once && !Options.UntilCompleted;
 
-    /// <summary>The process ends after the first migration.</summary>
-    public bool EndsAfterOne => Options.Once || _listener is { IsSingle: true };
+    /// <summary>What it reads comes once: a file, a command, a descriptor.</summary>
+    public bool IsSingle => _listener is { IsSingle: true };
+
+    /// <summary>The process ends after the first migration. One that has a machine of its own lives on.</summary>
+    public bool EndsAfterOne => Options.Once || (IsSingle && Options.Target is not LiveTarget);
 
     /// <summary>Listens, or opens what is read once.</summary>
     /// <param name="accepted">Called with each source's channel on another thread; it must not block.</param>

@@ -25,11 +25,15 @@ internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions opt
     {
         delivery.Connect(source: null);
         DeliveryOutcome outcome;
-        using (OutgoingLiveMachine outgoing = new(machine, options.Parameters, _switchover!, _figures))
+        using (OutgoingLiveMachine outgoing = new(machine, options.Parameters, _switchover!, _figures, context.Trace))
         {
             outcome = delivery.Send(outgoing);
             Settle(outcome);
             _figures.OnEnd();
+            if (_switchover!.HasStopped)
+            {
+                context.Trace.DowntimeCheckpoint("src-downtime-end");
+            }
         }
 
         outcome.ThrowIfFailed();

@@ -61,6 +61,7 @@ internal sealed class MachineStarter(ILiveMachine machine, ArrivingMachine arriv
     private void Complete(BigLockState state)
     {
         context.Lock.Assert(state);
+        context.Trace.DowntimeCheckpoint("dst-precopy-bh-enter");
         context.Cancellation.ThrowIfCancellationRequested();
         foreach (StagedDevice device in arriving.Staged)
         {
@@ -70,5 +71,6 @@ internal sealed class MachineStarter(ILiveMachine machine, ArrivingMachine arriv
         context.State.Decide();
         context.Lock.Reacquire("start");
         machine.Start();
+        context.Trace.DowntimeCheckpoint("dst-precopy-bh-vm-started");
     }
 }

@@ -15,7 +15,9 @@ namespace RdmaMigration.Engine;
 /// <param name="parameters">Limits and capabilities.</param>
 /// <param name="switchover">Stops and saves it.</param>
 /// <param name="figures">Take what a query answers.</param>
-internal sealed class OutgoingLiveMachine(ILiveMachine machine, ParameterSet parameters, Switchover switchover, LiveFigures figures) : IOutgoingMachine, IDisposable
+/// <param name="trace">The migration's trace points.</param>
+internal sealed class OutgoingLiveMachine(
+    ILiveMachine machine, ParameterSet parameters, Switchover switchover, LiveFigures figures, MigrationTrace trace) : IOutgoingMachine, IDisposable
 {
     /// <summary>The section of RAM; devices have the numbers from <see cref="FirstDevice"/> on.</summary>
     private static readonly RamSectionForm s_ram = new(SectionId: 1, HasFooters: true, Wire.DefaultPageSize);
@@ -66,6 +68,7 @@ internal sealed class OutgoingLiveMachine(ILiveMachine machine, ParameterSet par
         stream.WriteRamStart(s_ram, [.. Ram.Select(block => new RamBlockDescription(block.Name, block.Length))], Ram);
         _passes.Start();
         figures.OnTracking(_passes.Tracking);
+        trace.SetupComplete();
         Iterate(to, stream);
         SavedDevices devices = Stop(to);
         SendPass(to, stream, _passes, _passes.Bytes, isLast: true);
@@ -102,9 +105,10 @@ internal sealed class OutgoingLiveMachine(ILiveMachine machine, ParameterSet par
 
             // The pages are collected once more when the machine is stopped.
             TimeSpan expected = _convergence.TimeFor(_passes.Bytes);
-            figures.OnCollected((long)(dirtied / pass.TotalSeconds), _passes.Bytes, _convergence.Bandwidth, expected);
+            Note(dirtied, sent, sending, pass, expected);
             if (expected + Stopwatch.GetElapsedTime(collecting) <= _downtimeLimit)
             {
+                trace.LowPending(_passes.Bytes);
                 return;
             }
 
@@ -112,10 +116,20 @@ internal sealed class OutgoingLiveMachine(ILiveMachine machine, ParameterSet par
             {
                 machine.Throttle(_autoConverge.Percentage);
                 figures.OnThrottle(_autoConverge.Percentage);
+                trace.Throttle(_autoConverge.Percentage);
             }
 
             (pages, bytes) = (_passes, _passes.Bytes);
         }
+    }
+
+    private void Note(long dirtied, long sent, TimeSpan sending, TimeSpan pass, TimeSpan expected)
+    {
+        long rate = (long)(dirtied / pass.TotalSeconds);
+        figures.OnCollected(rate, _passes.Bytes, _convergence.Bandwidth, expected);
+        MigrationMetrics.OnPass(rate);
+        trace.BitmapSyncEnd(dirtied);
+        trace.Transferred(sent, sending, (long)_convergence.Bandwidth, (long)(_convergence.Bandwidth * _downtimeLimit.TotalSeconds));
     }
 
     /// <summary>Stops the machine, and collects what it wrote last.</summary>
@@ -158,12 +172,14 @@ internal sealed class OutgoingLiveMachine(ILiveMachine machine, ParameterSet par
     private void SendDevices(DeliveryStream to, OutgoingStream stream, SavedDevices devices)
     {
         ReadOnlySequence<byte> sections = devices.Sections;
+        trace.DowntimeCheckpoint("src-iterable-saved");
         Report(to, CaptureStage.DeviceState, stream);
         stream.WriteDevices(sections.Slice(0, sections.Length - 1));
         switchover.Commit();
         Report(to, CaptureStage.VmDescription, stream);
         stream.WriteSections(sections.Slice(sections.Length - 1));
         stream.End(devices.VmDescription);
+        trace.DowntimeCheckpoint("src-non-iterable-saved");
         Report(to, CaptureStage.Complete, stream);
     }
 

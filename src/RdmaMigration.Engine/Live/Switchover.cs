@@ -37,7 +37,9 @@ internal sealed class Switchover(MigrationContext context, ILiveMachine machine,
     {
         HasStopped = true;
         figures.OnStop();
+        context.Trace.DowntimeCheckpoint("src-downtime-start");
         OnMain(machine.Stop, "stop");
+        context.Trace.DowntimeCheckpoint("src-vm-stopped");
     }
 
     /// <summary>Waits for <see cref="TryContinue"/>.</summary>

