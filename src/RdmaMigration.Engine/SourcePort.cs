@@ -32,7 +32,7 @@ internal sealed class SourcePort : IDisposable
     public IPEndPoint? LocalEndPoint => _listener?.LocalEndPoint;
 
     /// <summary>One machine after the other is taken.</summary>
-    public bool TakesMany => !Options.Once && !Options.UntilCompleted;
+    public bool TakesMany => !Options.Once && !Options.UntilCompleted && Options.Target is not LiveTarget;
 
     /// <summary>What it reads comes once: a file, a command, a descriptor.</summary>
     public bool IsSingle => _listener is { IsSingle: true };

@@ -12,13 +12,7 @@ namespace RdmaMigration.Engine;
 /// <param name="context">The migration.</param>
 internal sealed class MachineStarter(ILiveMachine machine, ArrivingMachine arriving, MigrationContext context) : IMachineSink
 {
-    public void Begin()
-    {
-        if (machine.IsRunning)
-        {
-            throw new MigrationException(FailureReason.Policy, "the machine here runs already, so no other can take its place: stop it first");
-        }
-    }
+    public void Begin() => CheckStopped();
 
     public void Announce(StreamConfiguration configuration)
     {
@@ -63,6 +57,7 @@ internal sealed class MachineStarter(ILiveMachine machine, ArrivingMachine arriv
         context.Lock.Assert(state);
         context.Trace.DowntimeCheckpoint("dst-precopy-bh-enter");
         context.Cancellation.ThrowIfCancellationRequested();
+        CheckStopped();
         foreach (StagedDevice device in arriving.Staged)
         {
             device.Commit();
@@ -72,5 +67,13 @@ internal sealed class MachineStarter(ILiveMachine machine, ArrivingMachine arriv
         context.Lock.Reacquire("start");
         machine.Start();
         context.Trace.DowntimeCheckpoint("dst-precopy-bh-vm-started");
+    }
+
+    private void CheckStopped()
+    {
+        if (machine.IsRunning)
+        {
+            throw new MigrationException(FailureReason.Policy, "the machine here runs already, so no other can take its place: stop it first");
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 using RdmaMigration.VmState;
 
@@ -91,8 +92,8 @@ internal sealed class WritingMachine : ILiveMachine, IDisposable
     /// <summary>The percentages that were asked for.</summary>
     public List<int> Throttles { get; } = [];
 
-    /// <summary>Makes the tracker; null for marks that the writers set.</summary>
-    public Func<RamBlockList, IDirtyTracker>? Tracker { get; init; }
+    /// <summary>How its writes are found; null for the best that works here.</summary>
+    public DirtyTracking? Tracking { get; init; }
 
     public void Start()
     {
@@ -139,7 +140,18 @@ internal sealed class WritingMachine : ILiveMachine, IDisposable
         _throttle = percent;
     }
 
-    public IDirtyTracker CreateTracker() => Tracker?.Invoke(Ram) ?? new Marks(_marks);
+    public IDirtyTracker CreateTracker()
+    {
+        try
+        {
+            return Tracking is DirtyTracking.Explicit ? new Marks(_marks) : DirtyTrackers.Create(Ram, Tracking, static _ => { });
+        }
+        catch (MigrationException) when (Tracking is null)
+        {
+            // A kernel without write protection for this user.
+            return new Marks(_marks);
+        }
+    }
 
     /// <summary>Writes one page as the threads do.</summary>
     public void WritePage(int block, ulong page, ulong number)

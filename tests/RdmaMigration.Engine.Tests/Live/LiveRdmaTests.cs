@@ -1,0 +1,94 @@
+using RdmaMigration.Testing;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>A machine that runs, over RDMA: its pages go beside the stream, and the return path is a connection of its own.</summary>
+[Trait("needs", "rdma")]
+public sealed class LiveRdmaTests
+{
+    private static RdmaUri Anywhere => new(RdmaAddress.V4.ToString(), 0);
+
+    [Fact]
+    public void A_device_that_refuses_its_state_leaves_the_machine_at_the_source()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        destination.Machine.Second.Loaded = () => throw new InvalidOperationException("no such timer");
+        source.Start();
+        source.Send(destination.Listen(Anywhere));
+        MigrationInfo failed = source.Ended();
+        Assert.Contains("SHUT 1", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Contains("the machine goes on here", failed.ErrorDescription, StringComparison.Ordinal);
+        AssertAtSource(source, destination, stops: 1);
+    }
+
+    [Fact]
+    public void Another_length_of_a_block_is_refused_before_RAM()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, mebibytes: 17));
+        source.Start();
+        source.Send(destination.Listen(Anywhere));
+        Assert.Equal(MigrationStatus.Failed, source.Ended().Status);
+        Assert.Contains(
+            "RAM block 'main' has 16777216 bytes at the source and 17825792 bytes here", destination.Ended().ErrorDescription, StringComparison.Ordinal);
+        AssertAtSource(source, destination, stops: 0);
+    }
+
+    [Theory]
+    [InlineData(MigrationStatus.Active, false)]
+    [InlineData(MigrationStatus.PreSwitchover, false)]
+    [InlineData(MigrationStatus.PreSwitchover, true)]
+    public void A_cancel_at_the_source_leaves_the_machine_there(object at, bool pinAll)
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        source.Start();
+        source.Send(destination.Listen(Anywhere), options => options
+            .With(MigrationParameters.PinAll, pinAll)
+            .With(MigrationParameters.PauseBeforeSwitchover, true)
+            .With(MigrationParameters.MaxBandwidth, at is MigrationStatus.Active ? 1UL << 20 : 1UL << 30));
+        source.Until(info => info.Status == (MigrationStatus)at);
+        source.Process.Cancel();
+        Assert.Equal(MigrationStatus.Cancelled, source.Ended().Status);
+        Assert.Equal(MigrationStatus.Failed, destination.Ended().Status);
+        AssertAtSource(source, destination, stops: at is MigrationStatus.Active ? 0 : 1);
+    }
+
+    [Fact]
+    public void A_destination_that_is_lost_before_the_switchover_leaves_the_machine_at_the_source()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        source.Start();
+        source.Send(destination.Listen(Anywhere), options => options.With(MigrationParameters.PauseBeforeSwitchover, true));
+        source.Until(info => info.Status is MigrationStatus.PreSwitchover);
+        destination.Process.Cancel();
+        Assert.Equal(MigrationStatus.Cancelled, destination.Ended().Status);
+        Assert.Equal(MigrationStatus.Failed, source.Ended().Status);
+        AssertAtSource(source, destination, stops: 1);
+    }
+
+    [Fact]
+    public void Without_a_return_path_the_machine_moves_unconfirmed()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        destination.Machine.Predecessor = source.Machine;
+        source.Start();
+        source.Send(destination.Listen(Anywhere), options => options.With(MigrationParameters.ReturnPath, false));
+        MigrationInfo done = source.Ended();
+        Assert.Equal((MigrationStatus.Completed, false), (done.Status, done.Confirmed));
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        Assert.Equal((false, true), (source.Machine.IsRunning, destination.Machine.IsRunning));
+    }
+
+    private static void AssertAtSource(RunningMachine source, RunningMachine destination, int stops)
+    {
+        source.Settle();
+        destination.Settle();
+        Assert.Equal((true, stops, 0), (source.Machine.IsRunning, source.Machine.Stops, destination.Machine.Starts));
+        Assert.False(destination.Machine.IsRunning);
+    }
+}
