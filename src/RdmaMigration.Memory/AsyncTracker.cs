@@ -4,12 +4,13 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Memory;
 
 /// <summary>
-/// <see cref="DirtyTracking.WriteProtectAsync"/>. The page tables are the only bookkeeping: PAGEMAP_SCAN finds written pages and protects them again in one step.
-/// Memory without page tables is passed over, so a hole costs nothing, and when it is written it gets an entry that is not protected, which counts as written.
+/// <see cref="DirtyTracking.WriteProtectAsync"/>. The page tables are the bookkeeping: PAGEMAP_SCAN finds written pages and protects them again in one step. It looks at
+/// the pieces of a block that have memory (<see cref="UsedMemory"/>).
 /// </summary>
 internal sealed unsafe class AsyncTracker : IDirtyTracker
 {
     private readonly WriteProtection _protection;
+    private readonly UsedMemory[] _used;
     private readonly SafeFileHandle _pageMap;
     private readonly PageRegion[] _regions = new PageRegion[512];
     private bool _isStarted;
@@ -19,6 +20,7 @@ internal sealed unsafe class AsyncTracker : IDirtyTracker
     public AsyncTracker(IReadOnlyList<RamBlock> blocks)
     {
         _protection = WriteProtection.Open(blocks, isAsync: true);
+        _used = [.. blocks.Select(block => new UsedMemory(block))];
         try
         {
             _pageMap = PageMap.Open();
@@ -44,9 +46,13 @@ internal sealed unsafe class AsyncTracker : IDirtyTracker
         _protection.Register();
         try
         {
-            foreach (RamBlock block in _protection.Blocks)
+            for (int block = 0; block < _used.Length; block++)
             {
-                _ = Scan(block, into: null);
+                _used[block].Clear();
+                for (ulong page = 0; _used[block].TryNextNew(page, out ulong start, out ulong end); page = end)
+                {
+                    _ = Scan(block, start, end, into: null);
+                }
             }
         }
         catch
@@ -59,8 +65,30 @@ internal sealed unsafe class AsyncTracker : IDirtyTracker
     }
 
     /// <inheritdoc/>
-    public ulong Collect(int block, PageBitmap into) =>
-        _isStarted ? Scan(_protection.Blocks[block], into) : throw new InvalidOperationException("writes are not tracked");
+    public ulong Collect(int block, PageBitmap into)
+    {
+        if (!_isStarted)
+        {
+            throw new InvalidOperationException("writes are not tracked");
+        }
+
+        // The used pieces first: a new one is then not looked at twice.
+        ulong pages = 0;
+        UsedMemory used = _used[block];
+        for (ulong page = 0; used.TryNext(page, out ulong start, out ulong end); page = end)
+        {
+            pages += Scan(block, start, end, into);
+        }
+
+        for (ulong page = 0; used.TryNextNew(page, out ulong start, out ulong end); page = end)
+        {
+            // All of a piece counts as written when it is first looked at, its holes too.
+            _ = Scan(block, start, end, into: null);
+            pages += used.AddData(start, end, into);
+        }
+
+        return pages;
+    }
 
     /// <inheritdoc/>
     public void Stop()
@@ -76,12 +104,14 @@ internal sealed unsafe class AsyncTracker : IDirtyTracker
         _pageMap.Dispose();
     }
 
-    private ulong Scan(RamBlock block, PageBitmap? into)
+    /// <summary>Takes the written pages of a run, adds them, and protects them.</summary>
+    private ulong Scan(int index, ulong first, ulong last, PageBitmap? into)
     {
+        RamBlock block = _protection.Blocks[index];
         ulong pages = 0;
         ulong begin = (ulong)block.Pointer;
-        ulong end = begin + block.Length;
-        for (ulong position = begin; position < end;)
+        ulong end = begin + (last * RamBlock.LengthUnit);
+        for (ulong position = begin + (first * RamBlock.LengthUnit); position < end;)
         {
             CallResult found = PageMap.TakeWritten((int)_pageMap.DangerousGetHandle(), ref position, end, _regions);
             if (found.Failed)

@@ -3,8 +3,8 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Memory;
 
 /// <summary>
-/// <see cref="DirtyTracking.WriteProtect"/>. A <see cref="WriteFaultThread"/> unprotects a page when it is written and sets its bit. To protect a hole would take page
-/// tables for it, so only memory that is there is protected; a hole that has become memory since the last look (SEEK_DATA) was written.
+/// <see cref="DirtyTracking.WriteProtect"/>. A <see cref="WriteFaultThread"/> unprotects a page when it is written and sets its bit. Only pieces of a block that
+/// have memory are protected (<see cref="UsedMemory"/>).
 /// <para>
 /// The thread unprotects a page and then sets the bit; <see cref="Collect"/> takes the bit and then protects the page. So a page that is unprotected always has its bit
 /// set, or the thread is about to set it, whichever way the two interleave: no lock is needed, and a write is never lost.
@@ -44,7 +44,7 @@ internal sealed class SyncTracker : IDirtyTracker
                 // Of the last time.
                 block.Written.Take(block.Taken);
                 block.Taken.ClearAll();
-                block.Known.ClearAll();
+                block.Used.Clear();
                 ProtectNew(block, into: null);
             }
         }
@@ -100,25 +100,15 @@ internal sealed class SyncTracker : IDirtyTracker
         _protection.Dispose();
     }
 
-    /// <summary>Protects the memory that was a hole at the last look.</summary>
+    /// <summary>Protects the pieces that have got memory since the last look, and adds what they have.</summary>
     private void ProtectNew(Block block, PageBitmap? into)
     {
-        foreach (RamExtent extent in block.Ram.Extents)
+        for (ulong page = 0; block.Used.TryNextNew(page, out ulong start, out ulong end); page = end)
         {
-            ulong first = extent.Offset / RamBlock.LengthUnit;
-            ulong last = extent.End / RamBlock.LengthUnit;
-            if (!extent.IsData)
+            _protection.Protect(block.Ram, start, end);
+            if (into is not null)
             {
-                block.Known.Clear(first, last - first);
-                continue;
-            }
-
-            while (block.Known.TryNextClear(first, last, out ulong start, out ulong end))
-            {
-                _protection.Protect(block.Ram, start, end);
-                block.Known.Set(start, end - start);
-                into?.Set(start, end - start);
-                first = end;
+                _ = block.Used.AddData(start, end, into);
             }
         }
     }
@@ -130,8 +120,8 @@ internal sealed class SyncTracker : IDirtyTracker
         /// <summary>Set by the thread.</summary>
         public AtomicPageBits Written { get; } = new(ram.Length / RamBlock.LengthUnit);
 
-        /// <summary>Memory that was there at the last look, and so is protected unless it was written.</summary>
-        public PageBitmap Known { get; } = new(ram);
+        /// <summary>What is protected unless it was written.</summary>
+        public UsedMemory Used { get; } = new(ram);
 
         /// <summary>Used during a call only.</summary>
         public PageBitmap Taken { get; } = new(ram);

@@ -13,6 +13,7 @@ internal static class BarCommands
         Create("throughput", "rdmamig → rdmamig beside ib_write_bw with 1 MiB: at least 0.95 of it", 3, Throughput.RunAsync),
         Sparse.Create(),
         ControlLatency.Create(),
+        TrackingCost.Create(),
         Create("cpu", "user CPU per GiB of rdmamig beside QEMU's, sending and receiving: at most as much", 3, ProcessorUse.RunAsync),
     ];
 
