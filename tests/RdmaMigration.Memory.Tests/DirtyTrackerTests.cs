@@ -209,6 +209,7 @@ public sealed unsafe class DirtyTrackerTests
     public void A_block_in_huge_pages_is_tracked_by_huge_page(int kind)
     {
         const ulong huge = 2 << 20;
+        using HugePages reserved = HugePages.TryReserve(count: 8);
         RamBlock? allocated = null;
         try
         {
