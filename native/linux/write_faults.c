@@ -48,7 +48,7 @@ static int unprotect(int uffd, uint64_t start, uint64_t length)
 	struct uffdio_writeprotect pages = { .range = { .start = start, .len = length }, .mode = 0 };
 
 	while (ioctl(uffd, UFFDIO_WRITEPROTECT, &pages)) {
-		/* ENOENT, EINVAL: the range was unregistered meanwhile, which woke its writers. */
+		/* ENOENT, EINVAL: the range was unregistered meanwhile; whoever does that wakes its writers. */
 		if (errno == ENOENT || errno == EINVAL)
 			return 0;
 		if (errno != EAGAIN && errno != EINTR)
@@ -84,7 +84,9 @@ static void give_up(struct rdmamig_write_fault_thread *self, int error)
 	for (uint32_t i = 0; i < self->count; i++) {
 		struct uffdio_range range = { .start = self->ranges[i].start, .len = self->ranges[i].end - self->ranges[i].start };
 
+		/* Of write protection the kernel wakes nobody when it ends. */
 		ioctl(self->uffd, UFFDIO_UNREGISTER, &range);
+		ioctl(self->uffd, UFFDIO_WAKE, &range);
 	}
 }
 

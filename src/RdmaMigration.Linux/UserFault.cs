@@ -31,6 +31,7 @@ public static unsafe partial class UserFault
     private const ulong UFFDIO_API = 0xc018_aa3f;
     private const ulong UFFDIO_REGISTER = 0xc020_aa00;
     private const ulong UFFDIO_UNREGISTER = 0x8010_aa01;
+    private const ulong UFFDIO_WAKE = 0x8010_aa02;
     private const ulong UFFDIO_WRITEPROTECT = 0xc018_aa06;
     private const ulong USERFAULTFD_IOC_NEW = 0xaa00;
     private const ulong ModeWriteProtect = 2;
@@ -86,11 +87,16 @@ public static unsafe partial class UserFault
         return KernelCalls.Control(descriptor, UFFDIO_REGISTER, &registration);
     }
 
-    /// <summary>Ends the registration and the protection of a range. Threads that wait for its pages go on.</summary>
+    /// <summary>
+    /// Ends the registration and the protection of a range. Threads that wait for its pages go on: the kernel wakes them here only where missing pages are
+    /// registered too, so they are woken by a call of its own.
+    /// </summary>
     public static CallResult Unregister(int descriptor, byte* address, ulong length)
     {
         Range range = new() { Start = (ulong)address, Length = length };
-        return KernelCalls.Control(descriptor, UFFDIO_UNREGISTER, &range);
+        CallResult ended = KernelCalls.Control(descriptor, UFFDIO_UNREGISTER, &range);
+        Range woken = new() { Start = (ulong)address, Length = length };
+        return ended.Failed ? ended : KernelCalls.Control(descriptor, UFFDIO_WAKE, &woken);
     }
 
     /// <summary>

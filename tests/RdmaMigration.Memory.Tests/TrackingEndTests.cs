@@ -1,0 +1,57 @@
+using RdmaMigration.Linux;
+
+namespace RdmaMigration.Memory.Tests;
+
+/// <summary>Tracking that ends while the program writes.</summary>
+public sealed class TrackingEndTests
+{
+    private const ulong Page = 4096;
+    private const ulong Pages = 256;
+
+    public static TheoryData<int> Kinds => [.. Enum.GetValues<DirtyTracking>().Where(kind => kind != DirtyTracking.Explicit).Select(kind => (int)kind)];
+
+    /// <summary>Of synchronous write protection, the kernel does not wake a writer when the registration ends.</summary>
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_writer_that_waits_for_a_page_goes_on(int kind)
+    {
+        using RamBlock block = RamBlock.Allocate("pc.ram", Pages * Page);
+        block.Slice(0, (int)block.Length).Fill(1);
+        using IDirtyTracker tracker = CreateOrSkip(kind, block);
+        bool isStopping = false;
+        Thread[] writers = [.. Enumerable.Range(0, 2).Select(writer => new Thread(() =>
+        {
+            for (ulong page = (ulong)writer; !Volatile.Read(ref isStopping); page += 2)
+            {
+                Volatile.Write(ref block.Slice(page % Pages * Page, 1)[0], 2);
+            }
+        })
+        { IsBackground = true })];
+        foreach (Thread writer in writers)
+        {
+            writer.Start();
+        }
+
+        for (int i = 0; i < 300; i++)
+        {
+            tracker.Start();
+            tracker.Stop();
+        }
+
+        Volatile.Write(ref isStopping, true);
+        Assert.All(writers, writer => Assert.True(writer.Join(TimeSpan.FromSeconds(20)), "a writer waits for ever"));
+    }
+
+    private static IDirtyTracker CreateOrSkip(int kind, RamBlock block)
+    {
+        try
+        {
+            return DirtyTrackers.Create([block], (DirtyTracking)kind, static _ => { });
+        }
+        catch (MigrationException refused)
+        {
+            Assert.Skip(refused.Message);
+            throw;
+        }
+    }
+}
