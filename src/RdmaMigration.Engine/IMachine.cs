@@ -5,9 +5,9 @@ using RdmaMigration.VmState;
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// A machine that arrives: its RAM blocks, its devices' state and its configuration. A capture is one (<see cref="CapturedMachine"/>); a program of this process
-/// is another (<see cref="ArrivingMachine"/>), which checks what a source announces against blocks that it has, and applies device state instead of keeping
-/// it. Disposed after every thread and
+/// A machine that arrives: its RAM blocks, its devices' state and its configuration. A capture is one (<see cref="CapturedMachine"/>); a program of this
+/// process is another (<see cref="ArrivingMachine"/>), which checks what a source announces against blocks that it has, and applies device state instead of
+/// keeping it. Disposed after every thread and
 /// every channel that uses its RAM.
 /// </summary>
 internal interface IMachine : IDisposable
@@ -36,7 +36,9 @@ internal interface IMachine : IDisposable
     /// <exception cref="RamAllocationException">The machine cannot have such blocks.</exception>
     RamBlockList AllocateRam(IReadOnlyList<RamBlockDescription> blocks);
 
-    /// <summary>Reads the whole stream and keeps device state: as bytes, or decoded, to be applied later with the big lock held. On the migration's thread.</summary>
+    /// <summary>
+    /// Reads the whole stream and keeps device state: as bytes, or decoded, to be applied later with the big lock held. On the migration's thread.
+    /// </summary>
     /// <param name="stream">A stream for <see cref="Devices"/>.</param>
     /// <returns>The machine as it is sent on or saved; null for one that keeps no bytes.</returns>
     /// <exception cref="StreamFormatException">The stream is malformed, truncated, too large, or not of this machine.</exception>

@@ -54,7 +54,8 @@ internal sealed class MachineProcess : IDisposable
 
     /// <summary>
     /// migrate-incoming: listens, and takes one machine after the other as the options say. A file, a command or a descriptor is read once; then the main
-    /// loop ends. A machine of this process is taken once: the process stops listening when it has arrived, and lives on. Main thread, before or while the loop runs.
+    /// loop ends. A machine of this process is taken once: the process stops listening when it has arrived, and lives on. Main thread, before or while the loop
+    /// runs.
     /// </summary>
     /// <exception cref="ConnectFailedException">It cannot listen there, or open that.</exception>
     /// <exception cref="InvalidOperationException">It listens already.</exception>
@@ -92,7 +93,8 @@ internal sealed class MachineProcess : IDisposable
 
     /// <summary>migrate: begins to send a machine of this process, which runs. Any thread; the status shows how it goes.</summary>
     /// <param name="machine">The machine. It must live until the migration has ended.</param>
-    /// <param name="options">Destination and limits. Over RDMA there is a return path unless the options say otherwise: only with one is a failure known.</param>
+    /// <param name="options">Destination and limits. Over RDMA there is a return path unless the options say otherwise: only with one is a failure
+    /// known.</param>
     /// <returns>
     /// Done when the migration has begun; a <see cref="MigrationException"/> when a migration runs already, the machine does not run, or the process ends.
     /// </returns>

@@ -2,18 +2,23 @@ using System.Diagnostics.Metrics;
 
 namespace RdmaMigration.Engine;
 
-/// <summary>What the engine measures of migrations that have ended, for whoever listens to the meter "RdmaMigration.Engine". No exporter belongs to it.</summary>
+/// <summary>
+/// What the engine measures of migrations that have ended, for whoever listens to the meter "RdmaMigration.Engine". No exporter belongs to it.
+/// </summary>
 internal static class MigrationMetrics
 {
     private const long PageSize = 4096;
 
     private static readonly Meter s_meter = new("RdmaMigration.Engine");
-    private static readonly Counter<long> s_ended = s_meter.CreateCounter<long>("rdmamig_migrations", description: "Migrations that ended, by side and status.");
+    private static readonly Counter<long> s_ended = s_meter.CreateCounter<long>(
+        "rdmamig_migrations", description: "Migrations that ended, by side and status.");
     private static readonly Counter<long> s_errors = s_meter.CreateCounter<long>("rdmamig_errors", description: "Migrations that failed, by reason.");
     private static readonly Counter<long> s_pages = s_meter.CreateCounter<long>("rdmamig_pages", description: "Pages that were moved, by side and kind.");
     private static readonly Counter<long> s_bytes = s_meter.CreateCounter<long>("rdmamig_ram_bytes", "By", "Bytes of RAM that were moved, by side.");
-    private static readonly Counter<long> s_iterations = s_meter.CreateCounter<long>("rdmamig_iterations", description: "Passes over RAM of a machine that runs.");
-    private static readonly Histogram<double> s_totalTime = s_meter.CreateHistogram<double>("rdmamig_total_time_seconds", "s", "What migrations took, by side.");
+    private static readonly Counter<long> s_iterations = s_meter.CreateCounter<long>(
+        "rdmamig_iterations", description: "Passes over RAM of a machine that runs.");
+    private static readonly Histogram<double> s_totalTime = s_meter.CreateHistogram<double>(
+        "rdmamig_total_time_seconds", "s", "What migrations took, by side.");
     private static readonly Histogram<double> s_downtime = s_meter.CreateHistogram<double>("rdmamig_downtime_seconds", "s", "How long machines stood still.");
     private static readonly Histogram<long> s_dirtyRate = s_meter.CreateHistogram<long>(
         "rdmamig_dirty_pages_rate", description: "Pages a second that a machine wrote, for each pass.");

@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// One migration's trace points, under QEMU's names and with QEMU's arguments: each is a log message whose event has the name, and an event of an activity of the
-/// source "RdmaMigration.Engine". Any thread.
+/// One migration's trace points, under QEMU's names and with QEMU's arguments: each is a log message whose event has the name, and an event of an activity of
+/// the source "RdmaMigration.Engine". Any thread.
 /// </summary>
 internal sealed class MigrationTrace(ILogger log)
 {

@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace RdmaMigration.Linux;
 
 /// <summary>
-/// A mapped range that is registered for write protection, and where the bits of its pages of 4 KiB are; laid out as struct rdmamig_tracked_range of native/linux.
+/// A mapped range that is registered for write protection, and where the bits of its pages of 4 KiB are; laid out as struct rdmamig_tracked_range of
+/// native/linux.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
 public unsafe struct TrackedRange

@@ -6,8 +6,8 @@ namespace RdmaMigration.Memory;
 internal static class DirtyTrackers
 {
     /// <summary>
-    /// The kinds that need no help of the program, the best first. <see cref="DirtyTracking.Explicit"/> is not among them: a program that does not know that it has
-    /// to mark its writes would lose them.
+    /// The kinds that need no help of the program, the best first. <see cref="DirtyTracking.Explicit"/> is not among them: a program that does not know that it
+    /// has to mark its writes would lose them.
     /// </summary>
     private static readonly DirtyTracking[] s_byItself = [DirtyTracking.WriteProtectAsync, DirtyTracking.WriteProtect];
 

@@ -20,8 +20,8 @@ internal sealed class ExplicitTracker : IDirtyTracker
     public DirtyTracking Kind => DirtyTracking.Explicit;
 
     /// <summary>
-    /// Marks a range as written. Call it after the write, and before the machine counts as stopped: a page that is marked first may be sent before it is written.
-    /// For any thread; it does not allocate and does not block. While nothing is tracked it does nothing.
+    /// Marks a range as written. Call it after the write, and before the machine counts as stopped: a page that is marked first may be sent before it is
+    /// written. For any thread; it does not allocate and does not block. While nothing is tracked it does nothing.
     /// </summary>
     /// <param name="block">The block's index.</param>
     /// <param name="offset">The first byte.</param>
@@ -33,7 +33,8 @@ internal sealed class ExplicitTracker : IDirtyTracker
         ulong end = _blocks[block].Length;
         if (offset > end || length > end - offset)
         {
-            throw new ArgumentOutOfRangeException(nameof(offset), $"RAM block '{_blocks[block].Name}': bytes 0x{offset:x} + 0x{length:x} are outside its 0x{end:x}");
+            throw new ArgumentOutOfRangeException(
+                nameof(offset), $"RAM block '{_blocks[block].Name}': bytes 0x{offset:x} + 0x{length:x} are outside its 0x{end:x}");
         }
 
         // The write comes before the look at _isStarted: if Start does not see this mark, the first pass sees the write.

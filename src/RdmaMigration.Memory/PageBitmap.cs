@@ -5,8 +5,8 @@ using System.Runtime.Intrinsics;
 namespace RdmaMigration.Memory;
 
 /// <summary>
-/// One bit for each page of <see cref="RamBlock.LengthUnit"/> of a block. The bits are in leaves of 32768 pages (128 MiB of RAM in 4 KiB), which are made when a
-/// bit is first set, so a bitmap takes memory for the parts of a block that are used. Each leaf counts its bits: empty ones are skipped. Not thread-safe.
+/// One bit for each page of <see cref="RamBlock.LengthUnit"/> of a block. The bits are in leaves of 32768 pages (128 MiB of RAM in 4 KiB), which are made when
+/// a bit is first set, so a bitmap takes memory for the parts of a block that are used. Each leaf counts its bits: empty ones are skipped. Not thread-safe.
 /// </summary>
 internal sealed class PageBitmap
 {
@@ -176,7 +176,9 @@ internal sealed class PageBitmap
         return leaf;
     }
 
-    /// <summary>The bits of a word from the page <paramref name="low"/> on, up to but without the page <paramref name="high"/>; both count from the word's first.</summary>
+    /// <summary>
+    /// The bits of a word from the page <paramref name="low"/> on, up to but without the page <paramref name="high"/>; both count from the word's first.
+    /// </summary>
     private static ulong Mask(int low, int high) => (high >= WordBits ? ulong.MaxValue : (1UL << high) - 1) & (ulong.MaxValue << low);
 
     private static int CountRun(ulong[] leaf, int first, int count)
@@ -225,7 +227,8 @@ internal sealed class PageBitmap
             int index = (int)(from / LeafPages);
             ulong next = ((ulong)index + 1) * LeafPages;
             int others = set ? 0 : (int)LeafPages;
-            if (_counts[index] != others && (_leaves[index] is { } leaf ? FindIn(leaf, (int)(from % LeafPages), set) : (int)(from % LeafPages)) is >= 0 and int found)
+            int first = (int)(from % LeafPages);
+            if (_counts[index] != others && (_leaves[index] is { } leaf ? FindIn(leaf, first, set) : first) is >= 0 and int found)
             {
                 return Math.Min(next - LeafPages + (ulong)found, Pages);
             }

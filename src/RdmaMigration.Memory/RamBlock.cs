@@ -119,7 +119,8 @@ internal sealed unsafe class RamBlock : IDisposable
             file?.Dispose();
             if (refused is LinuxException error)
             {
-                throw new RamAllocationException(name, $"RAM block '{name}' of {length} bytes: {error.Message}{HugePageAdvice(error, length, hugePageSize)}", error);
+                throw new RamAllocationException(
+                    name, $"RAM block '{name}' of {length} bytes: {error.Message}{HugePageAdvice(error, length, hugePageSize)}", error);
             }
 
             throw;

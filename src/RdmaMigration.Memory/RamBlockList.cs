@@ -85,7 +85,8 @@ internal sealed class RamBlockList : IReadOnlyList<RamBlock>, IDisposable
     public static RamBlockList Of(IReadOnlyList<RamBlock> blocks)
     {
         ArgumentNullException.ThrowIfNull(blocks);
-        ulong total = Check([.. blocks.Select(block => new RamBlockDescription(block.Name, block.Length))], ulong.MaxValue, out Dictionary<string, int> indexes);
+        RamBlockDescription[] descriptions = [.. blocks.Select(block => new RamBlockDescription(block.Name, block.Length))];
+        ulong total = Check(descriptions, ulong.MaxValue, out Dictionary<string, int> indexes);
         return new RamBlockList([.. blocks], indexes, total, ownsBlocks: false);
     }
 

@@ -3,9 +3,9 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Memory;
 
 /// <summary>
-/// The parts of a block that have memory, in pieces of 2 MiB, which is what one page of page tables maps, or of a larger huge page. The kernel makes page tables for all memory that is
-/// protected, holes too: 2 GiB for a block of 1 TiB. So only pieces that have memory are protected, and a piece that gets its first memory was written. A piece counts
-/// as used from then on, so finding new ones costs what is unused and fragmented, not what is used.
+/// The parts of a block that have memory, in pieces of 2 MiB, which is what one page of page tables maps, or of a larger huge page. The kernel makes page
+/// tables for all memory that is protected, holes too: 2 GiB for a block of 1 TiB. So only pieces that have memory are protected, and a piece that gets its
+/// first memory was written. A piece counts as used from then on, so finding new ones costs what is unused and fragmented, not what is used.
 /// </summary>
 internal sealed class UsedMemory
 {

@@ -81,7 +81,9 @@ internal sealed unsafe class WriteProtection : IDisposable
     private static IOException Refusal(Errno error, bool isAsync) => error switch
     {
         Errno.EINVAL => new IOException(
-            isAsync ? "the kernel has no asynchronous write protection (since Linux 6.7)" : "the kernel cannot protect memory files from writes (since Linux 5.19)"),
+            isAsync
+                ? "the kernel has no asynchronous write protection (since Linux 6.7)"
+                : "the kernel cannot protect memory files from writes (since Linux 5.19)"),
         Errno.ENOSYS => new IOException("the kernel has no userfaultfd (CONFIG_USERFAULTFD)"),
         Errno.EPERM => new IOException(
             "this process may not use userfaultfd: give it CAP_SYS_PTRACE or access to /dev/userfaultfd, or set the sysctl vm.unprivileged_userfaultfd to 1"),

@@ -7,9 +7,9 @@ namespace RdmaMigration.Service;
 
 /// <summary>
 /// Ends the host on SIGINT, SIGTERM and SIGHUP. The first signal cancels the migration, reports that to the other side and frees everything; a machine that
-/// may exist nowhere else is saved before. A second SIGINT or SIGTERM ends the process at once, by that signal. A second SIGHUP does not: a terminal that closes
-/// sends it twice, by the kernel and by the shell, and systemd sends it after SIGTERM. A SIGHUP that was ignored at start, as under nohup, stays ignored. A host
-/// that is asked to stop ends its migration too.
+/// may exist nowhere else is saved before. A second SIGINT or SIGTERM ends the process at once, by that signal. A second SIGHUP does not: a terminal that
+/// closes sends it twice, by the kernel and by the shell, and systemd sends it after SIGTERM. A SIGHUP that was ignored at start, as under nohup, stays
+/// ignored. A host that is asked to stop ends its migration too.
 /// </summary>
 internal sealed class SignalLifetime(
     ProcessEnd end, IMigrationObserver observer, IHostApplicationLifetime application, ILogger<SignalLifetime> log) : IHostLifetime, IDisposable

@@ -26,7 +26,8 @@ internal sealed class StreamConfiguration
     {
         if (machineType.Length is 0 or > byte.MaxValue || machineType.AsSpan().ContainsAnyExceptInRange(' ', '~'))
         {
-            throw new ArgumentException($"machine type '{Printable.Of(machineType)}': 1 to {byte.MaxValue} printable ASCII characters are allowed", nameof(machineType));
+            throw new ArgumentException(
+                $"machine type '{Printable.Of(machineType)}': 1 to {byte.MaxValue} printable ASCII characters are allowed", nameof(machineType));
         }
 
         ArrayBufferWriter<byte> encoded = new();

@@ -6,7 +6,9 @@ namespace RdmaMigration.Transport;
 /// <summary>What the <see cref="CompletionWaiter"/> watches. Its methods are called on the waiter's thread only, and must neither block nor throw.</summary>
 internal interface IWaitSource
 {
-    /// <summary>The descriptors to poll for reading, a negative one is passed over. The same ones until the source is removed, but for <see cref="OnClosed"/>.</summary>
+    /// <summary>
+    /// The descriptors to poll for reading, a negative one is passed over. The same ones until the source is removed, but for <see cref="OnClosed"/>.
+    /// </summary>
     ReadOnlySpan<int> Descriptors { get; }
 
     /// <summary>When <see cref="OnDeadline"/> is due.</summary>
@@ -16,8 +18,8 @@ internal interface IWaitSource
     void OnReady(int index);
 
     /// <summary>
-    /// A descriptor reports an error or a hang-up and has nothing to read: the kernel has closed what is behind it. It would be reported for ever, so the source
-    /// makes it negative, or ends.
+    /// A descriptor reports an error or a hang-up and has nothing to read: the kernel has closed what is behind it. It would be reported for ever, so the
+    /// source makes it negative, or ends.
     /// </summary>
     void OnClosed(int index) => OnReady(index);
 

@@ -155,8 +155,8 @@ public sealed unsafe class DirtyTrackerTests
         tracker.Start();
         CopyData(block, copy);
 
-        // The source's side: collect, then read. Meanwhile threads write at random, half of it into holes, and garbage is collected: a collection that waits for
-        // a writer which waits for a page would never end.
+        // The source's side: collect, then read. Meanwhile threads write at random, half of it into holes, and garbage is collected: a collection that waits
+        // for a writer which waits for a page would never end.
         ulong found = 0;
         int passes = 0;
         int running = writers;

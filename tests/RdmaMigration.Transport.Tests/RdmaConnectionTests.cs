@@ -38,7 +38,8 @@ public sealed class RdmaConnectionTests : IDisposable
     {
         using RdmaConnection connection = NotConnected();
         connection.Fail(ConnectionLoss.Disconnected, "it was the peer");
-        Assert.Equal("it was the peer", Assert.Throws<ConnectionLostException>(() => connection.Control.SendLast(s_ready, [], TimeSpan.FromSeconds(20))).Message);
+        ConnectionLostException lost = Assert.Throws<ConnectionLostException>(() => connection.Control.SendLast(s_ready, [], TimeSpan.FromSeconds(20)));
+        Assert.Equal("it was the peer", lost.Message);
     }
 
     [Fact]

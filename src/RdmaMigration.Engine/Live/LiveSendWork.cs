@@ -97,8 +97,8 @@ internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions opt
                 _remark = GoOn();
                 break;
             default:
-                _remark = $"; everything was sent to {delivery.Peer}, which may have started the machine and did not confirm it; the machine is stopped here: check "
-                    + "there before you start it here";
+                _remark = $"; everything was sent to {delivery.Peer}, which may have started the machine and did not confirm it; the machine is stopped here: "
+                    + "check there before you start it here";
                 break;
         }
     }

@@ -161,7 +161,9 @@ internal sealed class MillisecondsKind : ParameterKind<TimeSpan>
 
     public override bool TryParse(string text, out TimeSpan value, [NotNullWhen(false)] out string? error)
     {
-        error = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? null : $"'{text}' is not a number of milliseconds: {Range}";
+        error = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            ? null
+            : $"'{text}' is not a number of milliseconds: {Range}";
         value = TimeSpan.FromMilliseconds(number);
         return error is null;
     }

@@ -3,8 +3,8 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// Cuts all of RAM into windows, block by block and ascending. Chunks without data are in no window: they are neither registered nor read, the destination is told to
-/// clear them. Where a window has holes, the destination clears its range first and only the data is written: that costs one message however the holes
+/// Cuts all of RAM into windows, block by block and ascending. Chunks without data are in no window: they are neither registered nor read, the destination is
+/// told to clear them. Where a window has holes, the destination clears its range first and only the data is written: that costs one message however the holes
 /// lie. One thread uses it.
 /// </summary>
 /// <param name="blocks">In the order of their indexes.</param>

@@ -2,7 +2,9 @@ using RdmaMigration.Memory;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>Where the windows of each pass over RAM come from, and their registrations on this side. One thread uses it; disposed after the queue pair.</summary>
+/// <summary>
+/// Where the windows of each pass over RAM come from, and their registrations on this side. One thread uses it; disposed after the queue pair.
+/// </summary>
 internal interface IPassSource : IDisposable
 {
     /// <summary>Bytes that need not be sent because they are zero, in all passes, as far as it has looked. Any thread may read it.</summary>
