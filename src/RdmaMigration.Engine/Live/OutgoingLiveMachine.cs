@@ -106,7 +106,7 @@ internal sealed class OutgoingLiveMachine(
             // The pages are collected once more when the machine is stopped.
             TimeSpan expected = _convergence.TimeFor(_passes.Bytes);
             Note(dirtied, sent, sending, pass, expected);
-            if (expected + Stopwatch.GetElapsedTime(collecting) <= _downtimeLimit)
+            if (expected <= _downtimeLimit - Stopwatch.GetElapsedTime(collecting))
             {
                 trace.LowPending(_passes.Bytes);
                 return;

@@ -268,7 +268,8 @@ public sealed class LiveMigrationTests
         _ => new UnixUri(Path.Combine(Path.GetTempPath(), $"rdmamig-{Guid.NewGuid():N}.sock")),
     };
 
-    private static MigrationInfo Migrate(
+    /// <summary>Migrates from one to the other, to the end.</summary>
+    internal static MigrationInfo Migrate(
         RunningMachine source, RunningMachine destination, MigrationUri where, Func<OutgoingOptions, OutgoingOptions>? configure = null)
     {
         MigrationUri uri = destination.Listen(where);

@@ -10,6 +10,23 @@ public sealed class LiveRdmaTests
     private static RdmaUri Anywhere => new(RdmaAddress.V4.ToString(), 0);
 
     [Fact]
+    public void Two_processes_pass_a_machine_to_and_fro()
+    {
+        using RunningMachine one = new();
+        using RunningMachine other = new();
+        (RunningMachine source, RunningMachine destination) = (one, other);
+        for (int i = 0; i < 10; i++)
+        {
+            bool pinAll = i % 4 < 2;
+            MigrationInfo done = LiveMigrationTests.Migrate(source, destination, Anywhere, options => options.With(MigrationParameters.PinAll, pinAll));
+            TestContext.Current.TestOutputHelper?.WriteLine($"{done.Mode} {done.TotalTime.TotalMilliseconds:0} ms {done.Live}");
+            (source, destination) = (destination, source);
+        }
+
+        Assert.Equal((5, 6), (other.Machine.Starts, one.Machine.Starts));
+    }
+
+    [Fact]
     public void A_device_that_refuses_its_state_leaves_the_machine_at_the_source()
     {
         using RunningMachine source = new();

@@ -1,0 +1,57 @@
+namespace RdmaMigration.Engine.Tests;
+
+public sealed class ConvergenceTests
+{
+    private const int MiB = 1 << 20;
+
+    [Fact]
+    public void Nothing_is_known_before_the_first_pass()
+    {
+        Convergence convergence = new();
+        Assert.Equal((0.0, TimeSpan.Zero, TimeSpan.MaxValue), (convergence.Bandwidth, convergence.TimeFor(0), convergence.TimeFor(1)));
+    }
+
+    [Fact]
+    public void The_last_passes_count()
+    {
+        Convergence convergence = new();
+        convergence.OnPass(1000 * MiB, TimeSpan.FromSeconds(1));
+        convergence.OnPass(100 * MiB, TimeSpan.FromSeconds(1));
+        Assert.InRange(convergence.Bandwidth / MiB, 100, 150);
+        Assert.InRange(convergence.TimeFor(100 * MiB), TimeSpan.FromSeconds(0.6), TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public void A_short_pass_changes_little()
+    {
+        Convergence convergence = new();
+        convergence.OnPass(100 * MiB, TimeSpan.FromSeconds(1));
+        convergence.OnPass(4096, TimeSpan.FromMilliseconds(1));
+        Assert.InRange(convergence.Bandwidth / MiB, 90, 100);
+    }
+
+    [Fact]
+    public void A_program_is_slowed_each_second_time_that_it_writes_too_fast()
+    {
+        AutoConverge autoConverge = new(initial: 20, increment: 50, most: 99);
+        TimeSpan pass = TimeSpan.FromSeconds(1);
+        Assert.Equal(
+            [(false, 0), (true, 20), (false, 20), (true, 70), (false, 70), (true, 99), (false, 99), (false, 99)],
+            Enumerable.Range(0, 8).Select(_ => (autoConverge.OnPass(dirtied: 51, sent: 100, pass), autoConverge.Percentage)));
+    }
+
+    [Fact]
+    public void A_program_that_writes_half_of_what_is_sent_is_not_slowed()
+    {
+        AutoConverge autoConverge = new(initial: 20, increment: 10, most: 99);
+        Assert.All(Enumerable.Range(0, 10), _ => Assert.False(autoConverge.OnPass(dirtied: 50, sent: 100, TimeSpan.FromSeconds(1))));
+    }
+
+    [Fact]
+    public void Short_passes_are_judged_together()
+    {
+        AutoConverge autoConverge = new(initial: 20, increment: 10, most: 99);
+        Assert.Equal(
+            39, Enumerable.Range(0, 100).TakeWhile(_ => !autoConverge.OnPass(dirtied: 100, sent: 100, TimeSpan.FromMilliseconds(10))).Count());
+    }
+}
