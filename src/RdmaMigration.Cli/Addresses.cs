@@ -20,6 +20,10 @@ internal static class Addresses
         "Where the machine goes, in QEMU's syntax: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, file:PATH[,offset=N], exec:COMMAND or fd:N. Write an IPv6 "
             + "address in brackets");
 
+    /// <summary>An address, in QEMU's syntax, as an option.</summary>
+    public static Option<MigrationUri> Option(string name, string description) =>
+        new(name) { Description = $"{description}. rdma:HOST:PORT, tcp:HOST:PORT or unix:PATH", HelpName = "URI", CustomParser = Parse };
+
     /// <summary>Refuses an address that cannot be connected to.</summary>
     public static void CheckDestination(CommandResult result, MigrationUri? uri)
     {
@@ -48,19 +52,17 @@ internal static class Addresses
         }
     }
 
-    private static Argument<MigrationUri> Create(string name, string description) => new(name)
+    private static Argument<MigrationUri> Create(string name, string description) => new(name) { Description = description, CustomParser = Parse };
+
+    private static MigrationUri? Parse(ArgumentResult result)
     {
-        Description = description,
-        CustomParser = result =>
+        try
         {
-            try
-            {
-                return MigrationUri.Parse(result.Tokens[0].Value);
-            }
-            catch (FormatException unreadable)
-            {
-                return SharedOptions.Refuse<MigrationUri>(result, unreadable.Message);
-            }
-        },
-    };
+            return MigrationUri.Parse(result.Tokens[0].Value);
+        }
+        catch (FormatException unreadable)
+        {
+            return SharedOptions.Refuse<MigrationUri>(result, unreadable.Message);
+        }
+    }
 }

@@ -22,7 +22,17 @@ internal sealed class ParameterOptions
     }
 
     /// <summary>For a command that is no migration: only these.</summary>
-    public ParameterOptions(params Parameter[] parameters) => _options = [.. parameters.Select(Bind)];
+    public ParameterOptions(params Parameter[] parameters)
+        : this(default, parameters)
+    {
+    }
+
+    /// <summary>Only these.</summary>
+    public ParameterOptions(MigrationSide sides, params Parameter[] parameters)
+    {
+        _sides = sides;
+        _options = [.. parameters.Select(Bind)];
+    }
 
     /// <summary>Adds the options, in the table's order.</summary>
     public void AddTo(Command command)

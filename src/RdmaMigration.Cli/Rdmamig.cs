@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using RdmaMigration.Cli.Doctor;
+using RdmaMigration.Cli.Guest;
 using RdmaMigration.Cli.Inspect;
 using RdmaMigration.Cli.Receive;
 using RdmaMigration.Cli.Relay;
@@ -70,15 +71,17 @@ internal static class Rdmamig
         ReceiveCommand receive = new(screen);
         SendCommand send = new(screen);
         RelayCommand relay = new(screen);
+        GuestCommand guest = new(screen);
         Command doctor = DoctorCommand.Create(screen);
         Command inspect = InspectCommand.Create(screen);
         RootCommand root =
-            new("Saves running QEMU machines to files over RDMA, sends or relays them, and inspects streams.") { receive, send, relay, inspect, doctor };
+            new("Saves running QEMU machines to files over RDMA, sends or relays them, and inspects streams.") { receive, send, relay, guest, inspect, doctor };
         Dictionary<Command, string[]> examples = new()
         {
             [receive] = ReceiveCommand.Examples,
             [send] = SendCommand.Examples,
             [relay] = RelayCommand.Examples,
+            [guest] = GuestCommand.Examples,
             [inspect] = InspectCommand.Examples,
             [doctor] = DoctorCommand.Examples,
         };

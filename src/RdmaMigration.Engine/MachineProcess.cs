@@ -40,6 +40,12 @@ internal sealed class MachineProcess : IDisposable
     /// <summary>Called on the main thread, with the big lock held, after each transition of each migration, in order.</summary>
     public event Action<MigrationInfo>? StatusChanged;
 
+    /// <summary>Called on the main thread, with the big lock held, when a migration has ended and nothing is left of it: the next one may begin.</summary>
+    public event Action<MigrationInfo>? Ended;
+
+    /// <summary>Sources can connect. Main thread.</summary>
+    public bool IsListening => _port is not null;
+
     /// <summary>A migration runs, or ended and is not torn down yet. Any thread.</summary>
     public bool IsBusy => Volatile.Read(ref _current) is not null;
 
@@ -131,11 +137,19 @@ internal sealed class MachineProcess : IDisposable
 
     /// <summary>Stops listening, after which the process can listen anew. Any thread.</summary>
     /// <returns>Done when nothing listens; a <see cref="MigrationException"/> when a migration runs.</returns>
-    public Task StopListeningAsync() => _loop.InvokeAsync(() =>
+    public Task StopListeningAsync() => _loop.InvokeAsync(StopListening);
+
+    /// <summary>As <see cref="StopListeningAsync"/>. Main thread.</summary>
+    /// <exception cref="MigrationException">A migration runs.</exception>
+    public void StopListening()
     {
-        CheckIdle();
+        if (IsBusy)
+        {
+            throw new MigrationException(FailureReason.Policy, "a migration runs: wait for its end, or cancel it");
+        }
+
         ClosePort();
-    });
+    }
 
     /// <summary>migrate-cancel: ends the migration that runs, if one does. Any thread; the status shows when it has ended.</summary>
     public void Cancel(string reason = "cancelled") => _loop.Schedule(() => _current?.Stop(FailureReason.Cancelled, reason));
@@ -186,6 +200,7 @@ internal sealed class MachineProcess : IDisposable
         Volatile.Write(ref _last, info);
         Volatile.Write(ref _current, null);
         ended?.Invoke(info);
+        Ended?.Invoke(info);
         if (Interlocked.Exchange(ref _next, null) is { } next)
         {
             Accept(_port, next);

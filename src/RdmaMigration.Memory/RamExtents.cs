@@ -27,6 +27,12 @@ internal readonly struct RamExtents
     [EditorBrowsable(EditorBrowsableState.Never)]
     public struct Enumerator
     {
+        /// <summary>
+        /// SEEK_HOLE looks at every page up to the next hole, which takes a millisecond for each 256 MiB of data, however short the range is. In a range up to this
+        /// length SEEK_DATA is asked at each page.
+        /// </summary>
+        private const ulong ShortRange = 1 << 20;
+
         private readonly RamBlock _block;
         private readonly ulong _end;
         private ulong _position;
@@ -51,10 +57,26 @@ internal readonly struct RamExtents
             }
 
             ulong data = Clip(Descriptor.SeekData(_block.FileDescriptor, (long)_position));
-            ulong end = data > _position ? data : Clip(Descriptor.SeekHole(_block.FileDescriptor, (long)_position));
+            ulong end = data > _position ? data : EndOfData();
             Current = new RamExtent(_position, end - _position, data == _position);
             _position = end;
             return true;
+        }
+
+        private readonly ulong EndOfData()
+        {
+            if (_end - _position > ShortRange)
+            {
+                return Clip(Descriptor.SeekHole(_block.FileDescriptor, (long)_position));
+            }
+
+            ulong at = _position;
+            do
+            {
+                at = Math.Min(at - (at % RamBlock.LengthUnit) + RamBlock.LengthUnit, _end);
+            }
+            while (at < _end && Clip(Descriptor.SeekData(_block.FileDescriptor, (long)at)) == at);
+            return at;
         }
 
         /// <summary>The position that the kernel found, within the range. ENXIO: nothing more up to the end of the block.</summary>

@@ -81,6 +81,21 @@ internal abstract class MigrationHost
     public void Quit(int exitCode) =>
         (_end ?? throw new InvalidOperationException("the host does not run")).Quit(exitCode);
 
+    /// <summary>Logs to stderr, in systemd's format when systemd started the process.</summary>
+    internal static void LogToStandardError(ILoggingBuilder logging)
+    {
+        if (SystemdHelpers.IsSystemdService())
+        {
+            logging.AddSystemdConsole();
+        }
+        else
+        {
+            logging.AddSimpleConsole(options => options.SingleLine = true);
+        }
+
+        logging.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
+    }
+
     /// <summary>What is wrong with the options; empty if nothing.</summary>
     private protected abstract IReadOnlyList<string> CheckOptions();
 
@@ -109,19 +124,5 @@ internal abstract class MigrationHost
             .AddSingleton<ISystemdNotifier, SystemdNotifier>()
             .AddSingleton<IHostLifetime, SignalLifetime>();
         return builder.Build();
-    }
-
-    private static void LogToStandardError(ILoggingBuilder logging)
-    {
-        if (SystemdHelpers.IsSystemdService())
-        {
-            logging.AddSystemdConsole();
-        }
-        else
-        {
-            logging.AddSimpleConsole(options => options.SingleLine = true);
-        }
-
-        logging.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
     }
 }

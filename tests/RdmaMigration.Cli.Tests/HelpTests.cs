@@ -8,7 +8,7 @@ public class HelpTests
         CommandLine help = CommandLine.Run("--help");
 
         Assert.Equal(0, help.ExitCode);
-        foreach (string command in (string[])["receive", "send", "relay", "inspect", "doctor"])
+        foreach (string command in (string[])["receive", "send", "relay", "guest", "inspect", "doctor"])
         {
             Assert.Contains($"  rdmamig {command} ", help.Out, StringComparison.Ordinal);
         }
@@ -21,6 +21,7 @@ public class HelpTests
     [InlineData("receive")]
     [InlineData("send")]
     [InlineData("relay")]
+    [InlineData("guest")]
     [InlineData("inspect")]
     [InlineData("doctor")]
     public void Command_help_has_its_own_examples_and_no_others(string command)
@@ -40,6 +41,7 @@ public class HelpTests
     [InlineData("receive", "--pattern", "--interval")]
     [InlineData("send", "--interval")]
     [InlineData("relay", "--interval")]
+    [InlineData("guest", "--ram", "--dirty-rate", "--working-set", "--pattern", "--writers", "--after", "--for", "--interval")]
     public void Help_names_the_default_of_options_that_are_no_parameters(string command, params string[] options)
     {
         string help = CommandLine.Run(command, "--help").Out;

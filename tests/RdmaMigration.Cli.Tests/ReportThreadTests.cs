@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using RdmaMigration.Cli.Guest;
 using RdmaMigration.Cli.Reports;
 using RdmaMigration.Engine;
 
@@ -139,6 +140,10 @@ public class ReportThreadTests
         public override void Changed(MigrationInfo migration) => Show(migration.Status.ToQmp());
 
         public override void Progress(MigrationInfo migration) => OnProgress();
+
+        public override void GuestRuns(GuestFigures figures) => Show(GuestText.Figures(figures));
+
+        public override void GuestVerified(GuestVerdict verdict) => Show(GuestText.Verdict(verdict));
 
         public override void Message(LogLevel level, string text) => Show(text);
 

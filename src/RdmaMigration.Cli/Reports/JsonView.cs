@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Cli.Guest;
 using RdmaMigration.Engine;
 using RdmaMigration.Memory;
 
@@ -42,7 +43,32 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         json.WriteString("phase", migration.Phase.ToWord());
         json.WriteString("peer", migration.Peer);
         WriteTimesAndRam(json, migration);
+        WriteLive(json, migration);
         WriteDestination(json, migration);
+    });
+
+    public override void GuestRuns(GuestFigures figures) => Write("GUEST", json =>
+    {
+        json.WriteBoolean("running", figures.IsRunning);
+        json.WriteNumber("written", figures.BytesWritten);
+        json.WriteNumber("rate", (long)figures.Rate);
+        json.WriteNumber("throttle-percentage", figures.ThrottlePercent);
+    });
+
+    public override void GuestVerified(GuestVerdict verdict) => Write("VERIFIED", json =>
+    {
+        json.WriteBoolean("intact", verdict.IsIntact);
+        json.WriteNumber("pages", verdict.Pages);
+        json.WriteNumber("lost-writes", verdict.LostWrites);
+        json.WriteNumber("late-writes", verdict.LateWrites);
+        json.WriteNumber("torn-pages", verdict.TornPages);
+        json.WriteNumber("foreign-pages", verdict.ForeignPages);
+        json.WriteNumber("moves", verdict.Moves);
+        json.WriteNumber("verify-time", (long)verdict.Time.TotalMilliseconds);
+        if (verdict.Downtime is { } downtime)
+        {
+            json.WriteNumber("downtime", Math.Round(downtime.TotalMilliseconds, 3));
+        }
     });
 
     public override void Message(LogLevel level, string text) => screen.Error.WriteLine($"rdmamig: {text}");
@@ -69,6 +95,7 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         json.WriteString("mode", migration.Mode.ToWord());
         json.WriteBoolean("return-path", migration.ReturnPath);
         WriteTimesAndRam(json, migration);
+        WriteLive(json, migration);
         WriteLeftOut(json, migration);
         WriteDestination(json, migration);
         if (Parameters is not null)
@@ -76,6 +103,26 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
             json.WriteStartObject("parameters");
             Parameters(json);
             json.WriteEndObject();
+        }
+    }
+
+    /// <summary>Of a machine that runs while it is sent. QEMU's names where QEMU has the figure; times in milliseconds.</summary>
+    private static void WriteLive(Utf8JsonWriter json, MigrationInfo migration)
+    {
+        if (migration.Live is not { } live)
+        {
+            return;
+        }
+
+        json.WriteNumber("dirty-sync-count", live.Iterations);
+        json.WriteNumber("dirty-pages-rate", live.DirtyPagesRate);
+        json.WriteNumber("bandwidth", live.Bandwidth);
+        json.WriteNumber("expected-downtime", Math.Round(live.ExpectedDowntime.TotalMilliseconds, 3));
+        json.WriteNumber("cpu-throttle-percentage", live.ThrottlePercentage);
+        WriteText(json, "dirty-tracking", live.Tracking is { } tracking ? DirtyTrackers.Name(tracking) : null);
+        if (live.Downtime is { } downtime)
+        {
+            json.WriteNumber("downtime", Math.Round(downtime.TotalMilliseconds, 3));
         }
     }
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Cli.Guest;
 using RdmaMigration.Engine;
 
 namespace RdmaMigration.Cli.Reports;
@@ -37,6 +38,10 @@ internal sealed class LinesView(Screen screen, TimeSpan? interval = null) : Migr
         double rate = _rate.Add(ProgressText.Elapsed(migration), ProgressText.Bytes(migration).Done);
         screen.Error.WriteLine($"{ProgressText.Phase(migration)}: {ProgressText.Figures(migration, rate)}");
     }
+
+    public override void GuestRuns(GuestFigures figures) => screen.Error.WriteLine(GuestText.Figures(figures));
+
+    public override void GuestVerified(GuestVerdict verdict) => screen.Error.WriteLine(GuestText.Verdict(verdict));
 
     public override void Message(LogLevel level, string text) => screen.Error.WriteLine($"rdmamig: {text}");
 }

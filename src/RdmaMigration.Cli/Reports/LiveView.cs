@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Cli.Guest;
 using RdmaMigration.Engine;
 using Spectre.Console;
 
@@ -24,6 +25,8 @@ internal sealed class LiveView(Screen screen) : MigrationView
     private MigrationPhase _phase;
 
     public override TimeSpan Interval { get; } = TimeSpan.FromMilliseconds(200);
+
+    public override TimeSpan GuestInterval { get; } = TimeSpan.FromSeconds(5);
 
     public override void Listening(string uri) => Line($"listening on {uri}", Tone.Dim);
 
@@ -66,6 +69,10 @@ internal sealed class LiveView(Screen screen) : MigrationView
         double rate = _rate.Add(ProgressText.Elapsed(migration), done);
         _bar?.Show(ProgressText.Phase(migration), done, total, ProgressText.Figures(migration, rate));
     }
+
+    public override void GuestRuns(GuestFigures figures) => Line(GuestText.Figures(figures), Tone.Dim);
+
+    public override void GuestVerified(GuestVerdict verdict) => Line(GuestText.Verdict(verdict), verdict.IsIntact ? Tone.Good : Tone.Bad);
 
     public override void Message(LogLevel level, string text) => Line($"rdmamig: {text}", level switch
     {

@@ -52,20 +52,31 @@ internal abstract class MigrationCommand : Command
         ParseResult parsed,
         MigrationUri uri,
         Action<Utf8JsonWriter> writeParameters,
-        Func<LogLevel, IMigrationObserver, Action<ILoggingBuilder>?, MigrationHost> create)
+        Func<LogLevel, IMigrationObserver, Action<ILoggingBuilder>?, MigrationHost> create) =>
+        RunReported(parsed, uri, writeParameters, (level, report, logging) => create(level, report, logging).Run());
+
+    /// <summary>Runs and reports.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="uri">What it begins with: where it listens, or sends to; null for nothing.</param>
+    /// <param name="writeParameters">Writes the parameters in effect as members of a JSON object.</param>
+    /// <param name="run">Runs to the exit code, with the least level to log, the reports, and where logs go.</param>
+    protected int RunReported(
+        ParseResult parsed,
+        MigrationUri? uri,
+        Action<Utf8JsonWriter> writeParameters,
+        Func<LogLevel, ReportThread, Action<ILoggingBuilder>?, int> run)
     {
         (bool json, bool verbose, TimeSpan? interval) = (parsed.GetValue(_json), parsed.GetValue(_verbose), parsed.GetValue(_interval));
         MigrationView view = json ? new JsonView(Screen, interval) { Parameters = writeParameters }
             : Screen.ErrorIsTerminal && !verbose ? new LiveView(Screen)
             : new LinesView(Screen, interval);
         using ReportThread report = new(view, Screen.Error);
-        MigrationHost host = create(
-            verbose ? LogLevel.Debug : LogLevel.Warning,
-            report,
-            json || verbose ? null : logging => logging.AddProvider(new ReportLoggerProvider(report)));
         try
         {
-            return host.Run();
+            return run(
+                verbose ? LogLevel.Debug : LogLevel.Warning,
+                report,
+                json || verbose ? null : logging => logging.AddProvider(new ReportLoggerProvider(report)));
         }
         catch (Exception cannot) when (cannot is ConnectFailedException or VerbsException)
         {

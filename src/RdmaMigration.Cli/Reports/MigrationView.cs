@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Cli.Guest;
 using RdmaMigration.Engine;
 
 namespace RdmaMigration.Cli.Reports;
@@ -8,6 +9,9 @@ internal abstract class MigrationView
 {
     /// <summary>Between two calls of <see cref="Progress"/>.</summary>
     public abstract TimeSpan Interval { get; }
+
+    /// <summary>Between two calls of <see cref="GuestRuns"/>.</summary>
+    public virtual TimeSpan GuestInterval => Interval;
 
     /// <summary>A source can connect.</summary>
     public abstract void Listening(string uri);
@@ -20,6 +24,12 @@ internal abstract class MigrationView
 
     /// <summary>Something that a person should know.</summary>
     public abstract void Message(LogLevel level, string text);
+
+    /// <summary>What a synthetic guest does, from time to time.</summary>
+    public abstract void GuestRuns(GuestFigures figures);
+
+    /// <summary>A synthetic guest's memory was looked at.</summary>
+    public abstract void GuestVerified(GuestVerdict verdict);
 
     /// <summary>Nothing more comes.</summary>
     public virtual void Close()

@@ -37,7 +37,7 @@ internal static class ProgressText
     /// <summary>A transition in words, or null if it says nothing to people.</summary>
     public static string? Transition(MigrationInfo migration) => (migration.Status, migration.IsOutgoing) switch
     {
-        (MigrationStatus.Setup, true) => $"sending {migration.File} to {migration.Uri}",
+        (MigrationStatus.Setup, true) => $"sending {migration.File ?? migration.Machine} to {migration.Uri}",
         (MigrationStatus.Setup, false) or (MigrationStatus.Active, true) => $"{migration.Peer} connected, {migration.Mode.ToWord()}",
         _ when migration.Status.IsFinal() => Result(migration),
         _ => null,
@@ -72,7 +72,9 @@ internal static class ProgressText
     {
         if (migration.Status is not MigrationStatus.Completed)
         {
-            string left = migration.IsOutgoing
+            string left = migration.Live is not null
+                ? ""
+                : migration.IsOutgoing
                 ? $"; {migration.File} is unchanged"
                 : migration.Destination is null && migration.File is null
                 ? "; nothing was kept"
@@ -84,11 +86,16 @@ internal static class ProgressText
             + $"{Size(migration.RamTotal)} of RAM{LeftOut(migration)} {Speed(migration)}";
         return (migration.IsOutgoing, migration.Destination) switch
         {
-            (true, _) => $"{moved}; {Confirmation(migration)}",
+            (true, _) => $"{moved}{Passes(migration.Live)}; {Confirmation(migration)}",
             (false, { } destination) => $"{moved}, to {destination.Peer} {Speed(destination)}; {Confirmation(migration)}",
+            _ when migration.File is null => $"{moved}; it runs here",
             _ => $"{moved}, saved in {Seconds(migration.SaveTime)}: {migration.File}",
         };
     }
+
+    private static string Passes(LiveInfo? live) => live is null
+        ? ""
+        : string.Create(CultureInfo.InvariantCulture, $", {live.Iterations} passes, downtime {live.Downtime?.TotalMilliseconds:0.0} ms");
 
     private static string LeftOut(MigrationInfo migration) => migration.LeftOut.Count == 0
         ? ""

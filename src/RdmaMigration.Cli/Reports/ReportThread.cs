@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Cli.Guest;
 using RdmaMigration.Engine;
 using RdmaMigration.Linux;
 using RdmaMigration.Service;
@@ -36,6 +37,9 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
         _thread.Start();
     }
 
+    /// <summary>Between two reports of what a guest does: not on each redraw of a terminal.</summary>
+    public TimeSpan GuestInterval => _view.GuestInterval;
+
     public void OnStarted(MachineProcess process)
     {
         _process = process;
@@ -66,6 +70,12 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
                 : "cancelling; a second SIGINT or SIGTERM exits at once");
         }
     }
+
+    /// <summary>What a synthetic guest does. Any thread.</summary>
+    public void OnGuestRuns(GuestFigures figures) => _reports.Add(new Report.GuestRuns(figures));
+
+    /// <summary>A synthetic guest's memory was looked at. Any thread.</summary>
+    public void OnGuestVerified(GuestVerdict verdict) => _reports.Add(new Report.GuestVerified(verdict));
 
     /// <summary>Something that a person should know. Any thread, also while the process ends.</summary>
     public void Tell(LogLevel level, string text) => _reports.Add(new Report.Message(level, text));
@@ -141,6 +151,12 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
                 break;
             case Report.Changed changed:
                 _view.Changed(changed.Migration);
+                break;
+            case Report.GuestRuns guest:
+                _view.GuestRuns(guest.Figures);
+                break;
+            case Report.GuestVerified guest:
+                _view.GuestVerified(guest.Verdict);
                 break;
             case Report.Message message:
                 _view.Message(message.Level, message.Text);

@@ -104,6 +104,10 @@ internal abstract class Parameter
         _ => true,
     };
 
+    /// <summary>Sets a value as a person writes it.</summary>
+    /// <exception cref="ArgumentException">It is no value of this parameter.</exception>
+    public abstract ParameterSet SetFrom(ParameterSet set, string text);
+
     /// <summary>Writes the value that it has in a set, in the form that QMP uses.</summary>
     internal abstract void WriteValue(Utf8JsonWriter writer, ParameterSet values);
 }
@@ -150,6 +154,10 @@ internal sealed class Parameter<T>(ParameterKind<T> kind, T @default) : Paramete
             throw new ParameterException(Name, Kind.Format(value), bound);
         }
     }
+
+    /// <inheritdoc/>
+    public override ParameterSet SetFrom(ParameterSet set, string text) =>
+        TryParse(text, out T? value, out string? error) ? set.With(this, value) : throw new ArgumentException($"{Name}: {error}");
 
     /// <inheritdoc/>
     internal override void WriteValue(Utf8JsonWriter writer, ParameterSet values) => Kind.Write(writer, values.Get(this));

@@ -30,6 +30,25 @@ internal sealed class ParameterSet
         return new ParameterSet(_values.SetItem(parameter, value));
     }
 
+    /// <summary>Reads values by name, as a program gives them in words.</summary>
+    /// <param name="values">Names and values; null for none.</param>
+    /// <param name="uri">The channel that they are for.</param>
+    /// <param name="side">The side that they are for.</param>
+    /// <exception cref="ArgumentException">A parameter is unknown, means nothing there, or has no such value.</exception>
+    public static ParameterSet Parse(IReadOnlyDictionary<string, string>? values, MigrationUri uri, MigrationSide side)
+    {
+        ParameterSet set = Defaults;
+        foreach ((string name, string text) in values ?? ImmutableDictionary<string, string>.Empty)
+        {
+            Parameter? parameter = MigrationParameters.All.FirstOrDefault(row => row.Name == name && (row.Side & side) != 0);
+            set = parameter?.SetFrom(set, text) ?? throw new ArgumentException($"there is no parameter '{name}'", nameof(values));
+        }
+
+        return set.OutOfScope(uri, side).FirstOrDefault() is { } misplaced
+            ? throw new ArgumentException($"{misplaced.Name} is for {misplaced.Channels} only, not for {uri}", nameof(values))
+            : set;
+    }
+
     /// <summary>The parameters that were set and mean nothing for a channel of this kind.</summary>
     /// <param name="uri">The channel's address.</param>
     /// <param name="side">The side that the channel is for.</param>

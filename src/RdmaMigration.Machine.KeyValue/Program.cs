@@ -1,0 +1,3 @@
+using RdmaMigration.Machines.KeyValue;
+
+return await KeyValueCommand.RunAsync(args, Console.Out, Console.Error);

@@ -1,0 +1,186 @@
+using RdmaMigration.Engine;
+using RdmaMigration.Linux;
+
+namespace RdmaMigration.Machines;
+
+/// <summary>
+/// Starts and stops a machine, sends it and waits for it, one at a time. Its state is the main thread's: what changes it runs there, with the big lock held.
+/// </summary>
+internal sealed class MachineMoves
+{
+    private readonly MainLoop _loop;
+    private readonly MachineProcess _process;
+    private readonly LiveMachine _machine;
+    private TaskCompletionSource<MigrationInfo>? _move;
+    private bool _isGivenUp;
+
+    public MachineMoves(MainLoop loop, MachineProcess process, LiveMachine machine)
+    {
+        _loop = loop;
+        _process = process;
+        _machine = machine;
+        process.Ended += OnEnded;
+    }
+
+    /// <summary>Runs the program here. Main thread.</summary>
+    public void Start()
+    {
+        CheckIdle();
+        if (_machine.State is MachineState.Running or MachineState.Moved)
+        {
+            throw new InvalidOperationException(_machine.IsRunning ? "the machine runs already" : "the machine has moved away: receive it first");
+        }
+
+        _machine.Start();
+    }
+
+    /// <summary>Stops the program here. Main thread.</summary>
+    public void Stop()
+    {
+        CheckIdle();
+        CheckRunning();
+        _machine.Stop();
+    }
+
+    /// <summary>Stops the program for good if it runs. Main thread.</summary>
+    public void End()
+    {
+        if (_machine.IsRunning)
+        {
+            _machine.Stop();
+        }
+    }
+
+    /// <summary>Sends the machine. Any thread.</summary>
+    /// <returns>The figures when it runs at the destination.</returns>
+    public async Task<MigrationInfo> SendAsync(OutgoingOptions options, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        Task<MigrationInfo> move = await _loop.InvokeAsync(() =>
+        {
+            CheckIdle();
+            CheckRunning();
+            return BeginMove();
+        }).ConfigureAwait(false);
+        await BeginAsync(() => _process.MigrateAsync(_machine, options)).ConfigureAwait(false);
+        return await EndAsync(move, cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>Waits for the machine. Any thread.</summary>
+    /// <param name="options">Where.</param>
+    /// <param name="listening">Called on the main thread with the URI when a source can connect; null for nothing.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    /// <returns>The figures when it runs here.</returns>
+    public async Task<MigrationInfo> ReceiveAsync(IncomingOptions options, Action<string>? listening, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        Task<MigrationInfo> move = await _loop.InvokeAsync(() =>
+        {
+            CheckIdle();
+            if (_machine.State is MachineState.Running or MachineState.Stopped)
+            {
+                throw new InvalidOperationException("the machine is here already");
+            }
+
+            return BeginMove();
+        }).ConfigureAwait(false);
+        _machine.Clear();
+        await BeginAsync(() => _loop.InvokeAsync(() =>
+        {
+            _process.Listen(options);
+            listening?.Invoke(_process.Uri?.ToString() ?? options.Uri.ToString());
+        })).ConfigureAwait(false);
+        return await EndAsync(move, cancellation).ConfigureAwait(false);
+    }
+
+    private Task<MigrationInfo> BeginMove()
+    {
+        _move = new TaskCompletionSource<MigrationInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _isGivenUp = false;
+        return _move.Task;
+    }
+
+    private async Task BeginAsync(Func<Task> begin)
+    {
+        try
+        {
+            await begin().ConfigureAwait(false);
+        }
+        catch
+        {
+            await _loop.InvokeAsync(() => _move = null).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private async Task<MigrationInfo> EndAsync(Task<MigrationInfo> move, CancellationToken cancellation)
+    {
+        MigrationInfo info;
+        await using (cancellation.Register(() => _loop.Schedule(GiveUp)).ConfigureAwait(false))
+        {
+            info = await move.ConfigureAwait(false);
+        }
+
+        return info.Status switch
+        {
+            MigrationStatus.Completed => info,
+            MigrationStatus.Cancelled => throw new OperationCanceledException(info.ErrorDescription ?? "cancelled", cancellation),
+            _ => throw new MigrationException(info.ErrorClass ?? FailureReason.Internal, info.ErrorDescription ?? "the migration failed"),
+        };
+    }
+
+    private void GiveUp()
+    {
+        _isGivenUp = true;
+        if (_process.IsBusy)
+        {
+            _process.Cancel();
+        }
+        else if (_move is not null)
+        {
+            EndMove(new MigrationInfo { Status = MigrationStatus.Cancelled });
+        }
+    }
+
+    private void OnEnded(MigrationInfo info)
+    {
+        if (info is { IsOutgoing: true, Status: MigrationStatus.Completed })
+        {
+            _machine.OnMoved();
+        }
+
+        // A source whose migration failed may try again as long as this side listens.
+        if (_move is not null && (info.IsOutgoing || info.Status is MigrationStatus.Completed || _isGivenUp || !_process.IsListening))
+        {
+            EndMove(info);
+        }
+    }
+
+    private void EndMove(MigrationInfo info)
+    {
+        TaskCompletionSource<MigrationInfo> move = _move!;
+        _move = null;
+        if (_process.IsListening)
+        {
+            _process.StopListening();
+        }
+
+        move.SetResult(info);
+    }
+
+    private void CheckIdle()
+    {
+        if (_move is not null)
+        {
+            throw new InvalidOperationException("the machine moves");
+        }
+    }
+
+    private void CheckRunning()
+    {
+        if (!_machine.IsRunning)
+        {
+            throw new InvalidOperationException("the machine does not run here");
+        }
+    }
+}

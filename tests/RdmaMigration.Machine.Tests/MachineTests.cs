@@ -1,0 +1,151 @@
+using RdmaMigration.Linux;
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Machines.Tests;
+
+/// <summary>Two machines of one process, over a UNIX domain socket: what a program sees that moves.</summary>
+public sealed class MachineTests : IDisposable
+{
+    private const ulong Ram = 16 << 20;
+
+    private readonly WorkDirectory _work = new();
+    private readonly Machine _here = new(new MachineOptions { Name = "test-1" });
+    private readonly Machine _there = new(new MachineOptions { Name = "test-1" });
+    private readonly Counter _counter;
+    private readonly Counter _arriving;
+
+    public MachineTests()
+    {
+        _counter = Prepare(_here);
+        _arriving = Prepare(_there);
+    }
+
+    private string Uri => $"unix:{_work.File("socket")}";
+
+    public void Dispose()
+    {
+        _counter.Dispose();
+        _arriving.Dispose();
+        _here.Dispose();
+        _there.Dispose();
+        _work.Dispose();
+    }
+
+    [Fact]
+    public async Task A_program_moves_while_it_writes_and_nothing_is_lost()
+    {
+        await _here.StartAsync();
+        _counter.WaitForMore();
+        MachineMigration moved = await MoveAsync(_here, _there);
+        _arriving.WaitForMore();
+        await _there.StopAsync();
+
+        Assert.Equal((MachineMigrationStatus.Completed, MachineState.Moved), (moved.Status, _here.State));
+        Assert.Equal((long)Ram, moved.RamBytes);
+        Assert.NotNull(moved.Downtime);
+        Assert.NotNull(moved.Tracking);
+        Assert.True(_arriving.Count > _counter.Count);
+        Assert.Equal(_arriving.Count, _arriving.Sum);
+    }
+
+    [Fact]
+    public async Task A_machine_that_moved_away_comes_back()
+    {
+        await _here.StartAsync();
+        await MoveAsync(_here, _there);
+        await MoveAsync(_there, _here);
+        _counter.WaitForMore();
+        await _here.StopAsync();
+
+        Assert.Equal((MachineState.Stopped, MachineState.Moved), (_here.State, _there.State));
+        Assert.Equal(_counter.Count, _counter.Sum);
+    }
+
+    [Fact]
+    public async Task A_destination_that_is_not_there_leaves_the_program_running()
+    {
+        await _here.StartAsync();
+        MigrationException failed = await Assert.ThrowsAnyAsync<MigrationException>(() => _here.MigrateAsync(Uri));
+
+        Assert.Equal((FailureReason.Unreachable, MachineState.Running), (failed.Reason, _here.State));
+        Assert.Equal(MachineMigrationStatus.Failed, _here.Query().Status);
+        _counter.WaitForMore();
+    }
+
+    [Fact]
+    public async Task A_machine_of_another_name_is_refused_and_runs_on_at_the_source()
+    {
+        using Machine other = new(new MachineOptions { Name = "other-1" });
+        using Counter arriving = Prepare(other);
+        using CancellationTokenSource enough = new();
+        Task waiting = await ListenAsync(other, enough.Token);
+        await _here.StartAsync();
+        await Assert.ThrowsAnyAsync<MigrationException>(() => _here.MigrateAsync(Uri));
+
+        Assert.Equal((MachineState.Running, MachineState.Created), (_here.State, other.State));
+        Assert.False(waiting.IsCompleted);
+        await enough.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+    }
+
+    [Fact]
+    public async Task A_wait_that_is_cancelled_can_begin_again()
+    {
+        using CancellationTokenSource enough = new();
+        Task waiting = await ListenAsync(_there, enough.Token);
+        await enough.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+
+        await _here.StartAsync();
+        await MoveAsync(_here, _there);
+        Assert.Equal(MachineState.Running, _there.State);
+    }
+
+    [Fact]
+    public async Task A_machine_in_use_takes_no_more_RAM_devices_or_program()
+    {
+        await _here.StartAsync();
+
+        Assert.Throws<InvalidOperationException>(() => _here.AddRam("more", Ram));
+        Assert.Throws<InvalidOperationException>(() => _here.AddDevice(Counter.Description, _counter, instanceId: 1));
+        Assert.Throws<InvalidOperationException>(() => _here.Program = _arriving);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => _here.StartAsync());
+        await Assert.ThrowsAsync<InvalidOperationException>(() => _here.ReceiveAsync(Uri));
+    }
+
+    [Theory]
+    [InlineData("no-such-parameter", "1")]
+    [InlineData("downtime-limit", "soon")]
+    [InlineData("rdma-pin-all", "on")]
+    public async Task A_parameter_that_means_nothing_is_refused(string name, string value)
+    {
+        await _here.StartAsync();
+        await Assert.ThrowsAnyAsync<ArgumentException>(() => _here.MigrateAsync(Uri, new Dictionary<string, string> { [name] = value }));
+        Assert.Equal(MachineState.Running, _here.State);
+    }
+
+    private static Counter Prepare(Machine machine)
+    {
+        Counter counter = new(machine.AddRam("counters", Ram));
+        machine.AddDevice(Counter.Description, counter);
+        machine.Program = counter;
+        return counter;
+    }
+
+    private async Task<MachineMigration> MoveAsync(Machine from, Machine to)
+    {
+        Task<MachineMigration> arrival = await ListenAsync(to, CancellationToken.None);
+        MachineMigration moved = await from.MigrateAsync(Uri);
+        await arrival;
+        return moved;
+    }
+
+    /// <returns>The wait, which has begun.</returns>
+    private async Task<Task<MachineMigration>> ListenAsync(Machine machine, CancellationToken cancellation)
+    {
+        TaskCompletionSource listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task<MachineMigration> arrival = machine.ReceiveAsync(Uri, listening: _ => listening.SetResult(), cancellation: cancellation);
+        await listening.Task.WaitAsync(Deadlines.Start, CancellationToken.None);
+        return arrival;
+    }
+}
