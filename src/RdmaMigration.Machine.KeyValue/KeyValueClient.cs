@@ -14,7 +14,9 @@ internal sealed class KeyValueClient(IReadOnlyList<IPEndPoint> nodes) : IDisposa
     private StreamReader? _reader;
     private StreamWriter? _writer;
 
-    /// <summary>Sends a request until a process that has the table answers it. A request that is repeated has been executed at most twice, with the same effect.</summary>
+    /// <summary>
+    /// Sends a request until a process that has the table answers it. A request that is repeated has been executed at most twice, with the same effect.
+    /// </summary>
     public async Task<string> AskAsync(string request, CancellationToken cancellation)
     {
         while (true)

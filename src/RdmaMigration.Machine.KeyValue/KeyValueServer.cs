@@ -10,8 +10,9 @@ namespace RdmaMigration.Machines.KeyValue;
 internal sealed record MoveRequest(string Uri, TaskCompletionSource<string> Answer);
 
 /// <summary>
-/// Serves the table to clients over TCP, a line for each request and a line for each answer: SET KEY VALUE, GET KEY, COUNT, MIGRATE URI. It is the program of the
-/// machine: it executes requests only while the machine runs here. During a switchover requests wait; where the table is elsewhere they are answered with MOVED.
+/// Serves the table to clients over TCP, a line for each request and a line for each answer: SET KEY VALUE, GET KEY, COUNT, MIGRATE URI. It is the program of
+/// the machine: it executes requests only while the machine runs here. During a switchover requests wait; where the table is elsewhere they are answered with
+/// MOVED.
 /// </summary>
 internal sealed class KeyValueServer(KeyValueTable table, IPEndPoint peer) : IMachineProgram
 {

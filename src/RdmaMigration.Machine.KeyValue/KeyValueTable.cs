@@ -5,8 +5,8 @@ using RdmaMigration.VmState;
 namespace RdmaMigration.Machines.KeyValue;
 
 /// <summary>
-/// A hash table in a machine's RAM: slots of a fixed size, linear probing. The entries are in RAM alone, and so move with it; the number of entries is the state of
-/// a device. One thread at a time uses it.
+/// A hash table in a machine's RAM: slots of a fixed size, linear probing. The entries are in RAM alone, and so move with it; the number of entries is the
+/// state of a device. One thread at a time uses it.
 /// </summary>
 internal sealed class KeyValueTable(MachineRam ram)
 {

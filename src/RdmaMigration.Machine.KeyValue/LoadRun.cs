@@ -20,8 +20,8 @@ internal sealed record LoadNode(IPEndPoint EndPoint, string Uri)
 }
 
 /// <summary>
-/// Clients that write without a pause while the table moves back and forth, and then the proof: every acknowledged write is there. Each client has its keys for itself
-/// and waits for each acknowledgement, so the last value that was acknowledged is the one that must be there.
+/// Clients that write without a pause while the table moves back and forth, and then the proof: every acknowledged write is there. Each client has its keys for
+/// itself and waits for each acknowledgement, so the last value that was acknowledged is the one that must be there.
 /// </summary>
 /// <param name="nodes">The two processes; the table is at the first.</param>
 /// <param name="clients">Clients at a time.</param>

@@ -37,7 +37,8 @@ internal sealed class LiveMachine(string type, ILogger log) : ILiveMachine, IDis
     /// <summary>Adds a block. Before the first use.</summary>
     public MachineRam AddRam(string name, ulong length, bool hugePages)
     {
-        if (name is not { Length: > 0 and <= byte.MaxValue } || !name.All(character => character is > ' ' and <= '~') || _blocks.Exists(block => block.Name == name))
+        bool isName = name is { Length: > 0 and <= byte.MaxValue } && name.All(character => character is > ' ' and <= '~');
+        if (!isName || _blocks.Exists(block => block.Name == name))
         {
             throw new ArgumentException($"'{name}' is used already, or is not a name of 1 to 255 printable ASCII characters", nameof(name));
         }

@@ -9,9 +9,9 @@ namespace RdmaMigration.Machines;
 
 /// <summary>
 /// A machine of this process: RAM blocks that a program works in, devices with typed state, and the program. It moves to another process while the program
-/// runs (<see cref="MigrateAsync"/>), and arrives from one (<see cref="ReceiveAsync"/>). Add RAM and devices and set <see cref="Program"/> first; from the first
-/// <see cref="StartAsync"/>, <see cref="MigrateAsync"/> or <see cref="ReceiveAsync"/> on they stay as they are. All members may be used from any thread, but not
-/// from a method of <see cref="IMachineProgram"/>: the machine waits for that method.
+/// runs (<see cref="MigrateAsync"/>), and arrives from one (<see cref="ReceiveAsync"/>). Add RAM and devices and set <see cref="Program"/> first; from the
+/// first <see cref="StartAsync"/>, <see cref="MigrateAsync"/> or <see cref="ReceiveAsync"/> on they stay as they are. All members may be used from any thread,
+/// but not from a method of <see cref="IMachineProgram"/>: the machine waits for that method.
 /// </summary>
 public sealed class Machine : IDisposable
 {
@@ -58,7 +58,9 @@ public sealed class Machine : IDisposable
     /// <summary>Adds a block of RAM that reads as zero. Memory that the program does not write costs nothing.</summary>
     /// <param name="name">The block's name: 1 to 255 printable ASCII characters, not used yet. The destination has a block of the same name and length.</param>
     /// <param name="length">Bytes: a positive multiple of <see cref="MachineRam.PageSize"/>.</param>
-    /// <param name="hugePages">Asks the kernel for huge pages. It uses them if /sys/kernel/mm/transparent_hugepage/shmem_enabled allows.</param>
+    /// <param name="hugePages">
+    /// Uses huge pages of the host's default size, of which enough must be free. <paramref name="length"/> is then a multiple of that size.
+    /// </param>
     /// <exception cref="IOException">The length is no such multiple, or the kernel refuses.</exception>
     /// <exception cref="ArgumentException">The name is empty, too long or used.</exception>
     /// <exception cref="InvalidOperationException">The machine is in use.</exception>
@@ -69,7 +71,9 @@ public sealed class Machine : IDisposable
         return added!;
     }
 
-    /// <summary>Adds a device: state of the program that is not in RAM. Devices are sent, and applied, in the order of their priority, then of their addition.</summary>
+    /// <summary>
+    /// Adds a device: state of the program that is not in RAM. Devices are sent, and applied, in the order of their priority, then of their addition.
+    /// </summary>
     /// <typeparam name="T">The type of the state.</typeparam>
     /// <param name="description">Name, version and fields. The destination has the same.</param>
     /// <param name="state">The object that the fields are read from and written to, with the machine stopped.</param>
@@ -101,8 +105,8 @@ public sealed class Machine : IDisposable
     /// <param name="cancellation">Cancels the migration. It is too late once the destination has confirmed that the machine runs there.</param>
     /// <returns>The figures of the migration; the machine runs at the destination.</returns>
     /// <exception cref="MigrationException">
-    /// The migration failed. The machine runs here as before, unless <see cref="State"/> says otherwise: a destination that has everything and disconnects without
-    /// an answer may run it, and the message says so.
+    /// The migration failed. The machine runs here as before, unless <see cref="State"/> says otherwise: a destination that has everything and disconnects
+    /// without an answer may run it, and the message says so.
     /// </exception>
     /// <exception cref="OperationCanceledException">The migration was cancelled; the machine runs here as before.</exception>
     /// <exception cref="ArgumentException">The URI, or a parameter, is unknown or out of range.</exception>
@@ -115,13 +119,14 @@ public sealed class Machine : IDisposable
     }
 
     /// <summary>
-    /// Waits until the machine arrives from another process, and starts the program then. What RAM has here is forgotten. A migration that fails does not end the
-    /// wait if its source may try again: it keeps the machine.
+    /// Waits until the machine arrives from another process, and starts the program then. What RAM has here is forgotten. A migration that fails does not end
+    /// the wait if its source may try again: it keeps the machine.
     /// </summary>
     /// <param name="uri">Where to listen, in QEMU's syntax, or what to read: <c>file:PATH</c>, <c>exec:COMMAND</c>, <c>fd:N</c>.</param>
     /// <param name="parameters">As of <see cref="MigrateAsync"/>.</param>
     /// <param name="listening">
-    /// Called once a source can connect, with the URI; its port is the one that was chosen when 0 was asked. On the main thread: it returns soon. Null for nothing.
+    /// Called once a source can connect, with the URI; its port is the one that was chosen when 0 was asked. On the main thread: it returns soon. Null for
+    /// nothing.
     /// </param>
     /// <param name="cancellation">Ends the wait.</param>
     /// <returns>The figures of the migration; the machine runs here.</returns>

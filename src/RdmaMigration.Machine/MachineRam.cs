@@ -3,8 +3,8 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Machines;
 
 /// <summary>
-/// One block of a machine's RAM. The program works in it by pointer or span, without any call for what it writes: the machine sees by itself which pages change.
-/// The members may be used from any thread; the bytes are not synchronised. The machine owns the memory.
+/// One block of a machine's RAM. The program works in it by pointer or span, without any call for what it writes: the machine sees by itself which pages
+/// change. The members may be used from any thread; the bytes are not synchronised. The machine owns the memory.
 /// </summary>
 public sealed unsafe class MachineRam
 {
@@ -25,7 +25,9 @@ public sealed unsafe class MachineRam
 
     internal RamBlock Block { get; }
 
-    /// <summary>Bytes [<paramref name="offset"/>, <paramref name="offset"/> + <paramref name="length"/>). The span is valid until the machine is disposed.</summary>
+    /// <summary>
+    /// Bytes [<paramref name="offset"/>, <paramref name="offset"/> + <paramref name="length"/>). The span is valid until the machine is disposed.
+    /// </summary>
     /// <param name="offset">Bytes from the start of the block.</param>
     /// <param name="length">Bytes, 0 or more.</param>
     /// <exception cref="ArgumentOutOfRangeException">The range leaves the block.</exception>

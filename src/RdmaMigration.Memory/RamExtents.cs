@@ -28,8 +28,8 @@ internal readonly struct RamExtents
     public struct Enumerator
     {
         /// <summary>
-        /// SEEK_HOLE looks at every page up to the next hole, which takes a millisecond for each 256 MiB of data, however short the range is. In a range up to this
-        /// length SEEK_DATA is asked at each page.
+        /// SEEK_HOLE looks at every page up to the next hole, which takes a millisecond for each 256 MiB of data, however short the range is. In a range up to
+        /// this length SEEK_DATA is asked at each page.
         /// </summary>
         private const ulong ShortRange = 1 << 20;
 

@@ -51,7 +51,8 @@ internal sealed class GuestCommand : MigrationCommand
 
     private readonly Option<TimeSpan?> _for = SharedOptions.Value(
         "--for",
-        "How long the guest that is here runs, after a migration if there is one; then verify it and exit [default: until Ctrl-C, or no longer if --migrate fails]",
+        "How long the guest that is here runs, after a migration if there is one; then verify it and exit "
+            + "[default: until Ctrl-C, or no longer if --migrate fails]",
         new DurationKind());
 
     private readonly ParameterOptions _parameters = new(

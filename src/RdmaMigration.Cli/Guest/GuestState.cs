@@ -20,9 +20,9 @@ internal enum GuestPattern : uint
 internal readonly record struct GuestLoad(GuestPattern Pattern, ulong WorkingSetPages, ulong DirtyRate);
 
 /// <summary>
-/// The device state of a guest: how it writes, and the proof of what it has written. The proof is one number for each region of <see cref="RegionPages"/> pages,
-/// the sum of their sequence numbers: a page that arrives older than it was left makes the sum too small by as many as there are lost writes. Only a region's
-/// writer changes its sum, and only while the guest runs.
+/// The device state of a guest: how it writes, and the proof of what it has written. The proof is one number for each region of <see cref="RegionPages"/>
+/// pages, the sum of their sequence numbers: a page that arrives older than it was left makes the sum too small by as many as there are lost writes. Only a
+/// region's writer changes its sum, and only while the guest runs.
 /// </summary>
 internal sealed class GuestState
 {

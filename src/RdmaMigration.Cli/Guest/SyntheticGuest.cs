@@ -3,8 +3,8 @@ using RdmaMigration.Machines;
 namespace RdmaMigration.Cli.Guest;
 
 /// <summary>
-/// A program that dirties memory at a known rate and can prove after a move that no write was lost and no page is torn. Its threads write the pages of one block;
-/// its <see cref="State"/> records what they have written. After a move it runs at once; a thread looks at the pages meanwhile.
+/// A program that dirties memory at a known rate and can prove after a move that no write was lost and no page is torn. Its threads write the pages of one
+/// block; its <see cref="State"/> records what they have written. After a move it runs at once; a thread looks at the pages meanwhile.
 /// </summary>
 internal sealed class SyntheticGuest : IMachineProgram, IDisposable
 {
