@@ -96,7 +96,7 @@ internal sealed class ReceivedRam(IncomingStreamOptions options, SourceReader re
         if (_recordBytes > options.MaxPageRecord)
         {
             throw reader.TooLarge(
-                $"to keep track of the pages that have come takes more than {options.MaxPageRecord} bytes of memory; use a host with more memory");
+                $"the record of the pages that have come takes more than {options.MaxPageRecord} bytes of memory: too many pages come alone");
         }
     }
 
