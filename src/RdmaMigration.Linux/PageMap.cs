@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using Tmds.Linux;
 
 namespace RdmaMigration.Linux;
 
@@ -20,6 +21,12 @@ public struct PageRegion
 /// <summary>The page tables of this process (/proc/self/pagemap).</summary>
 public static unsafe class PageMap
 {
+    /// <summary>Of an entry: the page was written since the bits were cleared, where the kernel was built with CONFIG_MEM_SOFT_DIRTY.</summary>
+    public const ulong SoftDirty = 1UL << 55;
+
+    /// <summary>Bytes of memory that one entry stands for.</summary>
+    private const ulong Page = 4096;
+
     // linux/fs.h.
     private const ulong PAGEMAP_SCAN = 0xc060_6610;
     private const ulong PM_SCAN_WP_MATCHING = 1;
@@ -60,6 +67,41 @@ public static unsafe class PageMap
             start = found.Failed ? start : scan.WalkEnd;
             return found;
         }
+    }
+
+    /// <summary>Reads the entries of consecutive pages.</summary>
+    /// <param name="descriptor">The page map.</param>
+    /// <param name="address">The first page.</param>
+    /// <param name="entries">Takes one entry a page (admin-guide/mm/pagemap of the kernel).</param>
+    /// <returns>How many entries were read, at least one.</returns>
+    public static CallResult Read(int descriptor, ulong address, Span<ulong> entries)
+    {
+        fixed (ulong* first = entries)
+        {
+            while (true)
+            {
+                nint bytes = (nint)LibC.pread(descriptor, first, entries.Length * sizeof(ulong), (long)(address / Page * sizeof(ulong)));
+                CallResult read = CallResult.Of(bytes > 0 ? bytes / sizeof(ulong) : bytes);
+                if (read.Error != Errno.EINTR)
+                {
+                    return read;
+                }
+            }
+        }
+    }
+
+    /// <summary>Clears the soft-dirty bits of all memory of this process, other memory than that of interest too (/proc/self/clear_refs).</summary>
+    public static CallResult ClearSoftDirty()
+    {
+        CallResult opened = Descriptor.Open("/proc/self/clear_refs", OpenModes.Write);
+        if (opened.Failed)
+        {
+            return opened;
+        }
+
+        CallResult written = Descriptor.Write((int)opened.Value, "4"u8);
+        _ = Descriptor.Close((int)opened.Value);
+        return written;
     }
 
     /// <summary>struct pm_scan_arg.</summary>

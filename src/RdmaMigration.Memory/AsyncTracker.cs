@@ -4,8 +4,8 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Memory;
 
 /// <summary>
-/// <see cref="DirtyTracking.WriteProtectAsync"/>. The page tables are the bookkeeping: PAGEMAP_SCAN finds written pages and protects them again in one step. It
-/// looks at the pieces of a block that have memory (<see cref="UsedMemory"/>).
+/// <see cref="DirtyTracking.WriteProtectAsync"/>. The page tables are the bookkeeping: PAGEMAP_SCAN finds written pages and protects them again in one step.
+/// It looks at the pieces of a block that have memory (<see cref="UsedMemory"/>).
 /// </summary>
 internal sealed unsafe class AsyncTracker : IDirtyTracker
 {

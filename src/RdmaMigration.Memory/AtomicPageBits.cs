@@ -3,9 +3,9 @@ using System.Numerics;
 namespace RdmaMigration.Memory;
 
 /// <summary>
-/// One bit for each page of a block, which any thread sets at any time while one thread takes them. Setting does not allocate and does not block. A summary has
-/// a bit for each word of 64 pages, so taking costs what is set. The arrays do not move, so that native code can set bits too; memory that is not touched costs
-/// nothing.
+/// One bit for each page of a block, which any thread sets at any time while one thread takes them. Setting does not allocate and does not block. A summary
+/// has a bit for each word of 64 pages, so taking costs what is set. The arrays do not move, so that native code can set bits too; memory that is not touched
+/// costs nothing.
 /// </summary>
 internal sealed unsafe class AtomicPageBits
 {

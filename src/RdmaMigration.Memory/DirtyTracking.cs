@@ -12,6 +12,11 @@ internal enum DirtyTracking
     /// </summary>
     WriteProtect,
 
+    /// <summary>
+    /// The soft-dirty bits of /proc/self/pagemap, where the kernel was built with CONFIG_MEM_SOFT_DIRTY and nothing is paged out; needs no privilege.
+    /// </summary>
+    SoftDirty,
+
     /// <summary>The program marks what it writes: <see cref="ExplicitTracker.MarkDirty"/>.</summary>
     Explicit,
 }

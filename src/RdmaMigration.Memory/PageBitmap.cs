@@ -176,9 +176,7 @@ internal sealed class PageBitmap
         return leaf;
     }
 
-    /// <summary>
-    /// The bits of a word from the page <paramref name="low"/> on, up to but without the page <paramref name="high"/>; both count from the word's first.
-    /// </summary>
+    /// <summary>The bits of a word from page <paramref name="low"/> of the word up to, but without, page <paramref name="high"/>.</summary>
     private static ulong Mask(int low, int high) => (high >= WordBits ? ulong.MaxValue : (1UL << high) - 1) & (ulong.MaxValue << low);
 
     private static int CountRun(ulong[] leaf, int first, int count)
@@ -227,8 +225,8 @@ internal sealed class PageBitmap
             int index = (int)(from / LeafPages);
             ulong next = ((ulong)index + 1) * LeafPages;
             int others = set ? 0 : (int)LeafPages;
-            int first = (int)(from % LeafPages);
-            if (_counts[index] != others && (_leaves[index] is { } leaf ? FindIn(leaf, first, set) : first) is >= 0 and int found)
+            int inLeaf = (int)(from % LeafPages);
+            if (_counts[index] != others && (_leaves[index] is { } leaf ? FindIn(leaf, inLeaf, set) : inLeaf) is >= 0 and int found)
             {
                 return Math.Min(next - LeafPages + (ulong)found, Pages);
             }

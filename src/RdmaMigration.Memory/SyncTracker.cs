@@ -6,8 +6,8 @@ namespace RdmaMigration.Memory;
 /// <see cref="DirtyTracking.WriteProtect"/>. A <see cref="WriteFaultThread"/> unprotects a page when it is written and sets its bit. Only pieces of a block
 /// that have memory are protected (<see cref="UsedMemory"/>).
 /// <para>
-/// The thread unprotects a page and then sets the bit; <see cref="Collect"/> takes the bit and then protects the page. So a page that is unprotected always has
-/// its bit set, or the thread is about to set it, whichever way the two interleave: no lock is needed, and a write is never lost.
+/// The thread unprotects a page and then sets the bit; <see cref="Collect"/> takes the bit and then protects the page. So a page that is unprotected always
+/// has its bit set, or the thread is about to set it, whichever way the two interleave: no lock is needed, and a write is never lost.
 /// </para>
 /// </summary>
 internal sealed class SyncTracker : IDirtyTracker

@@ -79,11 +79,16 @@ internal static class TrackingCost
                 c.Text(p => p.StartNanoseconds),
             }));
         List<Bar> bars = new();
+        double minorFault = contestants[0].Median(p => p.WriteNanoseconds);
+        double untrackedRead = contestants[0].Median(p => p.ReadNanoseconds);
         foreach (Contestant c in contestants.Skip(1))
         {
-            double ratio = c.Median(p => p.WriteNanoseconds) / contestants[0].Median(p => p.WriteNanoseconds);
-            bars.Add(new Bar($"first write in a pass, {c.Name} / minor fault", ratio, WriteBound));
-            bars.Add(new Bar($"read, {c.Name} / untracked", c.Median(p => p.ReadNanoseconds) / contestants[0].Median(p => p.ReadNanoseconds), ReadBound));
+            bars.Add(new Bar($"first write in a pass, {c.Name} / minor fault", c.Median(p => p.WriteNanoseconds) / minorFault, WriteBound));
+            if (c.Name != DirtyTrackers.Name(DirtyTracking.SoftDirty))
+            {
+                // Soft-dirty bits are cleared by dropping the page's entry: the next touch, a read too, costs a minor fault. The table shows it.
+                bars.Add(new Bar($"read, {c.Name} / untracked", c.Median(p => p.ReadNanoseconds) / untrackedRead, ReadBound));
+            }
         }
 
         if (kinds.Contains(DirtyTracking.WriteProtectAsync) && kinds.Contains(DirtyTracking.WriteProtect))
@@ -172,9 +177,7 @@ internal static class TrackingCost
 
     private static double PerPage(long begin, int pages) => Stopwatch.GetElapsedTime(begin).TotalNanoseconds / pages;
 
-    /// <summary>
-    /// What a pass over a machine of which 64 pieces of 4 MiB are used takes when nothing was written, and the memory that tracking it takes.
-    /// </summary>
+    /// <summary>A machine of which 64 pieces of 4 MiB are used: the time of a pass when nothing was written, and the memory that tracking it takes.</summary>
     private static (double Mebibytes, double Milliseconds) Sparse(DirtyTracking kind)
     {
         const ulong pieces = 64;
