@@ -48,9 +48,10 @@ static int unprotect(int uffd, uint64_t start, uint64_t length)
 	struct uffdio_writeprotect pages = { .range = { .start = start, .len = length }, .mode = 0 };
 
 	while (ioctl(uffd, UFFDIO_WRITEPROTECT, &pages)) {
-		/* ENOENT, EINVAL: the range was unregistered meanwhile; whoever does that wakes its writers. */
+		/* ENOENT, EINVAL: the range was unregistered meanwhile. The kernel wakes no writer then, and a managed thread may
+		 * be suspended by a collection that waits for the writer. */
 		if (errno == ENOENT || errno == EINVAL)
-			return 0;
+			return ioctl(uffd, UFFDIO_WAKE, &pages.range) ? errno : 0;
 		if (errno != EAGAIN && errno != EINTR)
 			return errno;
 	}

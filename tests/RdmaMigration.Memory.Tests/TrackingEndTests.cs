@@ -10,7 +10,10 @@ public sealed class TrackingEndTests
 
     public static TheoryData<int> Kinds => [.. Enum.GetValues<DirtyTracking>().Where(kind => kind != DirtyTracking.Explicit).Select(kind => (int)kind)];
 
-    /// <summary>Of synchronous write protection, the kernel does not wake a writer when the registration ends.</summary>
+    /// <summary>
+    /// Of synchronous write protection, the kernel does not wake a writer when the registration ends. Garbage is collected meanwhile: the collection waits for the
+    /// writer, and no managed thread can wake it.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Kinds))]
     public void A_writer_that_waits_for_a_page_goes_on(int kind)
@@ -32,13 +35,23 @@ public sealed class TrackingEndTests
             writer.Start();
         }
 
-        for (int i = 0; i < 300; i++)
+        Thread collector = new(() =>
+        {
+            while (!Volatile.Read(ref isStopping))
+            {
+                GC.Collect(0);
+            }
+        })
+        { IsBackground = true };
+        collector.Start();
+        for (int i = 0; i < 60; i++)
         {
             tracker.Start();
             tracker.Stop();
         }
 
         Volatile.Write(ref isStopping, true);
+        Assert.True(collector.Join(TimeSpan.FromSeconds(20)), "a collection waits for ever");
         Assert.All(writers, writer => Assert.True(writer.Join(TimeSpan.FromSeconds(20)), "a writer waits for ever"));
     }
 
