@@ -44,6 +44,9 @@ public enum PageTracking
     /// <summary>userfaultfd: a thread of the machine handles the first write of each page in each pass.</summary>
     WriteProtect,
 
+    /// <summary>The kernel's soft-dirty bits: before Linux 6.7, for machines of up to 16 GiB.</summary>
+    SoftDirty,
+
     /// <summary>The program marks what it writes.</summary>
     Explicit,
 }
@@ -133,6 +136,7 @@ public sealed record MachineMigration
     {
         DirtyTracking.WriteProtectAsync => PageTracking.WriteProtectAsync,
         DirtyTracking.WriteProtect => PageTracking.WriteProtect,
+        DirtyTracking.SoftDirty => PageTracking.SoftDirty,
         DirtyTracking.Explicit => PageTracking.Explicit,
         _ => throw new ArgumentOutOfRangeException(nameof(tracking), tracking, "no such tracking"),
     };

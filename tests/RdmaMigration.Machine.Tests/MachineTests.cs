@@ -1,4 +1,6 @@
+using RdmaMigration.Engine;
 using RdmaMigration.Linux;
+using RdmaMigration.Memory;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.Machines.Tests;
@@ -122,6 +124,22 @@ public sealed class MachineTests : IDisposable
         await _here.StartAsync();
         await Assert.ThrowsAnyAsync<ArgumentException>(() => _here.MigrateAsync(Uri, new Dictionary<string, string> { [name] = value }));
         Assert.Equal(MachineState.Running, _here.State);
+    }
+
+    [Fact]
+    public void Every_status_and_kind_of_tracking_has_a_public_name()
+    {
+        foreach (MigrationStatus status in Enum.GetValues<MigrationStatus>())
+        {
+            MachineMigration migration = MachineMigration.Of(new MigrationInfo { Status = status });
+            Assert.Equal(status.ToString(), migration.Status.ToString());
+        }
+
+        foreach (DirtyTracking tracking in Enum.GetValues<DirtyTracking>())
+        {
+            MigrationInfo info = new() { Status = MigrationStatus.Active, Live = new LiveInfo { Tracking = tracking } };
+            Assert.Equal(tracking.ToString(), MachineMigration.Of(info).Tracking.ToString());
+        }
     }
 
     private static Counter Prepare(Machine machine)
