@@ -23,6 +23,23 @@ internal sealed record ConnectionRequest(CmId Id, byte[] PrivateData)
     /// <summary>What a source of ours says the connection is for; null from a QEMU.</summary>
     public ConnectionPurpose? Purpose { get; } = ConnectionPurpose.Read(PrivateData);
 
+    /// <summary>Why the source is not let in, whatever else is going on: its address, or the protocol that it speaks. Null if nothing is wrong.</summary>
+    /// <param name="allowed">The networks that may connect; empty for everyone.</param>
+    public string? WhyRefused(IReadOnlyCollection<IPNetwork> allowed)
+    {
+        if (allowed.Count > 0 && !allowed.Any(network => PeerAddress is not null && network.Contains(PeerAddress)))
+        {
+            return $"{PeerAddress} is in none of the allowed networks {string.Join(", ", allowed)}";
+        }
+
+        return Capabilities switch
+        {
+            null => $"private data of {PrivateData.Length} bytes; expected at least {RdmaCapabilities.Size}",
+            { Version: RdmaCapabilities.CurrentVersion } => null,
+            { Version: uint version } => $"control protocol version {version}; expected {RdmaCapabilities.CurrentVersion}",
+        };
+    }
+
     /// <summary>Tells the source why it is not let in, and frees the id.</summary>
     /// <exception cref="VerbsException">The source is gone already. The id is freed.</exception>
     public void Reject(string reason)

@@ -192,7 +192,7 @@ internal sealed class RdmaListener : ChannelListener
     private void Admit(ConnectionRequest request)
     {
         RdmaIncomingChannel? running = Volatile.Read(ref _active);
-        if (Refusal(request) is { } refusal)
+        if (request.WhyRefused(_options.Allow) is { } refusal)
         {
             Reject(request, refusal);
         }
@@ -216,22 +216,6 @@ internal sealed class RdmaListener : ChannelListener
         {
             Reject(request, string.Create(CultureInfo.InvariantCulture, $"another migration runs and {_backlog.Count} sources wait"));
         }
-    }
-
-    private string? Refusal(ConnectionRequest request)
-    {
-        IPAddress? address = request.PeerAddress;
-        if (_options.Allow.Count > 0 && !_options.Allow.Any(network => address is not null && network.Contains(address)))
-        {
-            return $"{address} is in none of the allowed networks {string.Join(", ", _options.Allow)}";
-        }
-
-        return request.Capabilities switch
-        {
-            null => $"private data of {request.PrivateData.Length} bytes; expected at least {RdmaCapabilities.Size}",
-            { Version: RdmaCapabilities.CurrentVersion } => null,
-            { Version: var version } => $"control protocol version {version}; expected {RdmaCapabilities.CurrentVersion}",
-        };
     }
 
     /// <exception cref="ConnectFailedException">This process can start no thread now.</exception>
