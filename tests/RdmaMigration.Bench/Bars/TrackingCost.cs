@@ -84,11 +84,7 @@ internal static class TrackingCost
         foreach (Contestant c in contestants.Skip(1))
         {
             bars.Add(new Bar($"first write in a pass, {c.Name} / minor fault", c.Median(p => p.WriteNanoseconds) / minorFault, WriteBound));
-            if (c.Name != DirtyTrackers.Name(DirtyTracking.SoftDirty))
-            {
-                // Soft-dirty bits are cleared by dropping the page's entry: the next touch, a read too, costs a minor fault. The table shows it.
-                bars.Add(new Bar($"read, {c.Name} / untracked", c.Median(p => p.ReadNanoseconds) / untrackedRead, ReadBound));
-            }
+            bars.Add(new Bar($"read, {c.Name} / untracked", c.Median(p => p.ReadNanoseconds) / untrackedRead, ReadBound));
         }
 
         if (kinds.Contains(DirtyTracking.WriteProtectAsync) && kinds.Contains(DirtyTracking.WriteProtect))
