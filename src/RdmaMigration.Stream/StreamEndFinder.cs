@@ -29,8 +29,14 @@ internal sealed class StreamEndFinder(KeptBytes kept)
     /// <summary>What stands before a text's first character: the end marker, the type, the length.</summary>
     private const int DescriptionHeader = 1 + 1 + sizeof(uint);
 
+    /// <summary>How many bytes before a place are looked at: an end marker and the footer before it.</summary>
+    private const int Before = SectionType.FooterLength + 1;
+
+    /// <summary>How many bytes behind a place are looked at: the length and a text's first character.</summary>
+    private const int Behind = sizeof(uint) + 1;
+
     /// <summary>How many bytes at the end of a piece are looked at again with the next one.</summary>
-    private const int Overlap = 16;
+    private const int Overlap = Before + Behind;
 
     /// <summary>
     /// After an end that the vmdescription proves, one look at what follows: a guest that knows its own device state could imitate such an end, and the rest of
@@ -49,10 +55,10 @@ internal sealed class StreamEndFinder(KeptBytes kept)
     private readonly OpenedSections _opened = new();
     private readonly DeviceListProof _proof = new(kept);
     private readonly Queue<(long Start, long End)> _candidates = new(MaxCandidates);
-    private byte[] _window = new byte[4096];
+    private readonly byte[] _joint = new byte[2 * Overlap];
     private long _start;
     private bool? _hasFooters;
-    private int _windowLength;
+    private int _tailLength;
     private long _length;
     private long _lastNonZero = -1;
     private ulong _lastBytes;
@@ -77,7 +83,7 @@ internal sealed class StreamEndFinder(KeptBytes kept)
         _hasFooters = hasFooters;
         _opened.Clear();
         _candidates.Clear();
-        _windowLength = 0;
+        _tailLength = 0;
         _length = 0;
         _lastNonZero = -1;
         _latest = null;
@@ -96,19 +102,23 @@ internal sealed class StreamEndFinder(KeptBytes kept)
             return;
         }
 
-        if (_window.Length < _windowLength + bytes.Length)
+        // A place near the border of two pieces is looked at where both are joined.
+        ReadOnlySpan<byte> head = bytes[..Math.Min(Overlap, bytes.Length)];
+        head.CopyTo(_joint.AsSpan(_tailLength));
+        ReadOnlySpan<byte> joint = _joint.AsSpan(0, _tailLength + head.Length);
+        Scan(joint, Math.Max(0, _tailLength - Behind), _length - _tailLength);
+        NoteNonZero(joint, _length - _tailLength);
+        if (bytes.Length > head.Length)
         {
-            Array.Resize(ref _window, _windowLength + bytes.Length);
+            Scan(bytes, Before, _length);
+            NoteNonZero(bytes, _length);
+            joint = bytes;
         }
 
-        bytes.CopyTo(_window.AsSpan(_windowLength));
-        int from = _windowLength == 0 ? 0 : Math.Max(0, _windowLength - DescriptionHeader + 1);
-        ReadOnlySpan<byte> window = _window.AsSpan(0, _windowLength + bytes.Length);
-        Scan(window, from, _length - _windowLength);
-        NoteNonZero(window);
         _length += bytes.Length;
-        _windowLength = Math.Min(Overlap, window.Length);
-        window[^_windowLength..].CopyTo(_window);
+        ReadOnlySpan<byte> tail = joint[^Math.Min(Overlap, joint.Length)..];
+        tail.CopyTo(_joint);
+        _tailLength = tail.Length;
         Evaluate();
         Volatile.Write(ref _patience, PatienceHere().Ticks);
     }
@@ -220,15 +230,16 @@ internal sealed class StreamEndFinder(KeptBytes kept)
         }
     }
 
-    private void NoteNonZero(ReadOnlySpan<byte> window)
+    /// <summary>Remembers the last byte that is not zero, and those before it.</summary>
+    private void NoteNonZero(ReadOnlySpan<byte> window, long index)
     {
         int last = window.LastIndexOfAnyExcept((byte)0);
-        if (last < _windowLength)
+        if (last < 0 || index + last <= _lastNonZero)
         {
             return;
         }
 
-        _lastNonZero = _length - _windowLength + last;
+        _lastNonZero = index + last;
         ReadOnlySpan<byte> tail = window[Math.Max(0, last + 1 - SectionType.FooterLength)..(last + 1)];
         _lastBytes = 0;
         foreach (byte value in tail)
