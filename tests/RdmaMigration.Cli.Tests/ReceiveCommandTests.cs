@@ -35,6 +35,18 @@ public sealed class ReceiveCommandTests : IDisposable
     }
 
     [Fact]
+    public void Bytes_behind_the_end_of_a_file_are_ignored_which_verbose_output_says()
+    {
+        File.AppendAllText(Source, new string('\n', 1000));
+
+        CommandLine received = Shell.Run($"{Shell.Rdmamig} receive file:{Source} --to {Capture} --verbose");
+
+        Assert.Equal(ExitCode.Done, received.ExitCode);
+        Assert.Contains("ignored 1000 bytes after the end of the stream", received.Error, StringComparison.Ordinal);
+        Assert.Equal(0, CommandLine.Run("inspect", Capture).ExitCode);
+    }
+
+    [Fact]
     public void A_target_that_is_a_FIFO_ends_with_3_and_the_command_that_writes_into_it()
     {
         Shell.Fifo(Capture);

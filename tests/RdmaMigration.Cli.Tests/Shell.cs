@@ -5,6 +5,9 @@ namespace RdmaMigration.Cli.Tests;
 /// <summary>What a shell can do and .NET cannot.</summary>
 internal static class Shell
 {
+    /// <summary>The program, to run as a process of its own.</summary>
+    public static string Rdmamig => $"'{Path.Combine(AppContext.BaseDirectory, "rdmamig")}'";
+
     /// <summary>Runs a command to its end.</summary>
     public static CommandLine Run(string command)
     {

@@ -1,0 +1,94 @@
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Interop;
+
+/// <summary>`rdma link delete` under a receiver and its source: it returns, both say what happened, and the receiver serves again with the device.</summary>
+[Trait("needs", "rdma")]
+public sealed class DeviceRemovalTests : ReceiverTests
+{
+    [Fact]
+    public async Task A_receiver_that_waits_serves_again_once_its_device_is_back()
+    {
+        await using OwnDevice device = await OwnDevice.CreateAsync();
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(OwnDevice.NextUri(), NewFolder("captures"));
+        for (int i = 0; i < 3; i++)
+        {
+            await device.DeleteAsync();
+            await device.AddAsync();
+        }
+
+        await ServesAgainAsync(receiver);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Both_ends_fail_when_the_device_is_deleted_amid_RAM(bool pinAll)
+    {
+        (QemuMachine source, string capture) = await CaptureAsync($"unix:{Work.File("socket")}", "pc", 32, halfZero: false);
+        await source.DisposeAsync();
+        await using OwnDevice device = await OwnDevice.CreateAsync();
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(OwnDevice.NextUri(), NewFolder("captures"));
+        await using RdmamigProcess sender =
+            RdmamigProcess.Send(capture, receiver.Uri, ["--max-bandwidth", "4M", "--return-path", .. pinAll ? (string[])["--pin-all"] : []]);
+        await RamMovesAsync(sender);
+
+        await device.DeleteAsync();
+
+        ReceiveResult sent = await sender.ResultAsync();
+        ReceiveResult received = await receiver.ResultAsync();
+        Measured($"{sent.ErrorClass}: {sent.Error}\n{received.ErrorClass}: {received.Error}");
+        Assert.All([sent, received], result => Assert.Contains(result.ErrorClass, (string[])["Unreachable", "Disconnected"]));
+        Assert.Equal(1, await sender.Process.WaitForExitAsync(Deadlines.Answer));
+        Assert.Empty(Directory.GetFiles(Work.File("captures")));
+        await device.AddAsync();
+        await ServesAgainAsync(receiver);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task QEMU_goes_on_when_the_device_is_deleted_amid_its_migration(bool pinAll)
+    {
+        await using OwnDevice device = await OwnDevice.CreateAsync();
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(OwnDevice.NextUri(), NewFolder("captures"));
+        await using QemuMachine source = await StartSourceAsync("pc", 32, halfZero: false);
+        await source.SetCapabilitiesAsync(("rdma-pin-all", pinAll));
+        await source.SetLimitsAsync(4 << 20);
+        int from = source.Monitor.Events.Count;
+        await source.StartMigrationAsync(receiver.Uri);
+        await RamMovesAsync(receiver);
+
+        await device.DeleteAsync();
+
+        Assert.Equal("failed", (await source.MigrationOutcomeAsync(from)).Status);
+        ReceiveResult received = await receiver.ResultAsync();
+        Measured($"{received.ErrorClass}: {received.Error}");
+        Assert.Contains(received.ErrorClass, (string[])["Unreachable", "Disconnected"]);
+        await device.AddAsync();
+        await ServesAgainAsync(receiver);
+    }
+
+    private static async Task RamMovesAsync(RdmamigProcess process) => await process.Events.FirstAsync(
+        e => e.Name == "PROGRESS" && e.Values.GetProperty("ram").GetProperty("transferred").GetInt64() > 0, 0, Deadlines.Migration, "RAM");
+
+    /// <summary>It listens again within a second or so; until then a source that connects is refused.</summary>
+    private async Task ServesAgainAsync(RdmamigProcess receiver)
+    {
+        await using QemuMachine source = await StartSourceAsync("pc", 8);
+        using CancellationTokenSource deadline = new(Deadlines.Start);
+        int from;
+        MigrationOutcome outcome;
+        do
+        {
+            Assert.False(deadline.IsCancellationRequested, $"the receiver does not listen again: {receiver.Process.Errors}");
+            from = receiver.Events.Count;
+            outcome = await source.MigrateAsync(receiver.Uri);
+        }
+        while (outcome.Status != "completed");
+
+        ReceiveResult result = await receiver.ResultAsync(from);
+        Assert.True(result.Completed, $"{result}");
+        await Restoration.IsIdenticalAsync(source, result.File, Work);
+    }
+}
