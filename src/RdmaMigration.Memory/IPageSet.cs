@@ -11,6 +11,6 @@ internal interface IPageSet
     /// <param name="from">Offset in the block from which to look, a multiple of the target page.</param>
     /// <param name="start">Offset of the run's first byte, a multiple of the target page.</param>
     /// <param name="end">Offset behind its last byte, a multiple of the target page.</param>
-    /// <returns>False if there is none.</returns>
+    /// <returns>False if there is none; start and end mean nothing then.</returns>
     bool TryNext(int block, ulong from, out ulong start, out ulong end);
 }

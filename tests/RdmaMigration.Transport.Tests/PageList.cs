@@ -24,7 +24,8 @@ internal sealed class PageList(params (int Block, ulong FirstPage, ulong Pages)[
             }
         }
 
-        start = end = 0;
+        // Nobody may rely on them.
+        start = end = ulong.MaxValue;
         return false;
     }
 }

@@ -89,20 +89,20 @@ internal sealed class PagePlan(
         throwIfLost();
         if (_position >= _runEnd)
         {
-            if (!pages.TryNext(_block, _position, out ulong start, out _runEnd))
+            if (!pages.TryNext(_block, _position, out ulong start, out ulong end))
             {
                 return null;
             }
 
-            _position = start;
+            (_position, _runEnd) = (start, end);
         }
 
         ulong chunk = Chunk.Start(_position);
-        ulong end = Math.Min(_runEnd, chunk + Chunk.Size);
-        RamRun piece = new(_position, end - _position);
+        ulong pieceEnd = Math.Min(_runEnd, chunk + Chunk.Size);
+        RamRun piece = new(_position, pieceEnd - _position);
         bool isWholeChunk = piece.Offset == chunk && piece.End == Math.Min(chunk + Chunk.Size, block.Length);
         _isPeekedZero = scan && isWholeChunk && ZeroScan.IsZero(block.Slice(piece.Offset, (int)piece.Length));
-        _position = end;
+        _position = pieceEnd;
         return _peeked = piece;
     }
 }
