@@ -14,7 +14,8 @@ guest_seconds=2400
 usage() {
   cat << 'HELP'
 usage: ./build.sh build                        build everything, and the program: .artifacts/publish/rdmamig
-       ./build.sh demo [OPTION]...             migrate a machine from a real QEMU over RDMA into a file, and from the file into a second QEMU
+       ./build.sh demo [OPTION]...             migrate a machine from a real QEMU over RDMA into a file, and from the file into a second QEMU;
+                                               move a .NET program while it runs
        ./build.sh test [SUITE]... [-- OPTION]  run all tests, or the named suites (Verbs, Interop, ...); options go to each test program:
                                                -- -class '*RPing*'
        ./build.sh bench [COMMAND [OPTION]...]  measure rdmamig beside a real QEMU and perftest; results: .artifacts/bench. Without a command:

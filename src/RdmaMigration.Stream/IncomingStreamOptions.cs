@@ -44,6 +44,9 @@ internal sealed record IncomingStreamOptions
     /// </summary>
     public ulong MaxPageRecord { get; init; } = ulong.MaxValue;
 
+    /// <summary>Replaces <see cref="MaxPageRecord"/> once that is reached, if it is more: to ask the host costs time. Default null: nothing does.</summary>
+    public Func<ulong>? MaxPageRecordOfHost { get; init; }
+
     /// <summary>Where that temporary file is made. Default null: TMPDIR, else /tmp.</summary>
     public string? SpillDirectory { get; init; }
 

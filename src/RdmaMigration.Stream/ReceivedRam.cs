@@ -9,6 +9,7 @@ internal sealed class ReceivedRam(IncomingStreamOptions options, SourceReader re
 {
     private ReceivedPages[] _received = [];
     private ulong _recordBytes;
+    private ulong _maxRecordBytes = options.MaxPageRecord;
 
     /// <summary>Capability x-ignore-shared is on at the source.</summary>
     public bool IgnoresShared { get; private set; }
@@ -93,10 +94,15 @@ internal sealed class ReceivedRam(IncomingStreamOptions options, SourceReader re
     private void GrowRecord()
     {
         _recordBytes += ReceivedPages.LeafBytes;
-        if (_recordBytes > options.MaxPageRecord)
+        if (_recordBytes > _maxRecordBytes)
+        {
+            _maxRecordBytes = Math.Max(_maxRecordBytes, options.MaxPageRecordOfHost?.Invoke() ?? 0);
+        }
+
+        if (_recordBytes > _maxRecordBytes)
         {
             throw reader.TooLarge(
-                $"the record of the pages that have come takes more than {options.MaxPageRecord} bytes of memory: too many pages come alone");
+                $"the record of the pages that have come takes more than {_maxRecordBytes} bytes of memory: too many pages come alone");
         }
     }
 

@@ -155,6 +155,7 @@ internal sealed class CompletionWaiter : IDisposable
             }
 
             _ = Poll.Wait(descriptors, FirstDeadline(sources));
+            TransportMetrics.OnWake();
             if (descriptors[0].Found != 0)
             {
                 _wake.Reset();

@@ -5,7 +5,8 @@ Option<int> ram = new("--ram") { Description = "RAM of the machine in MiB; half 
 Option<string> machineType = new("--machine") { Description = "QEMU's machine type", DefaultValueFactory = _ => "pc" };
 RootCommand root = new("""
     Migrates a paused machine from a real QEMU into rdmamig receive, and from the captured file with rdmamig send into a second QEMU: once with dynamic
-    registration, once with pin-all. Compares the memory of both machines byte for byte. The exit code is 0 if they are identical and the second one runs.
+    registration, once with pin-all. Compares the memory of both machines byte for byte. Then moves a .NET machine between two processes while it writes
+    memory. The exit code is 0 if the machines are identical, the second one runs, and no write was lost.
     """) { ram, machineType };
 root.SetAction(async (parsed, _) =>
 {
@@ -20,7 +21,14 @@ root.SetAction(async (parsed, _) =>
         Console.WriteLine(result);
     }
 
-    return Array.TrueForAll(results, result => result.Succeeded) ? 0 : 1;
+    Console.WriteLine();
+    Console.WriteLine($"A .NET machine with {LiveMove.Mebibytes} MiB of RAM, which writes {LiveMove.MebibytesPerSecond} MiB/s meanwhile:");
+    Console.WriteLine("rdmamig guest → RDMA → rdmamig guest");
+    Console.WriteLine();
+    LiveMove move = await LiveMove.RunAsync();
+    Console.WriteLine(LiveMove.Columns);
+    Console.WriteLine(move);
+    return Array.TrueForAll(results, result => result.Succeeded) && move.Succeeded ? 0 : 1;
 });
 
 try

@@ -45,26 +45,27 @@ public sealed class DeviceRemovalTests : ReceiverTests
         await ServesAgainAsync(receiver);
     }
 
+    /// <summary>QEMU 7.2 keeps the device for as long as it runs, so the kernel deletes it only after that. The receiver does not wait for either.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task QEMU_goes_on_when_the_device_is_deleted_amid_its_migration(bool pinAll)
+    public async Task A_receiver_lets_go_of_a_deleted_device_that_its_source_QEMU_keeps(bool pinAll)
     {
         await using OwnDevice device = await OwnDevice.CreateAsync();
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(OwnDevice.NextUri(), NewFolder("captures"));
         await using QemuMachine source = await StartSourceAsync("pc", 32, halfZero: false);
         await source.SetCapabilitiesAsync(("rdma-pin-all", pinAll));
         await source.SetLimitsAsync(4 << 20);
-        int from = source.Monitor.Events.Count;
         await source.StartMigrationAsync(receiver.Uri);
         await RamMovesAsync(receiver);
 
-        await device.DeleteAsync();
+        Task deletion = device.DeleteAsync();
 
-        Assert.Equal("failed", (await source.MigrationOutcomeAsync(from)).Status);
         ReceiveResult received = await receiver.ResultAsync();
         Measured($"{received.ErrorClass}: {received.Error}");
         Assert.Contains(received.ErrorClass, (string[])["Unreachable", "Disconnected"]);
+        source.Process.KillNow();
+        await deletion;
         await device.AddAsync();
         await ServesAgainAsync(receiver);
     }

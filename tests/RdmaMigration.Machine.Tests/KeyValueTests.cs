@@ -8,19 +8,11 @@ namespace RdmaMigration.Machines.KeyValue.Tests;
 public sealed class KeyValueTests
 {
     [Fact]
-    public async Task Ten_migrations_there_and_back_under_load_lose_no_acknowledged_write()
-    {
-        (int first, int second) = (FreePort(), FreePort());
-        (string firstUri, string secondUri) = ($"tcp:127.0.0.1:{FreePort()}", $"tcp:127.0.0.1:{FreePort()}");
-        await using ChildProcess here = await ServeAsync(first, second, firstUri);
-        await using ChildProcess there = await ServeAsync(second, first, secondUri, "--empty");
-        (int exitCode, string output) = await ChildProcess.RunAsync(
-            Program, "load", $"127.0.0.1:{first}={firstUri}", $"127.0.0.1:{second}={secondUri}", "--pause", "0.2");
+    public Task Ten_migrations_there_and_back_under_load_lose_no_acknowledged_write() => ProveAsync("tcp:127.0.0.1", FreePort);
 
-        Assert.True(exitCode == 0, $"{output}\n{here.Errors}\n{there.Errors}");
-        Assert.Contains("10 migrations, ", output, StringComparison.Ordinal);
-        Assert.Contains("lost: 0", output, StringComparison.Ordinal);
-    }
+    [Fact]
+    [Trait("needs", "rdma")]
+    public Task Ten_migrations_over_RDMA_lose_no_acknowledged_write() => ProveAsync($"rdma:{RdmaAddress.V4}", RdmaAddress.NextPort);
 
     [Fact]
     public void A_table_keeps_values_up_to_its_last_slot()
@@ -35,6 +27,21 @@ public sealed class KeyValueTests
         Assert.False(table.TrySet("one more", "1"));
         Assert.True(table.TrySet("key 3", "another"));
         Assert.Equal((16UL, "another", "15", (string?)null), (table.Entries, table.Get("key 3"), table.Get("key 15"), table.Get("one more")));
+    }
+
+    private static async Task ProveAsync(string address, Func<int> port)
+    {
+        (int first, int second) = (FreePort(), FreePort());
+        (string firstUri, string secondUri) = ($"{address}:{port()}", $"{address}:{port()}");
+        await using ChildProcess here = await ServeAsync(first, second, firstUri);
+        await using ChildProcess there = await ServeAsync(second, first, secondUri, "--empty");
+        (int exitCode, string output) = await ChildProcess.RunAsync(
+            Program, "load", $"127.0.0.1:{first}={firstUri}", $"127.0.0.1:{second}={secondUri}", "--pause", "0.2");
+
+        TestContext.Current.TestOutputHelper?.WriteLine(output);
+        Assert.True(exitCode == 0, $"{output}\n{here.Errors}\n{there.Errors}");
+        Assert.Contains("10 migrations, ", output, StringComparison.Ordinal);
+        Assert.Contains("lost: 0", output, StringComparison.Ordinal);
     }
 
     private static string Program => Path.Combine(AppContext.BaseDirectory, "rdmamig-kv");

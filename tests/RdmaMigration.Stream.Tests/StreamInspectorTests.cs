@@ -31,9 +31,11 @@ public sealed class StreamInspectorTests
     }
 
     [Theory]
-    [InlineData(9, false)]
-    [InlineData(10, true)]
-    public void Pages_scattered_over_a_block_of_any_length_take_a_bounded_amount_of_memory(int scattered, bool isRefused)
+    [InlineData(9, 0, false)]
+    [InlineData(10, 0, true)]
+    [InlineData(10, 11, false)]
+    [InlineData(12, 11, true)]
+    public void Pages_scattered_over_a_block_of_any_length_take_bounded_memory(int scattered, ulong ofHost, bool isRefused)
     {
         StreamBuilder stream = StreamBuilder.WithConfiguration().Opened(StreamBuilder.Start, 2, "ram", 0, 4).BlockList(("a", 1UL << 60)).Eos().Footer(2)
             .Continued(StreamBuilder.End, 2);
@@ -43,7 +45,11 @@ public sealed class StreamInspectorTests
         }
 
         byte[] bytes = stream.Eos().Footer(2).EndOfFile().VmDescription("{}").ToArray();
-        IncomingStreamOptions options = TestOptions.Stream with { MaxPageRecord = 9 * ReceivedPages.LeafBytes };
+        IncomingStreamOptions options = TestOptions.Stream with
+        {
+            MaxPageRecord = 9 * ReceivedPages.LeafBytes,
+            MaxPageRecordOfHost = () => ofHost * ReceivedPages.LeafBytes,
+        };
         if (isRefused)
         {
             StreamFormatException refused = Assert.Throws<StreamFormatException>(() => StreamInspector.Inspect(new MemorySource(bytes), options));

@@ -54,6 +54,18 @@ public sealed class RdmamigProcess : IAsyncDisposable
     public static RdmamigProcess Send(string file, string uri, string[]? options = null, string[]? wrapper = null) =>
         Start(uri, [.. wrapper ?? [], Executables.Rdmamig, "send", file, uri, "--json", .. options ?? []]);
 
+    /// <summary>Starts a synthetic guest that waits for another to arrive, and returns when it listens.</summary>
+    /// <param name="uri">Where it listens.</param>
+    /// <param name="options">Further options of `rdmamig guest`.</param>
+    public static Task<RdmamigProcess> ListenAsGuestAsync(string uri, params string[] options) =>
+        ListenAsync(Start(uri, [Executables.Rdmamig, "guest", "--incoming", uri, "--json", .. options]));
+
+    /// <summary>Starts a synthetic guest that moves to another.</summary>
+    /// <param name="uri">Where to.</param>
+    /// <param name="options">Further options of `rdmamig guest`.</param>
+    public static RdmamigProcess MoveGuest(string uri, params string[] options) =>
+        Start(uri, [Executables.Rdmamig, "guest", "--migrate", uri, "--json", .. options]);
+
     private static async Task<RdmamigProcess> ListenAsync(RdmamigProcess receiver)
     {
         try

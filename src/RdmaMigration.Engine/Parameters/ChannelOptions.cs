@@ -7,8 +7,8 @@ namespace RdmaMigration.Engine;
 /// <summary>Fills the option records of the projects below, which have no defaults of their own, from a set of parameters.</summary>
 internal static class ChannelOptions
 {
-    /// <summary>The most memory for the record of received pages: enough for 24 TiB of RAM.</summary>
-    private const ulong MaxPageRecord = 1 << 30;
+    /// <summary>The record of received pages may always take this much memory: that of 6 TiB of RAM. Beyond it, an eighth of what is available.</summary>
+    private const ulong PageRecord = 256 << 20;
 
     /// <summary>Options of a listener.</summary>
     /// <param name="parameters">The values.</param>
@@ -58,7 +58,8 @@ internal static class ChannelOptions
         RamIsFresh = ramIsFresh,
         SourceCloses = sourceCloses,
         SilenceTimeout = parameters.Get(MigrationParameters.SilenceTimeout),
-        MaxPageRecord = MaxPageRecord,
+        MaxPageRecord = PageRecord,
+        MaxPageRecordOfHost = static () => HostMemory.Available / 8,
     };
 
     /// <summary>The most bytes of RAM, read when a machine arrives: what a host can give changes.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RdmaMigration.Memory;
 using RdmaMigration.Verbs;
 
@@ -9,9 +10,11 @@ internal readonly record struct LocalRegion(uint Key, IDisposable? Registration)
     /// <exception cref="RegistrationException">The device cannot.</exception>
     public static unsafe LocalRegion Register(ProtectionDomain domain, RamBlock block, ulong offset, ulong length)
     {
+        long began = Stopwatch.GetTimestamp();
         try
         {
             MemoryRegion region = domain.Register((nint)(block.Pointer + offset), (nuint)length, MemoryAccess.None);
+            TransportMetrics.OnRegistered(isSource: true, length, began);
             return new LocalRegion(region.LocalKey, region);
         }
         catch (VerbsException failed)

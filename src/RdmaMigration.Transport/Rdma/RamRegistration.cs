@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RdmaMigration.Memory;
 using RdmaMigration.Verbs;
 
@@ -85,7 +86,9 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
         }
 
         throwIfLost();
+        long began = Stopwatch.GetTimestamp();
         RegistrationWindow window = new(Register(block, start, length), first, last, readAhead);
+        TransportMetrics.OnRegistered(isSource: false, length, began);
         if (!_windows.TryGetValue(block, out List<RegistrationWindow>? windows))
         {
             _windows.Add(block, windows = []);

@@ -88,11 +88,13 @@ internal sealed class SendQueue(VerbsResources verbs, ConnectionState state, int
     /// <summary>Takes completions and hands them to their lanes. The connection's thread and the waiter's do.</summary>
     public void Reap()
     {
+        long all = 0;
         lock (_gate)
         {
             int count;
             while ((count = Poll()) > 0)
             {
+                all += count;
                 state.Touch();
                 foreach (ref readonly WorkCompletion completion in _completions.AsSpan(0, count))
                 {
@@ -101,6 +103,11 @@ internal sealed class SendQueue(VerbsResources verbs, ConnectionState state, int
 
                 state.Parking.Set();
             }
+        }
+
+        if (all > 0)
+        {
+            TransportMetrics.OnCompletions(all);
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Diagnostics.Metrics;
 using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 using RdmaMigration.Streams;
@@ -225,41 +224,20 @@ public sealed class LiveMigrationTests
     [Fact]
     public void Metrics_count_a_migration_that_has_ended()
     {
-        HashSet<string> seen = [];
-        using MeterListener listener = new();
-        listener.InstrumentPublished = (instrument, self) =>
-        {
-            if (instrument.Meter.Name == "RdmaMigration.Engine")
-            {
-                self.EnableMeasurementEvents(instrument);
-            }
-        };
-        listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) => Add(instrument, tags));
-        listener.SetMeasurementEventCallback<double>((instrument, value, tags, _) => Add(instrument, tags));
-        listener.Start();
+        using SeenMetrics seen = new("RdmaMigration.Engine");
         using RunningMachine source = new();
         using RunningMachine destination = new();
         Migrate(source, destination, Anywhere("unix"));
-        lock (seen)
-        {
-            Assert.Superset(
-                new HashSet<string>
-                {
-                    "rdmamig_migrations side=source status=completed", "rdmamig_migrations side=destination status=completed",
-                    "rdmamig_pages side=source kind=normal", "rdmamig_pages side=source kind=duplicate", "rdmamig_ram_bytes side=source", "rdmamig_iterations",
-                    "rdmamig_downtime_seconds", "rdmamig_total_time_seconds side=source", "rdmamig_dirty_pages_rate",
-                },
-                seen);
-        }
-
-        void Add(Instrument instrument, ReadOnlySpan<KeyValuePair<string, object?>> tags)
-        {
-            string text = string.Join(' ', [instrument.Name, .. tags.ToArray().Select(tag => $"{tag.Key}={tag.Value}")]);
-            lock (seen)
-            {
-                seen.Add(text);
-            }
-        }
+        seen.AssertHas(
+            "rdmamig_migrations side=source status=completed",
+            "rdmamig_migrations side=destination status=completed",
+            "rdmamig_pages side=source kind=normal",
+            "rdmamig_pages side=source kind=duplicate",
+            "rdmamig_ram_bytes side=source",
+            "rdmamig_iterations",
+            "rdmamig_downtime_seconds",
+            "rdmamig_total_time_seconds side=source",
+            "rdmamig_dirty_pages_rate");
     }
 
     internal static MigrationUri Anywhere(string kind) => kind switch

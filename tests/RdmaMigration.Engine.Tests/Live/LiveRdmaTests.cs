@@ -27,6 +27,22 @@ public sealed class LiveRdmaTests
     }
 
     [Fact]
+    public void Metrics_tell_of_registrations_completions_and_wakes()
+    {
+        using SeenMetrics seen = new("RdmaMigration.Transport");
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        LiveMigrationTests.Migrate(source, destination, Anywhere);
+        seen.AssertHas(
+            "rdmamig_registration_seconds side=source",
+            "rdmamig_registration_seconds side=destination",
+            "rdmamig_registered_bytes side=source",
+            "rdmamig_registered_bytes side=destination",
+            "rdmamig_completions_per_wake",
+            "rdmamig_waiter_wakes");
+    }
+
+    [Fact]
     public void A_device_that_refuses_its_state_leaves_the_machine_at_the_source()
     {
         using RunningMachine source = new();

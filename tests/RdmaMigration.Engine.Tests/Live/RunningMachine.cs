@@ -33,12 +33,6 @@ internal sealed class RunningMachine : RunningMigration
     public Task Send(MigrationUri uri, Func<OutgoingOptions, OutgoingOptions>? configure = null)
     {
         OutgoingOptions options = new() { Uri = uri };
-        if (uri is RdmaUri)
-        {
-            // An emulated device takes a few MiB a second on a busy machine, and the writers do not wait for it.
-            options = options.With(MigrationParameters.DowntimeLimit, TimeSpan.FromSeconds(5));
-        }
-
         return Process.MigrateAsync(Machine, configure?.Invoke(options) ?? options);
     }
 
