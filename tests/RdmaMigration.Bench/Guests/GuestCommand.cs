@@ -26,7 +26,6 @@ internal static class GuestCommand
         Option<int> downtimeLimit = Number("--downtime-limit", "MS", "The downtime limit of both programs, in milliseconds", 300, 1, 2_000_000);
         Option<int> timeout = Number("--timeout", "SECONDS", "A migration that takes longer is cancelled and counts as not converged", 60, 1, 86_400);
         Option<int> before = Number("--before", "SECONDS", "How long the guest's rate is measured before it moves", 3, 1, 3600);
-        Option<bool> spin = new("--spin") { Description = "A thread spins beside rdmamig's guest, as the virtual processor of QEMU's guest does" };
         Option<string> to = new("--to")
         {
             Description = "The folder for figures and plot",
@@ -39,8 +38,8 @@ internal static class GuestCommand
             Moves guests that run and dirty memory: rdmamig guest over RDMA beside QEMU → QEMU with pin-all, by dirty rate. Exit code 3 if rdmamig takes
             longer than QEMU, stops the guest longer, or loses a write.
 
-            QEMU's guest writes one word a page in turn and is slowed to the rate by a delay loop. rdmamig's guest writes the same number of pages in turn
-            at the rate that QEMU's guest reached; it verifies its memory after the move.
+            QEMU's guest writes a word of one page after the other at the rate, some at each tick of its timer. rdmamig's guest writes as many whole pages
+            in turn at the rate that QEMU's guest reached, and verifies its memory after the move.
               total time   what the source reports
               downtime     QEMU: what query-migrate reports, until the source has sent everything; the serial gap, from the guest's last character on
                            COM1 at the source to the first at the destination, includes the start there
@@ -51,7 +50,7 @@ internal static class GuestCommand
               rdmamig-bench guest --ram 64 --rates 2,4 --modes pin-all --repeats 1 --to results
             """)
         {
-            rates.Option, modes.Option, ram, workingSet, repeats, downtimeLimit, timeout, before, spin, to, json,
+            rates.Option, modes.Option, ram, workingSet, repeats, downtimeLimit, timeout, before, to, json,
         };
         command.Validators.Add(result =>
         {
@@ -70,7 +69,6 @@ internal static class GuestCommand
                 DowntimeLimitMilliseconds = parsed.GetValue(downtimeLimit),
                 TimeoutSeconds = parsed.GetValue(timeout),
                 BeforeSeconds = parsed.GetValue(before),
-                Spins = parsed.GetValue(spin),
             },
             parsed.GetValue(to)!,
             parsed.GetValue(json)));

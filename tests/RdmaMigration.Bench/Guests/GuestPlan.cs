@@ -32,9 +32,6 @@ internal sealed record GuestPlan
     /// <summary>How long the guest's rate is measured before it moves.</summary>
     public int BeforeSeconds { get; init; } = 3;
 
-    /// <summary>A thread spins beside rdmamig's guest, as the virtual processor of QEMU's guest does.</summary>
-    public bool Spins { get; init; }
-
     /// <summary>After a start, how long a guest runs before its rate counts.</summary>
     public static TimeSpan Settling { get; } = TimeSpan.FromSeconds(1);
 

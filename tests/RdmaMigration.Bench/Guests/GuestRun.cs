@@ -2,7 +2,7 @@ using RdmaMigration.Bench.Matrix;
 
 namespace RdmaMigration.Bench.Guests;
 
-/// <summary>Measures: the pace of each rate, then the repeats in turn over all rates and contestants.</summary>
+/// <summary>Measures what each rate comes to, then the repeats in turn over all rates and contestants.</summary>
 internal static class GuestRun
 {
     public static async Task<GuestFigures> RunAsync(GuestPlan plan)
@@ -24,9 +24,7 @@ internal static class GuestRun
         foreach (int rate in plan.Rates)
         {
             paces.Add(await progress.StepAsync(
-                Report.Text($"pace of QEMU's guest for {rate} MiB/s"),
-                () => qemu.CalibrateAsync(rate),
-                pace => Report.Text($"{pace.Reached:0.00} MiB/s")));
+                Report.Text($"{rate} MiB/s, QEMU's guest alone"), () => qemu.MeasureAsync(rate), pace => Report.Text($"{pace.Reached:0.00} MiB/s")));
         }
 
         foreach ((int rate, GuestContestant contestant) in first)
@@ -51,7 +49,7 @@ internal static class GuestRun
             return progress.StepAsync(
                 Report.Text($"{when}{rate} MiB/s, {contestant}"),
                 () => contestant.Peer == Peer.Qemu
-                    ? qemu.MigrateAsync(pace)
+                    ? qemu.MigrateAsync(rate)
                     : RdmamigGuest.MigrateAsync(plan, contestant.Mode, rate, pace.BytesPerSecond),
                 passage => passage.Short());
         }

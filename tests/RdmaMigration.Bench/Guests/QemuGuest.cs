@@ -3,17 +3,12 @@ using RdmaMigration.Testing;
 
 namespace RdmaMigration.Bench.Guests;
 
-/// <summary>A QEMU whose guest dirties memory at a rate, and its migration to another QEMU. A delay loop in the guest sets the rate.</summary>
+/// <summary>A QEMU whose guest dirties memory at a rate, and its migration to another QEMU. The guest's timer sets the rate.</summary>
 internal sealed class QemuGuest : IDisposable
 {
     private const ulong Seed = 20261127;
-    private const int Attempts = 3;
-    private const double GoodEnough = 0.03;
-    private static readonly TimeSpan s_calibration = TimeSpan.FromSeconds(2);
-
     private readonly GuestPlan _plan;
     private readonly WorkDirectory _work = new();
-    private GuestPace? _slow;
 
     public QemuGuest(GuestPlan plan)
     {
@@ -21,36 +16,29 @@ internal sealed class QemuGuest : IDisposable
         GuestMemory.Fill(_work.File("source.ram"), plan.Mebibytes, Seed, halfZero: false);
     }
 
-    /// <summary>Finds the delay for a rate.</summary>
-    /// <returns>The pace, with the rate that the guest reaches with it.</returns>
-    public async Task<GuestPace> CalibrateAsync(int rate)
+    /// <summary>Measures the rate that the guest reaches while nothing else runs.</summary>
+    public async Task<GuestPace> MeasureAsync(int rate)
     {
-        GuestPace pace = (_slow ??= await MeasureAsync(GuestPace.Slow)).For(rate);
-        for (int attempt = 1; ; attempt++)
-        {
-            pace = await MeasureAsync(pace);
-            if (attempt == Attempts || Math.Abs((pace.Reached / rate) - 1) <= GoodEnough || pace.Delay == 1)
-            {
-                return pace;
-            }
-
-            pace = pace.For(rate);
-        }
+        await using QemuMachine machine = await StartAsync("alone", _work.File("source.ram"), rate);
+        SerialOutput output = new(machine.Serial!, BytesPerCharacter(rate));
+        DateTimeOffset settled = await output.FirstAsync(Deadlines.Start) + GuestPlan.Settling;
+        await Task.Delay(GuestPlan.Settling + TimeSpan.FromSeconds(_plan.BeforeSeconds));
+        return new GuestPace(rate, RateOf(output, settled, DateTimeOffset.UtcNow));
     }
 
     /// <summary>Migrates the guest once, with pin-all.</summary>
     /// <exception cref="InvalidOperationException">The migration failed.</exception>
-    public async Task<GuestPassage> MigrateAsync(GuestPace pace)
+    public async Task<GuestPassage> MigrateAsync(int rate)
     {
         string uri = RdmaAddress.NextUri();
         string restored = _work.File("restored.ram");
-        await using QemuMachine destination = await StartAsync("destination", restored, pace, uri);
+        await using QemuMachine destination = await StartAsync("destination", restored, rate, uri);
         try
         {
-            await using QemuMachine source = await StartAsync("source", _work.File("source.ram"), pace);
+            await using QemuMachine source = await StartAsync("source", _work.File("source.ram"), rate);
             await source.SetCapabilitiesAsync(("rdma-pin-all", true));
             await source.SetLimitsAsync(RdmaAddress.Unlimited, _plan.DowntimeLimitMilliseconds);
-            return await MigrateAsync(source, destination, uri, pace);
+            return await MigrateAsync(source, destination, uri, rate);
         }
         finally
         {
@@ -60,16 +48,16 @@ internal sealed class QemuGuest : IDisposable
 
     public void Dispose() => _work.Dispose();
 
-    private async Task<GuestPassage> MigrateAsync(QemuMachine source, QemuMachine destination, string uri, GuestPace pace)
+    private async Task<GuestPassage> MigrateAsync(QemuMachine source, QemuMachine destination, string uri, int rate)
     {
-        SerialOutput there = new(destination.Serial!, BytesPerCharacter(pace));
-        SerialOutput here = new(source.Serial!, BytesPerCharacter(pace));
+        SerialOutput there = new(destination.Serial!, BytesPerCharacter(rate));
+        SerialOutput here = new(source.Serial!, BytesPerCharacter(rate));
         DateTimeOffset settled = await here.FirstAsync(Deadlines.Start) + GuestPlan.Settling;
         await Task.Delay(GuestPlan.Settling + TimeSpan.FromSeconds(_plan.BeforeSeconds));
 
         int from = source.Monitor.Events.Count;
         DateTimeOffset begin = DateTimeOffset.UtcNow;
-        double before = here.Writes.RateBetween(settled, begin) ?? throw new InvalidOperationException("the guest of QEMU writes nothing to COM1");
+        double before = RateOf(here, settled, begin);
         await source.StartMigrationAsync(uri);
         MigrationOutcome? outcome = await OutcomeAsync(source, from);
         if (outcome is null)
@@ -78,7 +66,7 @@ internal sealed class QemuGuest : IDisposable
             return new GuestPassage
             {
                 Contestant = GuestContestant.Qemu,
-                Rate = pace.Rate,
+                Rate = rate,
                 Converged = false,
                 RateBefore = before,
                 RateDuring = here.Writes.RateBetween(begin, end),
@@ -100,7 +88,7 @@ internal sealed class QemuGuest : IDisposable
         return new GuestPassage
         {
             Contestant = GuestContestant.Qemu,
-            Rate = pace.Rate,
+            Rate = rate,
             Converged = true,
             RateBefore = before,
             RateDuring = here.Writes.RateBetween(begin, stop.Time),
@@ -144,25 +132,18 @@ internal sealed class QemuGuest : IDisposable
         return MigrationOutcome.Parse(query).DirtySyncs;
     }
 
-    private async Task<GuestPace> MeasureAsync(GuestPace pace)
-    {
-        await using QemuMachine machine = await StartAsync("calibration", _work.File("source.ram"), pace);
-        SerialOutput output = new(machine.Serial!, BytesPerCharacter(pace));
-        DateTimeOffset settled = await output.FirstAsync(Deadlines.Start) + (GuestPlan.Settling / 2);
-        await Task.Delay((GuestPlan.Settling / 2) + s_calibration);
-        double reached = output.Writes.RateBetween(settled, output.Writes.LastAt(DateTimeOffset.UtcNow)!.Value)
-            ?? throw new InvalidOperationException("the guest of QEMU writes too little to COM1 to be measured");
-        return pace with { Reached = reached };
-    }
-
-    private Task<QemuMachine> StartAsync(string name, string memory, GuestPace pace, string? incoming = null)
+    private Task<QemuMachine> StartAsync(string name, string memory, int rate, string? incoming = null)
     {
         string image = _work.File($"{name}.boot");
+        uint pagesPerTick = GuestPace.PagesPerTick(rate);
         const uint First = (uint)GuestPlan.FirstMebibyte << 20;
-        DirtyingGuest.WriteImage(image, First, First + (_plan.WorkingSetPages * DirtyingGuest.PageSize), pace.Delay, pace.PagesPerCharacter);
+        DirtyingGuest.WriteImage(image, First, First + (_plan.WorkingSetPages * DirtyingGuest.PageSize), pagesPerTick, pagesPerTick);
         return QemuMachine.StartAsync(
             new QemuOptions(name, "pc", _plan.Mebibytes) { MemoryFile = memory, BootImage = image, Incoming = incoming, Paused = false });
     }
 
-    private static long BytesPerCharacter(GuestPace pace) => (long)pace.PagesPerCharacter * DirtyingGuest.PageSize;
+    private static double RateOf(SerialOutput output, DateTimeOffset from, DateTimeOffset to) =>
+        output.Writes.RateBetween(from, to) ?? throw new InvalidOperationException("the guest of QEMU stopped writing to COM1");
+
+    private static long BytesPerCharacter(int rate) => (long)GuestPace.PagesPerTick(rate) * DirtyingGuest.PageSize;
 }

@@ -23,7 +23,6 @@ internal static class RdmamigGuest
         string uri = RdmaAddress.NextUri();
         TimeSpan after = GuestPlan.Settling + TimeSpan.FromSeconds(plan.BeforeSeconds);
         await using RdmamigProcess destination = await RdmamigProcess.IncomingGuestAsync(uri, "--ram", ram, "--writers", "1", "--for", "0.5");
-        using Spinner? spinner = plan.Spins ? new Spinner() : null;
         await using RdmamigProcess source = RdmamigProcess.Guest(
             uri,
             [
