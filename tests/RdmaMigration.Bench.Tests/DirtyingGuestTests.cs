@@ -29,7 +29,8 @@ public sealed class DirtyingGuestTests : IDisposable
     {
         byte[] sector = DirtyingGuest.BootSector(First, End, pagesPerTick: 1, pagesPerCharacter: 1);
 
-        Assert.Equal((0x7cb0, 0x7cb6), (BinaryPrimitives.ReadUInt16LittleEndian(sector.AsSpan(0x08)), BinaryPrimitives.ReadUInt16LittleEndian(sector.AsSpan(0x0d))));
+        Assert.Equal([0xb0, 0x7c], sector[0x08..0x0a]);
+        Assert.Equal([0xb6, 0x7c], sector[0x0d..0x0f]);
         Assert.Equal(0x7c90U, Number(sector, 0xb2));
         Assert.Equal(0U, Number(sector, 0x90) | Number(sector, 0x94));
         Assert.Equal([0xff, 0xff, 0, 0, 0, 0x9a, 0xcf, 0], sector[0x98..0xa0]);

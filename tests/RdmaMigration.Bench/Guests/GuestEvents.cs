@@ -40,6 +40,7 @@ internal static class GuestEvents
             RateDuring = writes.LastAt(stop) is { } running ? writes.RateBetween(begin, running) : null,
             TotalMilliseconds = result.GetProperty("total-time").GetDouble(),
             DowntimeMilliseconds = converged ? verdicts[0].GetProperty("downtime").GetDouble() : null,
+            SourceDowntimeMilliseconds = converged && result.TryGetProperty("downtime", out JsonElement downtime) ? downtime.GetDouble() : null,
             Iterations = result.GetProperty("dirty-sync-count").GetInt32(),
             WritesLost = verdicts.Sum(LostIn),
         };

@@ -20,11 +20,16 @@ internal sealed record GuestPassage
     /// <summary>The source's own total-time; of a migration that did not converge, how long it was tried.</summary>
     public required double TotalMilliseconds { get; init; }
 
-    /// <summary>QEMU: query-migrate's downtime. rdmamig: from the last write at the source to the first at the destination. Null if it did not converge.</summary>
+    /// <summary>
+    /// QEMU: query-migrate's downtime. rdmamig: from the last write at the source to the first at the destination. Null if it did not converge.
+    /// </summary>
     public required double? DowntimeMilliseconds { get; init; }
 
     /// <summary>QEMU: from the guest's last character at the source to its first at the destination.</summary>
     public double? SerialGapMilliseconds { get; init; }
+
+    /// <summary>rdmamig: the source's own downtime, from its request to stop the guest to the destination's report that the guest runs.</summary>
+    public double? SourceDowntimeMilliseconds { get; init; }
 
     /// <summary>dirty-sync-count.</summary>
     public required int Iterations { get; init; }
@@ -36,7 +41,11 @@ internal sealed record GuestPassage
     public double? Speed => RateDuring / RateBefore;
 
     /// <summary>The migration in a few words.</summary>
-    public string Short() => Converged
-        ? Report.Text($"{TotalMilliseconds:0} ms, downtime {DowntimeMilliseconds:0} ms, {Iterations} iterations, guest at {Speed:0 %} of {RateBefore:0.00} MiB/s")
-        : Report.Text($"not converged within {TotalMilliseconds / 1000:0} s, {Iterations} iterations, guest at {Speed:0 %} of {RateBefore:0.00} MiB/s");
+    public string Short()
+    {
+        string end = Converged
+            ? Report.Text($"{TotalMilliseconds:0} ms, downtime {DowntimeMilliseconds:0} ms")
+            : Report.Text($"not converged within {TotalMilliseconds / 1000:0} s");
+        return Report.Text($"{end}, {Iterations} iterations, guest at {Speed:0 %} of {RateBefore:0.00} MiB/s");
+    }
 }
