@@ -101,6 +101,20 @@ public sealed class GuestFiguresTests : IDisposable
     }
 
     [Fact]
+    public void A_guest_that_stays_is_not_converged_and_was_tried_until_the_result()
+    {
+        QmpEvent[] source =
+        [
+            Guest(0, 0), Guest(2, 4), Event(3, "MIGRATION", """{"status":"setup"}"""), Guest(5, 10), Event(23, "MIGRATION", """{"status":"failed"}"""),
+            Event(23, "RESULT", """{"status":"failed","total-time":19100,"dirty-sync-count":9}"""), Verified(0, null),
+        ];
+        GuestPassage passage = GuestEvents.Read(s_dynamic, 2, source, source);
+
+        Assert.Equal((false, 20000, (double?)null, 9, 0), (
+            passage.Converged, passage.TotalMilliseconds, passage.DowntimeMilliseconds, passage.Iterations, passage.WritesLost));
+    }
+
+    [Fact]
     public void A_rate_is_that_between_two_moments_and_unknown_outside_the_log()
     {
         DateTimeOffset begin = DateTimeOffset.UnixEpoch;
@@ -135,7 +149,6 @@ public sealed class GuestFiguresTests : IDisposable
         Samples.Matrix.Started,
         Samples.Matrix.Host,
         new GuestPlan { Mebibytes = 64, WorkingSetPercent = 25, Rates = [2, 4], Modes = [Mode.Dynamic], Repeats = 1 },
-        [new GuestPace(2, 2)],
         passages);
 
     private static GuestPassage Qemu(double total, double downtime) =>

@@ -13,7 +13,8 @@ internal static class GuestEvents
     /// <param name="last">All events of the process that has the guest in the end.</param>
     public static GuestPassage Read(GuestContestant contestant, int rate, IReadOnlyList<QmpEvent> source, IReadOnlyList<QmpEvent> last)
     {
-        JsonElement result = source.First(e => e.Name == "RESULT").Values;
+        QmpEvent end = source.First(e => e.Name == "RESULT");
+        JsonElement result = end.Values;
         bool converged = result.GetProperty("status").GetString() == "completed";
         DateTimeOffset begin = source.First(e => e.Name == "MIGRATION").Time;
         DateTimeOffset stop = source.First(e => e is { Name: "MIGRATION", Status: "pre-switchover" or "device" or "completed" or "failed" }).Time;
@@ -38,7 +39,7 @@ internal static class GuestEvents
             RateBefore = (settled is { } from ? writes.RateBetween(from, begin) : null)
                 ?? throw new InvalidOperationException("rdmamig guest reported no rate before the migration"),
             RateDuring = writes.LastAt(stop) is { } running ? writes.RateBetween(begin, running) : null,
-            TotalMilliseconds = result.GetProperty("total-time").GetDouble(),
+            TotalMilliseconds = converged ? result.GetProperty("total-time").GetDouble() : (end.Time - begin).TotalMilliseconds,
             DowntimeMilliseconds = converged ? verdicts[0].GetProperty("downtime").GetDouble() : null,
             SourceDowntimeMilliseconds = converged && result.TryGetProperty("downtime", out JsonElement downtime) ? downtime.GetDouble() : null,
             Iterations = result.GetProperty("dirty-sync-count").GetInt32(),

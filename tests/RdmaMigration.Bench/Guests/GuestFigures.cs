@@ -7,10 +7,8 @@ namespace RdmaMigration.Bench.Guests;
 /// <param name="Started">When the run began, UTC.</param>
 /// <param name="Host">What it ran on and with.</param>
 /// <param name="Plan">What was measured.</param>
-/// <param name="Paces">What each rate came to.</param>
 /// <param name="Passages">Every migration, in the order of measuring.</param>
-internal sealed record GuestFigures(
-    DateTimeOffset Started, MeasuredHost Host, GuestPlan Plan, IReadOnlyList<GuestPace> Paces, IReadOnlyList<GuestPassage> Passages)
+internal sealed record GuestFigures(DateTimeOffset Started, MeasuredHost Host, GuestPlan Plan, IReadOnlyList<GuestPassage> Passages)
 {
     private const double Bound = 1;
 

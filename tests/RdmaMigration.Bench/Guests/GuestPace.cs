@@ -4,7 +4,7 @@ namespace RdmaMigration.Bench.Guests;
 
 /// <summary>A dirty rate, as the guest of QEMU is set to it and as it reaches it.</summary>
 /// <param name="Rate">The rate that was asked for, MiB/s.</param>
-/// <param name="Reached">The rate that the guest reaches while nothing else runs, MiB/s; rdmamig's guest gets this one.</param>
+/// <param name="Reached">The rate that the guest reached last while it did not move, MiB/s; rdmamig's guest gets this one.</param>
 internal sealed record GuestPace(int Rate, double Reached)
 {
     private const int MiB = 1 << 20;

@@ -8,6 +8,9 @@ internal sealed record GuestPassage
     /// <summary>The dirty rate that was asked for, MiB/s.</summary>
     public required int Rate { get; init; }
 
+    /// <summary>rdmamig: the rate that its guest was given, MiB/s, which QEMU's guest reached last.</summary>
+    public double? GivenRate { get; init; }
+
     /// <summary>The migration completed within the time limit.</summary>
     public required bool Converged { get; init; }
 

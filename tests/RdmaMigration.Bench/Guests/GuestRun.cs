@@ -20,11 +20,11 @@ internal static class GuestRun
         // Each program once, not counted: what runs for the first time is linked and read from a disk.
         (int Rate, GuestContestant Contestant)[] first = [.. cells.DistinctBy(cell => cell.Contestant.Peer)];
         Progress progress = new(plan.Rates.Count + first.Length + (plan.Repeats * cells.Length));
-        List<GuestPace> paces = [];
+        Dictionary<int, GuestPace> paces = [];
         foreach (int rate in plan.Rates)
         {
-            paces.Add(await progress.StepAsync(
-                Report.Text($"{rate} MiB/s, QEMU's guest alone"), () => qemu.MeasureAsync(rate), pace => Report.Text($"{pace.Reached:0.00} MiB/s")));
+            paces[rate] = await progress.StepAsync(
+                Report.Text($"{rate} MiB/s, QEMU's guest alone"), () => qemu.MeasureAsync(rate), pace => Report.Text($"{pace.Reached:0.00} MiB/s"));
         }
 
         foreach ((int rate, GuestContestant contestant) in first)
@@ -41,17 +41,20 @@ internal static class GuestRun
             }
         }
 
-        return new GuestFigures(started, host, plan, paces, passages);
+        return new GuestFigures(started, host, plan, passages);
 
-        Task<GuestPassage> MeasureAsync(int rate, GuestContestant contestant, string when)
+        async Task<GuestPassage> MeasureAsync(int rate, GuestContestant contestant, string when)
         {
-            GuestPace pace = paces.Single(pace => pace.Rate == rate);
-            return progress.StepAsync(
+            GuestPassage measured = await progress.StepAsync(
                 Report.Text($"{when}{rate} MiB/s, {contestant}"),
-                () => contestant.Peer == Peer.Qemu
-                    ? qemu.MigrateAsync(rate)
-                    : RdmamigGuest.MigrateAsync(plan, contestant.Mode, rate, pace.BytesPerSecond),
+                () => contestant.Peer == Peer.Qemu ? qemu.MigrateAsync(rate) : RdmamigGuest.MigrateAsync(plan, contestant.Mode, paces[rate]),
                 passage => passage.Short());
+            if (contestant.Peer == Peer.Qemu)
+            {
+                paces[rate] = new GuestPace(rate, measured.RateBefore);
+            }
+
+            return measured;
         }
     }
 }

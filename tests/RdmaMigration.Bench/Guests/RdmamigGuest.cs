@@ -7,16 +7,15 @@ internal static class RdmamigGuest
 {
     private const double SampleSeconds = 0.2;
 
-    /// <summary>What a source that reached its time limit reports may be a little below it.</summary>
+    /// <summary>A source that reached its time limit may have reported its first status a little after the limit began.</summary>
     private const double NearlyAll = 0.95;
 
     /// <summary>Migrates a guest once.</summary>
     /// <param name="plan">The guest.</param>
     /// <param name="mode">How RAM travels.</param>
-    /// <param name="rate">The rate that was asked for, MiB/s.</param>
-    /// <param name="bytesPerSecond">The rate that the guest gets.</param>
+    /// <param name="pace">The guest's rate.</param>
     /// <exception cref="InvalidOperationException">The migration failed.</exception>
-    public static async Task<GuestPassage> MigrateAsync(GuestPlan plan, Mode mode, int rate, long bytesPerSecond)
+    public static async Task<GuestPassage> MigrateAsync(GuestPlan plan, Mode mode, GuestPace pace)
     {
         string ram = Report.Text($"{plan.Mebibytes}M");
         string uri = RdmaAddress.NextUri();
@@ -26,7 +25,7 @@ internal static class RdmamigGuest
             uri,
             [
                 "--ram", ram,
-                "--dirty-rate", Report.Text($"{bytesPerSecond}"),
+                "--dirty-rate", Report.Text($"{pace.BytesPerSecond}"),
                 "--working-set", Report.Text($"{plan.WorkingSetPercent}%"),
                 "--pattern", "sequential",
                 "--writers", "1",
@@ -39,15 +38,13 @@ internal static class RdmamigGuest
         TimeSpan deadline = after + TimeSpan.FromSeconds(plan.TimeoutSeconds) + Deadlines.Migration;
         QmpEvent result = await source.Events.FirstAsync(e => e.Name == "RESULT", 0, deadline, "RESULT");
         bool completed = result.Status == "completed";
-        double total = result.Values.GetProperty("total-time").GetDouble();
         RdmamigProcess there = completed ? destination : source;
         int exitCode = await there.Process.WaitForExitAsync(Deadlines.Migration);
-        if (completed ? exitCode != 0 : total < plan.TimeoutSeconds * 1000 * NearlyAll)
-        {
-            throw new InvalidOperationException(
+        GuestPassage passage = GuestEvents.Read(new GuestContestant(Peer.Rdmamig, mode), pace.Rate, source.Events.Snapshot(), there.Events.Snapshot());
+        bool isResult = completed ? exitCode == 0 : passage.TotalMilliseconds >= plan.TimeoutSeconds * 1000 * NearlyAll;
+        return isResult
+            ? passage with { GivenRate = pace.Reached }
+            : throw new InvalidOperationException(
                 $"rdmamig guest ended with {exitCode} after {result}\n{source.Process.Errors}\n{destination.Process.Errors}");
-        }
-
-        return GuestEvents.Read(new GuestContestant(Peer.Rdmamig, mode), rate, source.Events.Snapshot(), there.Events.Snapshot());
     }
 }
