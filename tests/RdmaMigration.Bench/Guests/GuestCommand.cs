@@ -10,11 +10,14 @@ internal static class GuestCommand
 {
     private const int LeastMebibytes = 32;
 
+    /// <summary>The RAM of QEMU's machine "pc" is in one piece up to here.</summary>
+    private const int MostMebibytes = 3072;
+
     public static Command Create()
     {
         ListOption<int> rates = ListOption.OfNumbers("--rates", "Dirty rates in MiB/s", [2, 4, 8], 1, 1 << 20);
         ListOption<Mode> modes = ListOption.OfNames("--modes", "How rdmamig sends RAM", [Mode.Dynamic, Mode.PinAll], Words.Of);
-        Option<int> ram = Number("--ram", "MIB", "The guest's RAM in MiB", 256, LeastMebibytes, 1 << 20);
+        Option<int> ram = Number("--ram", "MIB", "The guest's RAM in MiB", 256, LeastMebibytes, MostMebibytes);
         Option<int> workingSet = Number(
             "--working-set",
             "PERCENT",

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace RdmaMigration.Bench.Guests;
 
 /// <summary>What to measure.</summary>
@@ -39,9 +41,11 @@ internal sealed record GuestPlan
     public uint WorkingSetPages => (uint)Math.Max((long)Mebibytes * PagesPerMebibyte * WorkingSetPercent / 100, 1);
 
     /// <summary>Whether the working set fits into the RAM of QEMU's guest.</summary>
+    [JsonIgnore]
     public bool Fits => WorkingSetPages <= (Mebibytes - FirstMebibyte) * PagesPerMebibyte;
 
     /// <summary>QEMU first, which is the measure of the others.</summary>
+    [JsonIgnore]
     public IReadOnlyList<GuestContestant> Contestants => [GuestContestant.Qemu, .. Modes.Select(mode => new GuestContestant(Peer.Rdmamig, mode))];
 
     /// <summary>The guest in a few words.</summary>
