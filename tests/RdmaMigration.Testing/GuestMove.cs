@@ -27,8 +27,8 @@ public sealed record GuestMove(ReceiveResult Result, long LostWrites, long TornP
     {
         string ram = string.Create(CultureInfo.InvariantCulture, $"{mebibytes}M");
         string rate = bytesPerSecond.ToString(CultureInfo.InvariantCulture);
-        await using RdmamigProcess there = await RdmamigProcess.ListenAsGuestAsync(uri, "--ram", ram, "--for", "1");
-        await using RdmamigProcess here = RdmamigProcess.MoveGuest(there.Uri, ["--ram", ram, "--dirty-rate", rate, "--after", "2", .. options]);
+        await using RdmamigProcess there = await RdmamigProcess.IncomingGuestAsync(uri, "--ram", ram, "--for", "1");
+        await using RdmamigProcess here = RdmamigProcess.Guest(there.Uri, ["--ram", ram, "--dirty-rate", rate, "--after", "2", .. options]);
         ReceiveResult result = await here.ResultAsync();
         if (!result.Completed)
         {

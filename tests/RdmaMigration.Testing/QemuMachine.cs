@@ -25,6 +25,9 @@ public sealed class QemuMachine : IAsyncDisposable
 
     public ChildProcess Process => _process;
 
+    /// <summary>What the guest writes to COM1; null unless the machine boots something.</summary>
+    public Stream? Serial => _serial;
+
     /// <summary>Starts QEMU and returns when its monitor answers.</summary>
     /// <exception cref="InvalidOperationException">It ended instead; the message has its last words.</exception>
     public static async Task<QemuMachine> StartAsync(QemuOptions options)

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace RdmaMigration.Testing;
 
-/// <summary>`rdmamig receive ... --json`, `rdmamig relay` or `rdmamig send`: its events, its end.</summary>
+/// <summary>`rdmamig receive ... --json`, `rdmamig relay`, `rdmamig send` or `rdmamig guest`: its events, its end.</summary>
 public sealed class RdmamigProcess : IAsyncDisposable
 {
     private readonly ChildProcess _process;
@@ -54,17 +54,17 @@ public sealed class RdmamigProcess : IAsyncDisposable
     public static RdmamigProcess Send(string file, string uri, string[]? options = null, string[]? wrapper = null) =>
         Start(uri, [.. wrapper ?? [], Executables.Rdmamig, "send", file, uri, "--json", .. options ?? []]);
 
-    /// <summary>Starts a synthetic guest that waits for another to arrive, and returns when it listens.</summary>
-    /// <param name="uri">Where it listens.</param>
+    /// <summary>Starts a guest that moves to a destination.</summary>
+    /// <param name="uri">The destination.</param>
     /// <param name="options">Further options of `rdmamig guest`.</param>
-    public static Task<RdmamigProcess> ListenAsGuestAsync(string uri, params string[] options) =>
-        ListenAsync(Start(uri, [Executables.Rdmamig, "guest", "--incoming", uri, "--json", .. options]));
-
-    /// <summary>Starts a synthetic guest that moves to another.</summary>
-    /// <param name="uri">Where to.</param>
-    /// <param name="options">Further options of `rdmamig guest`.</param>
-    public static RdmamigProcess MoveGuest(string uri, params string[] options) =>
+    public static RdmamigProcess Guest(string uri, params string[] options) =>
         Start(uri, [Executables.Rdmamig, "guest", "--migrate", uri, "--json", .. options]);
+
+    /// <summary>Starts a process that takes a guest and returns when it listens.</summary>
+    /// <param name="uri">Where to listen.</param>
+    /// <param name="options">Further options of `rdmamig guest`.</param>
+    public static Task<RdmamigProcess> IncomingGuestAsync(string uri, params string[] options) =>
+        ListenAsync(Start(uri, [Executables.Rdmamig, "guest", "--incoming", uri, "--json", .. options]));
 
     private static async Task<RdmamigProcess> ListenAsync(RdmamigProcess receiver)
     {

@@ -1,3 +1,4 @@
+using RdmaMigration.Bench.Guests;
 using ScottPlot;
 
 namespace RdmaMigration.Bench.Plots;
@@ -14,4 +15,12 @@ internal static class Palette
     public static Color Grid { get; } = new("#e6e6e6");
 
     public static Color Of(Route route) => s_routes[Route.All.ToList().IndexOf(route)];
+
+    /// <summary>QEMU in the colour of QEMU → QEMU.</summary>
+    public static Color Of(GuestContestant contestant) => contestant switch
+    {
+        { Peer: Peer.Qemu } => s_routes[0],
+        { Mode: Mode.Dynamic } => s_routes[3],
+        _ => s_routes[2],
+    };
 }
