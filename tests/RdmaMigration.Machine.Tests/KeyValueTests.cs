@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using RdmaMigration.Testing;
@@ -8,11 +9,13 @@ namespace RdmaMigration.Machines.KeyValue.Tests;
 public sealed class KeyValueTests
 {
     [Fact]
-    public Task Ten_migrations_there_and_back_under_load_lose_no_acknowledged_write() => ProveAsync("tcp:127.0.0.1", FreePort);
+    public Task Ten_migrations_there_and_back_under_load_lose_no_acknowledged_write() => ProveAsync("tcp:127.0.0.1", FreePort, mebibytes: 64, clients: 4);
 
+    /// <summary>A small table and one client: an emulated device shares its processors with both.</summary>
     [Fact]
     [Trait("needs", "rdma")]
-    public Task Ten_migrations_over_RDMA_lose_no_acknowledged_write() => ProveAsync($"rdma:{RdmaAddress.V4}", RdmaAddress.NextPort);
+    public Task Ten_migrations_over_RDMA_lose_no_acknowledged_write() =>
+        ProveAsync($"rdma:{RdmaAddress.V4}", RdmaAddress.NextPort, mebibytes: 8, clients: 1);
 
     [Fact]
     public void A_table_keeps_values_up_to_its_last_slot()
@@ -29,14 +32,22 @@ public sealed class KeyValueTests
         Assert.Equal((16UL, "another", "15", (string?)null), (table.Entries, table.Get("key 3"), table.Get("key 15"), table.Get("one more")));
     }
 
-    private static async Task ProveAsync(string address, Func<int> port)
+    private static async Task ProveAsync(string address, Func<int> port, int mebibytes, int clients)
     {
         (int first, int second) = (FreePort(), FreePort());
         (string firstUri, string secondUri) = ($"{address}:{port()}", $"{address}:{port()}");
-        await using ChildProcess here = await ServeAsync(first, second, firstUri);
-        await using ChildProcess there = await ServeAsync(second, first, secondUri, "--empty");
+        string ram = mebibytes.ToString(CultureInfo.InvariantCulture);
+        await using ChildProcess here = await ServeAsync(first, second, firstUri, "--ram", ram);
+        await using ChildProcess there = await ServeAsync(second, first, secondUri, "--ram", ram, "--empty");
         (int exitCode, string output) = await ChildProcess.RunAsync(
-            Program, "load", $"127.0.0.1:{first}={firstUri}", $"127.0.0.1:{second}={secondUri}", "--pause", "0.2");
+            Program,
+            "load",
+            $"127.0.0.1:{first}={firstUri}",
+            $"127.0.0.1:{second}={secondUri}",
+            "--pause",
+            "0.2",
+            "--clients",
+            clients.ToString(CultureInfo.InvariantCulture));
 
         TestContext.Current.TestOutputHelper?.WriteLine(output);
         Assert.True(exitCode == 0, $"{output}\n{here.Errors}\n{there.Errors}");
