@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace RdmaMigration.Testing;
 
-/// <summary>`rdmamig receive ... --json`, `rdmamig relay` or `rdmamig send`: its events, its end.</summary>
+/// <summary>`rdmamig receive ... --json`, `rdmamig relay`, `rdmamig send` or `rdmamig guest`: its events, its end.</summary>
 public sealed class RdmamigProcess : IAsyncDisposable
 {
     private readonly ChildProcess _process;
@@ -53,6 +53,18 @@ public sealed class RdmamigProcess : IAsyncDisposable
     /// <param name="wrapper">A program and its arguments that ends in exec of what follows.</param>
     public static RdmamigProcess Send(string file, string uri, string[]? options = null, string[]? wrapper = null) =>
         Start(uri, [.. wrapper ?? [], Executables.Rdmamig, "send", file, uri, "--json", .. options ?? []]);
+
+    /// <summary>Starts a guest that moves.</summary>
+    /// <param name="uri">Where to.</param>
+    /// <param name="options">Further options of `rdmamig guest`.</param>
+    public static RdmamigProcess Guest(string uri, params string[] options) =>
+        Start(uri, [Executables.Rdmamig, "guest", "--migrate", uri, "--json", .. options]);
+
+    /// <summary>Starts a process that waits for a guest, and returns when it listens.</summary>
+    /// <param name="uri">Where to listen; with port 0 at a free one.</param>
+    /// <param name="options">Further options of `rdmamig guest`.</param>
+    public static Task<RdmamigProcess> AwaitGuestAsync(string uri, params string[] options) =>
+        ListenAsync(Start(uri, [Executables.Rdmamig, "guest", "--incoming", uri, "--json", .. options]));
 
     private static async Task<RdmamigProcess> ListenAsync(RdmamigProcess receiver)
     {
