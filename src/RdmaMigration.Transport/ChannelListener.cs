@@ -36,8 +36,8 @@ internal abstract class ChannelListener : IDisposable
         };
 
     /// <summary>
-    /// The migration that ran has failed, and the next source may come in: it can connect when this returns. Where sources queue, and over RDMA, they do without.
-    /// Not on the waiter's thread.
+    /// The migration that ran has failed, and the next source may come in: it can connect when this returns. Where sources queue, and over RDMA, they do
+    /// without. Not on the waiter's thread.
     /// </summary>
     public virtual void Resume()
     {

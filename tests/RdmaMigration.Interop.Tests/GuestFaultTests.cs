@@ -66,7 +66,7 @@ public sealed class GuestFaultTests : IDisposable
         RdmamigProcess destination = await RdmamigProcess.AwaitGuestAsync(
             kind is "tcp" ? "tcp:127.0.0.1:0" : $"unix:{_work.File("socket")}", "--ram", MovingGuest.Ram);
         HoldingProxy link = Link(destination.Uri, moment).Begin();
-        await using MovingGuest guest = new(MovingGuest.Start(link.Uri, OptionsFor(moment)), destination, link);
+        await using MovingGuest guest = new(MovingGuest.Start(link.Uri, "0", OptionsFor(moment)), destination, link);
         await link.Held.WaitAsync(Deadlines.Migration, TestContext.Current.CancellationToken);
         await guest.ReachAsync(moment < Moment.LastPass ? "active" : "device");
         if (moment is Moment.Result)
@@ -84,7 +84,7 @@ public sealed class GuestFaultTests : IDisposable
     {
         RdmamigProcess destination = await RdmamigProcess.AwaitGuestAsync("tcp:127.0.0.1:0", "--ram", MovingGuest.Ram);
         HoldingProxy link = Link(destination.Uri, Moment.Result).Begin();
-        await using MovingGuest guest = new(MovingGuest.Start(link.Uri, OptionsFor(Moment.Result)), destination, link);
+        await using MovingGuest guest = new(MovingGuest.Start(link.Uri, "0", OptionsFor(Moment.Result)), destination, link);
         await link.Held.WaitAsync(Deadlines.Migration, TestContext.Current.CancellationToken);
         link.Release();
         Assert.Equal(0, await guest.Source.Process.WaitForExitAsync(Deadlines.Answer));
@@ -110,7 +110,7 @@ public sealed class GuestFaultTests : IDisposable
     private static string[] OptionsFor(Moment moment) =>
         ["--max-bandwidth", "100M", "--downtime-limit", moment < Moment.LastPass ? "1" : "100000"];
 
-    /// <summary>A destination that is cancelled refuses the guest, unless it runs there already. So the source goes on even if it has sent everything.</summary>
+    /// <summary>A destination that is cancelled refuses the guest unless it runs there. So the source goes on even if it has sent everything.</summary>
     private static GuestPlaces PlacesAfter(Moment moment, Fault fault)
     {
         bool hasSentAll = moment >= Moment.DeviceState;

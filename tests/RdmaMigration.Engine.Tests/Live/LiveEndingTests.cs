@@ -271,7 +271,9 @@ public sealed class LiveEndingTests
     {
         source.Settle();
         Assert.Equal((true, 1, 0), (source.Machine.IsRunning, source.Machine.Starts, source.Machine.Stops));
-        Assert.Equal(MigrationStatus.Failed, source.Process.Query().Status);
+        MigrationInfo failed = source.Process.Query();
+        Assert.Equal(MigrationStatus.Failed, failed.Status);
+        Assert.Contains("the machine goes on here", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
     private static void AssertBack(RunningMachine source, string said)

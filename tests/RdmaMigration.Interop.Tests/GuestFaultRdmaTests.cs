@@ -1,0 +1,67 @@
+using System.Text.Json;
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Interop;
+
+/// <summary>As <see cref="GuestFaultTests"/>, over RDMA, where no proxy holds the stream: a limit of the bandwidth makes each status last.</summary>
+[Trait("needs", "rdma")]
+public sealed class GuestFaultRdmaTests
+{
+    /// <summary>What the source does when the fault comes.</summary>
+    public enum Moment
+    {
+        /// <summary>It connects to a destination that is stopped by a signal: setup.</summary>
+        Setup,
+
+        /// <summary>It sends the first pass over RAM: active.</summary>
+        FirstPass,
+
+        /// <summary>It sends a later pass: active.</summary>
+        LaterPass,
+
+        /// <summary>It sends the last pass, with the guest stopped: device.</summary>
+        LastPass,
+    }
+
+    [Theory]
+    [InlineData(Moment.Setup, Fault.KillDestination)]
+    [InlineData(Moment.FirstPass, Fault.CancelAtSource)]
+    [InlineData(Moment.FirstPass, Fault.CancelAtDestination)]
+    [InlineData(Moment.FirstPass, Fault.KillSource)]
+    [InlineData(Moment.LaterPass, Fault.KillDestination)]
+    [InlineData(Moment.LastPass, Fault.CancelAtSource)]
+    [InlineData(Moment.LastPass, Fault.CancelAtDestination)]
+    [InlineData(Moment.LastPass, Fault.KillSource)]
+    [InlineData(Moment.LastPass, Fault.KillDestination)]
+    public async Task A_guest_runs_on_one_side_or_on_none_with_a_statement(Moment moment, Fault fault)
+    {
+        RdmamigProcess destination = await RdmamigProcess.AwaitGuestAsync(RdmaAddress.NextUri(), "--ram", MovingGuest.Ram);
+        if (moment is Moment.Setup)
+        {
+            await destination.SignalAsync("STOP");
+        }
+
+        // A connection request that nobody answers is given up after the connect-timeout.
+        string[] options = ["--max-bandwidth", "24M", "--connect-timeout", "5", "--downtime-limit", moment is Moment.LastPass ? "100000" : "1"];
+        await using MovingGuest guest = new(MovingGuest.Start(destination.Uri, "50M", options), destination);
+        switch (moment)
+        {
+            case Moment.Setup:
+                await guest.ReachAsync("setup");
+                break;
+            case Moment.LaterPass:
+                await guest.SourceEventAsync(said => PassesOf(said) > 1, "a later pass");
+                break;
+            default:
+                await guest.ReachAsync(moment is Moment.LastPass ? "device" : "active");
+                break;
+        }
+
+        await guest.StrikeAsync(fault);
+
+        await guest.AssertPlacesAsync(fault, new GuestPlaces(AtSource: fault is not Fault.KillSource, AtDestination: false, SourceHasSentAll: false));
+    }
+
+    private static int PassesOf(QmpEvent said) =>
+        said.Name == "PROGRESS" && said.Values.TryGetProperty("dirty-sync-count", out JsonElement passes) ? passes.GetInt32() : 0;
+}
