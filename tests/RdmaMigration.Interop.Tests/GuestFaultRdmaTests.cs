@@ -7,6 +7,8 @@ namespace RdmaMigration.Interop;
 [Trait("needs", "rdma")]
 public sealed class GuestFaultRdmaTests
 {
+    private const string Ram = "8M";
+
     /// <summary>What the source does when the fault comes.</summary>
     public enum Moment
     {
@@ -26,24 +28,21 @@ public sealed class GuestFaultRdmaTests
     [Theory]
     [InlineData(Moment.Setup, Fault.KillDestination)]
     [InlineData(Moment.FirstPass, Fault.CancelAtSource)]
-    [InlineData(Moment.FirstPass, Fault.CancelAtDestination)]
     [InlineData(Moment.FirstPass, Fault.KillSource)]
     [InlineData(Moment.LaterPass, Fault.KillDestination)]
-    [InlineData(Moment.LastPass, Fault.CancelAtSource)]
     [InlineData(Moment.LastPass, Fault.CancelAtDestination)]
-    [InlineData(Moment.LastPass, Fault.KillSource)]
     [InlineData(Moment.LastPass, Fault.KillDestination)]
     public async Task A_guest_runs_on_one_side_or_on_none_with_a_statement(Moment moment, Fault fault)
     {
-        RdmamigProcess destination = await RdmamigProcess.AwaitGuestAsync(RdmaAddress.NextUri(), "--ram", MovingGuest.Ram);
+        RdmamigProcess destination = await RdmamigProcess.AwaitGuestAsync(RdmaAddress.NextUri(), "--ram", Ram);
         if (moment is Moment.Setup)
         {
             await destination.SignalAsync("STOP");
         }
 
-        // A connection request that nobody answers is given up after the connect-timeout.
-        string[] options = ["--max-bandwidth", "24M", "--connect-timeout", "5", "--downtime-limit", moment is Moment.LastPass ? "100000" : "1"];
-        await using MovingGuest guest = new(MovingGuest.Start(destination.Uri, "50M", options), destination);
+        // A pass takes 2 to 3 s. A connection request that nobody answers is given up after the connect-timeout.
+        string[] options = ["--max-bandwidth", "3M", "--connect-timeout", "2", "--downtime-limit", moment is Moment.LastPass ? "100000" : "1"];
+        await using MovingGuest guest = new(MovingGuest.Start(destination.Uri, Ram, "12M", options), destination, Ram);
         switch (moment)
         {
             case Moment.Setup:

@@ -11,6 +11,8 @@ public sealed class GuestFaultTests : IDisposable
     /// <summary>The begin of the guest's device in the stream: its name behind the name's length.</summary>
     private static readonly byte[] s_device = [.. "\u000fsynthetic-guest"u8];
 
+    private const string Ram = "32M";
+    private const long RamSize = 32 << 20;
     private const long HeaderSize = 8;
 
     private readonly WorkDirectory _work = new();
@@ -64,9 +66,9 @@ public sealed class GuestFaultTests : IDisposable
     public async Task A_guest_runs_on_one_side_or_on_none_with_a_statement(string kind, Moment moment, Fault fault)
     {
         RdmamigProcess destination = await RdmamigProcess.AwaitGuestAsync(
-            kind is "tcp" ? "tcp:127.0.0.1:0" : $"unix:{_work.File("socket")}", "--ram", MovingGuest.Ram);
+            kind is "tcp" ? "tcp:127.0.0.1:0" : $"unix:{_work.File("socket")}", "--ram", Ram);
         HoldingProxy link = Link(destination.Uri, moment).Begin();
-        await using MovingGuest guest = new(MovingGuest.Start(link.Uri, "0", OptionsFor(moment)), destination, link);
+        await using MovingGuest guest = new(MovingGuest.Start(link.Uri, Ram, "0", OptionsFor(moment)), destination, Ram, link);
         await link.Held.WaitAsync(Deadlines.Migration, TestContext.Current.CancellationToken);
         await guest.ReachAsync(moment < Moment.LastPass ? "active" : "device");
         if (moment is Moment.Result)
@@ -82,9 +84,9 @@ public sealed class GuestFaultTests : IDisposable
     [Fact]
     public async Task A_connection_that_is_cut_after_the_result_matters_to_nobody()
     {
-        RdmamigProcess destination = await RdmamigProcess.AwaitGuestAsync("tcp:127.0.0.1:0", "--ram", MovingGuest.Ram);
+        RdmamigProcess destination = await RdmamigProcess.AwaitGuestAsync("tcp:127.0.0.1:0", "--ram", Ram);
         HoldingProxy link = Link(destination.Uri, Moment.Result).Begin();
-        await using MovingGuest guest = new(MovingGuest.Start(link.Uri, "0", OptionsFor(Moment.Result)), destination, link);
+        await using MovingGuest guest = new(MovingGuest.Start(link.Uri, Ram, "0", OptionsFor(Moment.Result)), destination, Ram, link);
         await link.Held.WaitAsync(Deadlines.Migration, TestContext.Current.CancellationToken);
         link.Release();
         Assert.Equal(0, await guest.Source.Process.WaitForExitAsync(Deadlines.Answer));
@@ -99,9 +101,9 @@ public sealed class GuestFaultTests : IDisposable
     private static HoldingProxy Link(string destination, Moment moment) => moment switch
     {
         Moment.Setup => new HoldingProxy(destination) { HoldsAfter = HeaderSize },
-        Moment.FirstPass => new HoldingProxy(destination) { HoldsAfter = MovingGuest.RamSize / 4 },
-        Moment.LaterPass => new HoldingProxy(destination) { HoldsAfter = MovingGuest.RamSize * 5L / 4 },
-        Moment.LastPass => new HoldingProxy(destination) { HoldsAfter = MovingGuest.RamSize * 17L / 16 },
+        Moment.FirstPass => new HoldingProxy(destination) { HoldsAfter = RamSize / 4 },
+        Moment.LaterPass => new HoldingProxy(destination) { HoldsAfter = RamSize * 5 / 4 },
+        Moment.LastPass => new HoldingProxy(destination) { HoldsAfter = RamSize * 17 / 16 },
         Moment.DeviceState => new HoldingProxy(destination) { HoldsAt = s_device },
         _ => new HoldingProxy(destination) { HoldsResult = true },
     };

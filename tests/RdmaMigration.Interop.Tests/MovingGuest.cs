@@ -29,11 +29,12 @@ public enum Fault
 internal sealed record GuestPlaces(bool AtSource, bool AtDestination, bool SourceHasSentAll);
 
 /// <summary>A guest that moves from one `rdmamig guest` to another, and what the two report when that is disturbed.</summary>
-internal sealed class MovingGuest(RdmamigProcess source, RdmamigProcess destination, HoldingProxy? link = null) : IAsyncDisposable
+/// <param name="source">Where it runs first.</param>
+/// <param name="destination">Where it moves.</param>
+/// <param name="ram">Its RAM, as the option has it.</param>
+/// <param name="link">Between the two; null for none that a test can disturb.</param>
+internal sealed class MovingGuest(RdmamigProcess source, RdmamigProcess destination, string ram, HoldingProxy? link = null) : IAsyncDisposable
 {
-    public const string Ram = "32M";
-    public const int RamSize = 32 << 20;
-
     /// <summary>How long a process may take to end after a signal.</summary>
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(5);
 
@@ -43,10 +44,11 @@ internal sealed class MovingGuest(RdmamigProcess source, RdmamigProcess destinat
 
     /// <summary>Starts a guest that writes all of its RAM, and moves at once. It runs on here if it does not move.</summary>
     /// <param name="uri">Where it moves.</param>
+    /// <param name="ram">Its RAM.</param>
     /// <param name="dirtyRate">How fast it writes; 0 for as fast as it can.</param>
     /// <param name="options">Further options.</param>
-    public static RdmamigProcess Start(string uri, string dirtyRate, params string[] options) => RdmamigProcess.Guest(
-        uri, ["--ram", Ram, "--working-set", "100%", "--dirty-rate", dirtyRate, "--after", "0", "--for", "600", .. options]);
+    public static RdmamigProcess Start(string uri, string ram, string dirtyRate, params string[] options) => RdmamigProcess.Guest(
+        uri, ["--ram", ram, "--working-set", "100%", "--dirty-rate", dirtyRate, "--after", "0", "--for", "600", .. options]);
 
     /// <summary>Waits for a status of the source.</summary>
     public Task ReachAsync(string status) => SourceEventAsync(said => said.Name == "MIGRATION" && said.Status == status, status);
@@ -102,7 +104,7 @@ internal sealed class MovingGuest(RdmamigProcess source, RdmamigProcess destinat
     /// <summary>Moves another guest to the same destination, which still waits.</summary>
     public async Task NextMovesAsync()
     {
-        await using RdmamigProcess next = RdmamigProcess.Guest(destination.Uri, "--ram", Ram, "--dirty-rate", "1M", "--after", "0", "--downtime-limit", "5000");
+        await using RdmamigProcess next = RdmamigProcess.Guest(destination.Uri, "--ram", ram, "--dirty-rate", "1M", "--after", "0", "--downtime-limit", "5000");
         Assert.Equal(0, await next.Process.WaitForExitAsync(Deadlines.Migration));
         AssertIntact(await FirstAsync(destination, "VERIFIED"));
         Assert.Equal(130, await InterruptAsync(destination));
