@@ -12,9 +12,6 @@ public sealed class GuestFaultRdmaTests
     /// <summary>What the source does when the fault comes.</summary>
     public enum Moment
     {
-        /// <summary>It connects to a destination that is stopped by a signal: setup.</summary>
-        Setup,
-
         /// <summary>It sends the first pass over RAM: active.</summary>
         FirstPass,
 
@@ -26,7 +23,6 @@ public sealed class GuestFaultRdmaTests
     }
 
     [Theory]
-    [InlineData(Moment.Setup, Fault.KillDestination)]
     [InlineData(Moment.FirstPass, Fault.CancelAtSource)]
     [InlineData(Moment.FirstPass, Fault.KillSource)]
     [InlineData(Moment.LaterPass, Fault.KillDestination)]
@@ -35,25 +31,17 @@ public sealed class GuestFaultRdmaTests
     public async Task A_guest_runs_on_one_side_or_on_none_with_a_statement(Moment moment, Fault fault)
     {
         RdmamigProcess destination = await RdmamigProcess.AwaitGuestAsync(RdmaAddress.NextUri(), "--ram", Ram);
-        if (moment is Moment.Setup)
-        {
-            await destination.SignalAsync("STOP");
-        }
 
-        // A pass takes 2 to 3 s. A connection request that nobody answers is given up after the connect-timeout.
-        string[] options = ["--max-bandwidth", "3M", "--connect-timeout", "2", "--downtime-limit", moment is Moment.LastPass ? "100000" : "1"];
+        // A pass takes 2 to 3 s.
+        string[] options = ["--max-bandwidth", "3M", "--downtime-limit", moment is Moment.LastPass ? "100000" : "1"];
         await using MovingGuest guest = new(MovingGuest.Start(destination.Uri, Ram, "12M", options), destination, Ram);
-        switch (moment)
+        if (moment is Moment.LaterPass)
         {
-            case Moment.Setup:
-                await guest.ReachAsync("setup");
-                break;
-            case Moment.LaterPass:
-                await guest.SourceEventAsync(said => PassesOf(said) > 1, "a later pass");
-                break;
-            default:
-                await guest.ReachAsync(moment is Moment.LastPass ? "device" : "active");
-                break;
+            await guest.SourceEventAsync(said => PassesOf(said) > 1, "a later pass");
+        }
+        else
+        {
+            await guest.ReachAsync(moment is Moment.LastPass ? "device" : "active");
         }
 
         await guest.StrikeAsync(fault);
