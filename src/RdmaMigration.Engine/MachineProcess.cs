@@ -198,8 +198,10 @@ internal sealed class MachineProcess : IDisposable
     private void End(MigrationInfo info, Action<MigrationInfo>? ended)
     {
         Volatile.Write(ref _last, info);
-        Volatile.Write(ref _current, null);
+
+        // First: a source that looks whether this process is busy may connect as soon as it is not.
         ended?.Invoke(info);
+        Volatile.Write(ref _current, null);
         Ended?.Invoke(info);
         if (Interlocked.Exchange(ref _next, null) is { } next)
         {
@@ -309,7 +311,7 @@ internal sealed class MachineProcess : IDisposable
         }
         else if (!_isQuitting)
         {
-            port.Resume(hasCompleted);
+            _loop.WithoutLock(() => port.Resume(hasCompleted));
         }
     }
 }

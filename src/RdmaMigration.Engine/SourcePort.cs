@@ -47,7 +47,7 @@ internal sealed class SourcePort : IDisposable
     public void Open(Action<IncomingChannel> accepted, ILogger log) =>
         _listener = ChannelListener.Open(_waiter, Options.Uri, Options.Parameters.ForListener(queues: TakesMany), accepted, log);
 
-    /// <summary>A migration is over, and the next source may come.</summary>
+    /// <summary>A migration is over, and the next source may come. It can connect when this returns, which waits for that without the big lock.</summary>
     /// <param name="hasCompleted">It took its machine.</param>
     public void Resume(bool hasCompleted)
     {

@@ -149,10 +149,11 @@ internal sealed class MachineMoves
             _machine.OnMoved();
         }
 
-        // A source whose migration failed may try again as long as this side listens.
-        if (_move is not null && (info.IsOutgoing || info.Status is MigrationStatus.Completed || _isGivenUp || !_process.IsListening))
+        // A source whose migration failed may try again as long as this side listens. Then only a cancel ends the wait.
+        bool waitsOn = !info.IsOutgoing && info.Status is not MigrationStatus.Completed && _process.IsListening;
+        if (_move is not null && (_isGivenUp || !waitsOn))
         {
-            EndMove(info);
+            EndMove(waitsOn ? info with { Status = MigrationStatus.Cancelled } : info);
         }
     }
 

@@ -35,7 +35,10 @@ internal abstract class ChannelListener : IDisposable
             _ => throw new ArgumentException($"nobody can listen on {uri}", nameof(uri)),
         };
 
-    /// <summary>The migration that ran has failed, and the next source may come in. Where sources queue, and over RDMA, they do without.</summary>
+    /// <summary>
+    /// The migration that ran has failed, and the next source may come in: it can connect when this returns. Where sources queue, and over RDMA, they do
+    /// without. Not on the waiter's thread.
+    /// </summary>
     public virtual void Resume()
     {
     }

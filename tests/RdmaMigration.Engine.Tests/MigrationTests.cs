@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using RdmaMigration.Linux;
@@ -95,6 +96,83 @@ public sealed class MigrationTests
         Assert.Equal(1, work.Disposals);
     }
 
+    [Theory]
+    [InlineData(Ending.Success, MigrationStatus.Completed)]
+    [InlineData(Ending.Failure, MigrationStatus.Failed)]
+    [InlineData(Ending.Cancel, MigrationStatus.Cancelled)]
+    [InlineData(Ending.CancelTwiceThenQuit, MigrationStatus.Cancelled)]
+    [InlineData(Ending.Timeout, MigrationStatus.Failed)]
+    public void The_teardown_runs_once_on_the_main_thread_when_the_thread_is_gone(Ending ending, object status)
+    {
+        MainLoop loop = new();
+        MigrationContext context = new(loop, NullLogger.Instance);
+        List<string> disposals = [];
+        EndingWork work = new(context, ending, thread => disposals.Add($"main={loop.IsMainThread} held={loop.Lock.IsHeld} runs={thread.IsAlive}"));
+        List<MigrationStatus> ends = [];
+        Migration migration = new(loop, context, work);
+        loop.Schedule(() => migration.Start(_ => { }, info =>
+        {
+            ends.Add(info.Status);
+            loop.StartTimer(TimeSpan.FromMilliseconds(20), loop.Quit);
+        }));
+        loop.Schedule(() =>
+        {
+            work.AwaitThread();
+            for (int i = 0; i < (ending is Ending.Cancel ? 1 : ending is Ending.CancelTwiceThenQuit ? 2 : 0); i++)
+            {
+                migration.Stop(FailureReason.Cancelled, "cancelled");
+            }
+
+            if (ending is Ending.CancelTwiceThenQuit)
+            {
+                migration.Quit("the process ends");
+            }
+            else if (ending is Ending.Timeout)
+            {
+                migration.Stop(FailureReason.Timeout, "too late");
+            }
+        });
+        loop.Run();
+        Assert.Equal(["main=True held=True runs=False"], disposals);
+        Assert.Equal([(MigrationStatus)status], ends);
+    }
+
+    [Fact]
+    public void The_lock_is_free_while_the_main_thread_joins_the_migrations_thread()
+    {
+        MainLoop loop = new();
+        bool hasTaken = false;
+
+        // Its end is reported on the migration's thread, which has scheduled the teardown by then: the main thread joins it, or is about to.
+        using ActivityListener listener = new()
+        {
+            ShouldListenTo = source => source.Name == "RdmaMigration.Engine",
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = activity =>
+            {
+                if (activity.OperationName == "mig/test")
+                {
+                    for (int i = 0; i < 100; i++)
+                    {
+                        loop.Lock.Acquire("test");
+                        loop.Lock.Release();
+                        Thread.Sleep(1);
+                    }
+
+                    hasTaken = true;
+                }
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+        MigrationContext context = new(loop, NullLogger.Instance);
+        EndingWork work = new(context, Ending.Success, _ => Assert.True(hasTaken));
+        loop.Schedule(() => new Migration(loop, context, work).Start(_ => { }, _ => loop.Quit()));
+        Thread main = new(loop.Run) { IsBackground = true };
+        main.Start();
+        Assert.True(main.Join(TimeSpan.FromSeconds(20)), "the join holds the lock");
+        Assert.True(hasTaken);
+    }
+
     [Fact]
     public void The_first_reason_stays_and_a_stop_after_it_is_too_late()
     {
@@ -128,6 +206,74 @@ public sealed class MigrationTests
         AfterFailure,
         Remark,
         Disposal,
+    }
+
+    /// <summary>How a work ends.</summary>
+    public enum Ending
+    {
+        Success,
+        Failure,
+        Cancel,
+        CancelTwiceThenQuit,
+        Timeout,
+    }
+
+    /// <summary>Ends in one of these ways; one that is not its own it waits for.</summary>
+    private sealed class EndingWork(MigrationContext context, Ending ending, Action<Thread> disposed) : IMigrationWork
+    {
+        private readonly ManualResetEventSlim _runs = new();
+        private Thread? _thread;
+
+        public string ThreadName => "mig/test";
+
+        public void AwaitThread() => _runs.Wait();
+
+        public void Begin()
+        {
+        }
+
+        public void Run()
+        {
+            _thread = Thread.CurrentThread;
+            _runs.Set();
+            context.State.GoTo(MigrationStatus.Active);
+            if (ending is Ending.Failure)
+            {
+                throw new StorageException("the disk is full");
+            }
+
+            if (ending is not Ending.Success)
+            {
+                context.Cancellation.WaitHandle.WaitOne();
+                context.Cancellation.ThrowIfCancellationRequested();
+            }
+        }
+
+        public void AfterFailure()
+        {
+        }
+
+        public void Interrupt(string reason)
+        {
+        }
+
+        public void LimitReport(string reason)
+        {
+        }
+
+        public string? OnFailed(bool isStopped) => null;
+
+        public void LogFailure(string reason)
+        {
+        }
+
+        public MigrationInfo Describe(MigrationInfo info) => info;
+
+        public void Dispose()
+        {
+            disposed(_thread!);
+            _runs.Dispose();
+        }
     }
 
     /// <summary>Goes on from status to status, and then waits to be stopped.</summary>

@@ -104,6 +104,27 @@ public sealed class MachineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_wait_that_is_cancelled_as_a_migration_fails_is_cancelled()
+    {
+        using Machine other = new(new MachineOptions { Name = "other-1" });
+        using Counter arriving = Prepare(other);
+        using CancellationTokenSource enough = new();
+        Task waiting = await ListenAsync(other, enough.Token);
+        other.Process.StatusChanged += info =>
+        {
+            if (info.Status is MigrationStatus.Failed)
+            {
+                enough.Cancel();
+            }
+        };
+        await _here.StartAsync();
+        await Assert.ThrowsAnyAsync<MigrationException>(() => _here.MigrateAsync(Uri));
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        Assert.Equal(MachineState.Created, other.State);
+    }
+
+    [Fact]
     public async Task A_machine_in_use_takes_no_more_RAM_devices_or_program()
     {
         await _here.StartAsync();

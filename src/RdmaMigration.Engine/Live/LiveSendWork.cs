@@ -13,9 +13,11 @@ internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions opt
     /// <summary>How long a cancel waits for the result of a destination that has everything.</summary>
     private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(2);
 
+    private const string GoesOn = "; the machine goes on here";
+
     private readonly LiveFigures _figures = new();
     private Switchover? _switchover;
-    private string? _remark;
+    private string _remark = GoesOn;
 
     public string ThreadName => "mig/src/main";
 
@@ -91,7 +93,9 @@ internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions opt
         switch (LiveFates.After(outcome, _switchover!.HasStopped, _switchover.MayHaveStarted))
         {
             case LiveFate.StillHere:
+                break;
             case LiveFate.AtDestination:
+                _remark = "; the machine is at the destination";
                 break;
             case LiveFate.BackHere:
                 _remark = GoOn();
@@ -108,7 +112,7 @@ internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions opt
         try
         {
             _switchover!.GoOn();
-            return "; the machine goes on here";
+            return GoesOn;
         }
         catch (Exception failed)
         {

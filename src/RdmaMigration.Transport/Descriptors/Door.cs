@@ -8,7 +8,7 @@ namespace RdmaMigration.Transport;
 
 /// <summary>
 /// The sockets that listen for one listener. Somebody wants them open or closed, on any thread; the completion waiter's thread makes it so, and tries again
-/// where that fails. Everything but <see cref="Want"/> and <see cref="Address"/> is for that thread.
+/// where that fails. Everything but <see cref="Want"/>, <see cref="OpenNow"/> and <see cref="Address"/> is for that thread.
 /// </summary>
 /// <param name="waiter">Watches the sockets.</param>
 /// <param name="sockets">They listen already.</param>
@@ -26,9 +26,14 @@ internal sealed class Door(
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
 
     private readonly ILogger _log = log;
+    private readonly object _gate = new();
+
     private Watch? _watch;
     private bool _isOpen = true;
     private volatile bool _isWanted = true;
+
+    // The sockets are closed, or are about to be, and nobody has tried to open them since. Under the gate.
+    private bool _isClosing;
 
     // Until then neither accepted nor opened.
     private Deadline _notBefore = Deadline.Passed;
@@ -47,8 +52,27 @@ internal sealed class Door(
     /// <summary>Has the sockets opened or closed. Any thread; the last call counts.</summary>
     public void Want(bool open)
     {
-        _isWanted = open;
+        lock (_gate)
+        {
+            _isWanted = open;
+        }
+
         waiter.Wake();
+    }
+
+    /// <summary>Has the sockets opened, and waits until they are, or cannot be opened now. Any thread but the waiter's.</summary>
+    public void OpenNow()
+    {
+        BlockingCalls.AssertAllowed();
+        Want(open: true);
+        Deadline patience = Deadline.After(s_pause);
+        lock (_gate)
+        {
+            while (_isClosing && !patience.HasPassed)
+            {
+                Monitor.Wait(_gate, patience.Milliseconds);
+            }
+        }
     }
 
     /// <summary>Makes it as it is wanted, if that is due.</summary>
@@ -60,11 +84,16 @@ internal sealed class Door(
             return;
         }
 
-        if (_isWanted)
+        if (IsStillWanted())
         {
             // Stays so when something unexpected is thrown.
             _notBefore = Deadline.After(s_pause, now);
             Open();
+            lock (_gate)
+            {
+                _isClosing = false;
+                Monitor.PulseAll(_gate);
+            }
         }
         else
         {
@@ -90,6 +119,16 @@ internal sealed class Door(
         StopWatching();
         AcceptAll();
         CloseSockets();
+    }
+
+    /// <summary>False: whoever wants them opened from now on waits until they are closed and opened again.</summary>
+    private bool IsStillWanted()
+    {
+        lock (_gate)
+        {
+            _isClosing |= !_isWanted;
+            return _isWanted;
+        }
     }
 
     private void CloseSockets()

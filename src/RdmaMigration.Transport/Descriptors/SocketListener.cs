@@ -106,7 +106,7 @@ internal sealed class SocketListener : ChannelListener
     public override void Resume()
     {
         _admits = true;
-        _door.Want(open: true);
+        _door.OpenNow();
     }
 
     /// <inheritdoc/>

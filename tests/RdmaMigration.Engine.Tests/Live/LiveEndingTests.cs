@@ -116,6 +116,27 @@ public sealed class LiveEndingTests
         Assert.Null(destination.Process.Uri);
     }
 
+    [Theory]
+    [InlineData("tcp")]
+    [InlineData("unix")]
+    public void A_destination_takes_the_next_source_at_once_when_it_is_not_busy(string kind)
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        source.Start();
+        MigrationUri uri = destination.Listen(LiveMigrationTests.Anywhere(kind));
+        for (int i = 0; i < 10; i++)
+        {
+            source.Send(uri, options => options.With(MigrationParameters.PauseBeforeSwitchover, true));
+            source.Until(info => info.Status is MigrationStatus.PreSwitchover);
+            destination.Process.Cancel();
+            Assert.Equal(MigrationStatus.Cancelled, destination.Ended().Status);
+            Assert.True(source.Ended() is { Status: MigrationStatus.Failed, ErrorClass: not FailureReason.Unreachable });
+            source.Settle();
+            destination.Settle();
+        }
+    }
+
     [Fact]
     public void A_destination_that_goes_amid_RAM_leaves_the_machine_running()
     {
@@ -250,7 +271,9 @@ public sealed class LiveEndingTests
     {
         source.Settle();
         Assert.Equal((true, 1, 0), (source.Machine.IsRunning, source.Machine.Starts, source.Machine.Stops));
-        Assert.Equal(MigrationStatus.Failed, source.Process.Query().Status);
+        MigrationInfo failed = source.Process.Query();
+        Assert.Equal(MigrationStatus.Failed, failed.Status);
+        Assert.Contains("the machine goes on here", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
     private static void AssertBack(RunningMachine source, string said)

@@ -1,9 +1,4 @@
-using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using System.Net.Sockets;
-using RdmaMigration.Memory;
-using RdmaMigration.Streams;
-using RdmaMigration.Transport;
 using RdmaMigration.VmState;
 
 namespace RdmaMigration.Engine.Tests;
@@ -12,53 +7,6 @@ namespace RdmaMigration.Engine.Tests;
 public sealed class LiveLockTests
 {
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(20);
-
-    /// <summary>Where the source falls silent.</summary>
-    public enum Place
-    {
-        BlockList,
-        Page,
-        DeviceField,
-        EndMarker,
-    }
-
-    [Theory]
-    [InlineData(Place.BlockList)]
-    [InlineData(Place.Page)]
-    [InlineData(Place.DeviceField)]
-    [InlineData(Place.EndMarker)]
-    public void A_query_is_answered_within_10_ms_while_the_source_is_silent(Place place)
-    {
-        using RunningMachine destination = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, mebibytes: 1, writers: 0));
-        byte[] stream = Stream(destination.Machine);
-        int cut = place switch
-        {
-            Place.BlockList => Find(stream, "\u0003aux"u8) + 6,
-            Place.Page => Find(stream, "\u0004main"u8, last: true) + 5 + 2000,
-            Place.DeviceField => Find(stream, "\u0007counter"u8) + 100,
-            _ => Find(stream, "page_size"u8) - 8,
-        };
-        using TcpClient source = new();
-        source.Connect(((HostUri)destination.Listen(LiveMigrationTests.Anywhere("tcp"))).Host, destination.Process.LocalEndPoint!.Port);
-        source.GetStream().Write(stream.AsSpan(0, cut));
-        destination.Until(info => info.Status is MigrationStatus.Active);
-        List<TimeSpan> times = [];
-        for (int i = 0; i < 200; i++)
-        {
-            long began = Stopwatch.GetTimestamp();
-            MigrationInfo info = destination.Loop.Invoke(destination.Process.Query, "monitor");
-            times.Add(Stopwatch.GetElapsedTime(began));
-            Assert.Equal(MigrationStatus.Active, info.Status);
-        }
-
-        times.Sort();
-        Assert.InRange(times[197], TimeSpan.Zero, TimeSpan.FromMilliseconds(10));
-        source.GetStream().Write(stream.AsSpan(cut));
-        source.Client.Shutdown(SocketShutdown.Send);
-        MigrationInfo done = destination.Ended();
-        Assert.True(done.Status is MigrationStatus.Completed, $"{done}");
-        destination.OnMain(destination.Machine.Stop);
-    }
 
     [Fact]
     public void Commit_start_stop_and_save_hold_the_lock_and_nothing_else_does_for_long()
@@ -141,45 +89,6 @@ public sealed class LiveLockTests
         }
 
         return machine;
-    }
-
-    /// <summary>What a source of such a machine sends that has stopped, without a return path.</summary>
-    private static byte[] Stream(WritingMachine machine)
-    {
-        using WritingMachine source = new(static () => true, mebibytes: machine.Ram[0].Length >> 20, writers: 0);
-        source.WritePage(0, 0, 0x0101010101010101);
-        RecordingSink sink = new();
-        OutgoingStream stream = new(sink);
-        RamSectionForm form = new(1, HasFooters: true, 4096);
-        stream.Begin(StreamConfiguration.Of(source.Type));
-        stream.WriteRamStart(form, [.. source.Ram.Select(block => new RamBlockDescription(block.Name, block.Length))], source.Ram);
-        stream.WriteRamPass(form, source.Ram, new AllPages(source.Ram), source.Ram.TotalLength, isLast: true);
-        SavedDevices devices = DeviceWriter.Save(source.Devices, footers: true, 2, 4096);
-        stream.WriteDevices(devices.Sections);
-        stream.End(devices.VmDescription);
-        return sink.Bytes.ToArray();
-    }
-
-    private static int Find(ReadOnlySpan<byte> stream, ReadOnlySpan<byte> bytes, bool last = false)
-    {
-        int at = last ? stream.LastIndexOf(bytes) : stream.IndexOf(bytes);
-        Assert.True(at > 0);
-        return at;
-    }
-
-    private sealed class RecordingSink : IStreamSink
-    {
-        public MemoryStream Bytes { get; } = new();
-
-        public void Write(ReadOnlySpan<byte> bytes) => Bytes.Write(bytes);
-
-        public void WriteGather(ReadOnlySpan<IoSegment> segments)
-        {
-            foreach (ref readonly IoSegment segment in segments)
-            {
-                Bytes.Write(segment.AsSpan());
-            }
-        }
     }
 
     /// <summary>How long the big locks of this process were held, by place.</summary>

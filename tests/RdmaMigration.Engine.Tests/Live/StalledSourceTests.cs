@@ -1,0 +1,200 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Globalization;
+using System.Net.Sockets;
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Engine.Tests;
+
+/// <summary>
+/// A source that stalls does not stall the monitor of its destination: a query through the main loop waits less than 10 ms in 99 of 100 cases. A source
+/// process that is stopped by a signal: GuestStallTests, of the program.
+/// </summary>
+public sealed class StalledSourceTests
+{
+    private const int Queries = 500;
+
+    /// <summary>The queries' place in the lock's hold times.</summary>
+    private const string Monitor = "monitor";
+
+    private static readonly TimeSpan s_bound = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>Where in the stream the source stalls.</summary>
+    public enum Place
+    {
+        BlockList,
+        Page,
+        DeviceField,
+        EndMarker,
+    }
+
+    /// <summary>How it stalls.</summary>
+    public enum Stall
+    {
+        /// <summary>It sends nothing more.</summary>
+        Silent,
+
+        /// <summary>What it sends stays in the link.</summary>
+        CutLink,
+
+        /// <summary>It sends one byte a second.</summary>
+        Trickle,
+    }
+
+    public static TheoryData<Place, Stall> Everywhere
+    {
+        get
+        {
+            TheoryData<Place, Stall> all = [];
+            foreach (Place place in Enum.GetValues<Place>())
+            {
+                foreach (Stall stall in Enum.GetValues<Stall>())
+                {
+                    all.Add(place, stall);
+                }
+            }
+
+            return all;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Everywhere))]
+    public void A_query_is_answered_within_10_ms_while_the_source_stalls(Place place, Stall stall)
+    {
+        using RunningMachine destination = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, mebibytes: 1, writers: 0));
+        (byte[] stream, int cut) = Stream(destination.Machine, place);
+        destination.Listen(LiveMigrationTests.Anywhere("tcp"));
+        string uri = $"tcp:127.0.0.1:{destination.Process.LocalEndPoint!.Port}";
+        using HoldingProxy? link = stall is Stall.CutLink ? new HoldingProxy(uri) { HoldsAfter = cut }.Begin() : null;
+        using TcpClient source = new();
+        source.Connect("127.0.0.1", int.Parse((link?.Uri ?? uri).Split(':')[^1], CultureInfo.InvariantCulture));
+        NetworkStream bytes = source.GetStream();
+        int sent = link is null ? cut : stream.Length;
+        bytes.Write(stream.AsSpan(0, sent));
+        destination.Until(info => info.Status is MigrationStatus.Active);
+
+        TimeSpan pause = stall is Stall.Trickle ? TimeSpan.FromMilliseconds(5) : TimeSpan.Zero;
+        Stopwatch second = Stopwatch.StartNew();
+        AssertAnswers(destination, pause, () =>
+        {
+            if (stall is Stall.Trickle && second.Elapsed >= TimeSpan.FromSeconds(1) && sent < stream.Length - 1)
+            {
+                bytes.Write(stream.AsSpan(sent++, 1));
+                second.Restart();
+            }
+        });
+
+        bytes.Write(stream.AsSpan(sent));
+        source.Client.Shutdown(SocketShutdown.Send);
+        link?.Release();
+        MigrationInfo done = destination.Ended();
+        Assert.True(done.Status is MigrationStatus.Completed, $"{done}");
+        destination.OnMain(destination.Machine.Stop);
+    }
+
+    /// <summary>
+    /// Asks for the status, from this thread, again and again. A processor that is busy with other work may take longer than the bound to wake a thread, so of
+    /// the tail this counts the time in which something else had the lock. The median counts all of the time.
+    /// </summary>
+    private static void AssertAnswers(RunningMachine destination, TimeSpan pause, Action meanwhile)
+    {
+        using LockHolds holds = new();
+        List<TimeSpan> answers = [];
+        List<TimeSpan> waits = [];
+        for (int i = 0; i < Queries; i++)
+        {
+            long asked = Stopwatch.GetTimestamp();
+            Task<(MigrationInfo Info, long At)> query = destination.Loop.InvokeAsync(() => (destination.Process.Query(), Stopwatch.GetTimestamp()), Monitor);
+            Assert.True(query.Wait(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken), $"query {i} is not answered");
+            answers.Add(Stopwatch.GetElapsedTime(asked));
+            Assert.Equal(MigrationStatus.Active, query.Result.Info.Status);
+            waits.Add(holds.Between(asked, query.Result.At));
+            meanwhile();
+            Thread.Sleep(pause);
+        }
+
+        answers.Sort();
+        waits.Sort();
+        TimeSpan late = waits[(Queries * 99 / 100) - 1];
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"wait for the lock, p99: {late.TotalMilliseconds:0.000} ms; answer, median: {answers[Queries / 2].TotalMilliseconds:0.000} ms, "
+                + $"p99: {answers[(Queries * 99 / 100) - 1].TotalMilliseconds:0.000} ms");
+        Assert.InRange(late, TimeSpan.Zero, s_bound);
+        Assert.InRange(answers[Queries / 2], TimeSpan.Zero, s_bound);
+    }
+
+    /// <summary>What the source of such a machine sends, without a return path, and the byte at which it stalls.</summary>
+    private static (byte[] Bytes, int Cut) Stream(WritingMachine machine, Place place)
+    {
+        Dictionary<Place, int> cuts = [];
+        StreamBuilder stream = new StreamBuilder().Header().Configuration(machine.Type)
+            .Opened(StreamBuilder.Start, StreamBuilder.RamId, "ram", 0, 4).BlockList([.. machine.Ram.Select(block => (block.Name, block.Length))]);
+        cuts[Place.BlockList] = stream.Length - 6;
+        stream.Eos().Footer(StreamBuilder.RamId).Continued(StreamBuilder.End, StreamBuilder.RamId).PageOf("main", 0, 0x11);
+        cuts[Place.Page] = stream.Length - 2000;
+        for (ulong page = StreamBuilder.Page; page < machine.Ram[0].Length; page += StreamBuilder.Page)
+        {
+            stream.Zero(null, page);
+        }
+
+        for (ulong page = 0; page < machine.Ram[1].Length; page += StreamBuilder.Page)
+        {
+            stream.Zero(page == 0 ? "aux" : null, page);
+        }
+
+        stream.Eos().Footer(StreamBuilder.RamId);
+        for (uint instance = 0; instance < 2; instance++)
+        {
+            uint section = StreamBuilder.RamId + 1 + instance;
+            stream.Opened(StreamBuilder.Full, section, "counter", instance, 2).UInt64(7).Raw(new byte[300]);
+            cuts.TryAdd(Place.DeviceField, stream.Length - 200);
+            stream.Footer(section);
+        }
+
+        cuts[Place.EndMarker] = stream.Length;
+        byte[] bytes = stream.EndOfFile().VmDescription("""{"page_size": 4096, "devices": []}""").ToArray();
+        return (bytes, cuts[place]);
+    }
+
+    /// <summary>When the big locks of this process were held, by others than queries.</summary>
+    private sealed class LockHolds : IDisposable
+    {
+        private readonly MeterListener _listener = new();
+        private readonly List<(long From, long To)> _holds = [];
+
+        public LockHolds()
+        {
+            _listener.InstrumentPublished = (instrument, self) =>
+            {
+                if (instrument.Name == "rdmamig_biglock_hold_seconds")
+                {
+                    self.EnableMeasurementEvents(instrument);
+                }
+            };
+            _listener.SetMeasurementEventCallback<double>((_, seconds, tags, _) =>
+            {
+                if (tags[0].Value is not Monitor)
+                {
+                    long now = Stopwatch.GetTimestamp();
+                    lock (_holds)
+                    {
+                        _holds.Add((now - (long)(seconds * Stopwatch.Frequency), now));
+                    }
+                }
+            });
+            _listener.Start();
+        }
+
+        /// <summary>For how much of a time the lock was held.</summary>
+        public TimeSpan Between(long from, long to)
+        {
+            lock (_holds)
+            {
+                return Stopwatch.GetElapsedTime(0, _holds.Sum(hold => Math.Max(0, Math.Min(hold.To, to) - Math.Max(hold.From, from))));
+            }
+        }
+
+        public void Dispose() => _listener.Dispose();
+    }
+}
