@@ -11,7 +11,7 @@ public sealed class DeviceRemovalTests : ReceiverTests
     {
         await using OwnDevice device = await OwnDevice.CreateAsync();
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(OwnDevice.NextUri(), NewFolder("captures"));
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 2; i++)
         {
             await device.DeleteAsync();
             await device.AddAsync();
@@ -46,15 +46,12 @@ public sealed class DeviceRemovalTests : ReceiverTests
     }
 
     /// <summary>QEMU 7.2 keeps the device for as long as it runs, so the kernel deletes it only after that. The receiver does not wait for either.</summary>
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task A_receiver_lets_go_of_a_deleted_device_that_its_source_QEMU_keeps(bool pinAll)
+    [Fact]
+    public async Task A_receiver_lets_go_of_a_deleted_device_that_its_source_QEMU_keeps()
     {
         await using OwnDevice device = await OwnDevice.CreateAsync();
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(OwnDevice.NextUri(), NewFolder("captures"));
         await using QemuMachine source = await StartSourceAsync("pc", 32, halfZero: false);
-        await source.SetCapabilitiesAsync(("rdma-pin-all", pinAll));
         await source.SetLimitsAsync(4 << 20);
         await source.StartMigrationAsync(receiver.Uri);
         await RamMovesAsync(receiver);
