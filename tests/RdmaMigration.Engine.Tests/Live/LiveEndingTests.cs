@@ -74,6 +74,9 @@ public sealed class LiveEndingTests
             .With(MigrationParameters.PauseBeforeSwitchover, true)
             .With(MigrationParameters.MaxBandwidth, at is MigrationStatus.Active ? 1UL << 20 : 1UL << 30));
         source.Until(info => info.Status == (MigrationStatus)at);
+
+        // A connection without a byte is no migration there.
+        destination.Until(info => info.Status is MigrationStatus.Active);
         source.Process.Cancel();
         Assert.Equal(MigrationStatus.Cancelled, source.Ended().Status);
         Assert.Equal(MigrationStatus.Failed, destination.Ended().Status);
