@@ -20,17 +20,15 @@ public sealed class DeviceRemovalTests : ReceiverTests
         await ServesAgainAsync(receiver);
     }
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task Both_ends_fail_when_the_device_is_deleted_amid_RAM(bool pinAll)
+    [Fact]
+    public async Task Both_ends_fail_when_the_device_is_deleted_amid_RAM()
     {
         (QemuMachine source, string capture) = await CaptureAsync($"unix:{Work.File("socket")}", "pc", 32, halfZero: false);
         await source.DisposeAsync();
         await using OwnDevice device = await OwnDevice.CreateAsync();
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(OwnDevice.NextUri(), NewFolder("captures"));
         await using RdmamigProcess sender =
-            RdmamigProcess.Send(capture, receiver.Uri, ["--max-bandwidth", "4M", "--return-path", .. pinAll ? (string[])["--pin-all"] : []]);
+            RdmamigProcess.Send(capture, receiver.Uri, ["--max-bandwidth", "4M", "--return-path"]);
         await RamMovesAsync(sender);
 
         await device.DeleteAsync();
@@ -70,23 +68,31 @@ public sealed class DeviceRemovalTests : ReceiverTests
     private static async Task RamMovesAsync(RdmamigProcess process) => await process.Events.FirstAsync(
         e => e.Name == "PROGRESS" && e.Values.GetProperty("ram").GetProperty("transferred").GetInt64() > 0, 0, Deadlines.Migration, "RAM");
 
-    /// <summary>It listens again within a second or so; until then a source that connects is refused.</summary>
     private async Task ServesAgainAsync(RdmamigProcess receiver)
     {
         await using QemuMachine source = await StartSourceAsync("pc", 8);
         using CancellationTokenSource deadline = new(Deadlines.Start);
-        int from;
-        MigrationOutcome outcome;
-        do
+        int from = receiver.Events.Count;
+        while (!await TryMigrateAsync(source, receiver.Uri))
         {
             Assert.False(deadline.IsCancellationRequested, $"the receiver does not listen again: {receiver.Process.Errors}");
-            from = receiver.Events.Count;
-            outcome = await source.MigrateAsync(receiver.Uri);
         }
-        while (outcome.Status != "completed");
 
         ReceiveResult result = await receiver.ResultAsync(from);
         Assert.True(result.Completed, $"{result}");
         await Restoration.IsIdenticalAsync(source, result.File, Work);
+    }
+
+    /// <summary>The receiver listens again within a second or so; until then QEMU cannot connect, which its monitor says at once.</summary>
+    private static async Task<bool> TryMigrateAsync(QemuMachine source, string uri)
+    {
+        try
+        {
+            return (await source.MigrateAsync(uri)).Status == "completed";
+        }
+        catch (QmpException refused) when (refused.Message.Contains("connecting to destination", StringComparison.Ordinal))
+        {
+            return false;
+        }
     }
 }

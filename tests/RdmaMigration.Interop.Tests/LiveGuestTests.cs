@@ -12,13 +12,12 @@ public sealed class LiveGuestTests
 {
     private const int Mebibytes = 64;
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task No_write_is_lost_or_torn_at_half_the_rate_of_the_link(bool pinAll)
+    [Fact]
+    public async Task No_write_is_lost_or_torn_at_half_the_rate_of_the_link()
     {
-        GuestMove slow = await MoveAsync(1 << 20, pinAll);
-        await MoveAsync(slow.Bandwidth / 2, pinAll);
+        GuestMove slow = await MoveAsync(1 << 20, pinAll: false);
+        await MoveAsync(slow.Bandwidth / 2, pinAll: false);
+        await MoveAsync(slow.Bandwidth / 2, pinAll: true);
     }
 
     private static async Task<GuestMove> MoveAsync(long rate, bool pinAll)
