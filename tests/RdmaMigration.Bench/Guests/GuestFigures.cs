@@ -46,7 +46,7 @@ internal sealed record GuestFigures(DateTimeOffset Started, MeasuredHost Host, G
     /// <summary>A table of medians, a row for each rate and contestant.</summary>
     public void Show() => Report.Table(
         Report.Text($"a guest that runs, {Plan}, medians of {Plan.Repeats}"),
-        ["MiB/s", "", "before", "total, ms", "downtime, ms", "serial gap, ms", "iterations", "slowdown, %", "writes lost", "converged"],
+        ["MiB/s", "", "before", "total, ms", "downtime, ms", "serial gap, ms", "iterations", "slowdown, %", "lost", "ended"],
         from rate in Plan.Rates
         from contestant in Plan.Contestants
         let cell = Find(contestant, rate)
