@@ -25,7 +25,8 @@ internal sealed class ReceivedPages(Action growing)
     /// <summary>Notes a page; true if it comes for the first time.</summary>
     public bool Add(ulong page)
     {
-        ulong[] leaf = Leaf(page >> LeafShift);
+        ulong index = page >> LeafShift;
+        ulong[] leaf = index == _latestIndex ? _latest : Leaf(index);
         ref ulong word = ref leaf[(page & LeafMask) >> 6];
         ulong bit = 1UL << (int)(page & 63);
         bool isFirst = (word & bit) == 0;
@@ -73,18 +74,14 @@ internal sealed class ReceivedPages(Action growing)
 
     private ulong[] Leaf(ulong index)
     {
-        if (index != _latestIndex)
+        if (!_leaves.TryGetValue(index, out ulong[]? leaf))
         {
-            if (!_leaves.TryGetValue(index, out ulong[]? leaf))
-            {
-                growing();
-                leaf = new ulong[(1 << LeafShift) / 64];
-                _leaves.Add(index, leaf);
-            }
-
-            (_latestIndex, _latest) = (index, leaf);
+            growing();
+            leaf = new ulong[(1 << LeafShift) / 64];
+            _leaves.Add(index, leaf);
         }
 
-        return _latest;
+        (_latestIndex, _latest) = (index, leaf);
+        return leaf;
     }
 }

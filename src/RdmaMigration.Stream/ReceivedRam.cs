@@ -1,3 +1,4 @@
+using System.Numerics;
 using RdmaMigration.Memory;
 
 namespace RdmaMigration.Streams;
@@ -8,6 +9,7 @@ namespace RdmaMigration.Streams;
 internal sealed class ReceivedRam(IncomingStreamOptions options, SourceReader reader)
 {
     private ReceivedPages[] _received = [];
+    private int _pageShift;
     private ulong _recordBytes;
     private ulong _maxRecordBytes = options.MaxPageRecord;
 
@@ -23,8 +25,16 @@ internal sealed class ReceivedRam(IncomingStreamOptions options, SourceReader re
     /// <summary>Bytes in all blocks: no page's address reaches it.</summary>
     public ulong TotalLength { get; private set; }
 
-    /// <summary>Bytes in a target page; until <see cref="IsPageSizeKnown"/> the size that explains the stream so far.</summary>
-    public int PageSize { get; private set; }
+    /// <summary>Bytes in a target page, a power of two; until <see cref="IsPageSizeKnown"/> the size that explains the stream so far.</summary>
+    public int PageSize
+    {
+        get;
+        private set
+        {
+            field = value;
+            _pageShift = BitOperations.Log2((uint)value);
+        }
+    }
 
     /// <summary>The stream states the size, or a page with content has shown it.</summary>
     public bool IsPageSizeKnown { get; set; }
@@ -67,12 +77,12 @@ internal sealed class ReceivedRam(IncomingStreamOptions options, SourceReader re
     }
 
     /// <summary>Notes that something comes for the page; true if it is the first time.</summary>
-    public bool Add(int block, ulong offset) => _received[block].Add(offset / (ulong)PageSize);
+    public bool Add(int block, ulong offset) => _received[block].Add(offset >> _pageShift);
 
     /// <summary>As <see cref="Add"/>, for a page whose content comes.</summary>
     public void AddContent(int block, ulong offset)
     {
-        _received[block].Add(offset / (ulong)PageSize);
+        _received[block].Add(offset >> _pageShift);
         SawContent = true;
     }
 
@@ -106,7 +116,7 @@ internal sealed class ReceivedRam(IncomingStreamOptions options, SourceReader re
         }
     }
 
-    private ulong PagesIn(int block) => Blocks[block].Length / (ulong)PageSize;
+    private ulong PagesIn(int block) => Blocks[block].Length >> _pageShift;
 
     private MissingPages MissingOf(int block)
     {

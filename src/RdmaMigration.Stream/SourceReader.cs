@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace RdmaMigration.Streams;
@@ -71,23 +72,20 @@ internal sealed class SourceReader(IStreamSource source)
 
     public ushort ReadUInt16()
     {
-        Span<byte> bytes = stackalloc byte[sizeof(ushort)];
-        ReadExactly(bytes);
-        return BinaryPrimitives.ReadUInt16BigEndian(bytes);
+        Span<byte> split = stackalloc byte[sizeof(ushort)];
+        return BinaryPrimitives.ReadUInt16BigEndian(Take(split));
     }
 
     public uint ReadUInt32()
     {
-        Span<byte> bytes = stackalloc byte[sizeof(uint)];
-        ReadExactly(bytes);
-        return BinaryPrimitives.ReadUInt32BigEndian(bytes);
+        Span<byte> split = stackalloc byte[sizeof(uint)];
+        return BinaryPrimitives.ReadUInt32BigEndian(Take(split));
     }
 
     public ulong ReadUInt64()
     {
-        Span<byte> bytes = stackalloc byte[sizeof(ulong)];
-        ReadExactly(bytes);
-        return BinaryPrimitives.ReadUInt64BigEndian(bytes);
+        Span<byte> split = stackalloc byte[sizeof(ulong)];
+        return BinaryPrimitives.ReadUInt64BigEndian(Take(split));
     }
 
     /// <summary>Fills the span: first with what is buffered, then straight from the source if the rest is large, else through the buffer.</summary>
@@ -173,6 +171,20 @@ internal sealed class SourceReader(IStreamSource source)
     /// <summary>More bytes of device state than max-device-state allows.</summary>
     public StreamFormatException TooMuchDeviceState(ulong bound) =>
         TooLarge($"more than {bound} bytes of device state: raise max-device-state if the machine really has that much");
+
+    /// <summary>Reads a number's bytes: where they lie in the buffer, unless they have to be put together.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ReadOnlySpan<byte> Take(Span<byte> split)
+    {
+        if (_recorder is not null || _end - _start < split.Length)
+        {
+            ReadExactly(split);
+            return split;
+        }
+
+        _start += split.Length;
+        return _buffer.AsSpan(_start - split.Length, split.Length);
+    }
 
     private void FillIfEmpty()
     {
