@@ -1,0 +1,37 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
+namespace RdmaMigration.Qmp;
+
+/// <summary>Who connected, by the kernel: the process and its effective user when it called connect(2). The layout is struct ucred of unix(7).</summary>
+/// <param name="Process">The process.</param>
+/// <param name="User">Its user.</param>
+/// <param name="Group">Its group.</param>
+[StructLayout(LayoutKind.Sequential)]
+internal readonly partial record struct PeerCredentials(int Process, uint User, uint Group)
+{
+    private const int SocketLevel = 1; // SOL_SOCKET
+    private const int Credentials = 17; // SO_PEERCRED
+    private const uint Root = 0;
+
+    /// <summary>The effective user of this process.</summary>
+    public static uint EffectiveUser => geteuid();
+
+    /// <summary>Of the other end of a UNIX domain socket.</summary>
+    /// <exception cref="SocketException">It cannot be read.</exception>
+    public static PeerCredentials Of(Socket socket)
+    {
+        PeerCredentials peer = default;
+        socket.GetRawSocketOption(SocketLevel, Credentials, MemoryMarshal.AsBytes(new Span<PeerCredentials>(ref peer)));
+        return peer;
+    }
+
+    /// <summary>The user may give commands to a process of <paramref name="owner"/>.</summary>
+    public bool MayCommand(uint owner) => User == owner || User == Root;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"process {Process} of user {User}";
+
+    [LibraryImport("libc")]
+    private static partial uint geteuid();
+}
