@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Qmp;
 
@@ -8,14 +9,11 @@ namespace RdmaMigration.Qmp;
 /// <param name="User">Its user.</param>
 /// <param name="Group">Its group.</param>
 [StructLayout(LayoutKind.Sequential)]
-internal readonly partial record struct PeerCredentials(int Process, uint User, uint Group)
+internal readonly record struct PeerCredentials(int Process, uint User, uint Group)
 {
     private const int SocketLevel = 1; // SOL_SOCKET
     private const int Credentials = 17; // SO_PEERCRED
     private const uint Root = 0;
-
-    /// <summary>The effective user of this process.</summary>
-    public static uint EffectiveUser => geteuid();
 
     /// <summary>Of the other end of a UNIX domain socket.</summary>
     /// <exception cref="SocketException">It cannot be read.</exception>
@@ -26,12 +24,14 @@ internal readonly partial record struct PeerCredentials(int Process, uint User, 
         return peer;
     }
 
+    /// <summary>The effective user of this process: the kernel makes it the owner of each socket that the process accepts.</summary>
+    /// <param name="accepted">A socket that this process has accepted.</param>
+    public static uint OwnerOf(Socket accepted) =>
+        FileStatus.Of((int)accepted.Handle)?.Owner ?? throw new SocketException((int)SocketError.NotSocket);
+
     /// <summary>The user may give commands to a process of <paramref name="owner"/>.</summary>
     public bool MayCommand(uint owner) => User == owner || User == Root;
 
     /// <inheritdoc/>
     public override string ToString() => $"process {Process} of user {User}";
-
-    [LibraryImport("libc")]
-    private static partial uint geteuid();
 }

@@ -129,9 +129,10 @@ internal sealed class QmpListener : IAsyncDisposable
         {
             PeerCredentials credentials = PeerCredentials.Of(client);
             peer = credentials.ToString();
-            if (!credentials.MayCommand(PeerCredentials.EffectiveUser))
+            uint owner = PeerCredentials.OwnerOf(client);
+            if (!credentials.MayCommand(owner))
             {
-                Refuse(client, peer, $"only root and user {PeerCredentials.EffectiveUser} may connect");
+                Refuse(client, peer, $"only root and user {owner} may connect");
                 return;
             }
         }

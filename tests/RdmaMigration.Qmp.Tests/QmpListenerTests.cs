@@ -87,7 +87,7 @@ public sealed class QmpListenerTests : IDisposable
     [Fact]
     public async Task A_client_of_another_user_is_refused()
     {
-        Assert.SkipUnless(PeerCredentials.EffectiveUser == 0, "only root can connect as another user");
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root can connect as another user");
         await using QmpListener listener = QmpListener.Listen(SocketPath, _monitor, _log);
         File.SetUnixFileMode(SocketPath, (UnixFileMode)0x1b6);
         File.SetUnixFileMode(_directory.FullName, (UnixFileMode)0x1ff);
@@ -118,15 +118,17 @@ public sealed class QmpListenerTests : IDisposable
             Assert.Null(await tooMany.ReadLineAsync());
         }
 
+        // The server sees the end of the first one in its own time.
         await clients[0].DisposeAsync();
-        while (_log.At(LogLevel.Information).All(line => !line.EndsWith(" disconnected", StringComparison.Ordinal)))
+        using CancellationTokenSource deadline = new(Deadlines.Answer);
+        string? greeting = null;
+        while (greeting is null)
         {
-            await Task.Delay(1);
+            deadline.Token.ThrowIfCancellationRequested();
+            await using RawClient next = await RawClient.ConnectAsync(SocketPath);
+            greeting = await next.ReadLineAsync();
         }
 
-        await Task.Delay(20);
-        await using RawClient next = await RawClient.ConnectAsync(SocketPath);
-        Assert.True((await next.ReadAsync()).TryGetProperty("QMP", out _));
         foreach (RawClient client in clients)
         {
             await client.DisposeAsync();

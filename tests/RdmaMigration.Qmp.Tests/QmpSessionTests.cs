@@ -86,6 +86,7 @@ public sealed class QmpSessionTests
         await client.SendAsync("""{"execute":"quit"}""");
         Assert.Equal("SHUTDOWN", QmpEvent.Parse(await client.ReadAsync()).Name);
         Assert.True((await client.ReadAsync()).TryGetProperty("return", out _));
+        monitor.WaitForEnd();
         await client.SendAsync("""{"execute":"query-status"}""");
         Assert.Null(await client.ReadLineAsync());
     }

@@ -41,6 +41,9 @@ internal sealed class RunningMonitor : IAsyncDisposable
         return client;
     }
 
+    /// <summary>The main loop has ended.</summary>
+    public void WaitForEnd() => _main.Join();
+
     /// <summary>Another client gets an answer.</summary>
     public async Task AssertAnswersAsync()
     {
