@@ -4,7 +4,9 @@ using RdmaMigration.Linux;
 
 namespace RdmaMigration.Qmp;
 
-/// <summary>Who connected, by the kernel: the process and its effective user when it called connect(2). The layout is struct ucred of unix(7).</summary>
+/// <summary>
+/// A client's process and effective user when it called connect(2), as the kernel reports them. The layout is struct ucred of unix(7).
+/// </summary>
 /// <param name="Process">The process.</param>
 /// <param name="User">Its user.</param>
 /// <param name="Group">Its group.</param>

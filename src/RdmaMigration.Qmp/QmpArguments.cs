@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace RdmaMigration.Qmp;
 
 /// <summary>
-/// The arguments of a command, or an object within them, with QEMU's errors (qapi/qobject-input-visitor.c). A command reads all that it knows, then calls
-/// <see cref="End"/>, and only then acts.
+/// The arguments of a command, or an object within them, with QEMU's errors (qapi/qobject-input-visitor.c). A command reads every argument that it knows, then
+/// calls <see cref="End"/>, and only then acts.
 /// </summary>
 internal sealed class QmpArguments
 {
@@ -90,7 +90,7 @@ internal sealed class QmpArguments
     /// <summary>The error for a value of another type than the expected one.</summary>
     public QmpException WrongType(string name, string expected) => new($"Invalid parameter type for '{_path}{name}', expected: {expected}");
 
-    /// <summary>Refuses arguments that nobody has read, nested ones too.</summary>
+    /// <summary>Refuses arguments that the command has not read, nested ones too.</summary>
     /// <exception cref="QmpException">There is one.</exception>
     public void End()
     {

@@ -14,7 +14,7 @@ internal delegate Action<Utf8JsonWriter>? QmpFunction(QmpArguments arguments, Qm
 
 /// <summary>A row of the table of commands.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="Run">What it does.</param>
+/// <param name="Run">The function.</param>
 /// <param name="AllowsOob">It may run out of band.</param>
 internal sealed record QmpCommand(string Name, QmpFunction Run, bool AllowsOob = false)
 {
@@ -33,7 +33,7 @@ internal sealed record QmpCommand(string Name, QmpFunction Run, bool AllowsOob =
 
     /// <summary>A command that takes no arguments and returns {}.</summary>
     /// <param name="name">Its name.</param>
-    /// <param name="act">What it does.</param>
+    /// <param name="act">The function.</param>
     /// <param name="allowsOob">It may run out of band.</param>
     public static QmpCommand Act(string name, Action act, bool allowsOob = false) => new(
         name,

@@ -20,7 +20,7 @@ internal sealed class QmpFramer
     private List<byte> _text = [];
 
     /// <summary>Takes bytes up to the end of the next text.</summary>
-    /// <param name="input">What arrived. It may begin and end anywhere.</param>
+    /// <param name="input">Bytes that arrived. They may begin and end anywhere.</param>
     /// <param name="text">The text that was completed, or an error; null when all bytes were taken without one.</param>
     /// <returns>How many bytes were taken.</returns>
     public int Read(ReadOnlySpan<byte> input, out QmpText? text)

@@ -1,9 +1,9 @@
 namespace RdmaMigration.Qmp;
 
-/// <summary>What a byte completes.</summary>
+/// <summary>The token that a byte completes.</summary>
 internal enum QmpToken
 {
-    /// <summary>Nothing: the byte lies within a token, is white space, or is skipped after an error.</summary>
+    /// <summary>None: the byte lies within a token, is white space, or is skipped after an error.</summary>
     None,
 
     /// <summary><c>{</c></summary>
@@ -21,7 +21,7 @@ internal enum QmpToken
     /// <summary>A string, number, keyword, colon or comma.</summary>
     Other,
 
-    /// <summary>The byte can be in no token here.</summary>
+    /// <summary>No token may contain the byte here.</summary>
     Error,
 }
 
@@ -31,7 +31,7 @@ internal enum QmpToken
 /// </summary>
 internal sealed class QmpLexer
 {
-    /// <summary>Where the last byte left the lexer.</summary>
+    /// <summary>The state after the last byte.</summary>
     public QmpLexerState State { get; private set; } = QmpLexerState.Start;
 
     /// <summary>Takes one byte.</summary>

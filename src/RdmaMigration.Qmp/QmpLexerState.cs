@@ -1,6 +1,6 @@
 namespace RdmaMigration.Qmp;
 
-/// <summary>Where a <see cref="QmpLexer"/> is.</summary>
+/// <summary>The states of a <see cref="QmpLexer"/>.</summary>
 internal enum QmpLexerState
 {
     /// <summary>Between tokens.</summary>

@@ -6,8 +6,8 @@ using System.Text.Json;
 namespace RdmaMigration.Qmp;
 
 /// <summary>
-/// The lines that a client gets, spelled as QEMU does: a space behind each comma and colon, everything but ASCII escaped, CR LF at the end. Scripts search them
-/// as text.
+/// Makes the lines for clients in QEMU's spelling: a space behind each comma and colon, non-ASCII characters escaped, CR LF at the end. Scripts search them as
+/// text.
 /// </summary>
 internal static class QmpLine
 {

@@ -64,7 +64,7 @@ internal sealed class QmpListener : IAsyncDisposable
             }
             else
             {
-                // Whoever started this process chose the client.
+                // The process that passed the descriptor has chosen the client.
                 listener.Serve(socket, address);
             }
 
@@ -79,7 +79,7 @@ internal sealed class QmpListener : IAsyncDisposable
     }
 
     /// <summary>
-    /// Stops: the socket's file is removed, and each client has a second to take what waits for it. When it returns, no session runs any more.
+    /// Stops: removes the socket's file, ends every session, and returns when none runs any more, after a second at most.
     /// </summary>
     public async ValueTask DisposeAsync()
     {

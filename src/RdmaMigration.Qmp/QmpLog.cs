@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace RdmaMigration.Qmp;
 
-/// <summary>What the QMP server logs.</summary>
+/// <summary>The log messages of the QMP server.</summary>
 internal static partial class QmpLog
 {
     [LoggerMessage(1, LogLevel.Information, "QMP client {Peer} connected")]

@@ -11,7 +11,7 @@ internal sealed class QmpOutput(Action<long> overflowed)
 {
     /// <summary>
     /// Bytes that may wait. A source that cannot switch over emits 14,000 MIGRATION_PASS events of some 115 bytes a second: this is five seconds of them, for a
-    /// client that is stopped or swapped out. A single line may exceed it.
+    /// client that is stopped or swapped out. One line may exceed it.
     /// </summary>
     public const int MaximumWaiting = 8 << 20;
 
@@ -38,7 +38,7 @@ internal sealed class QmpOutput(Action<long> overflowed)
     /// <summary>No further line comes: <see cref="SendAsync"/> ends when the last one is sent.</summary>
     public void Complete() => _lines.Writer.TryComplete();
 
-    /// <summary>Sends what is added, until <see cref="Complete"/> or the client's end.</summary>
+    /// <summary>Sends lines in their order, until <see cref="Complete"/> or the client's end.</summary>
     /// <exception cref="IOException">The client is gone.</exception>
     public async Task SendAsync(Stream client, CancellationToken end)
     {

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace RdmaMigration.Qmp;
 
-/// <summary>What became of a request.</summary>
+/// <summary>The result of a request.</summary>
 /// <param name="Value">The value of "return" as JSON.</param>
 /// <param name="Error">The error; null when the command succeeded.</param>
 internal readonly record struct QmpReply(ReadOnlyMemory<byte> Value, QmpException? Error)
@@ -12,7 +12,7 @@ internal readonly record struct QmpReply(ReadOnlyMemory<byte> Value, QmpExceptio
 
     /// <summary>The command succeeded.</summary>
     /// <param name="write">Writes the value, now; null for {}.</param>
-    /// <exception cref="InvalidOperationException">It writes something else than one value, which is a defect.</exception>
+    /// <exception cref="InvalidOperationException">It does not write exactly one value, which is a defect.</exception>
     public static QmpReply Return(Action<Utf8JsonWriter>? write)
     {
         if (write is null)

@@ -25,7 +25,7 @@ internal sealed class QmpRequest : IDisposable
         }
     }
 
-    /// <summary>What the reply repeats; null when the request has none, or could not be parsed.</summary>
+    /// <summary>The value that the reply repeats; null when the request has none, or could not be parsed.</summary>
     public JsonElement? Id { get; }
 
     /// <summary>The client asks to run the command out of band.</summary>

@@ -18,7 +18,7 @@ internal sealed class QmpSession
     /// <summary>A request above this size is answered before the next is read, so that a client cannot have eight of the largest parsed at once.</summary>
     private const int LargeRequest = 64 << 10;
 
-    /// <summary>At the end, the time for sending what waits. A client that reads gets it in milliseconds.</summary>
+    /// <summary>At the end, the time for sending the lines that wait. A client that reads needs milliseconds.</summary>
     private static readonly TimeSpan s_flushTime = TimeSpan.FromSeconds(1);
 
     private readonly QmpMonitor _monitor;
@@ -29,7 +29,7 @@ internal sealed class QmpSession
     private readonly Channel<Queued> _queue =
         Channel.CreateBounded<Queued>(new BoundedChannelOptions(MaximumQueued) { SingleReader = true, SingleWriter = true });
 
-    // Ends reading; what was read and has begun is answered.
+    // Ends reading. A request that has begun is answered.
     private readonly CancellationTokenSource _stop = new();
 
     // Ends everything.
@@ -40,7 +40,7 @@ internal sealed class QmpSession
 
     /// <param name="monitor">Answers the requests.</param>
     /// <param name="socket">Connected; the session closes it.</param>
-    /// <param name="peer">Who it is, for the log.</param>
+    /// <param name="peer">The client's name in the log.</param>
     /// <param name="log">The log.</param>
     public QmpSession(QmpMonitor monitor, Socket socket, string peer, ILogger log)
     {
@@ -51,7 +51,7 @@ internal sealed class QmpSession
         _output = new QmpOutput(OnOverflow);
     }
 
-    /// <summary>Who it is, for the log.</summary>
+    /// <summary>The client's name in the log.</summary>
     public string Peer { get; }
 
     /// <summary>The client has negotiated.</summary>
@@ -60,7 +60,7 @@ internal sealed class QmpSession
     /// <summary>The client has enabled out-of-band execution.</summary>
     public bool IsOobEnabled => _isOobEnabled;
 
-    /// <summary>The client has negotiated: commands and, after the reply, events.</summary>
+    /// <summary>Ends negotiation: commands are allowed from now on, and events follow behind the next reply.</summary>
     public void Negotiate(bool isOobEnabled)
     {
         _isOobEnabled = isOobEnabled;
@@ -85,7 +85,7 @@ internal sealed class QmpSession
         }
     }
 
-    /// <summary>Ends it: no further request is read or begun, and the client has a second to take what waits. Any thread; does not block.</summary>
+    /// <summary>Ends the session: no further request is read or begun, and the lines that wait are sent within a second. Any thread; does not block.</summary>
     public void Stop()
     {
         _end.CancelAfter(s_flushTime);
@@ -214,7 +214,7 @@ internal sealed class QmpSession
         }
         finally
         {
-            // Also when all was sent: the client's end may be long after its last request.
+            // Also when all lines are sent: nothing further is read.
             Abort();
         }
     }

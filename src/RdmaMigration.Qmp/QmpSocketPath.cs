@@ -4,7 +4,9 @@ using RdmaMigration.Linux;
 
 namespace RdmaMigration.Qmp;
 
-/// <summary>Listens at a path in the file system. The socket's file is for this user alone from its first moment, and goes when the socket is closed.</summary>
+/// <summary>
+/// Listens at a path in the file system. Only this user can open the socket's file, from its first moment. .NET removes the file when the socket is disposed.
+/// </summary>
 internal static class QmpSocketPath
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
