@@ -1,30 +1,5 @@
 namespace RdmaMigration.Qmp;
 
-/// <summary>The token that a byte completes.</summary>
-internal enum QmpToken
-{
-    /// <summary>None: the byte lies within a token, is white space, or is skipped after an error.</summary>
-    None,
-
-    /// <summary><c>{</c></summary>
-    BeginObject,
-
-    /// <summary><c>}</c></summary>
-    EndObject,
-
-    /// <summary><c>[</c></summary>
-    BeginArray,
-
-    /// <summary><c>]</c></summary>
-    EndArray,
-
-    /// <summary>A string, number, keyword, colon or comma.</summary>
-    Other,
-
-    /// <summary>No token may contain the byte here.</summary>
-    Error,
-}
-
 /// <summary>
 /// Splits bytes into JSON tokens by QEMU's rules (qobject/json-lexer.c): strings may have single quotes, a control character ends a string with an error, and
 /// after an error the bytes up to a structural or a control character are skipped.

@@ -26,6 +26,8 @@ public sealed class MalformedInputTests
         for (int i = 0; i < 1000; i++)
         {
             (string input, bool isError) = Next(random, i);
+
+            // The next client is answered: its negotiation succeeds.
             await using RawClient client = await monitor.NegotiateAsync(isOob: random.Next(2) == 0);
             Exception? cut = await Record.ExceptionAsync(() => client.SendAsync(input));
             Assert.True(cut is null or IOException, $"input {i}: {cut}");
@@ -39,9 +41,9 @@ public sealed class MalformedInputTests
             Assert.All(replies, reply => Assert.True(
                 reply.TryGetProperty("return", out _) || reply.TryGetProperty("error", out _) || reply.TryGetProperty("event", out _), shown));
             Assert.True(!isError || replies.Any(reply => reply.TryGetProperty("error", out _)), $"input {i} got no error: {shown}");
-            await monitor.AssertAnswersAsync();
         }
 
+        await monitor.AssertAnswersAsync();
         Assert.Empty(monitor.Log.At(LogLevel.Error));
     }
 
@@ -58,7 +60,7 @@ public sealed class MalformedInputTests
             4 => ($$"""{"execute":"query-status","id":"{{BadUtf8(random)}}"}""", true),
             5 => (WrongType(random), true),
             6 => ($$$"""{"execute":"query-status","arguments":{"x{{{random.Next()}}}":1}}""", true),
-            7 when number % 200 == 7 => ("{\"id\":\"" + new string('x', QmpFramer.MaximumBytes + random.Next(10)) + "\"}", true),
+            7 when number % 500 == 7 => ("{\"id\":\"" + new string('x', QmpFramer.MaximumBytes + random.Next(10)) + "\"}", true),
             7 => ($$"""{"execute":"query-status","id":"\ud8{{random.Next(16):x}}{{random.Next(16):x}}"}""", true),
             8 => ($$"""{"execute":"query-status","{{(char)('a' + random.Next(26))}}":1,"id":1}""", true),
             _ => (RandomBytes(random), false),
