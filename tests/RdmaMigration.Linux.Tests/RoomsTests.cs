@@ -13,7 +13,7 @@ public class RoomsTests
     private static readonly string[] s_rooms =
     [
         Linux, "RdmaMigration.Memory", Verbs, "RdmaMigration.Stream", "RdmaMigration.Transport", "RdmaMigration.Engine", "RdmaMigration.Service",
-        "RdmaMigration.Machine", "rdmamig",
+        "RdmaMigration.Qmp", "RdmaMigration.Machine", "rdmamig",
     ];
 
     public static TheoryData<string> Others => [.. s_rooms.Except([Linux])];

@@ -1,0 +1,2 @@
+// The tests measure how soon a client is answered.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
