@@ -94,9 +94,11 @@ internal sealed class KeepingProcess : RunningMigration
         return sent;
     }
 
-    /// <summary>Waits until some of RAM was sent.</summary>
+    /// <summary>Waits until some pages with data were sent.</summary>
     public void AwaitSending() => Assert.True(
-        SpinWait.SpinUntil(() => Process.Query() is { Phase: MigrationPhase.Sending, RamTransferred: > 0 }, TimeSpan.FromSeconds(20)), $"{Process.Query()}");
+        SpinWait.SpinUntil(
+            () => Process.Query() is { Phase: MigrationPhase.Sending } info && info.RamTransferred > info.RamZero, TimeSpan.FromSeconds(20)),
+        $"{Process.Query()}");
 
     public void Drop() => OnMain(Process.Drop);
 

@@ -245,7 +245,7 @@ public sealed class KeptMachineTests : IDisposable
 
     private static MigrationInfo SendInVain(KeepingProcess source, KeepingProcess destination, ScriptedDestination script, Failing how)
     {
-        static OutgoingOptions Slow(OutgoingOptions options) => options.With(MigrationParameters.MaxBandwidth, 1UL << 20);
+        static OutgoingOptions Slow(OutgoingOptions options) => options.With(MigrationParameters.MaxBandwidth, 2UL << 20);
         switch (how)
         {
             case Failing.NobodyListens:
