@@ -115,7 +115,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
     {
     }
 
-    /// <summary>Frees the device state and closes the file.</summary>
+    /// <summary>Closes the file. What was loaded is the machine's.</summary>
     public void Dispose()
     {
         _stream?.Dispose();

@@ -27,5 +27,18 @@ internal sealed class CapturedMachine(ulong maxRam) : IMachine
 
     public CapturedStream? Load(IncomingStream stream) => Content = stream.Load();
 
-    public void Dispose() => Interlocked.Exchange(ref _ram, null)?.Dispose();
+    /// <summary>Gives the whole machine to an owner who outlives this, which is empty then. After <see cref="Load"/>.</summary>
+    public KeptMachine HandOver()
+    {
+        KeptMachine kept = new(Content ?? throw new InvalidOperationException("the machine is not here yet"));
+        Content = null;
+        Volatile.Write(ref _ram, null);
+        return kept;
+    }
+
+    public void Dispose()
+    {
+        Interlocked.Exchange(ref _ram, null)?.Dispose();
+        Content?.Dispose();
+    }
 }

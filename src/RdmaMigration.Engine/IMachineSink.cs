@@ -19,7 +19,8 @@ internal interface IMachineSink : IDisposable
 
     /// <summary>
     /// Takes the machine, which is complete. When it returns, the machine is safe where it goes; only a source that cannot be told of it may be left with
-    /// less, and then <see cref="MigrationInfo.Confirmed"/> says so.
+    /// less, and then <see cref="MigrationInfo.Confirmed"/> says so. What the machine holds is freed after the migration, unless the sink has taken it over
+    /// (<see cref="CapturedMachine.HandOver"/>).
     /// </summary>
     void Take(IMachine machine);
 

@@ -59,7 +59,7 @@ internal sealed record DeliveryStream
     }
 }
 
-/// <summary>A captured machine as it is sent.</summary>
+/// <summary>A machine that does not run, as it is sent.</summary>
 internal sealed class OutgoingCapture(CapturedStream stream) : IOutgoingMachine
 {
     public StreamConfiguration Configuration => stream.Configuration;

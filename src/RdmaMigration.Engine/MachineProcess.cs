@@ -6,18 +6,19 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// The process: a main loop, and at most one migration at a time, in either direction. It does not know exit codes. Created on the main thread; a member that
-/// may be called from elsewhere says so.
+/// The process: a main loop, at most one machine that it keeps in memory, and at most one migration at a time, in either direction. It does not know exit
+/// codes. Created on the main thread; a member that may be called from elsewhere says so.
 /// </summary>
 internal sealed class MachineProcess : IDisposable
 {
     private readonly MainLoop _loop;
     private readonly ILogger _log;
     private readonly OutgoingConnector _connector = new();
-    private readonly Func<OutgoingOptions, CancellationToken, OutgoingChannel> _connect;
+    private readonly MigrationWorks _works;
     private SourcePort? _port;
     private Migration? _current;
     private IncomingChannel? _next;
+    private KeptMachine? _kept;
     private MigrationInfo _last = new() { Status = MigrationStatus.None };
     private bool _isQuitting;
 
@@ -26,7 +27,7 @@ internal sealed class MachineProcess : IDisposable
     {
         _loop = loop;
         _log = log;
-        _connect = _connector.Open;
+        _works = new MigrationWorks(_connector.Open);
     }
 
     /// <summary>For tests: with outgoing channels of their own.</summary>
@@ -34,7 +35,7 @@ internal sealed class MachineProcess : IDisposable
     {
         _loop = loop;
         _log = log;
-        _connect = connect;
+        _works = new MigrationWorks(connect);
     }
 
     /// <summary>Called on the main thread, with the big lock held, after each transition of each migration, in order.</summary>
@@ -49,6 +50,9 @@ internal sealed class MachineProcess : IDisposable
     /// <summary>A migration runs, or ended and is not torn down yet. Any thread.</summary>
     public bool IsBusy => Volatile.Read(ref _current) is not null;
 
+    /// <summary>The machine that arrived for a <see cref="KeepTarget"/>; null when there is none. Any thread.</summary>
+    public KeptMachine? Kept => Volatile.Read(ref _kept);
+
     /// <summary>Where it listens, with the port that was chosen when 0 was asked; null before. Any thread.</summary>
     public MigrationUri? Uri => _port?.Uri;
 
@@ -60,17 +64,23 @@ internal sealed class MachineProcess : IDisposable
 
     /// <summary>
     /// migrate-incoming: listens, and takes one machine after the other as the options say. A file, a command or a descriptor is read once; then the main
-    /// loop ends. A machine of this process is taken once: the process stops listening when it has arrived, and lives on. Main thread, before or while the loop
-    /// runs.
+    /// loop ends. A machine for a program or the memory of this process is taken once: the process stops listening when it has arrived, and lives on. Main
+    /// thread, before or while the loop runs.
     /// </summary>
     /// <exception cref="ConnectFailedException">It cannot listen there, or open that.</exception>
     /// <exception cref="InvalidOperationException">It listens already.</exception>
+    /// <exception cref="MigrationException">The machine is to be kept, and another one is kept already.</exception>
     public void Listen(IncomingOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         if (_port is not null)
         {
             throw new InvalidOperationException($"the process listens already, on {_port.Uri}");
+        }
+
+        if (options.Target is KeepTarget && Kept is not null)
+        {
+            throw new MigrationException(FailureReason.Policy, "this process keeps a machine already: drop it before another one can arrive");
         }
 
         SourcePort port = new(options);
@@ -82,19 +92,31 @@ internal sealed class MachineProcess : IDisposable
     /// <param name="path">The capture's file, which is read and nothing else.</param>
     /// <param name="options">Destination and limits.</param>
     /// <returns>Done when the migration has begun; a <see cref="MigrationException"/> when a migration runs already, or the process ends.</returns>
-    public Task MigrateAsync(string path, OutgoingOptions options)
+    public Task MigrateAsync(string path, OutgoingOptions options) => _loop.InvokeAsync(() => Migrate(path, options));
+
+    /// <summary>As <see cref="MigrateAsync(string, OutgoingOptions)"/>. Main thread.</summary>
+    /// <exception cref="MigrationException">A migration runs already, or the process ends.</exception>
+    public void Migrate(string path, OutgoingOptions options)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        ArgumentNullException.ThrowIfNull(options);
-        return _loop.InvokeAsync(() =>
-        {
-            CheckIdle();
+        CheckIdle();
+        Run(context => _works.Send(context, path, options));
+    }
 
-            // A sparse machine may be far larger than this host's memory; the load bounds what it takes.
-            CapturedMachine machine = new(maxRam: ulong.MaxValue);
-            MigrationContext context = new(_loop, _log);
-            Run(context, new SendWork(context, path, options, machine, new Delivery(options, _connect, context)), ended: null);
-        });
+    /// <summary>migrate: begins to send the machine that is kept, which stays kept however that ends. Any thread; the status shows how it goes.</summary>
+    /// <param name="options">Destination and limits.</param>
+    /// <returns>
+    /// Done when the migration has begun; a <see cref="MigrationException"/> when no machine is kept, a migration runs already, or the process ends.
+    /// </returns>
+    public Task MigrateAsync(OutgoingOptions options) => _loop.InvokeAsync(() => Migrate(options));
+
+    /// <summary>As <see cref="MigrateAsync(OutgoingOptions)"/>. Main thread.</summary>
+    /// <exception cref="MigrationException">No machine is kept, a migration runs already, or the process ends.</exception>
+    public void Migrate(OutgoingOptions options)
+    {
+        CheckIdle();
+        KeptMachine machine = Kept ?? throw NothingKept();
+        Run(context => _works.Send(context, machine, options));
     }
 
     /// <summary>migrate: begins to send a machine of this process, which runs. Any thread; the status shows how it goes.</summary>
@@ -104,36 +126,47 @@ internal sealed class MachineProcess : IDisposable
     /// <returns>
     /// Done when the migration has begun; a <see cref="MigrationException"/> when a migration runs already, the machine does not run, or the process ends.
     /// </returns>
-    public Task MigrateAsync(ILiveMachine machine, OutgoingOptions options)
-    {
-        ArgumentNullException.ThrowIfNull(machine);
-        ArgumentNullException.ThrowIfNull(options);
-        return _loop.InvokeAsync(() =>
-        {
-            CheckIdle();
-            if (!machine.IsRunning)
-            {
-                throw new MigrationException(FailureReason.Policy, "the machine does not run here, so there is nothing to send");
-            }
+    public Task MigrateAsync(ILiveMachine machine, OutgoingOptions options) => _loop.InvokeAsync(() => Migrate(machine, options));
 
-            ParameterSet parameters = options.Parameters;
-            OutgoingOptions provable = parameters.IsSet(MigrationParameters.ReturnPath)
-                ? options
-                : options with { Parameters = parameters.With(MigrationParameters.ReturnPath, true) };
-            MigrationContext context = new(_loop, _log);
-            Run(context, new LiveSendWork(context, provable, machine, new Delivery(provable, _connect, context)), ended: null);
-        });
+    /// <summary>As <see cref="MigrateAsync(ILiveMachine, OutgoingOptions)"/>. Main thread.</summary>
+    /// <exception cref="MigrationException">A migration runs already, the machine does not run, or the process ends.</exception>
+    public void Migrate(ILiveMachine machine, OutgoingOptions options)
+    {
+        CheckIdle();
+        if (!machine.IsRunning)
+        {
+            throw new MigrationException(FailureReason.Policy, "the machine does not run here, so there is nothing to send");
+        }
+
+        Run(context => _works.Send(context, machine, options));
     }
 
     /// <summary>migrate-continue: goes on with a switchover that waits for it, as capability pause-before-switchover asks. Any thread.</summary>
     /// <returns>Done when it goes on; a <see cref="MigrationException"/> when nothing waits.</returns>
-    public Task ContinueAsync() => _loop.InvokeAsync(() =>
+    public Task ContinueAsync() => _loop.InvokeAsync(Continue);
+
+    /// <summary>As <see cref="ContinueAsync"/>. Main thread.</summary>
+    /// <exception cref="MigrationException">Nothing waits.</exception>
+    public void Continue()
     {
         if (_current?.TryContinue() is not true)
         {
             throw new MigrationException(FailureReason.Policy, "no migration waits for migrate-continue");
         }
-    });
+    }
+
+    /// <summary>Frees the machine that is kept. Any thread.</summary>
+    /// <returns>Done when it is freed; a <see cref="MigrationException"/> when there is none, or a migration runs.</returns>
+    public Task DropAsync() => _loop.InvokeAsync(Drop);
+
+    /// <summary>As <see cref="DropAsync"/>. Main thread.</summary>
+    /// <exception cref="MigrationException">There is none, or a migration runs, which may use it.</exception>
+    public void Drop()
+    {
+        CheckNotBusy();
+        KeptMachine machine = Interlocked.Exchange(ref _kept, null) ?? throw NothingKept();
+        machine.Dispose();
+    }
 
     /// <summary>Stops listening, after which the process can listen anew. Any thread.</summary>
     /// <returns>Done when nothing listens; a <see cref="MigrationException"/> when a migration runs.</returns>
@@ -143,16 +176,15 @@ internal sealed class MachineProcess : IDisposable
     /// <exception cref="MigrationException">A migration runs.</exception>
     public void StopListening()
     {
-        if (IsBusy)
-        {
-            throw new MigrationException(FailureReason.Policy, "a migration runs: wait for its end, or cancel it");
-        }
-
+        CheckNotBusy();
         ClosePort();
     }
 
     /// <summary>migrate-cancel: ends the migration that runs, if one does. Any thread; the status shows when it has ended.</summary>
-    public void Cancel(string reason = "cancelled") => _loop.Schedule(() => _current?.Stop(FailureReason.Cancelled, reason));
+    public void Cancel(string reason = "cancelled") => _loop.Schedule(() => CancelAtOnce(reason));
+
+    /// <summary>As <see cref="Cancel"/>; the status shows it when this returns. Main thread.</summary>
+    public void CancelAtOnce(string reason = "cancelled") => _current?.Stop(FailureReason.Cancelled, reason);
 
     /// <summary>quit: cancels what runs, tears down, then ends the main loop. Any thread.</summary>
     public void Quit() => _loop.Schedule(() =>
@@ -173,6 +205,7 @@ internal sealed class MachineProcess : IDisposable
     {
         _port?.Dispose();
         _connector.Dispose();
+        _kept?.Dispose();
     }
 
     private void CheckIdle()
@@ -182,10 +215,23 @@ internal sealed class MachineProcess : IDisposable
             throw new MigrationException(FailureReason.Cancelled, "the process ends");
         }
 
+        CheckNotBusy();
+    }
+
+    private void CheckNotBusy()
+    {
         if (IsBusy)
         {
-            throw new MigrationException(FailureReason.Policy, "a migration runs already: wait for its end, or cancel it");
+            throw new MigrationException(FailureReason.Policy, "a migration runs: wait for its end, or cancel it");
         }
+    }
+
+    private static MigrationException NothingKept() => new(FailureReason.Policy, "this process keeps no machine: receive one first");
+
+    private void Run(Func<MigrationContext, IMigrationWork> create)
+    {
+        MigrationContext context = new(_loop, _log);
+        Run(context, create(context), ended: null);
     }
 
     private void Run(MigrationContext context, IMigrationWork work, Action<MigrationInfo>? ended)
@@ -273,31 +319,10 @@ internal sealed class MachineProcess : IDisposable
     {
         channel.LeftBehind = what => EngineLog.LeftBehind(_log, what);
         EngineLog.Connected(_log, channel.Peer, channel.Device, RamModes.Of(channel).ToWord());
-        ParameterSet parameters = port.Options.Parameters;
         MigrationContext context = new(_loop, _log);
-        IncomingSource source = new(channel);
-        (IMachine machine, IMachineSink sink) = Arrival(port, context, source);
-        ReceiveWork work = new(context, parameters, channel, source, machine, sink) { IsLast = _isQuitting };
+        ReceiveWork work = _works.Receive(context, port, channel, machine => Volatile.Write(ref _kept, machine), isLast: _isQuitting);
         Run(context, work, info => Received(port, info));
         channel.WhenRefused(reason => _loop.Schedule(() => work.Refuse(reason)));
-    }
-
-    /// <summary>What a machine that comes in becomes, and what takes it.</summary>
-    private (IMachine Machine, IMachineSink Sink) Arrival(SourcePort port, MigrationContext context, IncomingSource source)
-    {
-        if (port.Options.Target is LiveTarget live)
-        {
-            ArrivingMachine arriving = new(live.Machine);
-            return (arriving, new MachineStarter(live.Machine, arriving, context));
-        }
-
-        IMachineSink sink = port.Options.Target switch
-        {
-            CaptureTarget capture => new CaptureSaver(capture, context, source),
-            RelayTarget relay => new MachineRelay(relay, new Delivery(relay.Outgoing, _connect, context), context, source, port.File),
-            _ => throw new InvalidOperationException($"no machine goes to {port.Options.Target}"),
-        };
-        return (new CapturedMachine(port.Options.Parameters.RamLimit()), sink);
     }
 
     private void Received(SourcePort port, MigrationInfo info)
@@ -305,7 +330,7 @@ internal sealed class MachineProcess : IDisposable
         bool hasCompleted = info.Status is MigrationStatus.Completed;
         EngineLog.Ended(_log, hasCompleted ? 0 : -1, "none");
         _isQuitting |= port.EndsAfterOne;
-        if (port.Options.Target is LiveTarget && (hasCompleted || port.IsSingle))
+        if (port.BecomesTheMachine && (hasCompleted || port.IsSingle))
         {
             ClosePort();
         }

@@ -1,6 +1,9 @@
 namespace RdmaMigration.Engine;
 
-/// <summary>Where machines that arrive go: a <see cref="CaptureTarget"/> on disk, or another host, a <see cref="RelayTarget"/>.</summary>
+/// <summary>
+/// Where machines that arrive go: a <see cref="CaptureTarget"/> on disk, another host, a <see cref="RelayTarget"/>, a program of this process, a
+/// <see cref="LiveTarget"/>, or this process's memory, a <see cref="KeepTarget"/>.
+/// </summary>
 internal abstract record MachineTarget
 {
     private protected MachineTarget()

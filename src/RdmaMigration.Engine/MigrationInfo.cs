@@ -116,7 +116,8 @@ internal sealed record MigrationInfo
     public TimeSpan SaveTime { get; init; }
 
     /// <summary>
-    /// Incoming, ended: the file that has the machine, complete; also one that was rescued, or that could not get its name. Outgoing: the capture that is sent.
+    /// Incoming, ended: the file that has the machine, complete; also one that was rescued, or that could not get its name. Outgoing: the capture that is sent;
+    /// null for a machine out of memory.
     /// </summary>
     public string? File { get; init; }
 
@@ -126,7 +127,7 @@ internal sealed record MigrationInfo
     /// <summary>Outgoing or sent on, completed: whether the destination has proved that it has the machine. Some protocols give no proof.</summary>
     public bool? Confirmed { get; init; }
 
-    /// <summary>Outgoing: what reading the capture took, or has taken so far.</summary>
+    /// <summary>Outgoing: what reading the capture took, or has taken so far. Zero for a machine out of memory.</summary>
     public TimeSpan LoadTime { get; init; }
 
     /// <summary>Outgoing: from the first attempt to connect to the first of RAM.</summary>

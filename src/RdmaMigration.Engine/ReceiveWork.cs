@@ -13,7 +13,7 @@ namespace RdmaMigration.Engine;
 /// <param name="parameters">Limits.</param>
 /// <param name="channel">To the source. Owned.</param>
 /// <param name="source">The source.</param>
-/// <param name="machine">Takes what the stream has. Owned.</param>
+/// <param name="machine">Takes what the stream has. Owned; a sink that keeps what it holds leaves it empty.</param>
 /// <param name="sink">Takes the machine. Owned.</param>
 internal sealed class ReceiveWork(
     MigrationContext context, ParameterSet parameters, IncomingChannel channel, IncomingSource source, IMachine machine, IMachineSink sink) : IMigrationWork

@@ -1,34 +1,29 @@
-using System.Diagnostics;
 using RdmaMigration.Memory;
 using RdmaMigration.Streams;
 
 namespace RdmaMigration.Engine;
 
-/// <summary>Sends a capture out of a file, on the thread mig/src/main: loads it, then delivers it.</summary>
+/// <summary>Sends a machine that does not run, on the thread mig/src/main: takes it from its origin, then delivers it.</summary>
 /// <param name="context">The migration.</param>
-/// <param name="path">The capture.</param>
+/// <param name="origin">Where the machine is. Owned.</param>
 /// <param name="options">Destination and limits.</param>
-/// <param name="machine">Takes what the capture has. Owned.</param>
 /// <param name="delivery">To the destination. Owned.</param>
-internal sealed class SendWork(MigrationContext context, string path, OutgoingOptions options, IMachine machine, Delivery delivery) : IMigrationWork
+internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, OutgoingOptions options, Delivery delivery) : IMigrationWork
 {
     private readonly object _gate = new();
-    private readonly long _loadBegan = Stopwatch.GetTimestamp();
-    private CaptureLoad? _load;
     private string? _machineType;
     private long _ramTotal;
     private IReadOnlyList<RamBlockDescription> _leftOut = [];
-    private TimeSpan? _loadTime;
 
     public string ThreadName => "mig/src/main";
 
-    public void Begin() => context.State.Enter(MigrationPhase.Loading);
+    public void Begin() => context.State.Enter(origin.Phase);
 
     public void Run()
     {
-        CapturedStream loaded = Load();
-        delivery.Connect(_load!.Node);
-        delivery.Send(new OutgoingCapture(loaded)).ThrowIfFailed();
+        OutgoingCapture machine = Load();
+        delivery.Connect(origin.File);
+        delivery.Send(machine).ThrowIfFailed();
     }
 
     public void AfterFailure() => delivery.TellDestination();
@@ -42,11 +37,7 @@ internal sealed class SendWork(MigrationContext context, string path, OutgoingOp
 
     public string? OnFailed(bool isStopped)
     {
-        lock (_gate)
-        {
-            _loadTime ??= Stopwatch.GetElapsedTime(_loadBegan);
-        }
-
+        origin.EndLoad();
         return isStopped ? delivery.OpenQuestion : null;
     }
 
@@ -60,39 +51,29 @@ internal sealed class SendWork(MigrationContext context, string path, OutgoingOp
             {
                 IsOutgoing = true,
                 Uri = options.Uri.ToString(),
-                File = path,
                 Machine = _machineType,
                 RamTotal = _ramTotal,
                 LeftOut = _leftOut,
-                LoadTime = _loadTime ?? Stopwatch.GetElapsedTime(_loadBegan),
-                LoadedBytes = _load?.BytesRead ?? 0,
-                FileBytes = _load?.Length ?? 0,
             };
         }
 
-        return delivery.Describe(info);
+        return delivery.Describe(origin.Describe(info));
     }
 
     public void Dispose()
     {
         delivery.Dispose();
-        _load?.Dispose();
-        machine.Dispose();
+        origin.Dispose();
     }
 
-    private CapturedStream Load()
+    private OutgoingCapture Load()
     {
-        CaptureLoad load = new(path, options.Parameters, machine, context.Cancellation);
+        CapturedStream loaded = origin.Load();
+        OutgoingCapture machine = new(loaded);
+        delivery.Check(machine);
+        origin.EndLoad();
         lock (_gate)
         {
-            _load = load;
-        }
-
-        CapturedStream loaded = load.Load();
-        delivery.Check(new OutgoingCapture(loaded));
-        lock (_gate)
-        {
-            _loadTime = Stopwatch.GetElapsedTime(_loadBegan);
             _machineType = loaded.Configuration.MachineType;
             _ramTotal = (long)loaded.RamLength;
             _leftOut = loaded.LeftOut;
@@ -100,10 +81,10 @@ internal sealed class SendWork(MigrationContext context, string path, OutgoingOp
 
         foreach (string capability in loaded.Configuration.Capabilities)
         {
-            EngineLog.NeedsCapability(context.Log, path, capability);
+            EngineLog.NeedsCapability(context.Log, origin.Name, capability);
         }
 
-        EngineLog.Remarks(context.Log, path, loaded);
-        return loaded;
+        EngineLog.Remarks(context.Log, origin.Name, loaded);
+        return machine;
     }
 }

@@ -32,13 +32,16 @@ internal sealed class SourcePort : IDisposable
     public IPEndPoint? LocalEndPoint => _listener?.LocalEndPoint;
 
     /// <summary>One machine after the other is taken.</summary>
-    public bool TakesMany => !Options.Once && !Options.UntilCompleted && Options.Target is not LiveTarget;
+    public bool TakesMany => !Options.Once && !Options.UntilCompleted && !BecomesTheMachine;
+
+    /// <summary>The machine that arrives is this process's machine then, so that one is taken, and the process lives on with it.</summary>
+    public bool BecomesTheMachine => Options.Target is LiveTarget or KeepTarget;
 
     /// <summary>What it reads comes once: a file, a command, a descriptor.</summary>
     public bool IsSingle => _listener is { IsSingle: true };
 
     /// <summary>The process ends after the first migration. One that has a machine of its own lives on.</summary>
-    public bool EndsAfterOne => Options.Once || (IsSingle && Options.Target is not LiveTarget);
+    public bool EndsAfterOne => Options.Once || (IsSingle && !BecomesTheMachine);
 
     /// <summary>Listens, or opens what is read once.</summary>
     /// <param name="accepted">Called with each source's channel on another thread; it must not block.</param>

@@ -4,11 +4,14 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Streams;
 
 /// <summary>
-/// A machine that has arrived: its RAM blocks, and everything else as the bytes that QEMU sent. Immutable; the RAM blocks stay the handler's.
+/// A machine that has arrived: its RAM blocks, and everything else as the bytes that QEMU sent. Immutable; the RAM blocks stay the handler's. The owner
+/// disposes it, and with it those bytes.
 /// </summary>
-internal sealed class CapturedStream
+internal sealed class CapturedStream : IDisposable
 {
     private readonly HashSet<int> _leftOut;
+    private readonly Lazy<string?> _runState;
+    private KeptBytes? _kept;
 
     internal CapturedStream(StreamParser parser, RamBlockList blocks, IReadOnlyList<MissingPages> missing)
     {
@@ -26,6 +29,8 @@ internal sealed class CapturedStream
         VmDescription = parser.Opaque.VmDescription;
         WhyEnded = parser.Opaque.WhyEnded;
         _leftOut = [.. Enumerable.Range(0, blocks.Count).Where(parser.Ram.IsLeftOut)];
+        _runState = new Lazy<string?>(() => GlobalState.FindRunState(DeviceState, VmDescription, HasFooters));
+        _kept = parser.Opaque.HandOver();
     }
 
     /// <summary>The configuration section.</summary>
@@ -58,6 +63,12 @@ internal sealed class CapturedStream
     /// <summary>The vmdescription's JSON text as it came, or null if the machine sends none.</summary>
     public ReadOnlyMemory<byte>? VmDescription { get; }
 
+    /// <summary>
+    /// The run state that the machine had at its source, by QEMU's name, such as "running" or "paused"; null when the device state does not show it. The first
+    /// call looks for it.
+    /// </summary>
+    public string? RunState => _runState.Value;
+
     /// <summary>How the end was recognised.</summary>
     public StreamEnd WhyEnded { get; }
 
@@ -78,4 +89,11 @@ internal sealed class CapturedStream
 
     /// <summary>True if the block is RAM that both sides share through a file and that is not part of the stream (x-ignore-shared).</summary>
     public bool IsLeftOut(int block) => _leftOut.Contains(block);
+
+    /// <summary>Frees everything but RAM.</summary>
+    public void Dispose()
+    {
+        _kept?.Dispose();
+        _kept = null;
+    }
 }

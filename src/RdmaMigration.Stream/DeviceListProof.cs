@@ -1,6 +1,4 @@
 using System.Buffers;
-using System.Buffers.Binary;
-using System.Text;
 using System.Text.Json;
 
 namespace RdmaMigration.Streams;
@@ -102,7 +100,7 @@ internal sealed class DeviceListProof(KeptBytes kept)
                 continue;
             }
 
-            if (!TryReadName(ref sections, out string name, out uint instance))
+            if (!SectionSteps.TryReadName(ref sections, out string name, out uint instance, out _))
             {
                 return DescriptionVerdict.Possible;
             }
@@ -119,7 +117,7 @@ internal sealed class DeviceListProof(KeptBytes kept)
             }
 
             next = found + 1;
-            if (!TrySkipData(devices[found].Length, (uint)id, footers, ref sections))
+            if (!SectionSteps.TrySkipData(devices[found].Length, (uint)id, footers, ref sections))
             {
                 hasLengths = false;
                 if (!footers || !TrySkipToFooter((uint)id, ref sections))
@@ -132,64 +130,11 @@ internal sealed class DeviceListProof(KeptBytes kept)
         return next == devices.Length && sections.End ? hasLengths ? DescriptionVerdict.Proven : DescriptionVerdict.Named : DescriptionVerdict.Possible;
     }
 
-    private static bool TryReadName(ref SequenceReader<byte> sections, out string name, out uint instance)
-    {
-        name = "";
-        instance = 0;
-        if (!sections.TryRead(out byte length) || sections.Remaining < length + (2 * sizeof(uint)))
-        {
-            return false;
-        }
-
-        name = Encoding.Latin1.GetString(sections.UnreadSequence.Slice(0, length));
-        sections.Advance(length);
-        sections.TryReadBigEndian(out int number);
-        instance = (uint)number;
-        sections.Advance(sizeof(uint));
-        return true;
-    }
-
-    /// <summary>Skips data of a known length and its footer; stays where it was if that is not what stands there.</summary>
-    private static bool TrySkipData(ulong? length, uint id, bool footers, ref SequenceReader<byte> sections)
-    {
-        if (length is not { } count || count > (ulong)sections.Remaining)
-        {
-            return false;
-        }
-
-        SequenceReader<byte> behind = sections;
-        behind.Advance((long)count);
-        Span<byte> footer = stackalloc byte[SectionType.FooterLength];
-        if (footers ? !behind.IsNext(FooterOf(id, footer), advancePast: true) : !(
-            behind.TryPeek(out byte next) && next is SectionType.Full or SectionType.EndOfFile))
-        {
-            return false;
-        }
-
-        sections = behind;
-        return true;
-    }
-
     private bool TrySkipToFooter(uint id, ref SequenceReader<byte> sections)
     {
-        Span<byte> footer = stackalloc byte[SectionType.FooterLength];
-        FooterOf(id, footer);
         long before = sections.Consumed;
-        bool isFound = false;
-        while (!isFound && sections.TryReadTo(out ReadOnlySequence<byte> _, footer))
-        {
-            isFound = sections.TryPeek(out byte next) && (next is SectionType.End or SectionType.Full or SectionType.Start or SectionType.Part
-                || (next == SectionType.EndOfFile && sections.Remaining == 1));
-        }
-
+        bool isFound = SectionSteps.TrySkipToFooter(id, ref sections);
         _work += (isFound ? sections.Consumed : sections.Length) - before;
         return isFound;
-    }
-
-    private static Span<byte> FooterOf(uint id, Span<byte> footer)
-    {
-        footer[0] = SectionType.Footer;
-        BinaryPrimitives.WriteUInt32BigEndian(footer[1..], id);
-        return footer;
     }
 }

@@ -47,11 +47,11 @@ internal sealed class IncomingStream : IDisposable
     /// <summary>Bytes of device state that went to a temporary file.</summary>
     public long SpilledBytes => _parser.Opaque.SpilledBytes;
 
-    /// <summary>Frees the device state of the machine that was loaded.</summary>
+    /// <summary>Frees the device state, unless <see cref="Load"/> has returned it.</summary>
     public void Dispose() => _parser.Opaque.Dispose();
 
     /// <summary>Reads the whole stream.</summary>
-    /// <returns>The machine. Its RAM blocks are those that the handler returned; its device state lives as long as this.</returns>
+    /// <returns>The machine, which the caller owns. Its RAM blocks are those that the handler returned.</returns>
     /// <exception cref="StreamFormatException">The stream is malformed, truncated, too large, lacks pages, or uses what is not supported.</exception>
     /// <exception cref="RamAllocationException">The handler refused the RAM blocks.</exception>
     /// <exception cref="IOException">The source failed.</exception>

@@ -24,6 +24,7 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
     private long _runStart;
     private ulong _runOffset;
     private bool _isFull;
+    private bool _isHandedOver;
 
     public OpaqueSections(SourceReader reader, SectionFooters footers, CommandReader commands, RamSections ram, IncomingStreamOptions options)
     {
@@ -101,7 +102,20 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
         ReadRun(BorderKind.None);
     }
 
-    public void Dispose() => _kept.Dispose();
+    /// <summary>Gives the bytes to an owner who outlives this.</summary>
+    public KeptBytes HandOver()
+    {
+        _isHandedOver = true;
+        return _kept;
+    }
+
+    public void Dispose()
+    {
+        if (!_isHandedOver)
+        {
+            _kept.Dispose();
+        }
+    }
 
     private void BeginRun(ulong at)
     {

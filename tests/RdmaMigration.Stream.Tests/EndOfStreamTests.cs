@@ -285,7 +285,7 @@ public sealed class EndOfStreamTests
             using RecordingHandler handler = new();
             IncomingStreamOptions options = TestOptions.Stream with { DeviceStateInMemory = 1 << 20, SpillDirectory = directory.FullName };
             using IncomingStream incoming = new(new MemorySource(bytes), handler, options);
-            CapturedStream stream = incoming.Load();
+            using CapturedStream stream = incoming.Load();
             Assert.Equal(32L << 20, incoming.SpilledBytes);
             Assert.Empty(directory.EnumerateFileSystemInfos());
             Assert.True(bytes.AsSpan().SequenceEqual(Streams.Write(stream)));

@@ -77,8 +77,9 @@ public sealed class FuzzTests
         using RecordingHandler handler = new(MaxRam);
         try
         {
-            CapturedStream stream = Streams.Load(bytes, handler, mostPerRead, s_options);
+            using CapturedStream stream = Streams.Load(bytes, handler, mostPerRead, s_options);
             CaptureWriter.Write(stream, new MemorySink());
+            Assert.InRange(stream.RunState?.Length ?? 0, 0, 100);
             return true;
         }
         catch (Exception e) when (e is StreamFormatException or RamAllocationException)
