@@ -130,6 +130,21 @@ public sealed class QmpSessionTests
     }
 
     [Fact]
+    public async Task Ten_malformed_texts_in_one_write_get_ten_errors_with_oob_enabled()
+    {
+        // QEMU 7.2 and 11.1 abort here.
+        await using RunningMonitor monitor = new();
+        await using RawClient client = await monitor.NegotiateAsync(isOob: true);
+        await client.SendAsync("{\"exec-oob\":\"yank\",e\"arguments\":{\u00ec\"ins\\tances\":[]},\"id\":-1.5e3}\n\u00ff\n{\"execute\":\"query-status\"}");
+        for (int i = 0; i < 10; i++)
+        {
+            Assert.Equal("GenericError", RawClient.Error(await client.ReadAsync()).Class);
+        }
+
+        Assert.True((await client.ReadAsync()).TryGetProperty("return", out _));
+    }
+
+    [Fact]
     public async Task A_session_reads_no_further_while_eight_requests_wait()
     {
         await using RunningMonitor monitor = new();
