@@ -171,13 +171,21 @@ bench() {
   esac
 }
 
-program_of() { echo ".artifacts/bin/$1/release/$1"; }
+# Where there is no KVM the guest is emulated, and just-in-time compilation takes a third of a suite's time there. So the programs that run in the
+# guest are compiled ahead of time.
+publish_suite() { # SUITE
+  dotnet publish "tests/$1" -c Release -r linux-x64 --no-self-contained -p:PublishReadyToRun=true -o ".artifacts/guest/$1" -v quiet --tl:off
+}
+
+program_of() { # SUITE PLACE
+  if [[ $2 == guest ]]; then echo ".artifacts/guest/$1/$1"; else echo ".artifacts/bin/$1/release/$1"; fi
+}
 
 # Whether a filter selects tests of a suite. If the program cannot tell, this returns true: running it shows the error.
 selects() { # SUITE FILTER...
   local suite=$1
   shift
-  [[ $("$(program_of "$suite")" -noLogo -noColor -list methods/json "$@") != '[]' ]]
+  [[ $("$(program_of "$suite" host)" -noLogo -noColor -list methods/json "$@") != '[]' ]]
 }
 
 # Runs one suite and keeps its results. A program that crashes leaves no file, which the summary counts as a failure.
@@ -185,7 +193,7 @@ run_suite() { # SUITE PLACE OPTION...
   local suite=$1 place=$2 started=$SECONDS
   shift 2
   echo "== $suite ($place)"
-  "$(program_of "$suite")" -noLogo -noColor -noAutoReporters -xml "$results/$suite.$place.xml" "$@" ||
+  "$(program_of "$suite" "$place")" -noLogo -noColor -noAutoReporters -xml "$results/$suite.$place.xml" "$@" ||
     echo "== $suite ($place): exit code $?"
   echo "== $suite ($place): $((SECONDS - started)) s"
 }
@@ -255,6 +263,8 @@ run_tests() {
       failed=$((failed + 1))
     fi
   done
+
+  for suite in "${guest_suites[@]}"; do publish_suite "$suite"; done
 
   # Makes the guest now, so that the messages about it do not appear in the output that the rig's tests look at.
   [[ " ${suites[*]} " != *" RdmaMigration.SoftRoce.Tests "* ]] || "$softroce" build

@@ -8,6 +8,7 @@ using RdmaMigration.Cli.Inspect;
 using RdmaMigration.Cli.Receive;
 using RdmaMigration.Cli.Relay;
 using RdmaMigration.Cli.Send;
+using RdmaMigration.Cli.Serve;
 
 namespace RdmaMigration.Cli;
 
@@ -71,16 +72,18 @@ internal static class Rdmamig
         ReceiveCommand receive = new(screen);
         SendCommand send = new(screen);
         RelayCommand relay = new(screen);
+        ServeCommand serve = new(screen);
         GuestCommand guest = new(screen);
         Command doctor = DoctorCommand.Create(screen);
         Command inspect = InspectCommand.Create(screen);
         RootCommand root =
-            new("Saves running QEMU machines to files over RDMA, sends or relays them, and inspects streams.") { receive, send, relay, guest, inspect, doctor };
+            new("Saves running QEMU machines to files over RDMA, sends or relays them, and inspects streams.") { receive, send, relay, serve, guest, inspect, doctor };
         Dictionary<Command, string[]> examples = new()
         {
             [receive] = ReceiveCommand.Examples,
             [send] = SendCommand.Examples,
             [relay] = RelayCommand.Examples,
+            [serve] = ServeCommand.Examples,
             [guest] = GuestCommand.Examples,
             [inspect] = InspectCommand.Examples,
             [doctor] = DoctorCommand.Examples,

@@ -101,7 +101,7 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
     private void Fail(Exception failed, long heldAt)
     {
         FailureCause cause = context.State.Settle(failed);
-        string description = cause.Description + work.OnFailed(cause.IsStopped);
+        string description = work.OnFailed(cause.IsStopped) is { Length: > 0 } remark ? cause.Description.TrimEnd('.') + remark : cause.Description;
         TimeSpan? latency = failed is ConnectionLostException lost ? Stopwatch.GetElapsedTime(lost.DetectedAt, heldAt) : null;
         context.State.Fail(cause.Reason, description, latency);
         if (cause.Reason is FailureReason.Internal)

@@ -11,6 +11,7 @@ namespace RdmaMigration.Engine;
 internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, OutgoingOptions options, Delivery delivery) : IMigrationWork
 {
     private readonly object _gate = new();
+    private readonly SwitchoverGate _pause = new(context);
     private string? _machineType;
     private long _ramTotal;
     private IReadOnlyList<RamBlockDescription> _leftOut = [];
@@ -23,12 +24,14 @@ internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, 
     {
         OutgoingCapture machine = Load();
         delivery.Connect(origin.File);
-        delivery.Send(machine).ThrowIfFailed();
+        delivery.Send(machine, options.Parameters.Get(MigrationParameters.PauseBeforeSwitchover) ? Pause : null).ThrowIfFailed();
     }
 
     public void AfterFailure() => delivery.TellDestination();
 
     public void Interrupt(string reason) => delivery.Shutdown(reason);
+
+    public bool TryContinue() => _pause.TryContinue();
 
     /// <summary>Nothing to do: a source reports nothing but ERROR, which is bounded.</summary>
     public void LimitReport(string reason)
@@ -64,6 +67,15 @@ internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, 
     {
         delivery.Dispose();
         origin.Dispose();
+        _pause.Dispose();
+    }
+
+    private void Pause(DeliveryStep next)
+    {
+        if (next is DeliveryStep.Device)
+        {
+            _pause.Await(() => delivery.Loss);
+        }
     }
 
     private OutgoingCapture Load()

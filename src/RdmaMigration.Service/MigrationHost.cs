@@ -58,7 +58,7 @@ internal abstract class MigrationHost
         };
 
         host.Start();
-        Task started = Start(process, log);
+        Task started = Start(process, loop, log);
         _observer.OnStarted(process);
         systemd.Notify(ServiceState.Ready);
 
@@ -69,7 +69,7 @@ internal abstract class MigrationHost
         }
 
         int code = end.Code ?? (process.Query().Status is MigrationStatus.Failed or MigrationStatus.Cancelled ? 1 : 0);
-        code = isDone && code == Cancelled ? 0 : code;
+        code = Stop(isDone && code == Cancelled ? 0 : code);
 
         ServiceLog.Ended(log, code);
         systemd.Notify(ServiceState.Stopping);
@@ -100,7 +100,10 @@ internal abstract class MigrationHost
     private protected abstract IReadOnlyList<string> CheckOptions();
 
     /// <summary>Begins what the host is for. Main thread, before the loop runs.</summary>
-    private protected abstract Task Start(MachineProcess process, ILogger log);
+    private protected abstract Task Start(MachineProcess process, MainLoop loop, ILogger log);
+
+    /// <summary>Ends what <see cref="Start"/> began, after the main loop. Returns the exit code.</summary>
+    private protected virtual int Stop(int code) => code;
 
     /// <summary>The code with which the process ends after this transition; null to go on.</summary>
     private protected abstract int? ExitCodeAfter(MigrationInfo info);

@@ -29,7 +29,7 @@ internal sealed class ReceiverHost : MigrationHost
     private protected override IReadOnlyList<string> CheckOptions() =>
         [.. OptionChecks.Incoming(_incoming), .. _incoming.Target is RelayTarget relay ? OptionChecks.Outgoing(relay.Outgoing) : []];
 
-    private protected override Task Start(MachineProcess process, ILogger log)
+    private protected override Task Start(MachineProcess process, MainLoop loop, ILogger log)
     {
         process.Listen(_incoming);
         ServiceLog.Listening(log, process.Uri);

@@ -26,7 +26,7 @@ internal sealed class SenderHost : MigrationHost
     private protected override IReadOnlyList<string> CheckOptions() =>
         [.. _file.Length == 0 ? (string[])["file is empty: it must name a capture"] : [], .. OptionChecks.Outgoing(_outgoing)];
 
-    private protected override Task Start(MachineProcess process, ILogger log) => process.MigrateAsync(_file, _outgoing);
+    private protected override Task Start(MachineProcess process, MainLoop loop, ILogger log) => process.MigrateAsync(_file, _outgoing);
 
     private protected override int? ExitCodeAfter(MigrationInfo info) => info.Status switch
     {

@@ -49,6 +49,31 @@ public sealed class GuestFaultRdmaTests
         await guest.AssertPlacesAsync(fault, new GuestPlaces(AtSource: fault is not Fault.KillSource, AtDestination: false, SourceHasSentAll: false));
     }
 
+    [Theory]
+    [InlineData(Fault.CancelAtSource)]
+    [InlineData(Fault.KillDestination)]
+    public async Task A_guest_stays_when_its_destination_does_not_answer_during_setup(Fault fault)
+    {
+        RdmamigProcess destination = await RdmamigProcess.IncomingGuestAsync(RdmaAddress.NextUri(), "--ram", Ram);
+        await destination.SignalAsync("STOP");
+        await using MovingGuest guest = new(MovingGuest.Start(destination.Uri, Ram, "1M"), destination, Ram);
+        await guest.ReachAsync("setup");
+
+        await guest.StrikeAsync(fault);
+
+        if (fault is Fault.KillDestination)
+        {
+            await guest.AssertPlacesAsync(fault, new GuestPlaces(AtSource: true, AtDestination: false, SourceHasSentAll: false));
+            return;
+        }
+
+        ReceiveResult cancelled = await guest.Source.ResultAsync();
+        Assert.Equal("cancelled", cancelled.Status);
+        Assert.Contains("the machine goes on here", cancelled.Error, StringComparison.Ordinal);
+        await destination.SignalAsync("CONT");
+        await guest.NextMovesAsync();
+    }
+
     private static int PassesOf(QmpEvent said) =>
         said.Name == "PROGRESS" && said.Values.TryGetProperty("dirty-sync-count", out JsonElement passes) ? passes.GetInt32() : 0;
 }

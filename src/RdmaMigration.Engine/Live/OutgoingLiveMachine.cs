@@ -138,7 +138,7 @@ internal sealed class OutgoingLiveMachine(
         switchover.Stop();
         if (parameters.Get(MigrationParameters.PauseBeforeSwitchover))
         {
-            switchover.AwaitContinue(to.Channel, () => to.Reach(DeliveryStep.PreSwitchover));
+            switchover.AwaitContinue(to.Channel);
         }
 
         SavedDevices devices = switchover.Save(() => DeviceWriter.Save(machine.Devices, footers: true, FirstDevice, Wire.DefaultPageSize));

@@ -1,4 +1,3 @@
-using RdmaMigration.Linux;
 using RdmaMigration.Transport;
 using RdmaMigration.VmState;
 
@@ -10,11 +9,8 @@ namespace RdmaMigration.Engine;
 /// </summary>
 internal sealed class Switchover(MigrationContext context, ILiveMachine machine, LiveFigures figures) : IDisposable
 {
-    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
-
     private readonly object _gate = new();
-    private readonly ManualResetEventSlim _goOn = new();
-    private bool _isAwaited;
+    private readonly SwitchoverGate _pause = new(context);
     private bool _mayHaveStarted;
 
     /// <summary>The machine was asked to stop.</summary>
@@ -44,43 +40,13 @@ internal sealed class Switchover(MigrationContext context, ILiveMachine machine,
 
     /// <summary>Waits for <see cref="TryContinue"/>.</summary>
     /// <param name="channel">Watched meanwhile.</param>
-    /// <param name="reached">Reports that it waits.</param>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     /// <exception cref="ConnectionLostException">The destination is lost.</exception>
-    public void AwaitContinue(Channel channel, Action reached)
-    {
-        BlockingCalls.AssertAllowed();
-        lock (_gate)
-        {
-            _isAwaited = true;
-        }
-
-        reached();
-        while (!_goOn.Wait(s_look, context.Cancellation))
-        {
-            if (channel.Lost is { } lost)
-            {
-                throw new ConnectionLostException(lost.Loss, lost.Message, lost.DetectedAt);
-            }
-        }
-    }
+    public void AwaitContinue(Channel channel) =>
+        _pause.Await(() => channel.Lost is { } lost ? new ConnectionLostException(lost.Loss, lost.Message, lost.DetectedAt) : null);
 
     /// <summary>migrate-continue. False when nothing waits for it. Any thread.</summary>
-    public bool TryContinue()
-    {
-        lock (_gate)
-        {
-            if (!_isAwaited)
-            {
-                return false;
-            }
-
-            _isAwaited = false;
-        }
-
-        _goOn.Set();
-        return true;
-    }
+    public bool TryContinue() => _pause.TryContinue();
 
     /// <summary>Encodes the devices into memory.</summary>
     public SavedDevices Save(Func<SavedDevices> save) => context.OnMain(
@@ -113,7 +79,7 @@ internal sealed class Switchover(MigrationContext context, ILiveMachine machine,
         },
         "start");
 
-    public void Dispose() => _goOn.Dispose();
+    public void Dispose() => _pause.Dispose();
 
     private void OnMain(Action step, string site) => context.OnMain(
         () =>

@@ -1,0 +1,105 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using RdmaMigration.Cli.Reports;
+using RdmaMigration.Engine;
+using RdmaMigration.Linux;
+using RdmaMigration.Service;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Cli.Serve;
+
+/// <summary><c>rdmamig serve --qmp PATH --incoming defer|URI</c>: one process with one machine and a QMP monitor, as a QEMU is.</summary>
+internal sealed class ServeCommand : MigrationCommand
+{
+    private const string Defer = "defer";
+
+    private readonly Option<string> _qmp = SharedOptions.Path(
+        "--qmp", "The UNIX socket of the monitor. Only this user and root can connect", "PATH", required: true);
+
+    private readonly Option<ServeIncoming?> _incoming = new("--incoming")
+    {
+        Description = "Where the machine comes from: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, exec:COMMAND, file:PATH or fd:N; or defer, to wait for "
+            + "migrate-incoming",
+        HelpName = "defer|URI",
+        CustomParser = ReadIncoming,
+    };
+
+    private readonly Option<bool> _paused = new("--paused", "-S") { Description = "A machine that arrives stays paused" };
+
+    private readonly Option<string?> _name = new("--name") { Description = "The machine's name, for query-name", HelpName = "NAME" };
+
+    private readonly Option<QemuProfile?> _profile = new("--profile")
+    {
+        Description = $"The QEMU version that the monitor models: {string.Join(", ", QemuProfile.All.Select(profile => profile.Name))} "
+            + $"[default: {QemuProfile.All[^1].Name}]",
+        HelpName = "VERSION",
+        CustomParser = ReadProfile,
+    };
+
+    private readonly ParameterOptions _parameters = new(MigrationSide.Both);
+
+    public ServeCommand(Screen screen)
+        : base(screen, "serve", "Keeps one machine in memory and serves a QMP monitor, as QEMU does.", "LISTENING, MIGRATION, PROGRESS, RESULT")
+    {
+        Add(_qmp);
+        Add(_incoming);
+        Add(_paused);
+        Add(_name);
+        Add(_profile);
+        _parameters.AddTo(this);
+        AddReportOptions();
+    }
+
+    public static string[] Examples { get; } =
+    [
+        "rdmamig serve --qmp /run/vm.qmp --incoming rdma:10.0.0.5:4444  # take a machine, keep it in memory, wait for commands",
+        "rdmamig serve --qmp /run/vm.qmp --incoming defer               # wait for migrate-incoming",
+        "  then, with any QMP client: {\"execute\": \"migrate\", \"arguments\": {\"uri\": \"rdma:10.0.0.7:4444\"}}",
+    ];
+
+    protected override int Run(ParseResult parsed)
+    {
+        ServeOptions options = new()
+        {
+            Monitor = parsed.GetRequiredValue(_qmp),
+            Incoming = parsed.GetValue(_incoming),
+            IsPaused = parsed.GetValue(_paused),
+            Name = parsed.GetValue(_name),
+            Profile = parsed.GetValue(_profile) ?? QemuProfile.All[^1],
+            Package = $"rdmamig {Rdmamig.Version}",
+            Parameters = _parameters.Read(parsed),
+        };
+        try
+        {
+            return RunReported(
+                parsed,
+                options.Incoming?.Uri,
+                json => _parameters.WriteTo(json, options.Parameters, options.Incoming?.Uri, destination: null),
+                (level, report, logging) => new ServeHost(options, report, level, logging).Run());
+        }
+        catch (MigrationException cannot)
+        {
+            return HostCannot(cannot.Message, options.Incoming?.Uri);
+        }
+    }
+
+    private static ServeIncoming? ReadIncoming(ArgumentResult result)
+    {
+        string text = result.Tokens[0].Value;
+        try
+        {
+            return new ServeIncoming(text == Defer ? null : MigrationUri.Parse(text));
+        }
+        catch (FormatException malformed)
+        {
+            return SharedOptions.Refuse<ServeIncoming>(result, $"--incoming: {malformed.Message}");
+        }
+    }
+
+    private static QemuProfile? ReadProfile(ArgumentResult result)
+    {
+        string text = result.Tokens[0].Value;
+        return QemuProfile.All.FirstOrDefault(profile => profile.Name == text)
+            ?? SharedOptions.Refuse<QemuProfile>(result, $"--profile: '{text}' is not one of {string.Join(", ", QemuProfile.All.Select(profile => profile.Name))}");
+    }
+}

@@ -1,0 +1,198 @@
+using System.Text.Json;
+using RdmaMigration.Engine;
+using RdmaMigration.Linux;
+using RdmaMigration.Qmp;
+using RdmaMigration.Transport;
+
+namespace RdmaMigration.Service;
+
+/// <summary>The commands of a service, over its process. They run on the main loop, with the big lock held.</summary>
+/// <param name="process">Runs migrations.</param>
+/// <param name="machine">The machine's run state.</param>
+/// <param name="options">What the service was started with.</param>
+/// <param name="announce">Sends the event MIGRATION with a status.</param>
+/// <param name="quit">Ends the service.</param>
+internal sealed class MigrationCommands(
+    MachineProcess process, ServedMachine machine, ServeOptions options, Action<string> announce, Action quit)
+{
+    private readonly QemuParameters _parameters = new(options.Profile);
+    private readonly QueryMigrate _query = new(options.Profile);
+
+    /// <summary>The capabilities.</summary>
+    public MigrationCapabilities Capabilities { get; } = new(options.Profile);
+
+    /// <summary>A failed migration that comes in ends the service, with exit code 1.</summary>
+    public bool ExitsOnError { get; private set; } = true;
+
+    /// <summary>The rows of the table.</summary>
+    public IReadOnlyList<QmpCommand> Rows =>
+    [
+        QmpCommand.Query("query-status", WriteStatus),
+        QmpCommand.Query("query-name", WriteName),
+        QmpCommand.Act("stop", machine.Stop),
+        QmpCommand.Act("cont", machine.Continue),
+        QmpCommand.Act("quit", quit),
+        new("migrate", Migrate),
+        new("migrate-incoming", MigrateIncoming),
+        QmpCommand.Act("migrate_cancel", Cancel),
+        new("migrate-continue", Continue),
+        QmpCommand.Query("query-migrate", writer => _query.Write(writer, process.Query(), process.Uri, process.LocalEndPoint)),
+        QmpCommand.Query("query-migrate-capabilities", Capabilities.Write),
+        new("migrate-set-capabilities", SetCapabilities),
+        QmpCommand.Query("query-migrate-parameters", _parameters.Write),
+        new("migrate-set-parameters", SetParameters),
+        QmpCommand.Act("x-rdmamig-drop", Drop),
+    ];
+
+    /// <summary>Listens for a machine, as the option --incoming asks.</summary>
+    /// <exception cref="MigrationException">It cannot listen there.</exception>
+    public void Listen(MigrationUri uri)
+    {
+        process.Listen(new IncomingOptions { Uri = uri, Target = new KeepTarget(), Parameters = Parameters() });
+        machine.Await();
+    }
+
+    private ParameterSet Parameters() => Capabilities.Apply(_parameters.Apply(options.Parameters));
+
+    private Action<Utf8JsonWriter>? Migrate(QmpArguments arguments, QmpSession session)
+    {
+        bool takesChannels = options.Profile.HasExitOnError;
+        MigrationUri uri = MigrationChannels.Read(arguments, takesChannels);
+        bool resumes = arguments.OptionalBoolean("resume") ?? false;
+        if (options.Profile.Version.Major < 11)
+        {
+            // QEMU takes it and ignores it.
+            _ = arguments.OptionalBoolean("detach");
+        }
+
+        arguments.End();
+        if (resumes)
+        {
+            throw new QmpException("Cannot resume if there is no paused migration");
+        }
+
+        if (machine.State is RunState.InMigrate)
+        {
+            throw new QmpException("Guest is waiting for an incoming migration");
+        }
+
+        if (machine.State is RunState.PostMigrate)
+        {
+            throw new QmpException("Can't migrate the vm that was paused due to previous migration");
+        }
+
+        ParameterSet parameters = Parameters();
+        if (parameters.OutOfScope(uri, MigrationSide.Outgoing).FirstOrDefault() is { IsCapability: false } misplaced)
+        {
+            throw new QmpException($"Parameter '{misplaced.Name}' is for {misplaced.Channels} only");
+        }
+
+        Try(() => process.Migrate(new OutgoingOptions { Uri = uri, Parameters = parameters }));
+        return null;
+    }
+
+    private Action<Utf8JsonWriter>? MigrateIncoming(QmpArguments arguments, QmpSession session)
+    {
+        MigrationUri uri = MigrationChannels.Read(arguments, options.Profile.HasExitOnError);
+        bool exitsOnError = !options.Profile.HasExitOnError || (arguments.OptionalBoolean("exit-on-error") ?? true);
+        arguments.End();
+        if (options.Incoming is null)
+        {
+            throw new QmpException("'-incoming' was not specified on the command line");
+        }
+
+        if (process.IsListening || process.Kept is not null || process.IsBusy)
+        {
+            throw new QmpException("The incoming migration has already been started");
+        }
+
+        ExitsOnError = exitsOnError;
+        Try(() => Listen(uri));
+        announce(MigrationStatus.Setup.ToQmp());
+        return null;
+    }
+
+    private void Cancel()
+    {
+        // A destination ignores it, as QEMU's does.
+        if (process.Query().IsOutgoing)
+        {
+            process.CancelAtOnce();
+        }
+    }
+
+    private Action<Utf8JsonWriter>? Continue(QmpArguments arguments, QmpSession session)
+    {
+        string state = arguments.RequiredString("state");
+        arguments.End();
+        if (state != MigrationStatus.PreSwitchover.ToQmp() || process.Query().Status is not MigrationStatus.PreSwitchover)
+        {
+            throw new QmpException($"Migration not in expected state: {state}");
+        }
+
+        Try(process.Continue);
+        return null;
+    }
+
+    private Action<Utf8JsonWriter>? SetCapabilities(QmpArguments arguments, QmpSession session)
+    {
+        (string, bool)[] changes =
+            [.. arguments.RequiredObjects("capabilities").Select(change => (change.RequiredString("capability"), change.RequiredBoolean("state")))];
+        arguments.End();
+        if (process.IsBusy)
+        {
+            throw new QmpException("There's a migration process in progress");
+        }
+
+        Capabilities.Set(changes);
+        return null;
+    }
+
+    private Action<Utf8JsonWriter>? SetParameters(QmpArguments arguments, QmpSession session)
+    {
+        _parameters.Set(arguments);
+        return null;
+    }
+
+    private void Drop()
+    {
+        Try(process.Drop);
+        machine.Drop();
+    }
+
+    private void WriteStatus(Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("status", machine.State.ToQmp());
+        if (options.Profile.HasSinglestep)
+        {
+            writer.WriteBoolean("singlestep", false);
+        }
+
+        writer.WriteBoolean("running", machine.State is RunState.Running);
+        writer.WriteEndObject();
+    }
+
+    private void WriteName(Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject();
+        if (options.Name is { } name)
+        {
+            writer.WriteString("name", name);
+        }
+
+        writer.WriteEndObject();
+    }
+
+    private static void Try(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (MigrationException refused)
+        {
+            throw new QmpException(refused.Message);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+using System.Text.Json;
+using RdmaMigration.Engine;
+using RdmaMigration.Qmp;
+
+namespace RdmaMigration.Service;
+
+/// <summary>
+/// QEMU's migration parameters as a service has them. Clients save all of them before a migration and set them back after it, so all are kept, also those that
+/// have no effect here. Main thread.
+/// </summary>
+/// <param name="profile">Has the list.</param>
+internal sealed class QemuParameters(QemuProfile profile)
+{
+    private const ulong MiB = 1 << 20;
+
+    private static readonly QemuParameter[] s_rows =
+    [
+        new IntegerParameter("announce-initial", 50, 0, 100000),
+        new IntegerParameter("announce-max", 550, 0, 100000),
+        new IntegerParameter("announce-rounds", 5, 0, 1000),
+        new IntegerParameter("announce-step", 100, 1, 10000),
+        new IntegerParameter("throttle-trigger-threshold", 50, 1, 100),
+        new IntegerParameter("cpu-throttle-initial", 20, 1, 99) { Apply = Count(MigrationParameters.CpuThrottleInitial) },
+        new IntegerParameter("cpu-throttle-increment", 10, 1, 99) { Apply = Count(MigrationParameters.CpuThrottleIncrement) },
+        new BooleanParameter("cpu-throttle-tailslow"),
+        new TlsParameter("tls-creds"),
+        new TlsParameter("tls-hostname"),
+        new TlsParameter("tls-authz"),
+        new IntegerParameter("max-bandwidth", 128 * MiB, 0, ulong.MaxValue) { Apply = Bandwidth },
+        new IntegerParameter("avail-switchover-bandwidth", 0, 0, ulong.MaxValue) { Since = 10 },
+        new IntegerParameter("downtime-limit", 300, 0, 2_000_000) { Apply = Downtime },
+        new IntegerParameter("x-checkpoint-delay", 20000, 0, uint.MaxValue),
+        new IntegerParameter("multifd-channels", 2, 1, 255),
+        new IntegerParameter("xbzrle-cache-size", 64 * MiB, 4096, ulong.MaxValue) { IsPowerOfTwo = true },
+        new IntegerParameter("max-postcopy-bandwidth", 0, 0, ulong.MaxValue),
+        new IntegerParameter("max-cpu-throttle", 99, 1, 99) { Apply = Count(MigrationParameters.MaxCpuThrottle) },
+        new EnumParameter("multifd-compression", "none", "none", "zlib", "zstd"),
+        new IntegerParameter("multifd-zlib-level", 1, 0, 9),
+        new IntegerParameter("multifd-qatzip-level", 1, 1, 9) { Since = 10 },
+        new IntegerParameter("multifd-zstd-level", 1, 0, 20),
+        new IntegerParameter("x-vcpu-dirty-limit-period", 1000, 1, 1000) { Since = 10 },
+        new IntegerParameter("vcpu-dirty-limit", 1, 1, ulong.MaxValue) { Since = 10 },
+        new EnumParameter("mode", "normal", "normal", "cpr-reboot") { Since = 10 },
+        new EnumParameter("zero-page-detection", "multifd", "none", "legacy", "multifd") { Since = 10 },
+        new BooleanParameter("direct-io") { Since = 10 },
+        new IntegerParameter("x-rdma-chunk-size", MiB, MiB, 1024 * MiB) { IsPowerOfTwo = true, Since = 11 },
+        new ListParameter("cpr-exec-command") { Since = 11 },
+        new IntegerParameter("compress-level", 1, 0, 9) { Until = 7 },
+        new IntegerParameter("compress-threads", 8, 1, 255) { Until = 7 },
+        new IntegerParameter("decompress-threads", 2, 1, 255) { Until = 7 },
+        new BooleanParameter("compress-wait-thread") { Until = 7 },
+        new BooleanParameter("block-incremental") { Until = 7 },
+    ];
+
+    private readonly QemuParameter[] _rows = [.. s_rows.Where(row => profile.Version.Major >= row.Since && profile.Version.Major <= row.Until)];
+    private readonly Dictionary<string, JsonElement> _values = [];
+
+    /// <summary>The engine's parameters with the values that were set here.</summary>
+    public ParameterSet Apply(ParameterSet parameters) => _rows.Where(row => row.Apply is not null && _values.ContainsKey(row.Name))
+        .Aggregate(parameters, (set, row) => row.Apply!(set, _values[row.Name]));
+
+    /// <summary>migrate-set-parameters: all or none.</summary>
+    /// <exception cref="QmpException">An argument is unknown, has another type, or is out of range.</exception>
+    public void Set(QmpArguments arguments)
+    {
+        List<(string Name, JsonElement Value)> changes = [];
+        foreach (QemuParameter row in _rows)
+        {
+            if (arguments.OptionalValue(row.Name) is { } value)
+            {
+                changes.Add((row.Name, row.Check(value)));
+            }
+        }
+
+        arguments.End();
+        foreach ((string name, JsonElement value) in changes)
+        {
+            _values[name] = value;
+        }
+    }
+
+    /// <summary>Writes the value of query-migrate-parameters.</summary>
+    public void Write(Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject();
+        foreach (QemuParameter row in _rows)
+        {
+            writer.WritePropertyName(row.Name);
+            if (_values.TryGetValue(row.Name, out JsonElement value))
+            {
+                value.WriteTo(writer);
+            }
+            else
+            {
+                writer.WriteRawValue(row.Default);
+            }
+        }
+
+        writer.WriteEndObject();
+    }
+
+    private static Func<ParameterSet, JsonElement, ParameterSet> Count(Parameter<int> parameter) => (set, value) => set.With(parameter, value.GetInt32());
+
+    /// <summary>0 and numbers above the kernel's stand for no limit; below 1 KiB/s the engine cannot pace.</summary>
+    private static ParameterSet Bandwidth(ParameterSet set, JsonElement value) => set.With(
+        MigrationParameters.MaxBandwidth, value.GetUInt64() is var bytes && (bytes == 0 || bytes > long.MaxValue) ? null : Math.Max(bytes, 1024));
+
+    private static ParameterSet Downtime(ParameterSet set, JsonElement value) =>
+        set.With(MigrationParameters.DowntimeLimit, TimeSpan.FromMilliseconds(Math.Max(value.GetInt32(), 1)));
+}

@@ -1,0 +1,52 @@
+using System.Text.Json;
+
+namespace RdmaMigration.Service;
+
+/// <summary>The QEMU version whose QMP a service models: what it reports as its version, and the members that replies have.</summary>
+/// <param name="Name">The option's value.</param>
+/// <param name="Version">Major, minor, micro.</param>
+internal sealed record QemuProfile(string Name, Version Version)
+{
+    /// <summary>QEMU 7.2.</summary>
+    public static QemuProfile Qemu72 { get; } = new("7.2", new Version(7, 2, 22)) { HasSinglestep = true, HasSkippedPages = true };
+
+    /// <summary>QEMU 10.0.</summary>
+    public static QemuProfile Qemu100 { get; } = new("10.0", new Version(10, 0, 13)) { HasExitOnError = true, HasListeningStatus = true };
+
+    /// <summary>QEMU 11.1.</summary>
+    public static QemuProfile Qemu111 { get; } = new("11.1", new Version(11, 1, 3)) { HasExitOnError = true, HasListeningStatus = true, HasRemaining = true, HasFailing = true };
+
+    /// <summary>All profiles; the last is the default.</summary>
+    public static IReadOnlyList<QemuProfile> All { get; } = [Qemu72, Qemu100, Qemu111];
+
+    /// <summary>query-status has "singlestep".</summary>
+    public bool HasSinglestep { get; private init; }
+
+    /// <summary>query-migrate's "ram" has "skipped".</summary>
+    public bool HasSkippedPages { get; private init; }
+
+    /// <summary>query-migrate has "remaining" outside "ram" too.</summary>
+    public bool HasRemaining { get; private init; }
+
+    /// <summary>migrate-incoming has "exit-on-error", migrate and migrate-incoming have "channels".</summary>
+    public bool HasExitOnError { get; private init; }
+
+    /// <summary>query-migrate has the status "setup" while the process listens.</summary>
+    public bool HasListeningStatus { get; private init; }
+
+    /// <summary>The status "failing" comes before "failed".</summary>
+    public bool HasFailing { get; private init; }
+
+    /// <summary>Writes the value of query-version.</summary>
+    public void WriteVersion(Utf8JsonWriter writer, string package)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartObject("qemu");
+        writer.WriteNumber("micro", Version.Build);
+        writer.WriteNumber("minor", Version.Minor);
+        writer.WriteNumber("major", Version.Major);
+        writer.WriteEndObject();
+        writer.WriteString("package", package);
+        writer.WriteEndObject();
+    }
+}

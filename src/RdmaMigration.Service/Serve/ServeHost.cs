@@ -1,0 +1,108 @@
+using Microsoft.Extensions.Logging;
+using RdmaMigration.Engine;
+using RdmaMigration.Qmp;
+
+namespace RdmaMigration.Service;
+
+/// <summary>A process with one machine and a QMP monitor, as a QEMU is.</summary>
+internal sealed class ServeHost : MigrationHost
+{
+    private readonly ServeOptions _options;
+    private ServedMachine? _machine;
+    private MigrationCommands? _commands;
+    private QmpMonitor? _monitor;
+    private QmpListener? _listener;
+
+    /// <summary>Prepares; nothing listens before <see cref="MigrationHost.Run"/>.</summary>
+    /// <param name="options">What it is started with.</param>
+    /// <param name="observer">Gets reports.</param>
+    /// <param name="logLevel">The least important level that is logged.</param>
+    /// <param name="logging">Where logs go; null for stderr, in systemd's format when systemd started the process.</param>
+    public ServeHost(ServeOptions options, IMigrationObserver observer, LogLevel logLevel = LogLevel.Warning, Action<ILoggingBuilder>? logging = null)
+        : base(logLevel, observer, logging) =>
+        _options = options;
+
+    private protected override IReadOnlyList<string> CheckOptions() => [];
+
+    private protected override Task Start(MachineProcess process, MainLoop loop, ILogger log)
+    {
+        ServedMachine machine = _machine = new ServedMachine(process, _options.IsPaused);
+        MigrationCommands commands = _commands = new MigrationCommands(process, machine, _options, Announce, OnQuit);
+        QmpMonitor monitor = _monitor = new QmpMonitor(loop, writer => _options.Profile.WriteVersion(writer, _options.Package), commands.Rows, log);
+        machine.Changed += name => monitor.Broadcast(name);
+        if (_options.Incoming is { } incoming)
+        {
+            if (incoming.Uri is { } uri)
+            {
+                commands.Listen(uri);
+            }
+            else
+            {
+                machine.Await();
+            }
+        }
+
+        _listener = QmpListener.Listen(_options.Monitor, monitor, log);
+        ServiceLog.Listening(log, process.Uri);
+        return Task.CompletedTask;
+    }
+
+    private protected override int? ExitCodeAfter(MigrationInfo info)
+    {
+        // The event of a change comes before the migration's, as QEMU sends them; and "failing" before both.
+        bool fails = info is { Status: MigrationStatus.Failed, IsOutgoing: true } && _options.Profile.HasFailing;
+        if (fails)
+        {
+            Announce("failing");
+        }
+
+        _machine!.Follow(info);
+        if (info is not { IsOutgoing: false, Status: MigrationStatus.Setup })
+        {
+            // A destination's setup is announced when it begins to listen.
+            Announce(info.Status.ToQmp());
+        }
+
+        return info is { IsOutgoing: false, Status: MigrationStatus.Failed or MigrationStatus.Cancelled } && _commands!.ExitsOnError ? 1 : null;
+    }
+
+    private protected override int Stop(int code)
+    {
+        // QEMU ends with 0 after a signal.
+        bool isSignal = code == Cancelled;
+        if (isSignal)
+        {
+            AnnounceShutdown("host-signal");
+        }
+
+        _listener!.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        return isSignal ? 0 : code;
+    }
+
+    private void OnQuit()
+    {
+        AnnounceShutdown("host-qmp-quit");
+        Quit(0);
+    }
+
+    private void Announce(string status)
+    {
+        if (_commands!.Capabilities.Events)
+        {
+            _monitor!.Broadcast("MIGRATION", writer =>
+            {
+                writer.WriteStartObject();
+                writer.WriteString("status", status);
+                writer.WriteEndObject();
+            });
+        }
+    }
+
+    private void AnnounceShutdown(string reason) => _monitor!.Broadcast("SHUTDOWN", writer =>
+    {
+        writer.WriteStartObject();
+        writer.WriteBoolean("guest", false);
+        writer.WriteString("reason", reason);
+        writer.WriteEndObject();
+    });
+}

@@ -1,0 +1,111 @@
+using RdmaMigration.Engine;
+using RdmaMigration.Qmp;
+
+namespace RdmaMigration.Service;
+
+/// <summary>
+/// The run state of the machine that a service keeps. The machine does not run here: "running" means that it continues at its next destination. Main thread,
+/// with the big lock held.
+/// </summary>
+/// <param name="process">Keeps the machine.</param>
+/// <param name="isPaused">A machine that arrives stays paused, as with QEMU's -S.</param>
+internal sealed class ServedMachine(MachineProcess process, bool isPaused)
+{
+    private const string RunningAtSource = "running";
+
+    private bool _startsOnArrival = !isPaused;
+    private bool _continuesAfterFailure;
+
+    /// <summary>Called with the name of the event, STOP or RESUME, after a change.</summary>
+    public event Action<string>? Changed;
+
+    /// <summary>What query-status answers.</summary>
+    public RunState State { get; private set; } = RunState.Prelaunch;
+
+    /// <summary>A machine is awaited from now on.</summary>
+    public void Await() => State = RunState.InMigrate;
+
+    /// <summary>Follows a migration. Called before the migration's own event is sent: QEMU sends STOP and RESUME first.</summary>
+    public void Follow(MigrationInfo migration)
+    {
+        if (migration.IsOutgoing)
+        {
+            FollowOutgoing(migration.Status);
+        }
+        else if (migration.Status is MigrationStatus.Completed)
+        {
+            Arrive();
+        }
+    }
+
+    /// <summary>stop.</summary>
+    public void Stop()
+    {
+        _startsOnArrival = false;
+        if (State is RunState.Running)
+        {
+            Go(RunState.Paused, "STOP");
+        }
+    }
+
+    /// <summary>cont.</summary>
+    /// <exception cref="QmpException">The machine is at the end of its migration.</exception>
+    public void Continue()
+    {
+        if (State is RunState.FinishMigrate)
+        {
+            throw new QmpException("Migration is not finalized yet");
+        }
+
+        _startsOnArrival = true;
+        if (process.Kept is not null && State is not (RunState.Running or RunState.InMigrate))
+        {
+            Go(RunState.Running, "RESUME");
+        }
+    }
+
+    /// <summary>The machine was dropped.</summary>
+    public void Drop() => State = RunState.Prelaunch;
+
+    private void Arrive()
+    {
+        // The run state travels in the stream; a machine without it counts as running.
+        string source = process.Kept?.RunState ?? RunningAtSource;
+        if (_startsOnArrival && source == RunningAtSource)
+        {
+            Go(RunState.Running, "RESUME");
+        }
+        else
+        {
+            State = source == "prelaunch" ? RunState.Prelaunch : RunState.Paused;
+        }
+    }
+
+    private void FollowOutgoing(MigrationStatus status)
+    {
+        switch (status)
+        {
+            case MigrationStatus.Setup:
+                _continuesAfterFailure = false;
+                break;
+            case MigrationStatus.PreSwitchover or MigrationStatus.Device when State is RunState.Running:
+                _continuesAfterFailure = true;
+                Go(RunState.FinishMigrate, "STOP");
+                break;
+            case MigrationStatus.Completed:
+                State = RunState.PostMigrate;
+                break;
+            case MigrationStatus.Failed or MigrationStatus.Cancelled when _continuesAfterFailure:
+                Go(RunState.Running, "RESUME");
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void Go(RunState state, string happened)
+    {
+        State = state;
+        Changed?.Invoke(happened);
+    }
+}

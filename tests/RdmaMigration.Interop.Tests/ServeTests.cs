@@ -1,0 +1,198 @@
+using System.Text.Json;
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Interop;
+
+/// <summary>`rdmamig serve` between real QEMUs, driven over QMP by the script that drives QEMU alone.</summary>
+[Trait("needs", "qemu")]
+public sealed class ServeTests : ReceiverTests
+{
+    private const string Anywhere = "tcp:127.0.0.1:0";
+
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(5);
+
+    [Theory]
+    [InlineData("7.2")]
+    [InlineData("11.1")]
+    public async Task QEMU_to_service_to_service_to_QEMU_has_the_machine(string profile)
+    {
+        await using QemuMachine source = await StartSourceAsync("pc", 64);
+        await using ServeProcess first = await ServeProcess.StartAsync("--incoming", "defer", "--profile", profile);
+        await using ServeProcess second = await ServeProcess.StartAsync("--incoming", "defer", "--profile", profile);
+
+        await QmpMove.RunAsync(source.Monitor, first.Monitor, Anywhere, "return-path", "pause-before-switchover");
+        await QmpMove.RunAsync(first.Monitor, second.Monitor, $"unix:{Work.File("socket")}", "return-path");
+        Assert.Equal(("postmigrate", "paused"), (await QmpMove.RunStateAsync(first.Monitor), await QmpMove.RunStateAsync(second.Monitor)));
+        await using QemuMachine arrived = await TakeAsync(source, second);
+        await Restoration.HasArrivedAsync(source, arrived, Work);
+    }
+
+    /// <summary>The same steps with a QEMU in the service's place; the order of events, the run states and the members of query-migrate are the same.</summary>
+    [Fact]
+    public async Task A_service_reports_what_a_QEMU_reports_in_its_place()
+    {
+        Dictionary<string, string> qemu = await ReportsAsync(async () =>
+        {
+            QemuMachine between = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer", Paused = false });
+            return (between.Monitor, between);
+        });
+        Dictionary<string, string> service = await ReportsAsync(async () =>
+        {
+            ServeProcess between = await ServeProcess.StartAsync("--incoming", "defer", "--profile", "7.2");
+            return (between.Monitor, between);
+        });
+
+        Assert.Equal(qemu.Keys, service.Keys);
+        Assert.All(qemu, moment => Assert.Equal($"{moment.Key}: {moment.Value}", $"{moment.Key}: {service[moment.Key]}"));
+    }
+
+    [Fact]
+    public async Task A_failed_source_ends_the_service_with_1_unless_told_otherwise()
+    {
+        await using ServeProcess ends = await ServeProcess.StartAsync("--incoming", "defer");
+        await FailAsync(ends, new { uri = Anywhere });
+        Assert.Equal(1, await ends.Process.WaitForExitAsync(s_soon));
+
+        await using ServeProcess stays = await ServeProcess.StartAsync("--incoming", "defer");
+        string uri = await FailAsync(stays, new Dictionary<string, object> { ["uri"] = Anywhere, ["exit-on-error"] = false });
+        Assert.Equal("failed", await QmpMove.StatusAsync(stays.Monitor));
+        await using QemuMachine next = await StartSourceAsync("pc", 32);
+        await QmpMove.SendAsync(next.Monitor, uri);
+        await QmpMove.EndAsync(stays.Monitor, stays.Monitor.Events.Count - 1);
+    }
+
+    [Theory]
+    [InlineData("quit")]
+    [InlineData("TERM")]
+    [InlineData("INT")]
+    public async Task Quit_and_signals_end_a_service_with_0_and_the_event_SHUTDOWN(string how)
+    {
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", Anywhere);
+        if (how == "quit")
+        {
+            await service.Monitor.ExecuteAsync("quit");
+        }
+        else
+        {
+            await service.SignalAsync(how);
+        }
+
+        Assert.Equal(0, await service.Process.WaitForExitAsync(s_soon));
+        QmpEvent shutdown = await service.Monitor.Events.FirstAsync(said => said.Name == "SHUTDOWN", 0, s_soon, "SHUTDOWN");
+        Assert.Equal(how == "quit" ? "host-qmp-quit" : "host-signal", shutdown.Values.GetProperty("reason").GetString());
+    }
+
+    [Fact]
+    public async Task A_cancelled_send_leaves_the_machine_in_the_service_and_the_next_one_has_it()
+    {
+        await using QemuMachine source = await StartSourceAsync("pc", 64);
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
+        await QmpMove.RunAsync(source.Monitor, service.Monitor, Anywhere, "return-path");
+        await QmpMove.EnableAsync(service.Monitor, "pause-before-switchover");
+        await using QemuMachine refusing = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer" });
+        int from = service.Monitor.Events.Count;
+        await service.Monitor.ExecuteAsync("migrate", new { uri = await refusing.ListenAsync(Anywhere) });
+        await service.Monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
+        await service.Monitor.ExecuteAsync("migrate_cancel");
+        Assert.Equal("cancelled", (await QmpMove.EndAsync(service.Monitor, from)).Status);
+
+        await using QemuMachine arrived = await TakeAsync(source, service);
+        await Restoration.HasArrivedAsync(source, arrived, Work);
+    }
+
+    /// <summary>Starts a QEMU like the source and moves the service's machine into it.</summary>
+    private Task<QemuMachine> TakeAsync(QemuMachine source, ServeProcess service) => Restoration.StartLikeAsync(
+        source,
+        Work.File("arrived.ram"),
+        Work,
+        "arrived",
+        options => QemuMachine.TakeAsync(options, Anywhere, uri => QmpMove.SendAsync(service.Monitor, uri, "pause-before-switchover")));
+
+    /// <summary>Connects to a service, sends what is no machine, and waits until it has failed. Returns where it listened.</summary>
+    private static async Task<string> FailAsync(ServeProcess service, object arguments)
+    {
+        await QmpMove.EnableAsync(service.Monitor, "events");
+        await service.Monitor.ExecuteAsync("migrate-incoming", arguments);
+        JsonElement address = (await service.Monitor.ExecuteAsync("query-migrate")).GetProperty("socket-address")[0];
+        string port = address.GetProperty("port").GetString()!;
+        using System.Net.Sockets.TcpClient source = new();
+        await source.ConnectAsync("127.0.0.1", int.Parse(port, System.Globalization.CultureInfo.InvariantCulture));
+        await source.GetStream().WriteAsync([.. "QEVM"u8, 0, 0, 0, 3, .. "no section"u8]);
+        source.Client.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+        Assert.Equal("failed", (await QmpMove.EndAsync(service.Monitor)).Status);
+        return $"tcp:127.0.0.1:{port}";
+    }
+
+    /// <summary>A QEMU moves into the process, which then fails to send, pauses, is cancelled, and sends. What it reports at each moment.</summary>
+    private async Task<Dictionary<string, string>> ReportsAsync(Func<Task<(QmpClient Monitor, IAsyncDisposable Process)>> start)
+    {
+        Dictionary<string, string> reports = [];
+        await using QemuMachine source = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Paused = false });
+        (QmpClient monitor, IAsyncDisposable process) = await start();
+        await using (process)
+        {
+            await QmpMove.EnableAsync(monitor, "events");
+            reports["idle"] = await ReportAsync(monitor);
+            string uri = await QmpMove.ListenAsync(monitor, Anywhere);
+            reports["listening"] = await ReportAsync(monitor);
+            await QmpMove.SendAsync(source.Monitor, uri);
+            await QmpMove.EndAsync(monitor);
+            await UntilAsync(monitor, "running");
+            reports["arrived"] = await ReportAsync(monitor);
+
+            int from = monitor.Events.Count;
+            await monitor.ExecuteAsync("migrate", new { uri = "tcp:127.0.0.1:9" });
+            await QmpMove.EndAsync(monitor, from);
+            await UntilAsync(monitor, "running");
+            reports["failed"] = await ReportAsync(monitor);
+
+            await QmpMove.EnableAsync(monitor, "pause-before-switchover");
+            await using QemuMachine left = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer" });
+            from = monitor.Events.Count;
+            await monitor.ExecuteAsync("migrate", new { uri = await left.ListenAsync(Anywhere) });
+            await monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
+            reports["pre-switchover"] = await ReportAsync(monitor);
+            await monitor.ExecuteAsync("migrate_cancel");
+            await QmpMove.EndAsync(monitor, from);
+            await UntilAsync(monitor, "running");
+            reports["cancelled"] = await ReportAsync(monitor);
+
+            await using QemuMachine last = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer" });
+            from = monitor.Events.Count;
+            await monitor.ExecuteAsync("migrate", new { uri = await last.ListenAsync(Anywhere) });
+            await monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
+            await monitor.ExecuteAsync("migrate-continue", new { state = "pre-switchover" });
+            await QmpMove.EndAsync(monitor, from);
+            await UntilAsync(monitor, "postmigrate");
+            reports["completed"] = await ReportAsync(monitor);
+            reports["events"] = string.Join(' ', monitor.Events.Snapshot().Where(said => said.Name != "MIGRATION_PASS").Select(said => said.Status ?? said.Name));
+        }
+
+        return reports;
+    }
+
+    private static async Task UntilAsync(QmpClient monitor, string state)
+    {
+        using CancellationTokenSource deadline = new(Deadlines.Answer);
+        while (await QmpMove.RunStateAsync(monitor) != state)
+        {
+            deadline.Token.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <summary>The run state, the status, and the names of all members.</summary>
+    private static async Task<string> ReportAsync(QmpClient monitor)
+    {
+        JsonElement migration = await monitor.ExecuteAsync("query-migrate");
+        JsonElement run = await monitor.ExecuteAsync("query-status");
+        return $"{run.GetProperty("status")} {run.GetProperty("running")} {await QmpMove.StatusAsync(monitor)} {Members(run)} {Members(migration)}";
+    }
+
+    private static string Members(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => "{" + string.Join(
+            ',', value.EnumerateObject().Select(member => member.Name + Members(member.Value)).Order(StringComparer.Ordinal)) + "}",
+        JsonValueKind.Array => "[" + string.Join(',', value.EnumerateArray().Select(Members)) + "]",
+        _ => "",
+    };
+}

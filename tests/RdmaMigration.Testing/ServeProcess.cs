@@ -1,0 +1,79 @@
+using System.Globalization;
+using System.Net.Sockets;
+
+namespace RdmaMigration.Testing;
+
+/// <summary>`rdmamig serve` with its monitor.</summary>
+public sealed class ServeProcess : IAsyncDisposable
+{
+    private readonly WorkDirectory _work;
+
+    private ServeProcess(WorkDirectory work, ChildProcess process, QmpClient monitor)
+    {
+        _work = work;
+        Process = process;
+        Monitor = monitor;
+    }
+
+    public ChildProcess Process { get; }
+
+    public QmpClient Monitor { get; }
+
+    /// <summary>Starts a service and returns when its monitor answers.</summary>
+    /// <param name="options">Options but --qmp.</param>
+    public static async Task<ServeProcess> StartAsync(params string[] options)
+    {
+        WorkDirectory work = new();
+        string path = work.File("qmp");
+        ChildProcess process = ChildProcess.Start("rdmamig serve", Executables.Rdmamig, ["serve", "--qmp", path, .. options]);
+        try
+        {
+            return new ServeProcess(work, process, await ConnectAsync(path, process));
+        }
+        catch
+        {
+            await process.DisposeAsync();
+            work.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a further monitor session.</summary>
+    public Task<QmpClient> ConnectAsync() => ConnectAsync(_work.File("qmp"), Process);
+
+    /// <summary>Sends a signal, by name.</summary>
+    public async Task SignalAsync(string signal) => await ChildProcess.RunAsync(
+        Executables.OnPath("kill", "procps"), "-s", signal, Process.Id.ToString(CultureInfo.InvariantCulture));
+
+    public async ValueTask DisposeAsync()
+    {
+        await Process.DisposeAsync();
+        await Monitor.DisposeAsync();
+        _work.Dispose();
+    }
+
+    private static async Task<QmpClient> ConnectAsync(string path, ChildProcess process)
+    {
+        Task<int> exited = process.WaitForExitAsync(Deadlines.Start);
+        while (true)
+        {
+            Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path));
+                return await QmpClient.OpenAsync(socket);
+            }
+            catch (SocketException) when (!exited.IsCompleted)
+            {
+                // It does not listen yet.
+                socket.Dispose();
+                await Task.WhenAny(exited, Task.Delay(20));
+            }
+            catch (SocketException)
+            {
+                socket.Dispose();
+                throw new InvalidOperationException($"{process.Name} ended with {await exited}: {process.Errors}");
+            }
+        }
+    }
+}
