@@ -60,7 +60,8 @@ public sealed class GlobalStateTests
         byte[] fake = [0x7e, 0, 0, 0, 3, .. Section("running"), 0x04, 0, 0, 0];
         string json = """{"devices": [{"name": "odd", "instance_id": 0, "fields": [{"name": "x", "type": "buffer", "size": """
             + fake.Length + """}]}, {"name": "globalstate", "instance_id": 0, "fields": [{"name": "x", "type": "buffer", "size": 104}]}]}""";
-        byte[] bytes = Typed.Ram().Opened(StreamBuilder.Full, 3, "odd", 0, 1).Raw(fake).Footer(3).Raw(Section("paused")).EndOfFile().VmDescription(json).ToArray();
+        byte[] bytes = Typed.Ram().Opened(StreamBuilder.Full, 3, "odd", 0, 1).Raw(fake).Footer(3)
+            .Raw(Section("paused")).EndOfFile().VmDescription(json).ToArray();
         Assert.Equal("paused", RunStateOf(bytes));
     }
 

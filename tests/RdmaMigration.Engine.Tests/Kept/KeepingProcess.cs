@@ -94,10 +94,11 @@ internal sealed class KeepingProcess : RunningMigration
         return sent;
     }
 
-    /// <summary>Waits until some pages with data were sent.</summary>
-    public void AwaitSending() => Assert.True(
+    /// <summary>Waits until some pages with data were sent, or have arrived.</summary>
+    public void AwaitPages() => Assert.True(
         SpinWait.SpinUntil(
-            () => Process.Query() is { Phase: MigrationPhase.Sending } info && info.RamTransferred > info.RamZero, TimeSpan.FromSeconds(20)),
+            () => Process.Query() is { Phase: MigrationPhase.Sending or MigrationPhase.Ram } info && info.RamTransferred > info.RamZero,
+            TimeSpan.FromSeconds(20)),
         $"{Process.Query()}");
 
     public void Drop() => OnMain(Process.Drop);

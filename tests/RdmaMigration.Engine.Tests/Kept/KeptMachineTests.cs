@@ -8,6 +8,9 @@ namespace RdmaMigration.Engine.Tests;
 /// <summary>A machine that stays in the memory of a process, and is sent on from there.</summary>
 public sealed class KeptMachineTests : IDisposable
 {
+    /// <summary>Half a MiB of RAM is sent at once and the rest takes four seconds, so that what is to happen amid RAM does.</summary>
+    private const ulong Bandwidth = 1 << 19;
+
     private static readonly byte[] s_failure = [0, 1, 0, 4, 0, 0, 0, 1];
 
     /// <summary>How a send fails.</summary>
@@ -245,19 +248,19 @@ public sealed class KeptMachineTests : IDisposable
 
     private static MigrationInfo SendInVain(KeepingProcess source, KeepingProcess destination, ScriptedDestination script, Failing how)
     {
-        static OutgoingOptions Slow(OutgoingOptions options) => options.With(MigrationParameters.MaxBandwidth, 2UL << 20);
+        static OutgoingOptions Slow(OutgoingOptions options) => options.With(MigrationParameters.MaxBandwidth, Bandwidth);
         switch (how)
         {
             case Failing.NobodyListens:
                 return source.SendToEnd(new TcpUri("127.0.0.1", 1));
             case Failing.SourceCancelsAmidRam:
                 source.Send(destination.Listen(), Slow);
-                source.AwaitSending();
+                destination.AwaitPages();
                 source.Process.Cancel();
                 break;
             case Failing.DestinationCancelsAmidRam:
                 source.Send(destination.Listen(), Slow);
-                source.AwaitSending();
+                destination.AwaitPages();
                 destination.Process.Cancel();
                 break;
             case Failing.TakesTooLong:

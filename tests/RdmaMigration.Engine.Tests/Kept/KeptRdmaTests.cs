@@ -7,6 +7,9 @@ namespace RdmaMigration.Engine.Tests;
 [Trait("needs", "rdma")]
 public sealed class KeptRdmaTests
 {
+    /// <summary>Half a MiB of RAM is sent at once and the rest takes four seconds, so that what is to happen amid RAM does.</summary>
+    private const ulong Bandwidth = 1 << 19;
+
     private static RdmaUri Anywhere => new(RdmaAddress.V4.ToString(), 0);
 
     [Theory]
@@ -58,8 +61,8 @@ public sealed class KeptRdmaTests
     /// <summary>The source cancels when some of RAM was written.</summary>
     private static void CutAmidRam(KeepingProcess source, KeepingProcess destination, Func<OutgoingOptions, OutgoingOptions> configure)
     {
-        source.Send(destination.Listen(Anywhere), options => configure(options).With(MigrationParameters.MaxBandwidth, 4UL << 20));
-        source.AwaitSending();
+        source.Send(destination.Listen(Anywhere), options => configure(options).With(MigrationParameters.MaxBandwidth, Bandwidth));
+        source.AwaitPages();
         source.Process.Cancel();
         Assert.Equal(MigrationStatus.Cancelled, source.Ended().Status);
         Assert.Equal(MigrationStatus.Failed, destination.Ended().Status);
