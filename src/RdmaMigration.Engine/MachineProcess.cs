@@ -85,7 +85,16 @@ internal sealed class MachineProcess : IDisposable
 
         SourcePort port = new(options);
         _port = port;
-        port.Open(channel => _loop.Schedule(() => Accept(port, channel)), _log);
+        try
+        {
+            port.Open(channel => _loop.Schedule(() => Accept(port, channel)), _log);
+        }
+        catch
+        {
+            _port = null;
+            port.Dispose();
+            throw;
+        }
     }
 
     /// <summary>migrate: begins to send a capture. Any thread; the status shows how it goes.</summary>

@@ -22,7 +22,7 @@ public sealed class ServeTests : ReceiverTests
 
         await QmpMove.RunAsync(source.Monitor, first.Monitor, Anywhere, "return-path", "pause-before-switchover");
         await QmpMove.RunAsync(first.Monitor, second.Monitor, $"unix:{Work.File("socket")}", "return-path");
-        Assert.Equal(("postmigrate", "paused"), (await QmpMove.RunStateAsync(first.Monitor), await QmpMove.RunStateAsync(second.Monitor)));
+        Assert.Equal(("postmigrate", "prelaunch"), (await QmpMove.RunStateAsync(first.Monitor), await QmpMove.RunStateAsync(second.Monitor)));
         await using QemuMachine arrived = await TakeAsync(source, second);
         await Restoration.HasArrivedAsync(source, arrived, Work);
     }
@@ -117,7 +117,7 @@ public sealed class ServeTests : ReceiverTests
         string port = address.GetProperty("port").GetString()!;
         using System.Net.Sockets.TcpClient source = new();
         await source.ConnectAsync("127.0.0.1", int.Parse(port, System.Globalization.CultureInfo.InvariantCulture));
-        await source.GetStream().WriteAsync([.. "QEVM"u8, 0, 0, 0, 3, .. "no section"u8]);
+        await source.GetStream().WriteAsync((byte[])[.. "QEVM"u8, 0, 0, 0, 3, .. "no section"u8]);
         source.Client.Shutdown(System.Net.Sockets.SocketShutdown.Send);
         Assert.Equal("failed", (await QmpMove.EndAsync(service.Monitor)).Status);
         return $"tcp:127.0.0.1:{port}";
