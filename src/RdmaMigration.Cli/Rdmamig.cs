@@ -76,8 +76,16 @@ internal static class Rdmamig
         GuestCommand guest = new(screen);
         Command doctor = DoctorCommand.Create(screen);
         Command inspect = InspectCommand.Create(screen);
-        RootCommand root =
-            new("Saves running QEMU machines to files over RDMA, sends or relays them, and inspects streams.") { receive, send, relay, serve, guest, inspect, doctor };
+        RootCommand root = new("Saves running QEMU machines to files over RDMA, sends or relays them, and inspects streams.")
+        {
+            receive,
+            send,
+            relay,
+            serve,
+            guest,
+            inspect,
+            doctor,
+        };
         Dictionary<Command, string[]> examples = new()
         {
             [receive] = ReceiveCommand.Examples,

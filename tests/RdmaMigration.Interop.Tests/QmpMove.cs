@@ -21,7 +21,10 @@ internal static class QmpMove
         await SetAsync(destination, state: false, capabilities);
     }
 
-    /// <summary>Sends the machine and waits until the source reports completed. The parameters are saved before and restored after, and capabilities disabled, as libvirt does.</summary>
+    /// <summary>
+    /// Sends the machine and waits until the source reports completed. The parameters are saved before and restored after, and capabilities disabled, as
+    /// libvirt does.
+    /// </summary>
     public static async Task SendAsync(QmpClient source, string uri, params string[] capabilities)
     {
         JsonElement before = await source.ExecuteAsync("query-migrate-parameters");
@@ -31,7 +34,8 @@ internal static class QmpMove
         await source.ExecuteAsync("migrate", new { uri });
         if (capabilities.Contains("pause-before-switchover"))
         {
-            await source.Events.FirstAsync(said => said is { Name: "MIGRATION", Status: "pre-switchover" or "failed" }, from, Deadlines.Migration, "pre-switchover");
+            await source.Events.FirstAsync(
+                said => said is { Name: "MIGRATION", Status: "pre-switchover" or "failed" }, from, Deadlines.Migration, "pre-switchover");
             await source.ExecuteAsync("migrate-continue", new { state = "pre-switchover" });
         }
 

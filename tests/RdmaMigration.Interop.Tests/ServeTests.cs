@@ -165,7 +165,8 @@ public sealed class ServeTests : ReceiverTests
             await QmpMove.EndAsync(monitor, from);
             await UntilAsync(monitor, "postmigrate");
             reports["completed"] = await ReportAsync(monitor);
-            reports["events"] = string.Join(' ', monitor.Events.Snapshot().Where(said => said.Name != "MIGRATION_PASS").Select(said => said.Status ?? said.Name));
+            reports["events"] = string.Join(
+                ' ', monitor.Events.Snapshot().Where(said => said.Name != "MIGRATION_PASS").Select(said => said.Status ?? said.Name));
         }
 
         return reports;

@@ -28,9 +28,11 @@ internal sealed class ServeCommand : MigrationCommand
 
     private readonly Option<string?> _name = new("--name") { Description = "The machine's name, for query-name", HelpName = "NAME" };
 
+    private static readonly string s_profiles = string.Join(", ", QemuProfile.All.Select(profile => profile.Name));
+
     private readonly Option<QemuProfile?> _profile = new("--profile")
     {
-        Description = $"The QEMU version that the monitor models: {string.Join(", ", QemuProfile.All.Select(profile => profile.Name))} "
+        Description = $"The QEMU version that the monitor models: {s_profiles} "
             + $"[default: {QemuProfile.All[^1].Name}]",
         HelpName = "VERSION",
         CustomParser = ReadProfile,
@@ -100,6 +102,6 @@ internal sealed class ServeCommand : MigrationCommand
     {
         string text = result.Tokens[0].Value;
         return QemuProfile.All.FirstOrDefault(profile => profile.Name == text)
-            ?? SharedOptions.Refuse<QemuProfile>(result, $"--profile: '{text}' is not one of {string.Join(", ", QemuProfile.All.Select(profile => profile.Name))}");
+            ?? SharedOptions.Refuse<QemuProfile>(result, $"--profile: '{text}' is not one of {s_profiles}");
     }
 }

@@ -34,7 +34,8 @@ internal abstract record QemuParameter(string Name, string Default)
 }
 
 /// <summary>An integer.</summary>
-internal sealed record IntegerParameter(string Name, ulong Initial, ulong Least, ulong Most) : QemuParameter(Name, Initial.ToString(CultureInfo.InvariantCulture))
+internal sealed record IntegerParameter(string Name, ulong Initial, ulong Least, ulong Most)
+    : QemuParameter(Name, Initial.ToString(CultureInfo.InvariantCulture))
 {
     /// <summary>It must be a power of two.</summary>
     public bool IsPowerOfTwo { get; init; }
@@ -59,7 +60,8 @@ internal sealed record IntegerParameter(string Name, ulong Initial, ulong Least,
 /// <summary>A boolean.</summary>
 internal sealed record BooleanParameter(string Name) : QemuParameter(Name, "false")
 {
-    public override JsonElement Check(JsonElement value) => value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.Clone() : throw WrongType("boolean");
+    public override JsonElement Check(JsonElement value) =>
+        value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.Clone() : throw WrongType("boolean");
 }
 
 /// <summary>One of a few words.</summary>
@@ -86,5 +88,7 @@ internal sealed record TlsParameter(string Name) : QemuParameter(Name, "\"\"")
 internal sealed record ListParameter(string Name) : QemuParameter(Name, "[]")
 {
     public override JsonElement Check(JsonElement value) =>
-        value.ValueKind is JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind is JsonValueKind.String) ? value.Clone() : throw WrongType("array");
+        value.ValueKind is JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind is JsonValueKind.String)
+            ? value.Clone()
+            : throw WrongType("array");
 }

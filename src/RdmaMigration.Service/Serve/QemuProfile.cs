@@ -14,7 +14,13 @@ internal sealed record QemuProfile(string Name, Version Version)
     public static QemuProfile Qemu100 { get; } = new("10.0", new Version(10, 0, 13)) { HasExitOnError = true, HasListeningStatus = true };
 
     /// <summary>QEMU 11.1.</summary>
-    public static QemuProfile Qemu111 { get; } = new("11.1", new Version(11, 1, 3)) { HasExitOnError = true, HasListeningStatus = true, HasRemaining = true, HasFailing = true };
+    public static QemuProfile Qemu111 { get; } = new("11.1", new Version(11, 1, 3))
+    {
+        HasExitOnError = true,
+        HasListeningStatus = true,
+        HasRemaining = true,
+        HasFailing = true,
+    };
 
     /// <summary>All profiles; the last is the default.</summary>
     public static IReadOnlyList<QemuProfile> All { get; } = [Qemu72, Qemu100, Qemu111];
