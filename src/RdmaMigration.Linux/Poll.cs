@@ -65,7 +65,9 @@ public static unsafe class Poll
             while (true)
             {
                 CallResult found = CallResult.Of(LibC.poll((pollfd*)first, (uint)entries.Length, milliseconds));
-                if (found.Error != Errno.EINTR)
+
+                // poll(2) advises to go on after EAGAIN as after EINTR. It was seen when a process continued after SIGSTOP.
+                if (found.Error is not (Errno.EINTR or Errno.EAGAIN))
                 {
                     return found.OrThrow("poll");
                 }
