@@ -175,6 +175,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         Peer = Peer,
         Mode = _channel is { } channel ? RamModes.Of(channel) : RamModes.Planned(options),
         Confirmed = info.Status is MigrationStatus.Completed ? IsConfirmed : null,
+        MayHaveArrived = Step >= DeliveryStep.Confirming && _returnPath?.Failure is not DestinationRefusedException,
     };
 
     /// <summary>Closes the channel. The sending thread must have returned.</summary>

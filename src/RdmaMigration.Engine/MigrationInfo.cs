@@ -127,6 +127,9 @@ internal sealed record MigrationInfo
     /// <summary>Outgoing or sent on, completed: whether the destination has proved that it has the machine. Some protocols give no proof.</summary>
     public bool? Confirmed { get; init; }
 
+    /// <summary>Outgoing: the destination has everything and has not refused it, so it may run the machine, also after a failure here.</summary>
+    public bool MayHaveArrived { get; init; }
+
     /// <summary>Outgoing: what reading the capture took, or has taken so far. Zero for a machine out of memory.</summary>
     public TimeSpan LoadTime { get; init; }
 

@@ -57,8 +57,9 @@ public sealed class ServeTests : ReceiverTests
         string uri = await FailAsync(stays, new Dictionary<string, object> { ["uri"] = Anywhere, ["exit-on-error"] = false });
         Assert.Equal("failed", await QmpMove.StatusAsync(stays.Monitor));
         await using QemuMachine next = await StartSourceAsync("pc", 32);
+        int from = stays.Monitor.Events.Count;
         await QmpMove.SendAsync(next.Monitor, uri);
-        await QmpMove.EndAsync(stays.Monitor, stays.Monitor.Events.Count - 1);
+        Assert.Equal("completed", (await QmpMove.EndAsync(stays.Monitor, from)).Status);
     }
 
     [Theory]
@@ -165,8 +166,11 @@ public sealed class ServeTests : ReceiverTests
             await QmpMove.EndAsync(monitor, from);
             await UntilAsync(monitor, "postmigrate");
             reports["completed"] = await ReportAsync(monitor);
-            reports["events"] = string.Join(
+            string events = string.Join(
                 ' ', monitor.Events.Snapshot().Where(said => said.Name != "MIGRATION_PASS").Select(said => said.Status ?? said.Name));
+
+            // When a cancel comes in pre-switchover, QEMU's migration thread sometimes reports device first.
+            reports["events"] = events.Replace("device cancelling", "cancelling", StringComparison.Ordinal);
         }
 
         return reports;

@@ -81,8 +81,15 @@ internal sealed class MigrationCommands(
             throw new QmpException("Can't migrate the vm that was paused due to previous migration");
         }
 
+        // The stream has the run state that the machine had when it arrived, and the destination follows it.
+        if (process.Kept is { } kept && (kept.RunState ?? "running") is var travels && (travels == "running") != (machine.State is RunState.Running))
+        {
+            throw new QmpException(
+                $"The machine would be '{travels}' at the destination, and is '{machine.State.ToQmp()}' here; use stop or cont first, and again there");
+        }
+
         ParameterSet parameters = Parameters();
-        if (parameters.OutOfScope(uri, MigrationSide.Outgoing).FirstOrDefault() is { IsCapability: false } misplaced)
+        if (parameters.OutOfScope(uri, MigrationSide.Outgoing).FirstOrDefault(parameter => !parameter.IsCapability) is { } misplaced)
         {
             throw new QmpException($"Parameter '{misplaced.Name}' is for {misplaced.Channels} only");
         }

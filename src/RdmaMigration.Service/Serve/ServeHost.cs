@@ -30,6 +30,9 @@ internal sealed class ServeHost : MigrationHost
         MigrationCommands commands = _commands = new MigrationCommands(process, machine, _options, Announce, OnQuit);
         QmpMonitor monitor = _monitor = new QmpMonitor(loop, writer => _options.Profile.WriteVersion(writer, _options.Package), commands.Rows, log);
         machine.Changed += name => monitor.Broadcast(name);
+
+        // The end is reported when nothing is left of the migration, so that a command that follows it finds the process idle.
+        process.Ended += Report;
         if (_options.Incoming is { } incoming)
         {
             if (incoming.Uri is { } uri)
@@ -49,21 +52,28 @@ internal sealed class ServeHost : MigrationHost
 
     private protected override int? ExitCodeAfter(MigrationInfo info)
     {
-        // The event of a change comes before the migration's, as QEMU sends them; and "failing" before both.
-        bool fails = info is { Status: MigrationStatus.Failed, IsOutgoing: true } && _options.Profile.HasFailing;
-        if (fails)
+        if (!info.Status.IsFinal())
+        {
+            Report(info);
+        }
+
+        return info is { IsOutgoing: false, Status: MigrationStatus.Failed or MigrationStatus.Cancelled } && _commands!.ExitsOnError ? 1 : null;
+    }
+
+    private void Report(MigrationInfo info)
+    {
+        if (info is { Status: MigrationStatus.Failed, IsOutgoing: true } && _options.Profile.HasFailing)
         {
             Announce("failing");
         }
 
+        // The event of a change comes before the migration's.
         _machine!.Follow(info);
         if (info is not { IsOutgoing: false, Status: MigrationStatus.Setup })
         {
             // A destination's setup is announced when it begins to listen.
             Announce(info.Status.ToQmp());
         }
-
-        return info is { IsOutgoing: false, Status: MigrationStatus.Failed or MigrationStatus.Cancelled } && _commands!.ExitsOnError ? 1 : null;
     }
 
     private protected override int Stop(int code)

@@ -14,7 +14,7 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
     private const string RunningAtSource = "running";
 
     private bool _startsOnArrival = !isPaused;
-    private bool _continuesAfterFailure;
+    private RunState _before;
 
     /// <summary>Called with the name of the event, STOP or RESUME, after a change.</summary>
     public event Action<string>? Changed;
@@ -30,7 +30,7 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
     {
         if (migration.IsOutgoing)
         {
-            FollowOutgoing(migration.Status);
+            FollowOutgoing(migration);
         }
         else if (migration.Status is MigrationStatus.Completed)
         {
@@ -41,7 +41,11 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
     /// <summary>stop.</summary>
     public void Stop()
     {
-        _startsOnArrival = false;
+        if (State is RunState.InMigrate)
+        {
+            _startsOnArrival = false;
+        }
+
         if (State is RunState.Running)
         {
             Go(RunState.Paused, "STOP");
@@ -57,8 +61,11 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
             throw new QmpException("Migration is not finalized yet");
         }
 
-        _startsOnArrival = true;
-        if (process.Kept is not null && State is not (RunState.Running or RunState.InMigrate))
+        if (State is RunState.InMigrate)
+        {
+            _startsOnArrival = true;
+        }
+        else if (process.Kept is not null && State is not RunState.Running)
         {
             Go(RunState.Running, "RESUME");
         }
@@ -81,31 +88,35 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
         }
     }
 
-    private void FollowOutgoing(MigrationStatus status)
+    private void FollowOutgoing(MigrationInfo migration)
     {
-        switch (status)
+        switch (migration.Status)
         {
-            case MigrationStatus.Setup:
-                _continuesAfterFailure = false;
-                break;
-            case MigrationStatus.PreSwitchover or MigrationStatus.Device when State is RunState.Running:
-                _continuesAfterFailure = true;
-                Go(RunState.FinishMigrate, "STOP");
+            case MigrationStatus.PreSwitchover or MigrationStatus.Device when State is not RunState.FinishMigrate:
+                _before = State;
+                Go(RunState.FinishMigrate, State is RunState.Running ? "STOP" : null);
                 break;
             case MigrationStatus.Completed:
                 State = RunState.PostMigrate;
                 break;
-            case MigrationStatus.Failed or MigrationStatus.Cancelled when _continuesAfterFailure:
-                Go(RunState.Running, "RESUME");
+            case MigrationStatus.Failed or MigrationStatus.Cancelled when State is RunState.FinishMigrate && _before is RunState.Running:
+                // A destination that may have started the machine keeps it stopped here.
+                Go(migration.MayHaveArrived ? RunState.Paused : RunState.Running, migration.MayHaveArrived ? null : "RESUME");
+                break;
+            case MigrationStatus.Failed or MigrationStatus.Cancelled when State is RunState.FinishMigrate:
+                State = _before;
                 break;
             default:
                 break;
         }
     }
 
-    private void Go(RunState state, string happened)
+    private void Go(RunState state, string? happened)
     {
         State = state;
-        Changed?.Invoke(happened);
+        if (happened is not null)
+        {
+            Changed?.Invoke(happened);
+        }
     }
 }
