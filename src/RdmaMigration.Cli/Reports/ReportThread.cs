@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Cli.Guest;
@@ -20,7 +19,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
     /// <summary>How long a second signal waits until standard error has taken its line.</summary>
     private static readonly TimeSpan s_lastError = TimeSpan.FromMilliseconds(500);
 
-    private readonly BlockingCollection<Report> _reports = [];
+    private readonly ReportQueue _reports = new();
     private readonly MigrationView _view;
     private readonly TextWriter _error;
     private readonly Thread _thread;
@@ -94,7 +93,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
             Deadline due = Deadline.Never;
             while (true)
             {
-                if (_reports.TryTake(out Report? report, due.Milliseconds))
+                if (_reports.TryTake(out Report? report, due))
                 {
                     if (report is Report.End)
                     {
@@ -108,7 +107,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
 
                     Show(() => Show(report));
                 }
-                else if (due.HasPassed)
+                else
                 {
                     Show(() => _view.Progress(_process!.Query()));
 
