@@ -11,9 +11,6 @@ public sealed class ServeTests : ReceiverTests
 {
     private const string Anywhere = "tcp:127.0.0.1:0";
 
-    /// <summary>A machine with another list of devices refuses this one's state.</summary>
-    private static readonly string[] s_device = ["-device", "virtio-rng-pci"];
-
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(5);
 
     [Theory]
@@ -38,7 +35,7 @@ public sealed class ServeTests : ReceiverTests
     {
         Dictionary<string, string> qemu = await ReportsAsync(async () =>
         {
-            QemuMachine between = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer", Paused = false, Extra = s_device });
+            QemuMachine between = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer", Paused = false });
             return (between.Monitor, between);
         });
         Dictionary<string, string> service = await ReportsAsync(async () =>
@@ -208,11 +205,11 @@ public sealed class ServeTests : ReceiverTests
         return $"tcp:127.0.0.1:{port}";
     }
 
-    /// <summary>A QEMU moves into the process, which then fails to send, pauses, is cancelled, is refused, and sends. What it reports at each moment.</summary>
+    /// <summary>A QEMU moves into the process, which then fails to send, pauses, is cancelled, loses its destination, and sends. What it reports at each moment.</summary>
     private async Task<Dictionary<string, string>> ReportsAsync(Func<Task<(QmpClient Monitor, IAsyncDisposable Process)>> start)
     {
         Dictionary<string, string> reports = [];
-        await using QemuMachine source = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Paused = false, Extra = s_device });
+        await using QemuMachine source = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Paused = false });
         (QmpClient monitor, IAsyncDisposable process) = await start();
         await using (process)
         {
@@ -243,17 +240,21 @@ public sealed class ServeTests : ReceiverTests
             reports["cancelled"] = await ReportAsync(monitor);
 
             await QmpMove.EnableAsync(monitor, "return-path");
-            await using QemuMachine other = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer" });
             from = monitor.Events.Count;
-            await monitor.ExecuteAsync("migrate", new { uri = await other.ListenAsync(Anywhere) });
-            await monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
-            await monitor.ExecuteAsync("migrate-continue", new { state = "pre-switchover" });
+            await using (QemuMachine dies = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer" }))
+            {
+                await monitor.ExecuteAsync("migrate", new { uri = await dies.ListenAsync(Anywhere) });
+                await monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
+            }
+
+            // QEMU notices it when it goes on, a service at once: then nothing waits for migrate-continue.
+            await Record.ExceptionAsync(() => monitor.ExecuteAsync("migrate-continue", new { state = "pre-switchover" }));
             await QmpMove.EndAsync(monitor, from);
             await UntilAsync(monitor, "running");
-            reports["refused"] = $"{await QmpMove.RunStateAsync(monitor)} {await QmpMove.StatusAsync(monitor)}";
+            reports["lost"] = $"{await QmpMove.RunStateAsync(monitor)} {await QmpMove.StatusAsync(monitor)}";
 
             await QmpMove.DisableAsync(monitor, "pause-before-switchover");
-            await using QemuMachine last = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer", Extra = s_device });
+            await using QemuMachine last = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer" });
             from = monitor.Events.Count;
             await monitor.ExecuteAsync("migrate", new { uri = await last.ListenAsync(Anywhere) });
             await QmpMove.EndAsync(monitor, from);
@@ -263,7 +264,8 @@ public sealed class ServeTests : ReceiverTests
                 ' ', monitor.Events.Snapshot().Where(said => said.Name != "MIGRATION_PASS").Select(said => said.Status ?? said.Name));
 
             // When a cancel comes in pre-switchover, QEMU's migration thread sometimes reports device first.
-            reports["events"] = events.Replace("device cancelling", "cancelling", StringComparison.Ordinal);
+            reports["events"] = events.Replace("device cancelling", "cancelling", StringComparison.Ordinal)
+                .Replace("device failed", "failed", StringComparison.Ordinal);
         }
 
         return reports;
