@@ -62,8 +62,8 @@ internal sealed class MachineProcess : IDisposable
     public IPEndPoint? LocalEndPoint => _port?.LocalEndPoint;
 
     /// <summary>
-    /// query-migrate: the migration that runs, else the last one with its error, however often it is asked. Status none before the first one, and again when the
-    /// process listens anew or has dropped its machine. Any thread.
+    /// query-migrate: the migration that runs, else the last one with its error, however often it is asked. Status none before the first one, and again when
+    /// the process listens anew or has dropped its machine. Any thread.
     /// </summary>
     public MigrationInfo Query() => Volatile.Read(ref _current)?.Query() ?? Volatile.Read(ref _last);
 

@@ -74,7 +74,9 @@ internal sealed class QmpMonitor
         try
         {
             (QmpCommand command, QmpArguments arguments) = Find(request, session);
-            QmpFunction run = command.Prepare is { } prepare ? await PrepareAsync(command, prepare, arguments, session, end).ConfigureAwait(false) : command.Run;
+            QmpFunction run = command.Prepare is { } prepare
+                ? await PrepareAsync(command, prepare, arguments, session, end).ConfigureAwait(false)
+                : command.Run;
             reply = await _loop.InvokeAsync(() => Run(command.Name, run, arguments, session), Site).WaitAsync(end).ConfigureAwait(false);
         }
         catch (QmpException error)

@@ -205,7 +205,9 @@ public sealed class ServeTests : ReceiverTests
         return $"tcp:127.0.0.1:{port}";
     }
 
-    /// <summary>A QEMU moves into the process, which then fails to send, pauses, is cancelled, loses its destination, and sends. What it reports at each moment.</summary>
+    /// <summary>
+    /// A QEMU moves into the process, which then fails to send, pauses, is cancelled, loses its destination, and sends. What it reports at each moment.
+    /// </summary>
     private async Task<Dictionary<string, string>> ReportsAsync(Func<Task<(QmpClient Monitor, IAsyncDisposable Process)>> start)
     {
         Dictionary<string, string> reports = [];
