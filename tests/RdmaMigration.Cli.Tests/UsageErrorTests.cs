@@ -55,6 +55,7 @@ public class UsageErrorTests
     [InlineData("tcp:10.0.0.7:0 names no port", "relay", "rdma::4444", "tcp:10.0.0.7:0")]
     [InlineData("--allow is for rdma:HOST:PORT", "receive", "unix:/run/vm.sock", "--to", "x", "--allow", "10.0.0.0/8")]
     [InlineData("--allow is for rdma:HOST:PORT", "relay", "fd:0", "tcp:10.0.0.7:4444", "--allow", "10.0.0.0/8")]
+    [InlineData("--allow is for rdma:HOST:PORT", "serve", "--qmp", "/run/vm.qmp", "--incoming", "fd:0", "--allow", "10.0.0.0/8")]
     public void A_wrong_command_line_ends_with_2_and_names_the_option_the_value_and_the_bound(string message, params string[] arguments)
     {
         CommandLine wrong = CommandLine.Run(arguments);

@@ -73,6 +73,9 @@ internal static class QmpMove
     /// <summary>Enables capabilities.</summary>
     public static Task EnableAsync(QmpClient monitor, params string[] capabilities) => SetAsync(monitor, state: true, capabilities);
 
+    /// <summary>Disables capabilities.</summary>
+    public static Task DisableAsync(QmpClient monitor, params string[] capabilities) => SetAsync(monitor, state: false, capabilities);
+
     private static async Task SetAsync(QmpClient monitor, bool state, string[] capabilities) => await monitor.ExecuteAsync(
         "migrate-set-capabilities", new { capabilities = capabilities.Select(name => new { capability = name, state }).ToArray() });
 }

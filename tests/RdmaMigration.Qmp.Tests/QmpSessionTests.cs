@@ -47,6 +47,19 @@ public sealed class QmpSessionTests
     }
 
     [Fact]
+    public async Task A_command_that_waits_holds_up_its_own_client_alone()
+    {
+        await using RunningMonitor monitor = new();
+        await using RawClient client = await monitor.NegotiateAsync();
+        await client.SendAsync("""{"execute":"wait","id":1}{"execute":"wait","arguments":{"fails":true},"id":2}{"execute":"query-status","id":3}""");
+        await monitor.AssertAnswersAsync();
+        monitor.Awaited.SetResult();
+        Assert.Equal("""{"return": {}, "id": 1}""", await client.ReadLineAsync());
+        Assert.Equal(("GenericError", "it broke"), RawClient.Error(await client.ReadAsync()));
+        Assert.Equal(3, (await client.ReadAsync()).GetProperty("id").GetInt32());
+    }
+
+    [Fact]
     public async Task Lines_are_spelled_as_QEMU_spells_them()
     {
         await using RunningMonitor monitor = new();

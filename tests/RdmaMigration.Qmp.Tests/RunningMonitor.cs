@@ -32,6 +32,9 @@ internal sealed class RunningMonitor : IAsyncDisposable
     /// <summary>The command "hang" waits for this on the main thread.</summary>
     public ManualResetEventSlim Released { get; } = new();
 
+    /// <summary>The command "wait" waits for this beside the main thread.</summary>
+    public TaskCompletionSource Awaited { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync(Path);
 
     public async Task<RawClient> NegotiateAsync(bool isOob = false)
@@ -94,6 +97,17 @@ internal sealed class RunningMonitor : IAsyncDisposable
         QmpCommand.Query("query-yank", WriteInstances, allowsOob: true),
         QmpCommand.Act("stop", () => Loop.Schedule(() => Monitor.Broadcast("STOP"))),
         QmpCommand.Act("hang", Released.Wait),
+        QmpCommand.Waiting("wait", async (arguments, end) =>
+        {
+            bool fails = arguments.OptionalBoolean("fails") ?? false;
+            arguments.End();
+            await Awaited.Task.WaitAsync(end);
+            return fails ? throw new InvalidDataException("it broke") : (_, _) =>
+            {
+                Loop.Lock.AssertHeld();
+                return null;
+            };
+        }),
         QmpCommand.Act("fail", () => throw new InvalidDataException("it broke")),
         QmpCommand.Act("quit", () =>
         {

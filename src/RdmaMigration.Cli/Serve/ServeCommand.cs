@@ -50,6 +50,7 @@ internal sealed class ServeCommand : MigrationCommand
         Add(_profile);
         _parameters.AddTo(this);
         AddReportOptions();
+        Validators.Add(result => _parameters.Check(result, source: SharedOptions.ValueOf(() => result.GetValue(_incoming))?.Uri, destination: null));
     }
 
     public static string[] Examples { get; } =
