@@ -129,7 +129,7 @@ public sealed class QmpClientTests : IDisposable
         {
             for (int i = 0; i < count; i++)
             {
-                await SendAsync(peer, $$"""{"event": "MIGRATION_PASS", "data": {"status": "{{i}}"}}""" + "\r\n");
+                await SendAsync(peer, "{\"event\": \"MIGRATION_PASS\", \"data\": {\"status\": \"" + i + "\"}}\r\n");
             }
 
             peer.Shutdown(SocketShutdown.Both);

@@ -9,7 +9,9 @@ using RdmaMigration.Qmp.Client;
 
 namespace RdmaMigration.Cli.Remote;
 
-/// <summary>One migration of the process behind a monitor, from its settings to its end. Used by one task; the report thread reads <see cref="Latest"/>.</summary>
+/// <summary>
+/// One migration of the process behind a monitor, from its settings to its end. Used by one task; the report thread reads <see cref="Latest"/>.
+/// </summary>
 /// <param name="monitor">The monitor.</param>
 /// <param name="request">What to do.</param>
 /// <param name="report">Shows it.</param>

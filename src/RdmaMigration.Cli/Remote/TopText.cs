@@ -26,8 +26,8 @@ internal static class TopText
         {
             yield return ("RAM", $"{Bar(ram)}  {Share(ram)}", Tone.Plain);
             yield return ("transferred", $"{Size(ram.Transferred)}, {Size(ram.Remaining)} remaining, {Passes(ram)}", Tone.Plain);
-            yield return ("rate", $"{Sparkline.Of(history.Rates, SparklineWidth)}  {Size(history.Rate)}/s", Tone.Plain);
-            yield return ("dirty rate", $"{Sparkline.Of(history.DirtyRates, SparklineWidth)}  {DirtyRate(ram)}", Tone.Plain);
+            yield return ("rate", $"{Graph(history.Rates)}{Size(history.Rate)}/s", Tone.Plain);
+            yield return ("dirty rate", $"{Graph(history.DirtyRates)}{DirtyRate(ram)}", Tone.Plain);
         }
         else if (sample.Role is MigrationRole.Destination)
         {
@@ -95,6 +95,8 @@ internal static class TopText
         int full = ram.Total > 0 ? (int)(ram.Done * BarWidth / ram.Total) : 0;
         return new string('█', full) + new string('░', BarWidth - full);
     }
+
+    private static string Graph(IEnumerable<double> values) => Sparkline.Of(values, SparklineWidth) is { Length: > 0 } line ? $"{line}  " : "";
 
     private static string Share(RamQuery ram) => string.Create(
         CultureInfo.InvariantCulture, $"{Size(ram.Done)} of {Size(ram.Total)} ({(ram.Total > 0 ? ram.Done * 100 / ram.Total : 0)} %)");

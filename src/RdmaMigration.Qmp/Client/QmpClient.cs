@@ -132,7 +132,8 @@ internal sealed class QmpClient : IAsyncDisposable
         catch (Exception failed) when (failed is SocketException or ArgumentException)
         {
             socket.Dispose();
-            throw new QmpClientException(FailureReason.Unreachable, path, "connect", $"cannot connect to QMP monitor '{path}': {Explain(path, failed)}", failed);
+            throw new QmpClientException(
+                FailureReason.Unreachable, path, "connect", $"cannot connect to QMP monitor '{path}': {Explain(path, failed)}", failed);
         }
         catch
         {
@@ -187,7 +188,8 @@ internal sealed class QmpClient : IAsyncDisposable
                 return;
             }
 
-            came = line is { } other ? $"sent '{QmpLineReader.Show(other.Span)}'" : _lines.Pending is { Length: > 0 } pending ? $"sent '{pending}'" : "disconnected";
+            string shown = line is { } other ? QmpLineReader.Show(other.Span) : _lines.Pending;
+            came = shown.Length > 0 ? $"sent '{shown}'" : "disconnected";
         }
         catch (OperationCanceledException) when (!end.IsCancellationRequested && _lines.Pending.Length == 0)
         {
