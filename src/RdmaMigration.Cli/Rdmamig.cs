@@ -7,6 +7,7 @@ using RdmaMigration.Cli.Guest;
 using RdmaMigration.Cli.Inspect;
 using RdmaMigration.Cli.Receive;
 using RdmaMigration.Cli.Relay;
+using RdmaMigration.Cli.Remote;
 using RdmaMigration.Cli.Send;
 using RdmaMigration.Cli.Serve;
 
@@ -73,15 +74,19 @@ internal static class Rdmamig
         SendCommand send = new(screen);
         RelayCommand relay = new(screen);
         ServeCommand serve = new(screen);
+        MigrateCommand migrate = new(screen);
+        TopCommand top = new(screen);
         GuestCommand guest = new(screen);
         Command doctor = DoctorCommand.Create(screen);
         Command inspect = InspectCommand.Create(screen);
-        RootCommand root = new("Saves running QEMU machines to files over RDMA, sends or relays them, and inspects streams.")
+        RootCommand root = new("Saves running QEMU machines to files over RDMA, sends or relays them, drives and shows migrations, and inspects streams.")
         {
             receive,
             send,
             relay,
             serve,
+            migrate,
+            top,
             guest,
             inspect,
             doctor,
@@ -92,6 +97,8 @@ internal static class Rdmamig
             [send] = SendCommand.Examples,
             [relay] = RelayCommand.Examples,
             [serve] = ServeCommand.Examples,
+            [migrate] = MigrateCommand.Examples,
+            [top] = TopCommand.Examples,
             [guest] = GuestCommand.Examples,
             [inspect] = InspectCommand.Examples,
             [doctor] = DoctorCommand.Examples,

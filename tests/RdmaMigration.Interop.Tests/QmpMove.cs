@@ -70,6 +70,16 @@ internal static class QmpMove
     /// <summary>The status that query-status reports.</summary>
     public static async Task<string> RunStateAsync(QmpClient monitor) => (await monitor.ExecuteAsync("query-status")).GetProperty("status").GetString()!;
 
+    /// <summary>Waits for a run state.</summary>
+    public static async Task UntilRunStateAsync(QmpClient monitor, string state)
+    {
+        using CancellationTokenSource deadline = new(Deadlines.Answer);
+        while (await RunStateAsync(monitor) != state)
+        {
+            deadline.Token.ThrowIfCancellationRequested();
+        }
+    }
+
     /// <summary>Enables capabilities.</summary>
     public static Task EnableAsync(QmpClient monitor, params string[] capabilities) => SetAsync(monitor, state: true, capabilities);
 

@@ -221,13 +221,13 @@ public sealed class ServeTests : ReceiverTests
             reports["listening"] = await ReportAsync(monitor);
             await QmpMove.SendAsync(source.Monitor, uri);
             await QmpMove.EndAsync(monitor);
-            await UntilAsync(monitor, "running");
+            await QmpMove.UntilRunStateAsync(monitor, "running");
             reports["arrived"] = await ReportAsync(monitor);
 
             int from = monitor.Events.Count;
             await monitor.ExecuteAsync("migrate", new { uri = "tcp:127.0.0.1:9" });
             await QmpMove.EndAsync(monitor, from);
-            await UntilAsync(monitor, "running");
+            await QmpMove.UntilRunStateAsync(monitor, "running");
             reports["failed"] = await ReportAsync(monitor);
 
             await QmpMove.EnableAsync(monitor, "pause-before-switchover");
@@ -238,7 +238,7 @@ public sealed class ServeTests : ReceiverTests
             reports["pre-switchover"] = await ReportAsync(monitor);
             await monitor.ExecuteAsync("migrate_cancel");
             await QmpMove.EndAsync(monitor, from);
-            await UntilAsync(monitor, "running");
+            await QmpMove.UntilRunStateAsync(monitor, "running");
             reports["cancelled"] = await ReportAsync(monitor);
 
             await QmpMove.EnableAsync(monitor, "return-path");
@@ -260,7 +260,7 @@ public sealed class ServeTests : ReceiverTests
             from = monitor.Events.Count;
             await monitor.ExecuteAsync("migrate", new { uri = await last.ListenAsync(Anywhere) });
             await QmpMove.EndAsync(monitor, from);
-            await UntilAsync(monitor, "postmigrate");
+            await QmpMove.UntilRunStateAsync(monitor, "postmigrate");
             reports["completed"] = await ReportAsync(monitor);
             string events = string.Join(
                 ' ', monitor.Events.Snapshot().Where(said => said.Name != "MIGRATION_PASS").Select(said => said.Status ?? said.Name));
@@ -271,15 +271,6 @@ public sealed class ServeTests : ReceiverTests
         }
 
         return reports;
-    }
-
-    private static async Task UntilAsync(QmpClient monitor, string state)
-    {
-        using CancellationTokenSource deadline = new(Deadlines.Answer);
-        while (await QmpMove.RunStateAsync(monitor) != state)
-        {
-            deadline.Token.ThrowIfCancellationRequested();
-        }
     }
 
     /// <summary>The run state, the status, and the names of all members.</summary>

@@ -38,6 +38,9 @@ public sealed class ServeProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>The monitor's socket.</summary>
+    public string Socket => _work.File("qmp");
+
     /// <summary>Opens a further monitor session.</summary>
     public Task<QmpClient> ConnectAsync() => ConnectAsync(_work.File("qmp"), Process);
 
@@ -57,7 +60,7 @@ public sealed class ServeProcess : IAsyncDisposable
         Task<int> exited = process.WaitForExitAsync(Deadlines.Start);
         while (true)
         {
-            Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            System.Net.Sockets.Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             try
             {
                 await socket.ConnectAsync(new UnixDomainSocketEndPoint(path));
