@@ -91,6 +91,11 @@ internal static class MigrationChannels
 
     private static MigrationUri Checked(Func<MigrationUri> read)
     {
+        if (text.StartsWith($"{DescriptorUri.SchemeName}:", StringComparison.Ordinal) && text[^1] != ':' && !char.IsAsciiDigit(text[3]))
+        {
+            return new NamedDescriptorUri(text[3..]);
+        }
+
         try
         {
             return read();
