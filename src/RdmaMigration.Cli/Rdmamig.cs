@@ -36,7 +36,9 @@ internal static class Rdmamig
 
     private static int ParseAndRun(IReadOnlyList<string> arguments, Screen screen)
     {
-        ParseResult parsed = CreateRoot(screen).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        RootCommand root = CreateRoot(screen);
+        ParserConfiguration parser = new() { ResponseFileTokenReplacer = null };
+        ParseResult parsed = root.Parse(arguments, parser);
         InvocationConfiguration configuration = new()
         {
             Output = screen.Out,
@@ -52,20 +54,38 @@ internal static class Rdmamig
             return ExitCode.Usage;
         }
 
+        IReadOnlyList<string> misconfigured = [];
+        if (parsed is { CommandResult.Command: ServeCommand { Settings: { } settings }, Action: not HelpPage })
+        {
+            parsed = root.Parse([.. arguments, .. settings.Read(parsed)], parser);
+            misconfigured = settings.Errors;
+        }
+
+        if (misconfigured.Count > 0)
+        {
+            return RefuseUsage(parsed, misconfigured, screen);
+        }
+
         if (parsed.Errors.Count > 0)
         {
             // A command that does not exist is the whole story; that one is required follows from it.
             bool unknown = parsed.CommandResult.Command is RootCommand && parsed.UnmatchedTokens.Count > 0;
-            foreach (string? message in unknown ? [$"'{parsed.UnmatchedTokens[0]}' is not a command"] : parsed.Errors.Select(error => error.Message))
-            {
-                screen.Error.WriteLine($"rdmamig: {message}");
-            }
-
-            screen.Error.WriteLine($"Try '{Path(parsed.CommandResult.Command)} --help'.");
-            return ExitCode.Usage;
+            return RefuseUsage(
+                parsed, unknown ? [$"'{parsed.UnmatchedTokens[0]}' is not a command"] : parsed.Errors.Select(error => error.Message), screen);
         }
 
         return parsed.Invoke(configuration);
+    }
+
+    private static int RefuseUsage(ParseResult parsed, IEnumerable<string> messages, Screen screen)
+    {
+        foreach (string message in messages)
+        {
+            screen.Error.WriteLine($"rdmamig: {message}");
+        }
+
+        screen.Error.WriteLine($"Try '{Path(parsed.CommandResult.Command)} --help'.");
+        return ExitCode.Usage;
     }
 
     private static RootCommand CreateRoot(Screen screen)

@@ -21,11 +21,17 @@ public sealed class ServeProcess : IAsyncDisposable
 
     /// <summary>Starts a service and returns when its monitor answers.</summary>
     /// <param name="options">Options but --qmp.</param>
-    public static async Task<ServeProcess> StartAsync(params string[] options)
+    public static Task<ServeProcess> StartAsync(params string[] options) => StartInAsync([], options);
+
+    /// <summary>As <see cref="StartAsync"/>, with variables in its environment.</summary>
+    /// <param name="environment">Each as NAME=VALUE.</param>
+    /// <param name="options">Options but --qmp.</param>
+    public static async Task<ServeProcess> StartInAsync(string[] environment, params string[] options)
     {
         WorkDirectory work = new();
         string path = work.File("qmp");
-        ChildProcess process = ChildProcess.Start("rdmamig serve", Executables.Rdmamig, ["serve", "--qmp", path, .. options]);
+        ChildProcess process = ChildProcess.Start(
+            "rdmamig serve", Executables.OnPath("env", "coreutils"), [.. environment, Executables.Rdmamig, "serve", "--qmp", path, .. options]);
         try
         {
             return new ServeProcess(work, process, await ConnectAsync(path, process));
