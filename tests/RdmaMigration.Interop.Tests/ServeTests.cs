@@ -69,7 +69,7 @@ public sealed class ServeTests : ReceiverTests
         await service.Monitor.Events.FirstAsync(said => said.Status == "active", from, Deadlines.Migration, "active");
         await SetBandwidthAsync(service, 0);
         Assert.Equal("completed", (await QmpMove.EndAsync(service.Monitor, from)).Status);
-        await UntilAsync(next.Monitor, arrives);
+        await QmpMove.UntilRunStateAsync(next.Monitor, arrives);
         JsonElement sent = await service.Monitor.ExecuteAsync("query-migrate");
         Assert.InRange(sent.GetProperty("total-time").GetInt32(), 0, 20_000);
     }
@@ -184,7 +184,7 @@ public sealed class ServeTests : ReceiverTests
         await QmpMove.EnableAsync(service.Monitor, "events");
         await service.Monitor.ExecuteAsync("migrate-incoming", new { uri = $"file:{file}" });
         Assert.Equal("completed", (await QmpMove.EndAsync(service.Monitor)).Status);
-        await UntilAsync(service.Monitor, "running");
+        await QmpMove.UntilRunStateAsync(service.Monitor, "running");
     }
 
     private static async Task SetBandwidthAsync(ServeProcess service, int bytesPerSecond) => await service.Monitor.ExecuteAsync(
@@ -252,7 +252,7 @@ public sealed class ServeTests : ReceiverTests
             // QEMU notices it when it goes on, a service at once: then nothing waits for migrate-continue.
             await Record.ExceptionAsync(() => monitor.ExecuteAsync("migrate-continue", new { state = "pre-switchover" }));
             await QmpMove.EndAsync(monitor, from);
-            await UntilAsync(monitor, "running");
+            await QmpMove.UntilRunStateAsync(monitor, "running");
             reports["lost"] = $"{await QmpMove.RunStateAsync(monitor)} {await QmpMove.StatusAsync(monitor)}";
 
             await QmpMove.DisableAsync(monitor, "pause-before-switchover");

@@ -87,15 +87,13 @@ internal static class MigrationChannels
     /// <summary>An argument of a command as the shell reads it.</summary>
     private static string Quote(string argument) => $"'{argument.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
-    private static MigrationUri Parse(string text) => Checked(() => MigrationUri.Parse(text));
+    private static MigrationUri Parse(string text) =>
+        text.StartsWith($"{DescriptorUri.SchemeName}:", StringComparison.Ordinal) && text[^1] != ':' && !char.IsAsciiDigit(text[3])
+            ? new NamedDescriptorUri(text[3..])
+            : Checked(() => MigrationUri.Parse(text));
 
     private static MigrationUri Checked(Func<MigrationUri> read)
     {
-        if (text.StartsWith($"{DescriptorUri.SchemeName}:", StringComparison.Ordinal) && text[^1] != ':' && !char.IsAsciiDigit(text[3]))
-        {
-            return new NamedDescriptorUri(text[3..]);
-        }
-
         try
         {
             return read();
