@@ -64,6 +64,12 @@ internal sealed class ParameterOptions
                 continue;
             }
 
+            // Of a relay's two channels each uses what it can.
+            if (sides is MigrationSide.Both && destination is not null && bound.Parameter.AppliesTo(destination))
+            {
+                continue;
+            }
+
             if ((isIncoming ? source : destination) is { } uri && !bound.Parameter.AppliesTo(uri))
             {
                 result.AddError($"{bound.Parameter.Option} is for {bound.Parameter.Channels} only; the {(isIncoming ? "source" : "destination")} is {uri}");
@@ -100,6 +106,7 @@ internal sealed class ParameterOptions
         Parameter<ulong?> size => new Bound<ulong?>(size),
         Parameter<TimeSpan> time => new Bound<TimeSpan>(time),
         Parameter<TimeSpan?> time => new Bound<TimeSpan?>(time),
+        Parameter<string> text => new Bound<string>(text),
         Parameter<SwitchoverAck> choice => new Bound<SwitchoverAck>(choice),
         Parameter<IReadOnlyList<IPNetwork>> networks => new Bound<IReadOnlyList<IPNetwork>>(networks),
         _ => throw new InvalidOperationException($"parameter {parameter.Name} has a type that no option is made for"),

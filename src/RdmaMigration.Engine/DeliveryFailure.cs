@@ -29,9 +29,9 @@ internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, stri
         return cause switch
         {
             DestinationRefusedException refused => new DestinationRefusedException(
-                $"the destination {peer} reported a failure {Where()} ({refused.Message}); {Advice()}", refused),
+                $"the destination {peer} reported a failure {Where()} ({refused.Message}); {Advice(channel)}", refused),
             ConnectionLostException { Loss: not ConnectionLoss.Shutdown } lost => OfLoss(channel, lost),
-            ReturnPathClosedException => Closed(channel.Lost?.DetectedAt ?? Stopwatch.GetTimestamp()),
+            ReturnPathClosedException => Closed(channel, channel.Lost?.DetectedAt ?? Stopwatch.GetTimestamp()),
             _ => cause,
         };
     }
@@ -40,12 +40,12 @@ internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, stri
     private ConnectionLostException OfLoss(OutgoingChannel channel, ConnectionLostException lost) => lost.Loss switch
     {
         _ when channel.Output.FinishProves => lost,
-        ConnectionLoss.Disconnected or ConnectionLoss.PeerError => Closed(lost.DetectedAt),
+        ConnectionLoss.Disconnected or ConnectionLoss.PeerError => Closed(channel, lost.DetectedAt),
         _ => new ConnectionLostException(lost.Loss, $"{lost.Message}; {Where()}", lost.DetectedAt),
     };
 
-    private ConnectionLostException Closed(long detectedAt) => new(
-        ConnectionLoss.Disconnected, $"the destination {peer} closed the connection {Where()} without a reason; {Advice()}", detectedAt);
+    private ConnectionLostException Closed(OutgoingChannel channel, long detectedAt) => new(
+        ConnectionLoss.Disconnected, $"the destination {peer} closed the connection {Where()} without a reason; {Advice(channel)}", detectedAt);
 
     private string Where() => figures.Step switch
     {
@@ -56,13 +56,16 @@ internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, stri
         _ => "after everything was sent",
     };
 
-    private string Advice()
+    private string Advice(OutgoingChannel channel)
     {
+        string tls = channel.IsEncrypted ? "a certificate that it does not trust, "
+            : channel.Device == TcpUri.SchemeName ? "TLS that it demands, "
+            : "";
         string type = machineType is not null ? $"a machine type other than '{machineType}'" : "another machine type";
         string main = ram?.MaxBy(block => block.Length) is { } block
             ? $"a RAM size other than {Size(block)} ('{block.Name}')"
             : "another RAM size";
-        return $"see its log. Usual reasons: {type}, {main}, other devices, or a QEMU too old for that machine";
+        return $"see its log. Usual reasons: {tls}{type}, {main}, other devices, or a QEMU too old for that machine";
     }
 
     /// <summary>Exact: blocks are whole KiB.</summary>

@@ -10,4 +10,7 @@ internal enum ReturnPathMessage : ushort
     ReceivedBitmap = 5,
     ResumeAcknowledged = 6,
     SwitchoverAcknowledged = 7,
+
+    /// <summary>No message: the first bytes of a TLS record with an alert.</summary>
+    TlsAlert = 0x1503,
 }

@@ -117,6 +117,8 @@ internal sealed class SourceReturnPath
             ReturnPathMessage.RequestPagesOfBlock or ReturnPathMessage.RequestPages or ReturnPathMessage.ReceivedBitmap
                 or ReturnPathMessage.ResumeAcknowledged =>
                 throw new ReturnPathException($"return path: the destination {_peer} sent {type}, which belongs to postcopy, and this migration has none"),
+            ReturnPathMessage.TlsAlert => throw new ReturnPathException(
+                $"return path: the destination {_peer} answered with an alert of TLS, so it takes connections with TLS only; set tls-creds here"),
             _ => throw new ReturnPathException($"return path: the destination {_peer} sent the unknown message {(ushort)type} of {length} bytes"),
         };
         if (length != expected)

@@ -7,17 +7,33 @@ namespace RdmaMigration.Service;
 internal static class OptionChecks
 {
     public static IEnumerable<string> Incoming(IncomingOptions incoming) =>
-        OutOfScope(incoming.Parameters.OutOfScope(incoming.Uri, MigrationSide.Incoming), incoming.Uri, "source");
+    [
+        .. OutOfScope(incoming.Parameters.OutOfScope(incoming.Uri, MigrationSide.Incoming), incoming.Uri, "source"),
+        .. WithoutTls(incoming.Parameters, MigrationParameters.TlsAuthz),
+    ];
 
     public static IEnumerable<string> Outgoing(OutgoingOptions outgoing) =>
     [
         .. outgoing.Uri is HostUri { Lacks: { } lack } ? (string[])[$"{lack}, and is a destination"] : [],
         .. OutOfScope(outgoing.Parameters.OutOfScope(outgoing.Uri, MigrationSide.Outgoing), outgoing.Uri, "destination"),
+        .. WithoutTls(outgoing.Parameters, MigrationParameters.TlsHostname),
     ];
 
-    /// <summary>For a service that takes its machine there. What a destination uses too may be for a later migrate, whose address is not known.</summary>
-    public static IEnumerable<string> Arrival(ParameterSet parameters, MigrationUri uri) =>
-        OutOfScope(parameters.OutOfScope(uri, MigrationSide.Incoming).Where(parameter => !parameter.Side.HasFlag(MigrationSide.Outgoing)), uri, "source");
+    /// <summary>
+    /// For a service that takes its machine there. What a destination uses too may be for a later migrate, whose address is not known. But a machine whose
+    /// client asked for TLS must not come in clear.
+    /// </summary>
+    public static IEnumerable<string> Arrival(ParameterSet parameters, MigrationUri uri) => OutOfScope(
+        parameters.OutOfScope(uri, MigrationSide.Incoming)
+            .Where(parameter => parameter == MigrationParameters.TlsCreds || !parameter.Side.HasFlag(MigrationSide.Outgoing)),
+        uri,
+        "source");
+
+    /// <summary>Whoever names what TLS shall check wants TLS.</summary>
+    private static IEnumerable<string> WithoutTls(ParameterSet parameters, Parameter<string> check) =>
+        parameters.Get(check).Length > 0 && parameters.Get(MigrationParameters.TlsCreds).Length == 0
+            ? [$"{check.Name} needs {MigrationParameters.TlsCreds.Name}"]
+            : [];
 
     private static IEnumerable<string> OutOfScope(IEnumerable<Parameter> misplaced, MigrationUri uri, string role) =>
         misplaced.Select(parameter => $"{parameter.Name} is for {parameter.Channels} only; the {role} is {uri}");

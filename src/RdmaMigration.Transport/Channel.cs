@@ -18,6 +18,9 @@ internal abstract class Channel : IDisposable
     /// <summary>The RDMA device's name, or the kind of channel.</summary>
     public abstract string Device { get; }
 
+    /// <summary>What goes over it is encrypted, and the other side has shown a certificate.</summary>
+    public virtual bool IsEncrypted => false;
+
     /// <summary>Why the channel failed; null while it works. The first reason stays.</summary>
     public abstract ConnectionLostException? Lost { get; }
 

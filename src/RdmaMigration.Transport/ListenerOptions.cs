@@ -14,12 +14,18 @@ internal sealed record ListenerOptions
     public required TimeSpan AcceptTimeout { get; init; }
 
     /// <summary>
-    /// Over a socket, how long a connection may take to begin its stream. One that takes longer is closed and is no migration.
+    /// Over a socket, how long a connection may take to begin its stream, a TLS handshake included. One that takes longer is closed and is no migration.
     /// </summary>
     public required TimeSpan FirstBytesTimeout { get; init; }
 
     /// <summary>Networks that may connect by RDMA or TCP; empty admits everyone. There is no other access control.</summary>
     public required IReadOnlyList<IPNetwork> Allow { get; init; }
+
+    /// <summary>
+    /// TLS for sources that come by TCP: one that begins without it is refused. Null: one that begins with it is refused. Other listeners have none in any
+    /// case.
+    /// </summary>
+    public TlsOptions? Tls { get; init; }
 
     /// <summary>
     /// While a migration runs, other sources that come by a socket wait. False where only one machine is taken: they are reset or find nobody listening,

@@ -7,7 +7,7 @@ internal sealed class HostLayout : IDisposable
 {
     private readonly DirectoryInfo _root = Directory.CreateTempSubdirectory("doctor");
 
-    public HashSet<string> Libraries { get; } = ["libibverbs.so.1", "librdmacm.so.1"];
+    public HashSet<string> Libraries { get; } = ["libibverbs.so.1", "librdmacm.so.1", "libssl.so.3"];
 
     public List<DeviceView> Devices { get; } = [];
 

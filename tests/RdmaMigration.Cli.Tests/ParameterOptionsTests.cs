@@ -40,7 +40,8 @@ public class ParameterOptionsTests
             MigrationSide.Both,
             "--pin-all", "--return-path", "--switchover-ack", "never", "--window", "2M", "--max-bandwidth", "1.5G", "--max-ram", "16G",
             "--max-device-state", "2G", "--page-size", "1K", "--timeout", "90", "--connect-timeout", "0.5", "--keepalive-interval", "0",
-            "--answer-timeout", "5", "--confirm-timeout", "86400", "--allow", "10.0.0.0/8", "--allow", "192.0.2.1");
+            "--answer-timeout", "5", "--confirm-timeout", "86400", "--allow", "10.0.0.0/8", "--allow", "192.0.2.1", "--tls-creds", "/etc/pki",
+            "--tls-hostname", "vm-host", "--tls-authz", "CN=source,O=Example");
 
         Assert.True(parameters.Get(MigrationParameters.PinAll));
         Assert.True(parameters.Get(MigrationParameters.ReturnPath));
@@ -56,6 +57,9 @@ public class ParameterOptionsTests
         Assert.Equal(TimeSpan.FromSeconds(5), parameters.Get(MigrationParameters.AnswerTimeout));
         Assert.Equal(TimeSpan.FromDays(1), parameters.Get(MigrationParameters.ConfirmTimeout));
         Assert.Equal([IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("192.0.2.1/32")], parameters.Get(MigrationParameters.Allow));
+        Assert.Equal("/etc/pki", parameters.Get(MigrationParameters.TlsCreds));
+        Assert.Equal("vm-host", parameters.Get(MigrationParameters.TlsHostname));
+        Assert.Equal("CN=source,O=Example", parameters.Get(MigrationParameters.TlsAuthz));
         Assert.Equal(
             MigrationParameters.All.Where(row => row.Surface.HasFlag(ParameterSurface.CommandLine)), MigrationParameters.All.Where(parameters.IsSet));
     }
@@ -77,10 +81,11 @@ public class ParameterOptionsTests
 
         using JsonDocument document = JsonDocument.Parse(written.ToArray());
 
-        // RDMA is the source's channel alone, so a sender's options for it are left out.
+        // RDMA is the source's channel alone, so a sender's options for it are left out, and a receiver's for TCP.
         Assert.Equal(
             MigrationParameters.All
-                .Where(row => row.Surface.HasFlag(ParameterSurface.CommandLine) && row is not { Side: MigrationSide.Outgoing, Scope: ParameterScope.Rdma })
+                .Where(row => row.Surface.HasFlag(ParameterSurface.CommandLine)
+                    && row is not ({ Side: MigrationSide.Outgoing, Scope: ParameterScope.Rdma } or { Side: MigrationSide.Incoming, Scope: ParameterScope.Tcp }))
                 .Select(row => row.Name),
             document.RootElement.EnumerateObject().Select(member => member.Name));
         Assert.Equal("\"never\"", document.RootElement.GetProperty("switchover-ack").GetRawText());

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Cli.Doctor;
 
@@ -32,6 +33,17 @@ internal static class LibraryChecks
         {
             yield return new HostCheck(Group, "verbs", CheckStatus.Missing, reason, InstallLine(tree));
         }
+
+        yield return OpenSsl.Libraries.FirstOrDefault(load) is { } tls
+            ? new HostCheck(Group, tls, CheckStatus.Ok, $"{MappedPath(tree, tls) ?? "found"}, for TLS over tcp: (--tls-creds)")
+            : new HostCheck(
+                Group,
+                OpenSsl.Libraries[0],
+                CheckStatus.Warn,
+                "the loader does not find it; TLS over tcp: (--tls-creds) needs it, RDMA does not",
+                OpenSslInstallLine(tree));
+        yield return new HostCheck(
+            "network", "encryption", CheckStatus.Ok, "RDMA has none: a migration is the machine's memory in clear, so use a network of its own");
     }
 
     /// <summary>Keeps the library loaded: its path and with it its version are then in /proc/self/maps.</summary>
@@ -40,10 +52,7 @@ internal static class LibraryChecks
     /// <summary>The line that installs rdma-core's libraries on this distribution.</summary>
     public static string InstallLine(HostTree tree)
     {
-        HashSet<string> family = tree.ReadLines("/etc/os-release")
-            .Where(line => line.StartsWith("ID=", StringComparison.Ordinal) || line.StartsWith("ID_LIKE=", StringComparison.Ordinal))
-            .SelectMany(line => line[(line.IndexOf('=') + 1)..].Trim('"').Split(' '))
-            .ToHashSet();
+        HashSet<string> family = Family(tree);
         if (family.Overlaps(["debian", "ubuntu"]))
         {
             return "apt-get install libibverbs1 ibverbs-providers librdmacm1";
@@ -61,6 +70,22 @@ internal static class LibraryChecks
 
         return family.Contains("arch") ? "pacman -S rdma-core" : "install rdma-core's libibverbs and librdmacm with their providers";
     }
+
+    private static string OpenSslInstallLine(HostTree tree)
+    {
+        HashSet<string> family = Family(tree);
+        return family.Overlaps(["debian", "ubuntu"]) ? "apt-get install openssl"
+            : family.Overlaps(["fedora", "rhel", "centos"]) ? "dnf install openssl-libs"
+            : family.Overlaps(["suse", "opensuse"]) ? "zypper install libopenssl3"
+            : "install OpenSSL";
+    }
+
+    private static HashSet<string> Family(HostTree tree) =>
+    [
+        .. tree.ReadLines("/etc/os-release")
+            .Where(line => line.StartsWith("ID=", StringComparison.Ordinal) || line.StartsWith("ID_LIKE=", StringComparison.Ordinal))
+            .SelectMany(line => line[(line.IndexOf('=') + 1)..].Trim('"').Split(' ')),
+    ];
 
     private static string? MappedPath(HostTree tree, string library) =>
         tree.ReadLines("/proc/self/maps")

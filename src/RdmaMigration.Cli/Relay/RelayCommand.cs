@@ -45,6 +45,7 @@ internal sealed class RelayCommand : MigrationCommand
     [
         "rdmamig relay rdma:10.0.0.5:4444 tcp:192.168.7.2:4444        # relay one machine, then exit",
         "rdmamig relay tcp::4444 rdma:10.0.0.7:4444 --return-path     # to rdmamig receive, which confirms",
+        "rdmamig relay rdma::4444 tcp:10.0.0.7:4444 --tls-creds /etc/pki/rdmamig    # the half over TCP is encrypted",
         "rdmamig relay rdma::4444 'exec:ssh host rdmamig receive fd:0 --to vm.qemu' --rescue /srv/rescued/",
         "  then, in the monitor of the source QEMU: migrate -d rdma:10.0.0.5:4444",
     ];
@@ -64,12 +65,13 @@ internal sealed class RelayCommand : MigrationCommand
         }
 
         ParameterSet parameters = _parameters.Read(parsed);
+        MigrationUri from = parsed.GetRequiredValue(_from);
         IncomingOptions incoming = new()
         {
-            Uri = parsed.GetRequiredValue(_from),
-            Target = new RelayTarget(new OutgoingOptions { Uri = to, Parameters = parameters }, rescue),
+            Uri = from,
+            Target = new RelayTarget(new OutgoingOptions { Uri = to, Parameters = parameters.For(to) }, rescue),
             Once = parsed.GetValue(_once),
-            Parameters = parameters,
+            Parameters = parameters.For(from),
         };
         return RunHost(
             parsed,

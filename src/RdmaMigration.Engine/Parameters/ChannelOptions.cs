@@ -19,6 +19,7 @@ internal static class ChannelOptions
         AcceptTimeout = parameters.Get(MigrationParameters.AcceptTimeout),
         FirstBytesTimeout = parameters.Get(MigrationParameters.SetupTimeout),
         Allow = parameters.Get(MigrationParameters.Allow),
+        Tls = parameters.Tls(),
         Queues = queues,
         Backlog = parameters.Get(MigrationParameters.Backlog),
         SpinTime = parameters.Get(MigrationParameters.SpinTime),
@@ -43,6 +44,7 @@ internal static class ChannelOptions
     {
         ConnectTimeout = parameters.Get(MigrationParameters.ConnectTimeout),
         KeepAliveInterval = parameters.Get(MigrationParameters.KeepAliveInterval),
+        Tls = parameters.Tls(),
         Source = source,
     };
 
@@ -68,4 +70,13 @@ internal static class ChannelOptions
     /// <summary>The rate of what is sent, in bytes a second; null for no limit.</summary>
     public static long? Rate(this ParameterSet parameters) =>
         parameters.Get(MigrationParameters.MaxBandwidth) is { } bytes ? (long)Math.Min(bytes, long.MaxValue) : null;
+
+    private static TlsOptions? Tls(this ParameterSet parameters) => parameters.Get(MigrationParameters.TlsCreds) is { Length: > 0 } directory
+        ? new TlsOptions
+        {
+            Directory = directory,
+            Hostname = parameters.Get(MigrationParameters.TlsHostname) is { Length: > 0 } hostname ? hostname : null,
+            AuthorizedName = parameters.Get(MigrationParameters.TlsAuthz) is { Length: > 0 } name ? name : null,
+        }
+        : null;
 }

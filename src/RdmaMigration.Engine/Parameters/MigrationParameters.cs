@@ -304,6 +304,40 @@ internal static class MigrationParameters
         Reason = "QEMU admits everyone; there is no other access control",
     };
 
+    /// <summary>TCP: TLS, with certificates from a directory.</summary>
+    public static Parameter<string> TlsCreds { get; } = new(new TextKind("DIR", "a directory", "no TLS"), "")
+    {
+        Name = "tls-creds",
+        Side = MigrationSide.Both,
+        Scope = ParameterScope.Tcp,
+        Surface = ParameterSurface.Everywhere,
+        Help = "TCP: encrypt with TLS, with QEMU's files in this directory: ca-cert.pem; server-cert.pem and server-key.pem to receive, client-cert.pem and "
+            + "client-key.pem to send; ca-crl.pem if there is one. Both sides check each other's certificate",
+        Reason = "QEMU's default; both sides must agree on it, and no other channel can have it",
+    };
+
+    /// <summary>TCP with TLS: the destination's name.</summary>
+    public static Parameter<string> TlsHostname { get; } = new(new TextKind("NAME", "a host name or address", "the host of the URI"), "")
+    {
+        Name = "tls-hostname",
+        Side = MigrationSide.Outgoing,
+        Scope = ParameterScope.Tcp,
+        Surface = ParameterSurface.Everywhere,
+        Help = "TLS: the name that the destination's certificate must have",
+        Reason = "a certificate is made for the name by which its host is known",
+    };
+
+    /// <summary>TCP with TLS: the source that is admitted.</summary>
+    public static Parameter<string> TlsAuthz { get; } = new(new TextKind("DN", "a distinguished name such as CN=source,O=Example", "any"), "")
+    {
+        Name = "tls-authz",
+        Side = MigrationSide.Incoming,
+        Scope = ParameterScope.Tcp,
+        Surface = ParameterSurface.Everywhere,
+        Help = "TLS: the distinguished name that a source's certificate must have",
+        Reason = "QEMU's default: every certificate of the authority is admitted",
+    };
+
     /// <summary>Sources that may wait while a migration runs.</summary>
     public static Parameter<int> Backlog { get; } = new(new CountKind(1, 128), 5)
     {
@@ -332,6 +366,7 @@ internal static class MigrationParameters
         PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, DowntimeLimit, PauseBeforeSwitchover, AutoConverge, CpuThrottleInitial, CpuThrottleIncrement,
         MaxCpuThrottle, MaxRam, MaxDeviceState, DeviceStateInMemory, PageSize, Timeout,
         SetupTimeout, SilenceTimeout,
-        ConnectTimeout, AcceptTimeout, ReturnPathTimeout, ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, Backlog, SpinTime,
+        ConnectTimeout, AcceptTimeout, ReturnPathTimeout, ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, TlsCreds,
+        TlsHostname, TlsAuthz, Backlog, SpinTime,
     ];
 }

@@ -46,6 +46,9 @@ internal enum ParameterScope
 
     /// <summary>rdma: alone.</summary>
     Rdma,
+
+    /// <summary>tcp: alone.</summary>
+    Tcp,
 }
 
 /// <summary>One row of the table <see cref="MigrationParameters"/>: a parameter or a capability, without its type.</summary>
@@ -92,6 +95,7 @@ internal abstract class Parameter
     public string Channels => Scope switch
     {
         ParameterScope.Rdma => "rdma:HOST:PORT",
+        ParameterScope.Tcp => "tcp:HOST:PORT",
         ParameterScope.Network => "rdma:HOST:PORT and tcp:HOST:PORT",
         _ => "every channel",
     };
@@ -100,6 +104,7 @@ internal abstract class Parameter
     public bool AppliesTo(MigrationUri uri) => Scope switch
     {
         ParameterScope.Rdma => uri is RdmaUri,
+        ParameterScope.Tcp => uri is TcpUri,
         ParameterScope.Network => uri is HostUri,
         _ => true,
     };

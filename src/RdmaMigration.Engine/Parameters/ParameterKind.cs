@@ -221,6 +221,28 @@ internal sealed class CountKind(int least, int most) : ParameterKind<int>
     public override void Write(Utf8JsonWriter writer, int value) => writer.WriteNumberValue(value);
 }
 
+/// <summary>Words of the user, such as a path; empty for none.</summary>
+/// <param name="valueName">Stands for the value in help.</param>
+/// <param name="range">The values, in words.</param>
+/// <param name="none">What it means that there is none, in words.</param>
+internal sealed class TextKind(string valueName, string range, string none) : ParameterKind<string>
+{
+    public override string ValueName => valueName;
+
+    public override string Range => range;
+
+    public override bool TryParse(string text, [MaybeNullWhen(false)] out string value, [NotNullWhen(false)] out string? error)
+    {
+        value = text;
+        error = text.Length > 0 ? null : $"it is empty: it must be {range}";
+        return error is null;
+    }
+
+    public override string Format(string value) => value.Length > 0 ? value : none;
+
+    public override void Write(Utf8JsonWriter writer, string value) => writer.WriteStringValue(value);
+}
+
 /// <summary>Networks; none stands for every one.</summary>
 internal sealed class NetworksKind : ParameterKind<IReadOnlyList<IPNetwork>>
 {

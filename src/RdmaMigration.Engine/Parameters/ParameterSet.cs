@@ -49,9 +49,16 @@ internal sealed class ParameterSet
             : set;
     }
 
+    /// <summary>The same values without those that mean nothing for a channel of this kind: of a relay, whose two channels have one set.</summary>
+    /// <param name="uri">The channel's address.</param>
+    public ParameterSet For(MigrationUri uri) =>
+        new(_values.RemoveRange(MigrationParameters.All.Where(parameter => parameter.Side is MigrationSide.Both && !parameter.AppliesTo(uri))));
+
     /// <summary>The parameters that were set and mean nothing for a channel of this kind.</summary>
     /// <param name="uri">The channel's address.</param>
     /// <param name="side">The side that the channel is for.</param>
     public IEnumerable<Parameter> OutOfScope(MigrationUri uri, MigrationSide side) =>
-        MigrationParameters.All.Where(parameter => IsSet(parameter) && parameter.Side.HasFlag(side) && !parameter.AppliesTo(uri));
+        MigrationParameters.All.Where(parameter => HasValue(parameter) && parameter.Side.HasFlag(side) && !parameter.AppliesTo(uri));
+
+    private bool HasValue(Parameter parameter) => _values.TryGetValue(parameter, out object? value) && value is not "";
 }

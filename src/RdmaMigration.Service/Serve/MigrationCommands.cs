@@ -18,6 +18,7 @@ internal sealed class MigrationCommands(
 {
     private readonly QemuParameters _parameters = new(options.Profile, options.Parameters);
     private readonly QueryMigrate _query = new(options.Profile);
+    private readonly TlsObjects _tls = new();
 
     /// <summary>The capabilities.</summary>
     public MigrationCapabilities Capabilities { get; } = new(options.Profile, options.Parameters);
@@ -43,13 +44,23 @@ internal sealed class MigrationCommands(
         QmpCommand.Query("query-migrate-parameters", _parameters.Write),
         new("migrate-set-parameters", SetParameters),
         QmpCommand.Act("x-rdmamig-drop", Drop),
+        .. _tls.Rows,
     ];
 
     /// <summary>Listens for a machine, as the option --incoming asks.</summary>
     /// <exception cref="MigrationException">It cannot listen there.</exception>
+    /// <exception cref="QmpException">tls-creds or tls-authz names no object, or the channel has no TLS.</exception>
     public void Listen(MigrationUri uri)
     {
-        process.Listen(new IncomingOptions { Uri = uri, Target = new KeepTarget(), Parameters = Parameters() });
+        ParameterSet parameters = Parameters()
+            .With(MigrationParameters.TlsCreds, _tls.Directory(_parameters.Credentials, TlsEndpoint.Server))
+            .With(MigrationParameters.TlsAuthz, _tls.Name(_parameters.Authorization));
+        if (OptionChecks.Arrival(parameters, uri).FirstOrDefault() is { } misplaced)
+        {
+            throw new QmpException(misplaced);
+        }
+
+        process.Listen(new IncomingOptions { Uri = uri, Target = new KeepTarget(), Parameters = parameters });
         machine.Await();
     }
 
@@ -92,7 +103,7 @@ internal sealed class MigrationCommands(
             throw new QmpException("Can't migrate the vm that was paused due to previous migration");
         }
 
-        ParameterSet parameters = Parameters();
+        ParameterSet parameters = Parameters().With(MigrationParameters.TlsCreds, _tls.Directory(_parameters.Credentials, TlsEndpoint.Client));
         if (parameters.OutOfScope(uri, MigrationSide.Outgoing).FirstOrDefault(parameter => !parameter.IsCapability) is { } misplaced)
         {
             throw new QmpException($"Parameter '{misplaced.Name}' is for {misplaced.Channels} only");
@@ -111,11 +122,6 @@ internal sealed class MigrationCommands(
         if (options.Incoming is null)
         {
             throw new QmpException("'-incoming' was not specified on the command line");
-        }
-
-        if (OptionChecks.Arrival(options.Parameters, uri).FirstOrDefault() is { } misplaced)
-        {
-            throw new QmpException(misplaced);
         }
 
         try

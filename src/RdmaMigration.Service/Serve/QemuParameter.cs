@@ -68,14 +68,13 @@ internal sealed record EnumParameter(string Name, string Initial, params string[
         : throw new QmpException($"Parameter '{Name}' does not accept value '{value.GetString()}'");
 }
 
-/// <summary>A parameter of TLS, which a service does not have: it stays empty. Null stands for empty.</summary>
-internal sealed record TlsParameter(string Name) : QemuParameter(Name, "\"\"")
+/// <summary>A string. Null stands for an empty one.</summary>
+internal sealed record TextParameter(string Name) : QemuParameter(Name, "\"\"")
 {
     public override JsonElement Check(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Null => Json("\"\""),
-        JsonValueKind.String when value.GetString()!.Length == 0 => value.Clone(),
-        JsonValueKind.String => throw new QmpException($"Parameter '{Name}': rdmamig does not support TLS"),
+        JsonValueKind.String => value.Clone(),
         _ => throw WrongType("string or null"),
     };
 }

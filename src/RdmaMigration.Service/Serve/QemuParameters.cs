@@ -7,11 +7,14 @@ namespace RdmaMigration.Service;
 
 /// <summary>
 /// QEMU's migration parameters as a service has them. Clients save all of them before a migration and set them back after it, so all are kept, also those that
-/// have no effect here: all but max-bandwidth. Main thread.
+/// have no effect here: all but max-bandwidth and those of TLS. Main thread.
 /// </summary>
 internal sealed class QemuParameters
 {
     private const string MaxBandwidth = "max-bandwidth";
+    private const string TlsCreds = "tls-creds";
+    private const string TlsHostname = "tls-hostname";
+    private const string TlsAuthz = "tls-authz";
     private const ulong MiB = 1 << 20;
 
     private static readonly QemuParameter[] s_rows =
@@ -24,9 +27,9 @@ internal sealed class QemuParameters
         new IntegerParameter("cpu-throttle-initial", 20, 1, 99),
         new IntegerParameter("cpu-throttle-increment", 10, 1, 99),
         new BooleanParameter("cpu-throttle-tailslow"),
-        new TlsParameter("tls-creds"),
-        new TlsParameter("tls-hostname"),
-        new TlsParameter("tls-authz"),
+        new TextParameter(TlsCreds),
+        new TextParameter(TlsHostname),
+        new TextParameter(TlsAuthz),
         new IntegerParameter(MaxBandwidth, 0, 0, ulong.MaxValue),
         new IntegerParameter("avail-switchover-bandwidth", 0, 0, ulong.MaxValue) { Since = 10 },
         new IntegerParameter("downtime-limit", 300, 0, 2_000_000),
@@ -57,20 +60,33 @@ internal sealed class QemuParameters
     private readonly Dictionary<string, JsonElement> _values = [];
 
     /// <param name="profile">Has the list.</param>
-    /// <param name="parameters">Have max-bandwidth from the start. No limit is shown as 0, which means that in QEMU too.</param>
+    /// <param name="parameters">
+    /// Have max-bandwidth and the parameters of TLS from the start. No limit is shown as 0, which means that in QEMU too.
+    /// </param>
     public QemuParameters(QemuProfile profile, ParameterSet parameters)
     {
         _rows = [.. s_rows.Where(row => profile.Version.Major >= row.Since && profile.Version.Major <= row.Until)];
         _values[MaxBandwidth] = JsonElement.Parse((parameters.Get(MigrationParameters.MaxBandwidth) ?? 0).ToString(CultureInfo.InvariantCulture));
+        foreach (Parameter<string> text in (Parameter<string>[])[MigrationParameters.TlsCreds, MigrationParameters.TlsHostname, MigrationParameters.TlsAuthz])
+        {
+            _values[text.Name] = JsonElement.Parse($"\"{JsonEncodedText.Encode(parameters.Get(text))}\"");
+        }
     }
 
+    /// <summary>The value of tls-creds: an id, or a directory; empty for no TLS.</summary>
+    public string Credentials => Text(TlsCreds);
+
+    /// <summary>The value of tls-authz: an id, or a distinguished name; empty for none.</summary>
+    public string Authorization => Text(TlsAuthz);
+
     /// <summary>
-    /// The engine's parameters with the values that were set here. 0 and numbers above the kernel's stand for no limit; below 1 KiB/s the engine cannot pace.
+    /// The engine's parameters with the values that were set here, except those that refer to objects. 0 and numbers above the kernel's stand for no limit; below 1 KiB/s the engine cannot pace.
     /// </summary>
     public ParameterSet Apply(ParameterSet parameters)
     {
         ulong bytes = _values[MaxBandwidth].GetUInt64();
-        return parameters.With(MigrationParameters.MaxBandwidth, bytes is 0 or > long.MaxValue ? null : Math.Max(bytes, 1024));
+        return parameters.With(MigrationParameters.MaxBandwidth, bytes is 0 or > long.MaxValue ? null : Math.Max(bytes, 1024))
+            .With(MigrationParameters.TlsHostname, Text(TlsHostname));
     }
 
     /// <summary>migrate-set-parameters: all or none.</summary>
@@ -112,4 +128,6 @@ internal sealed class QemuParameters
 
         writer.WriteEndObject();
     }
+
+    private string Text(string name) => _values[name].GetString()!;
 }

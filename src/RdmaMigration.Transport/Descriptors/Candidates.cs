@@ -89,8 +89,17 @@ internal sealed class Candidates(CompletionWaiter waiter, TimeSpan patience, ILo
         else if (candidate.HasGone)
         {
             Forget(watch);
-            SocketListenerLog.Gone(_log, candidate.Peer, candidate.First.Length);
-            candidate.Dispose();
+            if (candidate.Refusal is { } refusal)
+            {
+                // Reset: a source may have finished its handshake, and what it has written since must fail there.
+                ListenerLog.Rejected(_log, candidate.Peer, refusal);
+                candidate.Reset();
+            }
+            else
+            {
+                SocketListenerLog.Gone(_log, candidate.Peer, candidate.First.Length);
+                candidate.Dispose();
+            }
         }
     }
 

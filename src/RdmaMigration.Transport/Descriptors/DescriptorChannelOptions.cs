@@ -12,6 +12,9 @@ internal sealed record DescriptorChannelOptions
     /// </summary>
     public required TimeSpan KeepAliveInterval { get; init; }
 
+    /// <summary>TLS over TCP; null for none. Other channels have none in any case.</summary>
+    public TlsOptions? Tls { get; init; }
+
     /// <summary>What is sent comes from here: a destination that is the same file is refused before anything of it changes. Null: from no file.</summary>
     public FileNode? Source { get; init; }
 }

@@ -10,13 +10,15 @@ namespace RdmaMigration.Transport;
 /// <param name="waiter">Watches the source behind a socket; null for what is none.</param>
 /// <param name="ahead">Bytes that were read already; they are handed out first.</param>
 /// <param name="disposed">Called when the channel has been closed.</param>
+/// <param name="tls">Encrypts what goes over a socket; owned. Null for none.</param>
 internal class DescriptorIncomingChannel(
     PolledDescriptor descriptor,
     string scheme,
     bool isSocket,
     CompletionWaiter? waiter = null,
     ReadOnlyMemory<byte> ahead = default,
-    Action? disposed = null)
+    Action? disposed = null,
+    TlsSession? tls = null)
     : IncomingChannel
 {
     private bool _disposed;
@@ -28,10 +30,13 @@ internal class DescriptorIncomingChannel(
     public sealed override string Device => scheme;
 
     /// <inheritdoc/>
-    public sealed override ChannelInput Input { get; } = new Reader(descriptor, ahead);
+    public sealed override bool IsEncrypted => tls is not null;
 
     /// <inheritdoc/>
-    public sealed override ChannelOutput? Output => isSocket ? field ??= new Writer(Descriptor) : null;
+    public sealed override ChannelInput Input { get; } = new Reader(descriptor, ahead, tls);
+
+    /// <inheritdoc/>
+    public sealed override ChannelOutput? Output => isSocket ? field ??= tls is null ? new Writer(Descriptor) : new TlsOutput(Descriptor, tls) : null;
 
     /// <inheritdoc/>
     public sealed override bool HasBytes => isSocket && (!ahead.IsEmpty || Descriptor.Wait(PollEvents.Readable, TimeSpan.Zero));
@@ -78,7 +83,9 @@ internal class DescriptorIncomingChannel(
 
     /// <inheritdoc/>
     public sealed override IDisposable? WatchSource(ReadOnlyMemory<byte> probe) =>
-        isSocket && waiter is not null ? new SourceWatch(waiter, Descriptor, probe) : null;
+        isSocket && waiter is not null
+            ? new SourceWatch(waiter, Descriptor, () => tls?.Probe(probe.Span) ?? Linux.Descriptor.Write(Descriptor.Number, probe.Span).Error)
+            : null;
 
     /// <inheritdoc/>
     public override void Shutdown(string reason) => Descriptor.Fail(ConnectionLoss.Shutdown, reason);
@@ -89,6 +96,7 @@ internal class DescriptorIncomingChannel(
         if (!_disposed)
         {
             _disposed = true;
+            tls?.Dispose();
             Descriptor.Dispose();
             Closed();
             disposed?.Invoke();
@@ -103,7 +111,7 @@ internal class DescriptorIncomingChannel(
     /// <inheritdoc/>
     protected sealed override ChannelOutput? AwaitOutput(TimeSpan timeout) => Lost is null ? Output : null;
 
-    private sealed class Reader(PolledDescriptor descriptor, ReadOnlyMemory<byte> ahead) : ChannelInput
+    private sealed class Reader(PolledDescriptor descriptor, ReadOnlyMemory<byte> ahead, TlsSession? tls) : ChannelInput
     {
         private ReadOnlyMemory<byte> _ahead = ahead;
 
@@ -117,7 +125,7 @@ internal class DescriptorIncomingChannel(
                 return taken;
             }
 
-            return descriptor.Read(buffer, idle) switch
+            return (tls is null ? descriptor.Read(buffer, idle) : tls.Read(buffer, idle)) switch
             {
                 // A source that has sent everything closes its direction alone, and waits for the result on the other.
                 0 => throw descriptor.Disconnected(),

@@ -33,6 +33,7 @@ internal abstract class DescriptorOutgoingChannel : OutgoingChannel
     /// <param name="options">How long to wait, and what must not be written to.</param>
     /// <param name="cancel">Ends the wait.</param>
     /// <exception cref="ConnectFailedException">It cannot be opened; the message says what to do.</exception>
+    /// <exception cref="TlsException">The two sides do not trust each other, or the destination speaks no TLS.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static OutgoingChannel Open(MigrationUri uri, DescriptorChannelOptions options, CancellationToken cancel)
     {
@@ -40,7 +41,7 @@ internal abstract class DescriptorOutgoingChannel : OutgoingChannel
         ArgumentNullException.ThrowIfNull(options);
         return uri switch
         {
-            TcpUri tcp => new SocketOutgoingChannel(SocketConnector.Connect(tcp, options, cancel), uri.Scheme),
+            TcpUri tcp => OverTcp(tcp, options, cancel),
             UnixUri unix => new SocketOutgoingChannel(SocketConnector.Connect(unix, options, cancel), uri.Scheme),
             FileUri file => Over(OpenedFile.ForWriting(file, options.Source), uri.Scheme),
             ExecUri exec => new CommandOutgoingChannel(exec),
@@ -58,6 +59,30 @@ internal abstract class DescriptorOutgoingChannel : OutgoingChannel
     {
         Descriptor.Dispose();
         GC.SuppressFinalize(this);
+    }
+
+    private static SocketOutgoingChannel OverTcp(TcpUri uri, DescriptorChannelOptions options, CancellationToken cancel)
+    {
+        // Before the connection: a destination shall not take for a source what cannot become one.
+        TlsCredentials? credentials = options.Tls is { } asked ? TlsCredentials.Load(asked, TlsEndpoint.Client) : null;
+        PolledDescriptor connection = SocketConnector.Connect(uri, options, cancel);
+        if (credentials is null)
+        {
+            return new SocketOutgoingChannel(connection, uri.Scheme);
+        }
+
+        using CancellationTokenRegistration registration = cancel.Register(() => connection.Fail(ConnectionLoss.Shutdown, "cancelled"));
+        try
+        {
+            TlsSession tls = TlsSession.Connect(connection, credentials, options.Tls?.Hostname ?? uri.Host, options.ConnectTimeout);
+            return new SocketOutgoingChannel(connection, uri.Scheme, tls);
+        }
+        catch (TransportException)
+        {
+            connection.Dispose();
+            cancel.ThrowIfCancellationRequested();
+            throw;
+        }
     }
 
     private static DescriptorOutgoingChannel Over((PolledDescriptor Descriptor, DescriptorKind Kind) opened, string scheme) => opened.Kind switch

@@ -171,14 +171,15 @@ internal sealed class PolledDescriptor : IDisposable
     /// <summary>
     /// Looks, without waiting, whether the other side of a socket is still there, and marks the descriptor errored if not. Nobody may write meanwhile.
     /// </summary>
-    /// <param name="probe">What the other side ignores; sent to one that has closed its direction, since only the answer tells whether it has closed
-    /// both.</param>
-    public void CheckPeer(ReadOnlySpan<byte> probe)
+    /// <param name="probe">
+    /// Sends what the other side ignores to one that has closed its direction, since only the answer tells whether it has closed both.
+    /// </param>
+    public void CheckPeer(Func<Errno> probe)
     {
         PollEvents found = Poll.Wait(Number, PollEvents.PeerClosed, Deadline.Passed);
         if (found is not PollEvents.None)
         {
-            Errno error = Descriptor.Write(Number, probe).Error;
+            Errno error = probe();
             if (error is not (Errno.None or Errno.EAGAIN or Errno.EINTR))
             {
                 FailFor(error, "write");

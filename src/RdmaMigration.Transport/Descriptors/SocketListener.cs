@@ -17,6 +17,7 @@ internal sealed class SocketListener : ChannelListener
 {
     private readonly CompletionWaiter _waiter;
     private readonly ListenerOptions _options;
+    private readonly TlsCredentials? _credentials;
     private readonly Action<IncomingChannel> _accepted;
     private readonly ILogger _log;
     private readonly Door _door;
@@ -45,12 +46,14 @@ internal sealed class SocketListener : ChannelListener
         IReadOnlyList<ListeningSocket> sockets,
         MigrationUri uri,
         ListenerOptions options,
+        TlsCredentials? credentials,
         Action<IncomingChannel> accepted,
         ILogger log)
     {
         _waiter = waiter;
         Uri = uri;
         _options = options;
+        _credentials = credentials;
         _accepted = accepted;
         _log = log;
         _door = new Door(waiter, sockets, uri, options.Backlog, keepsBacklog: options.Queues, log) { Entered = OnEntered };
@@ -64,20 +67,22 @@ internal sealed class SocketListener : ChannelListener
     /// <inheritdoc/>
     public override IPEndPoint? LocalEndPoint => _door.Address as IPEndPoint;
 
-    /// <exception cref="ConnectFailedException">The addresses cannot be listened at.</exception>
+    /// <exception cref="ConnectFailedException">The addresses cannot be listened at, or the files for TLS cannot be used.</exception>
     public static SocketListener Listen(
         CompletionWaiter waiter, TcpUri uri, ListenerOptions options, Action<IncomingChannel> accepted, ILogger log)
     {
+        TlsCredentials? credentials = options.Tls is { } tls ? TlsCredentials.Load(tls, TlsEndpoint.Server) : null;
         IReadOnlyList<ListeningSocket> sockets = SocketBinding.Bind(uri, options.Backlog);
         IPEndPoint at = (IPEndPoint)sockets[0].Address;
         bool isOneAddress = sockets.Count == 1 && uri.Host.Length > 0;
-        return Start(waiter, sockets, uri with { Host = isOneAddress ? at.Address.ToString() : uri.Host, Port = at.Port }, options, accepted, log);
+        TcpUri bound = uri with { Host = isOneAddress ? at.Address.ToString() : uri.Host, Port = at.Port };
+        return Start(waiter, sockets, bound, options, credentials, accepted, log);
     }
 
     /// <exception cref="ConnectFailedException">The path cannot be listened at.</exception>
     public static SocketListener Listen(
         CompletionWaiter waiter, UnixUri uri, ListenerOptions options, Action<IncomingChannel> accepted, ILogger log) =>
-        Start(waiter, [SocketBinding.Bind(uri, options.Backlog)], uri, options, accepted, log);
+        Start(waiter, [SocketBinding.Bind(uri, options.Backlog)], uri, options, credentials: null, accepted, log);
 
     /// <inheritdoc/>
     public override void StopListening() => _turn.Stop(_waiter, () =>
@@ -136,10 +141,11 @@ internal sealed class SocketListener : ChannelListener
         IReadOnlyList<ListeningSocket> sockets,
         MigrationUri uri,
         ListenerOptions options,
+        TlsCredentials? credentials,
         Action<IncomingChannel> accepted,
         ILogger log)
     {
-        SocketListener listener = new(waiter, sockets, uri, options, accepted, log);
+        SocketListener listener = new(waiter, sockets, uri, options, credentials, accepted, log);
         waiter.Add(listener._turn);
         return listener;
     }
@@ -171,6 +177,7 @@ internal sealed class SocketListener : ChannelListener
         }
         else
         {
+            candidate.Credentials = _credentials;
             _candidates.Add(candidate);
         }
     }
@@ -205,6 +212,10 @@ internal sealed class SocketListener : ChannelListener
     {
         switch (kind)
         {
+            case not ConnectionKind.Stranger when _credentials is not null && !candidate.IsEncrypted:
+                candidate.DemandTls();
+                Refuse(candidate, "it begins without TLS, which this destination demands; set tls-creds at the source, or start this one without --tls-creds");
+                break;
             case ConnectionKind.Source:
                 OnSource(candidate);
                 break;
@@ -212,7 +223,7 @@ internal sealed class SocketListener : ChannelListener
                 OnMultifd(candidate);
                 break;
             case ConnectionKind.TlsClient:
-                Refuse(candidate, "it begins with a TLS handshake, and TLS is not supported; set tls-creds to '' at the source");
+                Refuse(candidate, "it begins with a TLS handshake, and this destination has no TLS; start it with --tls-creds, or set tls-creds to '' at the source");
                 break;
             default:
                 Refuse(candidate, $"it begins with bytes {Convert.ToHexString(candidate.First)}; a migration stream begins with 5145564D");
@@ -243,7 +254,7 @@ internal sealed class SocketListener : ChannelListener
     private void OnMultifd(Candidate channel)
     {
         // The main connection is made first, but what it sends may come last.
-        if (!IsTaken && _candidates.Take(other => other.First.Length == 0 && Equals(other.Address, channel.Address)) is { } main)
+        if (!IsTaken && _candidates.Take(other => MayBeMainOf(channel, other)) is { } main)
         {
             Serve(main);
         }
@@ -281,6 +292,9 @@ internal sealed class SocketListener : ChannelListener
 
     private DescriptorIncomingChannel Open(Candidate source) =>
         source.Open(Uri.Scheme, _waiter, _options.KeepAliveInterval, disposed: AcceptNext, ramBegins: OnRamBegins);
+
+    private static bool MayBeMainOf(Candidate channel, Candidate other) =>
+        other.First.Length == 0 && Equals(other.Address, channel.Address) && other.IsEncrypted == channel.IsEncrypted;
 
     /// <summary>Whether a connection may be of the source whose migration runs; without an address nothing tells them apart.</summary>
     private bool IsOfActive(Candidate candidate) => Equals(candidate.Address, _active?.SourceAddress);

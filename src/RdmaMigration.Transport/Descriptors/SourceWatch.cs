@@ -13,12 +13,12 @@ internal sealed class SourceWatch : IWaitSource, IDisposable
 
     private readonly CompletionWaiter _waiter;
     private readonly PolledDescriptor _source;
-    private readonly ReadOnlyMemory<byte> _probe;
+    private readonly Func<Errno> _probe;
 
     /// <param name="waiter">Looks.</param>
     /// <param name="source">A socket; not owned.</param>
-    /// <param name="probe">What the source ignores; empty for nothing to send.</param>
-    public SourceWatch(CompletionWaiter waiter, PolledDescriptor source, ReadOnlyMemory<byte> probe)
+    /// <param name="probe">Sends what the source ignores, or nothing.</param>
+    public SourceWatch(CompletionWaiter waiter, PolledDescriptor source, Func<Errno> probe)
     {
         _waiter = waiter;
         _source = source;
@@ -38,7 +38,7 @@ internal sealed class SourceWatch : IWaitSource, IDisposable
 
     public void OnDeadline(long now)
     {
-        _source.CheckPeer(_probe.Span);
+        _source.CheckPeer(_probe);
         Deadline = _source.Lost is null ? Deadline.After(s_interval, now) : Deadline.Never;
     }
 
