@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using RdmaMigration.Cli.Doctor;
+using RdmaMigration.Cli.Emulator;
 using RdmaMigration.Cli.Guest;
 using RdmaMigration.Cli.Inspect;
 using RdmaMigration.Cli.Receive;
@@ -73,6 +74,7 @@ internal static class Rdmamig
         SendCommand send = new(screen);
         RelayCommand relay = new(screen);
         ServeCommand serve = new(screen);
+        QemuCommand qemu = new(screen);
         GuestCommand guest = new(screen);
         Command doctor = DoctorCommand.Create(screen);
         Command inspect = InspectCommand.Create(screen);
@@ -82,6 +84,7 @@ internal static class Rdmamig
             send,
             relay,
             serve,
+            qemu,
             guest,
             inspect,
             doctor,
@@ -92,6 +95,7 @@ internal static class Rdmamig
             [send] = SendCommand.Examples,
             [relay] = RelayCommand.Examples,
             [serve] = ServeCommand.Examples,
+            [qemu] = QemuCommand.Examples,
             [guest] = GuestCommand.Examples,
             [inspect] = InspectCommand.Examples,
             [doctor] = DoctorCommand.Examples,

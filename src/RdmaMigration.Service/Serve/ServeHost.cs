@@ -28,7 +28,8 @@ internal sealed class ServeHost : MigrationHost
     {
         ServedMachine machine = _machine = new ServedMachine(process, _options.IsPaused);
         MigrationCommands commands = _commands = new MigrationCommands(process, machine, _options, Announce, OnQuit);
-        QmpMonitor monitor = _monitor = new QmpMonitor(loop, writer => _options.Profile.WriteVersion(writer, _options.Package), commands.Rows, log);
+        QmpMonitor monitor = _monitor = new QmpMonitor(
+            loop, writer => _options.Profile.WriteVersion(writer, _options.Package), WithDevices(commands.Rows), log);
         machine.Changed += name => monitor.Broadcast(name);
 
         // The end is reported when nothing is left of the migration, so that a command that follows it finds the process idle.
@@ -87,6 +88,13 @@ internal sealed class ServeHost : MigrationHost
 
         _listener!.DisposeAsync().AsTask().GetAwaiter().GetResult();
         return isSignal ? 0 : code;
+    }
+
+    /// <summary>The service's own commands, and those of the device model that it has not itself.</summary>
+    private IEnumerable<QmpCommand> WithDevices(IReadOnlyList<QmpCommand> own)
+    {
+        IEnumerable<QmpCommand> ofDevices = _options.DeviceModel?.Commands ?? [];
+        return own.Concat(ofDevices.ExceptBy(own.Select(command => command.Name).Concat(QmpMonitor.OwnCommands), command => command.Name));
     }
 
     private void OnQuit()
