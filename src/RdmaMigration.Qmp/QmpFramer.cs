@@ -19,6 +19,9 @@ internal sealed class QmpFramer
     private readonly Stack<QmpToken> _open = new();
     private List<byte> _text = [];
 
+    /// <summary>A text has begun and is not complete.</summary>
+    public bool IsWithinText => _text.Count > 0;
+
     /// <summary>Takes bytes up to the end of the next text.</summary>
     /// <param name="input">Bytes that arrived. They may begin and end anywhere.</param>
     /// <param name="text">The text that was completed, or an error; null when all bytes were taken without one.</param>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Linux;
@@ -33,6 +34,30 @@ internal sealed class QmpListener : IAsyncDisposable
         _monitor = monitor;
         _address = address;
         _log = log;
+    }
+
+    /// <summary>What stands before the number of an inherited socket.</summary>
+    public const string DescriptorScheme = "fd:";
+
+    /// <summary>The number of an inherited socket, <c>fd:N</c>; null for a path.</summary>
+    /// <exception cref="FormatException">N is not a number of 0 or more.</exception>
+    public static int? DescriptorOf(string address) => !address.StartsWith(DescriptorScheme, StringComparison.Ordinal) ? null
+        : int.TryParse(address.AsSpan(DescriptorScheme.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number
+        : throw new FormatException($"'{address}' names no descriptor; expected fd:N, as in fd:5, or a path");
+
+    /// <summary>Serves clients at a path, or at a socket that this process inherited: <c>fd:N</c>.</summary>
+    /// <exception cref="FormatException">N is not a number of 0 or more.</exception>
+    /// <exception cref="MigrationException">There is no such socket, or the path cannot be listened at.</exception>
+    public static QmpListener Open(string address, QmpMonitor monitor, ILogger log)
+    {
+        if (DescriptorOf(address) is not { } number)
+        {
+            return Listen(address, monitor, log);
+        }
+
+        // Commands of exec: addresses do not inherit it.
+        _ = Descriptor.SetCloseOnExec(number);
+        return Inherit(new SafeSocketHandle(number, ownsHandle: true), monitor, log);
     }
 
     /// <summary>Listens at a path.</summary>

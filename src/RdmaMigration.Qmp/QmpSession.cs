@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net.Sockets;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
 
 namespace RdmaMigration.Qmp;
 
@@ -23,6 +24,7 @@ internal sealed class QmpSession
 
     private readonly QmpMonitor _monitor;
     private readonly NetworkStream _client;
+    private readonly QmpReceiver _receiver;
     private readonly ILogger _log;
     private readonly QmpFramer _framer = new();
     private readonly QmpOutput _output;
@@ -38,6 +40,9 @@ internal sealed class QmpSession
     private volatile bool _isOobEnabled;
     private volatile bool _takesEvents;
 
+    // Of the request that runs in band.
+    private volatile QmpDescriptors? _descriptors;
+
     /// <param name="monitor">Answers the requests.</param>
     /// <param name="socket">Connected; the session closes it.</param>
     /// <param name="peer">The client's name in the log.</param>
@@ -46,6 +51,7 @@ internal sealed class QmpSession
     {
         _monitor = monitor;
         _client = new NetworkStream(socket, ownsSocket: true);
+        _receiver = new QmpReceiver(socket);
         Peer = peer;
         _log = log;
         _output = new QmpOutput(OnOverflow);
@@ -66,6 +72,11 @@ internal sealed class QmpSession
         _isOobEnabled = isOobEnabled;
         _isNegotiated = true;
     }
+
+    /// <summary>
+    /// A file descriptor that came with the request that runs in band; the caller's from now on. Null when there is none, or all are taken.
+    /// </summary>
+    public SafeFileHandle? TakeDescriptor() => _descriptors?.Take();
 
     /// <summary>Adds a reply. Any thread.</summary>
     public void SendReply(byte[] line)
@@ -106,6 +117,11 @@ internal sealed class QmpSession
         }
         finally
         {
+            while (_queue.Reader.TryRead(out Queued unanswered))
+            {
+                unanswered.Dispose();
+            }
+
             await _client.DisposeAsync().ConfigureAwait(false);
         }
     }
@@ -116,7 +132,7 @@ internal sealed class QmpSession
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, _end.Token);
         try
         {
-            while (await _client.ReadAsync(buffer, either.Token).ConfigureAwait(false) is int received and > 0)
+            while (await _receiver.ReceiveAsync(buffer, either.Token).ConfigureAwait(false) is int received and > 0)
             {
                 for (int taken = 0; taken < received;)
                 {
@@ -126,9 +142,14 @@ internal sealed class QmpSession
                         return;
                     }
                 }
+
+                if (!_framer.IsWithinText)
+                {
+                    _receiver.Forget();
+                }
             }
         }
-        catch (Exception ended) when (ended is IOException or OperationCanceledException)
+        catch (Exception ended) when (ended is IOException or SocketException or OperationCanceledException)
         {
             // The client is gone, or the session ends.
         }
@@ -139,6 +160,7 @@ internal sealed class QmpSession
         }
         finally
         {
+            _receiver.Dispose();
             _queue.Writer.TryComplete();
         }
     }
@@ -155,7 +177,17 @@ internal sealed class QmpSession
         }
 
         TaskCompletionSource answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        await _queue.Writer.WriteAsync(new Queued(request, answered), end).ConfigureAwait(false);
+        Queued queued = new(request, _receiver.Descriptors?.Share(), answered);
+        try
+        {
+            await _queue.Writer.WriteAsync(queued, end).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            queued.Dispose();
+            throw;
+        }
+
         if (text.Json is { Length: > LargeRequest })
         {
             await answered.Task.WaitAsync(end).ConfigureAwait(false);
@@ -178,12 +210,11 @@ internal sealed class QmpSession
             {
                 if (_stop.IsCancellationRequested)
                 {
+                    next.Dispose();
                     break;
                 }
 
-                await _monitor.AnswerAsync(next.Request, this, _end.Token).ConfigureAwait(false);
-                next.Request.Dispose();
-                next.Answered.SetResult();
+                await AnswerAsync(next).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException)
@@ -199,6 +230,21 @@ internal sealed class QmpSession
         finally
         {
             _output.Complete();
+        }
+    }
+
+    private async Task AnswerAsync(Queued next)
+    {
+        _descriptors = next.Descriptors;
+        try
+        {
+            await _monitor.AnswerAsync(next.Request, this, _end.Token).ConfigureAwait(false);
+            next.Request.Dispose();
+            next.Answered.SetResult();
+        }
+        finally
+        {
+            next.Descriptors?.Release();
         }
     }
 
@@ -227,5 +273,13 @@ internal sealed class QmpSession
 
     private void Abort() => _ = _end.CancelAsync();
 
-    private readonly record struct Queued(QmpRequest Request, TaskCompletionSource Answered);
+    private readonly record struct Queued(QmpRequest Request, QmpDescriptors? Descriptors, TaskCompletionSource Answered) : IDisposable
+    {
+        /// <summary>It is not answered.</summary>
+        public void Dispose()
+        {
+            Request.Dispose();
+            Descriptors?.Release();
+        }
+    }
 }

@@ -31,7 +31,7 @@ internal abstract class ChannelListener : IDisposable
             RdmaUri rdma => new RdmaListener(waiter, rdma, options, accepted, log),
             TcpUri tcp => SocketListener.Listen(waiter, tcp, options, accepted, log),
             UnixUri unix => SocketListener.Listen(waiter, unix, options, accepted, log),
-            FileUri or ExecUri or DescriptorUri => new SingleChannel(waiter, uri, accepted),
+            FileUri or ExecUri or DescriptorUri or PassedDescriptorUri => new SingleChannel(waiter, uri, accepted),
             _ => throw new ArgumentException($"nobody can listen on {uri}", nameof(uri)),
         };
 

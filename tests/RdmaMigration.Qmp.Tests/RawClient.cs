@@ -1,6 +1,8 @@
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.Qmp.Tests;
@@ -38,6 +40,13 @@ internal sealed class RawClient : IAsyncDisposable
     {
         using CancellationTokenSource deadline = new(Deadlines.Answer);
         await _stream.WriteAsync(bytes, deadline.Token);
+    }
+
+    /// <summary>Sends with a descriptor, which stays open here.</summary>
+    public void Send(string text, SafeHandle passed)
+    {
+        byte[] bytes = Encoding.Latin1.GetBytes(text);
+        Assert.Equal(bytes.Length, SocketMessage.Send((int)_stream.Socket.Handle, bytes, (int)passed.DangerousGetHandle()).OrThrow("sendmsg"));
     }
 
     /// <summary>Closes the sending direction.</summary>

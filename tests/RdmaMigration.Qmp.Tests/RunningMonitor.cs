@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.Win32.SafeHandles;
 using RdmaMigration.Engine;
 using RdmaMigration.Testing;
 
@@ -119,6 +120,13 @@ internal sealed class RunningMonitor : IAsyncDisposable
             arguments.End();
             return null;
         }, AllowsOob: true),
+        new("take", (arguments, session) =>
+        {
+            arguments.End();
+            using SafeFileHandle? taken = session.TakeDescriptor();
+            int count = taken is null ? 0 : 1;
+            return writer => writer.WriteNumberValue(count);
+        }),
         new("flood", (arguments, _) =>
         {
             long events = arguments.RequiredInteger("events");

@@ -1,6 +1,8 @@
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using RdmaMigration.Linux;
 
 namespace RdmaMigration.Testing;
 
@@ -27,9 +29,11 @@ public sealed record QmpEvent(string Name, DateTimeOffset Time, JsonElement Valu
     public override string ToString() => $"{Name} {(Values.ValueKind == JsonValueKind.Undefined ? "" : Values.GetRawText())}";
 }
 
-/// <summary>A QMP command was refused; the message is QEMU's.</summary>
-public sealed class QmpException(string command, string reason) : IOException($"{command}: {reason}")
+/// <summary>A QMP command was refused; class and message are QEMU's.</summary>
+public sealed class QmpException(string command, string errorClass, string reason) : IOException($"{command}: {reason}")
 {
+    public string ErrorClass { get; } = errorClass;
+
     public string Reason { get; } = reason;
 }
 
@@ -59,9 +63,12 @@ public sealed class QmpClient : IAsyncDisposable
     }
 
     /// <summary>Runs a command and returns its "return" member.</summary>
+    /// <param name="command">The command.</param>
+    /// <param name="arguments">Its arguments; null for none.</param>
+    /// <param name="passed">A descriptor to pass with it; it stays open here.</param>
     /// <exception cref="QmpException">The server refused it.</exception>
     /// <exception cref="EndOfStreamException">The server went away.</exception>
-    public async Task<JsonElement> ExecuteAsync(string command, object? arguments = null)
+    public async Task<JsonElement> ExecuteAsync(string command, object? arguments = null, SafeHandle? passed = null)
     {
         byte[] request = JsonSerializer.SerializeToUtf8Bytes(
             arguments is null ? new { execute = command } : (object)new { execute = command, arguments });
@@ -70,7 +77,15 @@ public sealed class QmpClient : IAsyncDisposable
         {
             try
             {
-                await _stream.WriteAsync(request);
+                if (passed is null)
+                {
+                    await _stream.WriteAsync(request);
+                }
+                else
+                {
+                    int sent = SocketMessage.Send((int)_stream.Socket.Handle, request, (int)passed.DangerousGetHandle()).OrThrow("sendmsg");
+                    await _stream.WriteAsync(request.AsMemory(sent));
+                }
             }
             catch (IOException e)
             {
@@ -80,7 +95,7 @@ public sealed class QmpClient : IAsyncDisposable
             JsonElement answer = await _answers.FirstAsync(_ => true, _answered, Deadlines.Answer, $"answer to {command}");
             _answered++;
             return answer.TryGetProperty("error", out JsonElement error)
-                ? throw new QmpException(command, error.GetProperty("desc").GetString()!)
+                ? throw new QmpException(command, error.GetProperty("class").GetString()!, error.GetProperty("desc").GetString()!)
                 : answer.GetProperty("return");
         }
         finally

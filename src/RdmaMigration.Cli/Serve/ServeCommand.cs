@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using RdmaMigration.Cli.Reports;
 using RdmaMigration.Engine;
 using RdmaMigration.Linux;
+using RdmaMigration.Qmp;
 using RdmaMigration.Service;
 using RdmaMigration.Transport;
 
@@ -13,8 +14,13 @@ internal sealed class ServeCommand : MigrationCommand
 {
     private const string Defer = "defer";
 
-    private readonly Option<string> _qmp = SharedOptions.Path(
-        "--qmp", "The UNIX socket of the monitor. Only this user and root can connect", "PATH", required: true);
+    private readonly Option<string> _qmp = new("--qmp")
+    {
+        Description = "The UNIX socket of the monitor. Only this user and root can connect. fd:N serves an inherited socket, which listens or is connected",
+        HelpName = "PATH|fd:N",
+        Required = true,
+        CustomParser = ReadMonitor,
+    };
 
     private readonly Option<ServeIncoming?> _incoming = new("--incoming")
     {
@@ -56,6 +62,7 @@ internal sealed class ServeCommand : MigrationCommand
     [
         "rdmamig serve --qmp /run/vm.qmp --incoming rdma:10.0.0.5:4444  # take a machine, keep it in memory, wait for commands",
         "rdmamig serve --qmp /run/vm.qmp --incoming defer               # wait for migrate-incoming",
+        "rdmamig serve --qmp fd:5 --incoming defer                      # the program that starts it has opened the monitor's socket",
         "  then, with any QMP client: {\"execute\": \"migrate\", \"arguments\": {\"uri\": \"rdma:10.0.0.7:4444\"}}",
     ];
 
@@ -82,6 +89,20 @@ internal sealed class ServeCommand : MigrationCommand
         catch (MigrationException cannot)
         {
             return HostCannot(cannot.Message, options.Incoming?.Uri);
+        }
+    }
+
+    private static string? ReadMonitor(ArgumentResult result)
+    {
+        string address = result.Tokens[0].Value;
+        try
+        {
+            _ = QmpListener.DescriptorOf(address);
+            return address.Length > 0 ? address : SharedOptions.Refuse<string>(result, "--qmp is empty: it must name a file");
+        }
+        catch (FormatException malformed)
+        {
+            return SharedOptions.Refuse<string>(result, $"--qmp: {malformed.Message}");
         }
     }
 

@@ -73,6 +73,11 @@ internal static class MigrationChannels
 
     private static MigrationUri Parse(string text)
     {
+        if (text.StartsWith($"{DescriptorUri.SchemeName}:", StringComparison.Ordinal) && text[^1] != ':' && !char.IsAsciiDigit(text[3]))
+        {
+            return new NamedDescriptorUri(text[3..]);
+        }
+
         try
         {
             return MigrationUri.Parse(text);

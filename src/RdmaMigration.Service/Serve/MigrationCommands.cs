@@ -9,11 +9,12 @@ namespace RdmaMigration.Service;
 /// <summary>The commands of a service, over its process. They run on the main loop, with the big lock held.</summary>
 /// <param name="process">Runs migrations.</param>
 /// <param name="machine">The machine's run state.</param>
+/// <param name="descriptors">The descriptors that clients have passed.</param>
 /// <param name="options">What the service was started with.</param>
 /// <param name="announce">Sends the event MIGRATION with a status.</param>
 /// <param name="quit">Ends the service.</param>
 internal sealed class MigrationCommands(
-    MachineProcess process, ServedMachine machine, ServeOptions options, Action<string> announce, Action quit)
+    MachineProcess process, ServedMachine machine, PassedDescriptors descriptors, ServeOptions options, Action<string> announce, Action quit)
 {
     private readonly QemuParameters _parameters = new(options.Profile);
     private readonly QueryMigrate _query = new(options.Profile);
@@ -94,7 +95,7 @@ internal sealed class MigrationCommands(
             throw new QmpException($"Parameter '{misplaced.Name}' is for {misplaced.Channels} only");
         }
 
-        Try(() => process.Migrate(new OutgoingOptions { Uri = uri, Parameters = parameters }));
+        descriptors.Use(uri, forWriting: true, to => Try(() => process.Migrate(new OutgoingOptions { Uri = to, Parameters = parameters })));
         return null;
     }
 
@@ -114,7 +115,7 @@ internal sealed class MigrationCommands(
         }
 
         ExitsOnError = exitsOnError;
-        Try(() => Listen(uri));
+        descriptors.Use(uri, forWriting: false, from => Try(() => Listen(from)));
         announce(MigrationStatus.Setup.ToQmp());
         return null;
     }

@@ -8,6 +8,7 @@ namespace RdmaMigration.Service;
 internal sealed class ServeHost : MigrationHost
 {
     private readonly ServeOptions _options;
+    private readonly PassedDescriptors _descriptors = new();
     private ServedMachine? _machine;
     private MigrationCommands? _commands;
     private QmpMonitor? _monitor;
@@ -27,12 +28,14 @@ internal sealed class ServeHost : MigrationHost
     private protected override Task Start(MachineProcess process, MainLoop loop, ILogger log)
     {
         ServedMachine machine = _machine = new ServedMachine(process, _options.IsPaused);
-        MigrationCommands commands = _commands = new MigrationCommands(process, machine, _options, Announce, OnQuit);
+        MigrationCommands commands = _commands = new MigrationCommands(process, machine, _descriptors, _options, Announce, OnQuit);
+        QmpCommand[] rows = [.. commands.Rows, .. new DescriptorCommands(_descriptors).Rows];
         QmpMonitor monitor = _monitor = new QmpMonitor(
-            loop, writer => _options.Profile.WriteVersion(writer, _options.Package), WithDevices(commands.Rows), log);
+            loop, writer => _options.Profile.WriteVersion(writer, _options.Package), WithDevices(rows), log);
         machine.Changed += name => monitor.Broadcast(name);
 
         // The end is reported when nothing is left of the migration, so that a command that follows it finds the process idle.
+        process.Ended += _ => _descriptors.EndUse();
         process.Ended += Report;
         if (_options.Incoming is { } incoming)
         {
@@ -46,7 +49,7 @@ internal sealed class ServeHost : MigrationHost
             }
         }
 
-        _listener = QmpListener.Listen(_options.Monitor, monitor, log);
+        _listener = QmpListener.Open(_options.Monitor, monitor, log);
         ServiceLog.Listening(log, process.Uri);
         return Task.CompletedTask;
     }
@@ -87,6 +90,7 @@ internal sealed class ServeHost : MigrationHost
         }
 
         _listener!.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        _descriptors.CloseAll();
         return isSignal ? 0 : code;
     }
 

@@ -6,7 +6,7 @@ namespace RdmaMigration.Service;
 /// <summary>What a service is started with.</summary>
 internal sealed record ServeOptions
 {
-    /// <summary>The path of the monitor's UNIX socket.</summary>
+    /// <summary>The monitor's UNIX socket: a path, or <c>fd:N</c> for one that the process inherits.</summary>
     public required string Monitor { get; init; }
 
     /// <summary>Answers for the machine's devices; null when nothing does.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace RdmaMigration.Transport;
 
@@ -127,4 +128,16 @@ internal sealed record DescriptorUri(int Number) : MigrationUri
 
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{SchemeName}:{Number}");
+}
+
+/// <summary>A descriptor that another process has passed to this one while it runs. It has no text form to read.</summary>
+/// <param name="Text">The address by which it was asked for, such as <c>fd:NAME</c>.</param>
+/// <param name="Handle">The descriptor. The channel owns it; an open that fails closes it.</param>
+internal sealed record PassedDescriptorUri(string Text, SafeFileHandle Handle) : MigrationUri
+{
+    /// <inheritdoc/>
+    public override string Scheme => DescriptorUri.SchemeName;
+
+    /// <inheritdoc/>
+    public override string ToString() => Text;
 }

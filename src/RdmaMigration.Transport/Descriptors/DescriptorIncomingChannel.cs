@@ -65,6 +65,9 @@ internal class DescriptorIncomingChannel(
             case DescriptorUri inherited:
                 (PolledDescriptor descriptor, DescriptorKind kind) = InheritedDescriptor.ForReading(inherited);
                 return new DescriptorIncomingChannel(descriptor, uri.Scheme, kind is DescriptorKind.Socket, waiter);
+            case PassedDescriptorUri passed:
+                (descriptor, kind) = InheritedDescriptor.Take(passed, forWriting: false);
+                return new DescriptorIncomingChannel(descriptor, uri.Scheme, kind is DescriptorKind.Socket, waiter);
             default:
                 throw new ArgumentException($"{uri} is not opened for reading", nameof(uri));
         }

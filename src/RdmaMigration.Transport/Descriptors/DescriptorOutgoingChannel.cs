@@ -45,6 +45,7 @@ internal abstract class DescriptorOutgoingChannel : OutgoingChannel
             FileUri file => Over(OpenedFile.ForWriting(file, options.Source), uri.Scheme),
             ExecUri exec => new CommandOutgoingChannel(exec),
             DescriptorUri inherited => Over(InheritedDescriptor.ForWriting(inherited, options.Source), uri.Scheme),
+            PassedDescriptorUri passed => Over(InheritedDescriptor.Take(passed, forWriting: true, options.Source), uri.Scheme),
             _ => throw new ArgumentException($"a channel to {uri} is not one over a descriptor", nameof(uri)),
         };
     }

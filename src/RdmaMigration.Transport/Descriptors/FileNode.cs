@@ -50,6 +50,7 @@ internal readonly record struct FileNode(FileKind Kind, ulong Device, ulong Numb
     {
         FileUri file => At(file.Path),
         DescriptorUri inherited => Of(inherited.Number),
+        PassedDescriptorUri { Handle.IsClosed: false } passed => Of((int)passed.Handle.DangerousGetHandle()),
         _ => null,
     };
 

@@ -3,7 +3,7 @@ using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>Takes over the descriptor of an <c>fd:</c> address.</summary>
+/// <summary>Takes over the descriptor of an <c>fd:</c> address, or one that was passed.</summary>
 internal static class InheritedDescriptor
 {
     /// <exception cref="ConnectFailedException">It is not open for reading, or of a kind that carries no stream.</exception>
@@ -15,15 +15,35 @@ internal static class InheritedDescriptor
     public static (PolledDescriptor Descriptor, DescriptorKind Kind) ForWriting(DescriptorUri uri, FileNode? source) =>
         FileNode.IsSameStorage(FileNode.Of(uri), source) ? throw OpenedFile.IsSource(uri) : TakeOver(uri, forWriting: true);
 
+    /// <summary>A passed descriptor; it is closed when this fails.</summary>
+    /// <exception cref="ConnectFailedException">It is not open for that direction, of a kind that carries no stream, or the source.</exception>
+    public static (PolledDescriptor Descriptor, DescriptorKind Kind) Take(PassedDescriptorUri uri, bool forWriting, FileNode? source = null)
+    {
+        try
+        {
+            if (FileNode.IsSameStorage(FileNode.Of(uri), source))
+            {
+                throw OpenedFile.IsSource(uri);
+            }
+
+            DescriptorKind kind = KindOf(uri, (int)uri.Handle.DangerousGetHandle(), forWriting);
+            return (new PolledDescriptor(uri.Handle, uri.ToString()), kind);
+        }
+        catch
+        {
+            uri.Handle.Dispose();
+            throw;
+        }
+    }
+
     private static (PolledDescriptor Descriptor, DescriptorKind Kind) TakeOver(DescriptorUri uri, bool forWriting)
     {
-        DescriptorKind kind = KindOf(uri, forWriting);
+        DescriptorKind kind = KindOf(uri, uri.Number, forWriting);
         return (new PolledDescriptor(new SafeFileHandle(Own(uri), ownsHandle: true), uri.ToString()), kind);
     }
 
-    private static DescriptorKind KindOf(DescriptorUri uri, bool forWriting)
+    private static DescriptorKind KindOf(MigrationUri uri, int number, bool forWriting)
     {
-        int number = uri.Number;
         if (FileNode.Of(number) is not { } node)
         {
             throw new ConnectFailedException(
