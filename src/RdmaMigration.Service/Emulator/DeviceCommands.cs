@@ -37,7 +37,13 @@ internal static class DeviceCommands
         "set_password",
     ];
 
+    /// <summary>Settings of devices that libvirt makes before a machine comes in. The machine's own state replaces them, here as in a QEMU.</summary>
+    private static readonly HashSet<string> s_beforeArrival = ["balloon", "qom-set", "set_link"];
+
+    /// <summary>The device model answers it only while no machine is here.</summary>
+    public static bool IsBeforeArrival(string command) => s_beforeArrival.Contains(command);
+
     /// <summary>The device model answers it.</summary>
     public static bool IsForwarded(string command) =>
-        s_settings.Contains(command) || (command.StartsWith(Query, StringComparison.Ordinal) && !s_notOfDevices.Contains(command));
+        s_settings.Contains(command) || IsBeforeArrival(command) || (command.StartsWith(Query, StringComparison.Ordinal) && !s_notOfDevices.Contains(command));
 }

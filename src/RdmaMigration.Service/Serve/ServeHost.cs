@@ -98,8 +98,17 @@ internal sealed class ServeHost : MigrationHost
     private IEnumerable<QmpCommand> WithDevices(IReadOnlyList<QmpCommand> own)
     {
         IEnumerable<QmpCommand> ofDevices = _options.DeviceModel?.Commands ?? [];
-        return own.Concat(ofDevices.ExceptBy(own.Select(command => command.Name).Concat(QmpMonitor.OwnCommands), command => command.Name));
+        return own.Concat(ofDevices
+            .ExceptBy(own.Select(command => command.Name).Concat(QmpMonitor.OwnCommands), command => command.Name)
+            .Select(command => DeviceCommands.IsBeforeArrival(command.Name) ? UntilArrival(command) : command));
     }
+
+    private QmpCommand UntilArrival(QmpCommand command) => command with
+    {
+        Forward = (arguments, end) => _machine!.State is RunState.InMigrate
+            ? command.Forward!(arguments, end)
+            : Task.FromResult(QmpReply.Fail(new QmpException($"{command.Name}: the machine does not run here, and its devices cannot be changed"))),
+    };
 
     private void OnQuit()
     {
