@@ -8,7 +8,7 @@ public class HelpTests
         CommandLine help = CommandLine.Run("--help");
 
         Assert.Equal(0, help.ExitCode);
-        foreach (string command in (string[])["receive", "send", "relay", "guest", "inspect", "doctor"])
+        foreach (string command in (string[])["receive", "send", "relay", "serve", "qemu", "guest", "inspect", "doctor"])
         {
             Assert.Contains($"  rdmamig {command} ", help.Out, StringComparison.Ordinal);
         }
@@ -21,6 +21,7 @@ public class HelpTests
     [InlineData("receive")]
     [InlineData("send")]
     [InlineData("relay")]
+    [InlineData("qemu")]
     [InlineData("guest")]
     [InlineData("inspect")]
     [InlineData("doctor")]

@@ -33,6 +33,9 @@ internal sealed class RunningMonitor : IAsyncDisposable
     /// <summary>The command "hang" waits for this on the main thread.</summary>
     public ManualResetEventSlim Released { get; } = new();
 
+    /// <summary>What the command "forward" answers.</summary>
+    public TaskCompletionSource<QmpReply> Forwarded { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync(Path);
 
     public async Task<RawClient> NegotiateAsync(bool isOob = false)
@@ -127,6 +130,7 @@ internal sealed class RunningMonitor : IAsyncDisposable
             int count = taken is null ? 0 : 1;
             return writer => writer.WriteNumberValue(count);
         }),
+        QmpCommand.Forwarded("forward", (_, _) => Forwarded.Task),
         new("flood", (arguments, _) =>
         {
             long events = arguments.RequiredInteger("events");

@@ -15,9 +15,6 @@ internal sealed class QemuCommand : MigrationCommand
 {
     private const string DefaultEmulator = "qemu-system-x86_64";
 
-    /// <summary>Set in the environment of the real QEMU, so that an emulator that leads back here is noticed.</summary>
-    private const string Guard = "RDMAMIG_QEMU";
-
     private readonly Option<string> _emulator = new("--emulator")
     {
         Description = $"The real QEMU, a path or a name on PATH [default: {DefaultEmulator}]",
@@ -56,12 +53,11 @@ internal sealed class QemuCommand : MigrationCommand
     {
         string[] arguments = parsed.GetValue(_arguments) ?? [];
         string name = parsed.GetRequiredValue(_emulator);
-        if (Environment.GetEnvironmentVariable(Guard) is not null)
+        if (Environment.GetEnvironmentVariable(DeviceModel.Marker) is not null)
         {
             return HostCannot($"the emulator '{name}' leads back to rdmamig; set --emulator to the real QEMU", uri: null);
         }
 
-        Environment.SetEnvironmentVariable(Guard, "1");
         if (Find(name) is not { } emulator)
         {
             return HostCannot($"there is no program '{name}'; set --emulator to the real QEMU", uri: null);
@@ -112,7 +108,8 @@ internal sealed class QemuCommand : MigrationCommand
     private int Become(string emulator, string[] arguments)
     {
         IEnumerable<KeyValuePair<string, string>> environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
-            .Select(variable => KeyValuePair.Create((string)variable.Key, (string?)variable.Value ?? ""));
+            .Select(variable => KeyValuePair.Create((string)variable.Key, (string?)variable.Value ?? ""))
+            .Append(KeyValuePair.Create(DeviceModel.Marker, "1"));
         CallResult failed = ProgramImage.Replace(emulator, [emulator, .. arguments], environment);
         return HostCannot($"'{emulator}' cannot be run: {failed.Error.Text()}", uri: null);
     }

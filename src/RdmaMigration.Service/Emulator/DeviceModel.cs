@@ -12,6 +12,9 @@ namespace RdmaMigration.Service;
 /// </summary>
 internal sealed class DeviceModel : IDisposable
 {
+    /// <summary>Set in the environment of a real QEMU, so that a program in its place that leads back to rdmamig is noticed.</summary>
+    public const string Marker = "RDMAMIG_QEMU";
+
     private readonly Process _process;
     private readonly SemaphoreSlim _turn = new(1);
     private long _lastId;
@@ -39,6 +42,7 @@ internal sealed class DeviceModel : IDisposable
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
         };
+        start.Environment[Marker] = "1";
         DeviceModel? model = null;
         try
         {
