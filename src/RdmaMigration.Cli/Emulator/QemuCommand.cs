@@ -17,7 +17,7 @@ internal sealed class QemuCommand : MigrationCommand
 
     private readonly Option<string> _emulator = new("--emulator")
     {
-        Description = $"The real QEMU, a path or a name on PATH [default: {DefaultEmulator}]",
+        Description = "The real QEMU, a path or a name on PATH",
         HelpName = "PATH",
         DefaultValueFactory = _ => DefaultEmulator,
     };
@@ -45,8 +45,8 @@ internal sealed class QemuCommand : MigrationCommand
 
     public static string[] Examples { get; } =
     [
-        "rdmamig qemu -- -version                                        # the real QEMU's answer",
-        "rdmamig qemu --emulator /usr/bin/qemu-system-x86_64.distrib -- \"$@\"   # the script rdmamig-qemu, libvirt's <emulator>",
+        "rdmamig qemu -- -version                                                   # the real QEMU's answer",
+        "rdmamig qemu --emulator /usr/bin/qemu-system-x86_64.distrib -- \"$@\"       # in a script that is libvirt's <emulator>",
     ];
 
     protected override int Run(ParseResult parsed)
