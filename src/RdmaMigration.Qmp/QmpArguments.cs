@@ -25,6 +25,9 @@ internal sealed class QmpArguments
         _path = path;
     }
 
+    /// <summary>The JSON object; null for none.</summary>
+    public JsonElement? Members => _members;
+
     /// <summary><see cref="End"/> was called.</summary>
     public bool HasEnded { get; private set; }
 
