@@ -83,7 +83,10 @@ internal sealed class MigrationCommands(
         }
 
         // The stream has the run state that the machine had when it arrived, and the destination follows it.
-        if (!options.IsManaged && process.Kept is { } kept && (kept.RunState ?? "running") is var travels && (travels == "running") != (machine.State is RunState.Running))
+        if (!options.IsManaged
+            && process.Kept is { } kept
+            && (kept.RunState ?? "running") is var travels
+            && (travels == "running") != (machine.State is RunState.Running))
         {
             throw new QmpException(
                 $"The machine would be '{travels}' at the destination, and is '{machine.State.ToQmp()}' here; use stop or cont first, and again there");
