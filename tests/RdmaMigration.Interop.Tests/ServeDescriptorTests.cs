@@ -192,7 +192,8 @@ public sealed class ServeDescriptorTests : ReceiverTests
     private static string Describe(JsonElement reply) => reply.ValueKind switch
     {
         JsonValueKind.Array => string.Join(
-            ' ', reply.EnumerateArray().Select(set => $"{set.GetProperty("fdset-id")} [{string.Join(' ', set.GetProperty("fds").EnumerateArray().Select(Opaque))}]")),
+            ' ',
+            reply.EnumerateArray().Select(set => $"{set.GetProperty("fdset-id")} [{string.Join(' ', set.GetProperty("fds").EnumerateArray().Select(Opaque))}]")),
         _ => string.Join(' ', reply.EnumerateObject().Select(member => member.Name == "fd" ? "fd" : $"{member}").Order(StringComparer.Ordinal)),
     };
 

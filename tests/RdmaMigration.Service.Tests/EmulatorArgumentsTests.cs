@@ -2,18 +2,19 @@ namespace RdmaMigration.Service.Tests;
 
 public class EmulatorArgumentsTests
 {
-    private static readonly string[] s_monitor = ["-chardev", "socket,id=charmonitor,fd=23,server=on,wait=off", "-mon", "chardev=charmonitor,id=monitor,mode=control"];
+    private static readonly string[] s_monitor =
+        ["-chardev", "socket,id=charmonitor,fd=23,server=on,wait=off", "-mon", "chardev=charmonitor,id=monitor,mode=control"];
 
     [Fact]
     public void Libvirt_s_command_line_is_read()
     {
         EmulatorArguments read = EmulatorArguments.Read(
-            ["-name", "guest=a,,b,debug-threads=on", "-S", .. s_monitor, "-netdev", "tap,fds=30:31,vhost=on,vhostfd=33", "-incoming", "defer", "-msg", "timestamp=on"]);
+            ["-name", "guest=a,,b,debug-threads=on", "-S", .. s_monitor, "-netdev", "tap,fds=30:31,vhost=on,vhostfd=33", "-incoming", "defer", "-msg", "x=on"]);
 
         Assert.Equal(("fd:23", null, true, "a,b"), (read.Monitor, read.Source.Uri, read.IsPaused, read.Name));
         Assert.Equal(
             ["-name", "guest=a,,b,debug-threads=on", "-S", "-chardev", "stdio,id=charmonitor,signal=off", "-mon", "chardev=charmonitor,id=monitor,mode=control",
-                "-netdev", "tap,fds=30:31,vhost=on,vhostfd=33", "-incoming", "defer", "-msg", "timestamp=on"],
+                "-netdev", "tap,fds=30:31,vhost=on,vhostfd=33", "-incoming", "defer", "-msg", "x=on"],
             read.DeviceModel);
         Assert.Equal([30, 31, 33], read.Descriptors.Order());
     }

@@ -38,7 +38,8 @@ public sealed class ServeProcess : IAsyncDisposable
         return StartAsync(machine.Name, isQemu ? Executables.Qemu : Executables.Rdmamig, path =>
         [
             .. before,
-            .. machine.Arguments(path, serialSocket: null).Select(argument => argument.EndsWith(path, StringComparison.Ordinal) ? $"{argument},server=on,wait=off" : argument),
+            .. machine.Arguments(path, serialSocket: null)
+                .Select(argument => argument.EndsWith(path, StringComparison.Ordinal) ? $"{argument},server=on,wait=off" : argument),
         ]);
     }
 

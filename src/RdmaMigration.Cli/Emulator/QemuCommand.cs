@@ -8,8 +8,8 @@ using RdmaMigration.Service;
 namespace RdmaMigration.Cli.Emulator;
 
 /// <summary>
-/// <c>rdmamig qemu -- ARGUMENTS</c>: what libvirt starts in QEMU's place. With -incoming it is a service whose devices a real QEMU describes; without, it becomes
-/// the real QEMU.
+/// <c>rdmamig qemu -- ARGUMENTS</c>: what libvirt starts in QEMU's place. With -incoming it is a service whose devices a real QEMU describes; without, it
+/// becomes the real QEMU.
 /// </summary>
 internal sealed class QemuCommand : MigrationCommand
 {

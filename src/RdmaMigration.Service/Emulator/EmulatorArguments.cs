@@ -97,7 +97,8 @@ internal sealed partial record EmulatorArguments
             {
                 "mon" when new OptionValues(value) is var options && options["mode"] == "control" => options["chardev"] ?? options.Kind,
                 "object" => MonitorObject(value),
-                "qmp" or "qmp-pretty" => throw new FormatException($"'{arguments[i]}' is not supported: give the monitor by -chardev and -mon, as libvirt does"),
+                "qmp" or "qmp-pretty" => throw new FormatException(
+                    $"'{arguments[i]}' is not supported: give the monitor by -chardev and -mon, as libvirt does"),
                 "daemonize" => throw new FormatException("-daemonize is not supported"),
                 _ => null,
             };

@@ -34,7 +34,8 @@ public sealed class LibvirtBed : IAsyncLifetime
         {
             DirtyingGuest.WriteImage(File("disk"), first: 1 << 20, end: 4 << 20, pagesPerTick: 256, pagesPerCharacter: 768);
             await System.IO.File.WriteAllTextAsync(File("guest.xml"), Xml());
-            LibvirtHost[] hosts = await Task.WhenAll(LibvirtHost.StartAsync(File("home"), isCapture: false), LibvirtHost.StartAsync(File("capture"), isCapture: true));
+            LibvirtHost[] hosts = await Task.WhenAll(
+                LibvirtHost.StartAsync(File("home"), isCapture: false), LibvirtHost.StartAsync(File("capture"), isCapture: true));
             (_home, _capture) = (hosts[0], hosts[1]);
         }
     }
