@@ -15,8 +15,8 @@ internal static class ExitCode
     public const int Usage = 2;
 
     /// <summary>
-    /// This host cannot: no RDMA library or device, an address that cannot be bound, a target that cannot be written, or standard output where the work goes
-    /// there.
+    /// This host cannot: no RDMA library or device, an address that cannot be bound, a target that cannot be written, a QMP monitor that does not answer, or
+    /// standard output where the work goes there.
     /// </summary>
     public const int HostCannot = 3;
 
@@ -30,7 +30,8 @@ internal static class ExitCode
         (Failed, "the migration failed (receive and relay exit only with --once, exec:, file: or fd:; otherwise they keep listening); "
             + "a guest lost a write or has a torn page; or FILE cannot be read, is not a migration stream, or does not contain the device that --device names"),
         (Usage, "the command line is wrong; nothing was tried"),
-        (HostCannot, "this host cannot do it: no RDMA library or RDMA device, the port is in use, or a target cannot be written; "
+        (HostCannot, "this host cannot do it: no RDMA library or RDMA device, the port is in use, a target cannot be written, "
+            + "or no QMP monitor answers at SOCKET; "
             + "inspect, doctor, --help and --version: standard output cannot be written"),
         (Cancelled, "cancelled by SIGINT, SIGTERM or SIGHUP"),
     ];

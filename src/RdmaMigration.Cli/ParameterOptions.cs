@@ -55,7 +55,15 @@ internal sealed class ParameterOptions
                 continue;
             }
 
-            bool isIncoming = (bound.Parameter.Side & _sides).HasFlag(MigrationSide.Incoming);
+            MigrationSide sides = bound.Parameter.Side & _sides;
+            bool isIncoming = sides.HasFlag(MigrationSide.Incoming);
+
+            // What both sides use may be for a destination that is not known yet.
+            if (sides is MigrationSide.Both && destination is null)
+            {
+                continue;
+            }
+
             if ((isIncoming ? source : destination) is { } uri && !bound.Parameter.AppliesTo(uri))
             {
                 result.AddError($"{bound.Parameter.Option} is for {bound.Parameter.Channels} only; the {(isIncoming ? "source" : "destination")} is {uri}");

@@ -8,6 +8,7 @@ using RdmaMigration.Cli.Guest;
 using RdmaMigration.Cli.Inspect;
 using RdmaMigration.Cli.Receive;
 using RdmaMigration.Cli.Relay;
+using RdmaMigration.Cli.Remote;
 using RdmaMigration.Cli.Send;
 using RdmaMigration.Cli.Serve;
 
@@ -36,7 +37,9 @@ internal static class Rdmamig
 
     private static int ParseAndRun(IReadOnlyList<string> arguments, Screen screen)
     {
-        ParseResult parsed = CreateRoot(screen).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        RootCommand root = CreateRoot(screen);
+        ParserConfiguration parser = new() { ResponseFileTokenReplacer = null };
+        ParseResult parsed = root.Parse(arguments, parser);
         InvocationConfiguration configuration = new()
         {
             Output = screen.Out,
@@ -52,20 +55,38 @@ internal static class Rdmamig
             return ExitCode.Usage;
         }
 
+        IReadOnlyList<string> misconfigured = [];
+        if (parsed is { CommandResult.Command: ServeCommand { Settings: { } settings }, Action: not HelpPage })
+        {
+            parsed = root.Parse([.. arguments, .. settings.Read(parsed)], parser);
+            misconfigured = settings.Errors;
+        }
+
+        if (misconfigured.Count > 0)
+        {
+            return RefuseUsage(parsed, misconfigured, screen);
+        }
+
         if (parsed.Errors.Count > 0)
         {
             // A command that does not exist is the whole story; that one is required follows from it.
             bool unknown = parsed.CommandResult.Command is RootCommand && parsed.UnmatchedTokens.Count > 0;
-            foreach (string? message in unknown ? [$"'{parsed.UnmatchedTokens[0]}' is not a command"] : parsed.Errors.Select(error => error.Message))
-            {
-                screen.Error.WriteLine($"rdmamig: {message}");
-            }
-
-            screen.Error.WriteLine($"Try '{Path(parsed.CommandResult.Command)} --help'.");
-            return ExitCode.Usage;
+            return RefuseUsage(
+                parsed, unknown ? [$"'{parsed.UnmatchedTokens[0]}' is not a command"] : parsed.Errors.Select(error => error.Message), screen);
         }
 
         return parsed.Invoke(configuration);
+    }
+
+    private static int RefuseUsage(ParseResult parsed, IEnumerable<string> messages, Screen screen)
+    {
+        foreach (string message in messages)
+        {
+            screen.Error.WriteLine($"rdmamig: {message}");
+        }
+
+        screen.Error.WriteLine($"Try '{Path(parsed.CommandResult.Command)} --help'.");
+        return ExitCode.Usage;
     }
 
     private static RootCommand CreateRoot(Screen screen)
@@ -75,16 +96,20 @@ internal static class Rdmamig
         RelayCommand relay = new(screen);
         ServeCommand serve = new(screen);
         QemuCommand qemu = new(screen);
+        MigrateCommand migrate = new(screen);
+        TopCommand top = new(screen);
         GuestCommand guest = new(screen);
         Command doctor = DoctorCommand.Create(screen);
         Command inspect = InspectCommand.Create(screen);
-        RootCommand root = new("Saves running QEMU machines to files over RDMA, sends or relays them, and inspects streams.")
+        RootCommand root = new("Saves running QEMU machines to files over RDMA, sends or relays them, drives and shows migrations, and inspects streams.")
         {
             receive,
             send,
             relay,
             serve,
             qemu,
+            migrate,
+            top,
             guest,
             inspect,
             doctor,
@@ -96,6 +121,8 @@ internal static class Rdmamig
             [relay] = RelayCommand.Examples,
             [serve] = ServeCommand.Examples,
             [qemu] = QemuCommand.Examples,
+            [migrate] = MigrateCommand.Examples,
+            [top] = TopCommand.Examples,
             [guest] = GuestCommand.Examples,
             [inspect] = InspectCommand.Examples,
             [doctor] = DoctorCommand.Examples,

@@ -76,15 +76,6 @@ internal sealed class BigLock
         state = BigLockState.NotHeld;
     }
 
-    /// <summary>Releases the lock and takes it again, so that the next step's hold time is measured by itself.</summary>
-    /// <param name="site">The next step, for the hold-time histogram.</param>
-    /// <exception cref="InvalidOperationException">The thread does not hold it.</exception>
-    public void Reacquire(string site)
-    {
-        Release();
-        Acquire(site);
-    }
-
     /// <summary>States what the caller says about the lock.</summary>
     /// <exception cref="InvalidOperationException">It is not the truth, which is a defect.</exception>
     public void Assert(BigLockState state, [CallerMemberName] string site = "")

@@ -36,6 +36,7 @@ internal enum DeliveryStep
 internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, CancellationToken, OutgoingChannel> open, MigrationContext context) : IDisposable
 {
     private readonly DeliveryFigures _figures = new();
+    private readonly BandwidthLimit _limit = new(options.Parameters.Rate());
     private volatile OutgoingChannel? _channel;
     private SourceReturnPath? _returnPath;
     private StreamConfiguration? _configuration;
@@ -80,7 +81,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         context.State.Follow(DeliveryStep.Setup);
         OutgoingChannel channel = open(options with { Source = source }, context.Cancellation);
         channel.LeftBehind = context.OnLeftBehind;
-        channel.Output.Limit = options.Parameters.BandwidthLimit();
+        channel.Output.Limit = _limit;
         _channel = channel;
         _figures.EndConnect(channel);
         context.Cancellation.ThrowIfCancellationRequested();
@@ -145,6 +146,13 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
             ? outcome
             : new DeliveryOutcome(Arrival.Failed, new OperationCanceledException("stopped before it was decided"));
     }
+
+    /// <summary>Sends no faster from now on. Any thread.</summary>
+    /// <param name="parameters">Have the rate; the other values stay as they were at the start.</param>
+    public void SetBandwidth(ParameterSet parameters) => _limit.BytesPerSecond = parameters.Rate();
+
+    /// <summary>All of RAM is sent, and migrate-continue is awaited. On the sending thread.</summary>
+    public void BeginPause() => _figures.TryReach(DeliveryStep.PreSwitchover);
 
     /// <summary>Tells the destination that this side gives up, as far as the channel can. On the sending thread, its last call.</summary>
     public void TellDestination()
@@ -257,9 +265,10 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
 
     private void Reach(DeliveryStep step)
     {
-        if (_figures.TryReach(step))
+        if (Step < step)
         {
             _mayGoOn?.Invoke(step);
+            _figures.TryReach(step);
             context.State.Follow(step);
         }
     }

@@ -18,6 +18,9 @@ internal interface IMachineOrigin : IDisposable
     /// <summary>The file, which no destination may overwrite; null for none. After <see cref="Load"/>.</summary>
     FileNode? File { get; }
 
+    /// <summary>The run state that the machine is sent with; null for the one that its stream has.</summary>
+    string? RunState => null;
+
     /// <summary>Makes the machine ready to be sent. Once.</summary>
     /// <returns>The machine. It lives as long as this.</returns>
     CapturedStream Load();
@@ -30,8 +33,12 @@ internal interface IMachineOrigin : IDisposable
 }
 
 /// <summary>The machine that this process keeps. It stays the process's, which does not free it while a migration runs.</summary>
-internal sealed class KeptOrigin(KeptMachine machine) : IMachineOrigin
+/// <param name="machine">The machine.</param>
+/// <param name="runState">As <see cref="RunState"/>.</param>
+internal sealed class KeptOrigin(KeptMachine machine, string? runState) : IMachineOrigin
 {
+    public string? RunState => runState;
+
     public string Name => "the machine in memory";
 
     public MigrationPhase Phase => MigrationPhase.Connecting;

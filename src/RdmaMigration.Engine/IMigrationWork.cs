@@ -29,6 +29,11 @@ internal interface IMigrationWork : IDisposable
     /// <summary>migrate-continue: goes on with the switchover. False when the work does not wait for that. Main thread.</summary>
     bool TryContinue() => false;
 
+    /// <summary>migrate-set-parameters: sends with this max-bandwidth from now on. Nothing to do where nothing is sent. Main thread; must not block.</summary>
+    void SetBandwidth(ParameterSet parameters)
+    {
+    }
+
     /// <summary><see cref="Run"/> has failed: the figures stand still. On the migration's thread, before the status says so.</summary>
     /// <param name="isStopped">Somebody here stopped the migration, so what the work itself met is not reported.</param>
     /// <returns>What to add to the reason; null for nothing.</returns>

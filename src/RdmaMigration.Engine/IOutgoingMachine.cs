@@ -66,6 +66,9 @@ internal sealed class OutgoingCapture(CapturedStream stream) : IOutgoingMachine
 
     public RamBlockList Ram => stream.RamBlocks;
 
+    /// <summary>The run state that it is sent with; null for its own. It must have one.</summary>
+    public string? RunState { get; init; }
+
     public void Check(MigrationUri uri)
     {
         if (uri is RdmaUri && stream.Blocks.Count == 0)
@@ -83,7 +86,13 @@ internal sealed class OutgoingCapture(CapturedStream stream) : IOutgoingMachine
 
     public void Write(DeliveryStream to)
     {
-        CaptureWriterOptions form = new() { Carrier = to.OpenRam(runs: false), IsOpened = to.IsOpened, OpenReturnPath = to.ReturnPath is not null };
+        CaptureWriterOptions form = new()
+        {
+            Carrier = to.OpenRam(runs: false),
+            IsOpened = to.IsOpened,
+            OpenReturnPath = to.ReturnPath is not null,
+            RunState = RunState,
+        };
         CaptureWriter.Write(stream, to.Sink, form, to.OnProgress, to.Cancellation);
     }
 }

@@ -11,6 +11,8 @@ namespace RdmaMigration.Engine;
 /// </summary>
 internal sealed class MachineProcess : IDisposable
 {
+    private static readonly MigrationInfo s_none = new() { Status = MigrationStatus.None };
+
     private readonly MainLoop _loop;
     private readonly ILogger _log;
     private readonly OutgoingConnector _connector = new();
@@ -19,7 +21,7 @@ internal sealed class MachineProcess : IDisposable
     private Migration? _current;
     private IncomingChannel? _next;
     private KeptMachine? _kept;
-    private MigrationInfo _last = new() { Status = MigrationStatus.None };
+    private MigrationInfo _last = s_none;
     private bool _isQuitting;
 
     /// <summary>A process that does nothing yet.</summary>
@@ -59,7 +61,10 @@ internal sealed class MachineProcess : IDisposable
     /// <summary>The address on the network where it listens; null when it listens on none. Any thread.</summary>
     public IPEndPoint? LocalEndPoint => _port?.LocalEndPoint;
 
-    /// <summary>query-migrate: the migration that runs, else the last one with its error, however often it is asked. Any thread.</summary>
+    /// <summary>
+    /// query-migrate: the migration that runs, else the last one with its error, however often it is asked. Status none before the first one, and again when
+    /// the process listens anew or has dropped its machine. Any thread.
+    /// </summary>
     public MigrationInfo Query() => Volatile.Read(ref _current)?.Query() ?? Volatile.Read(ref _last);
 
     /// <summary>
@@ -69,7 +74,7 @@ internal sealed class MachineProcess : IDisposable
     /// </summary>
     /// <exception cref="ConnectFailedException">It cannot listen there, or open that.</exception>
     /// <exception cref="InvalidOperationException">It listens already.</exception>
-    /// <exception cref="MigrationException">The machine is to be kept, and another one is kept already.</exception>
+    /// <exception cref="MigrationException">The machine is to be kept, and another one is kept already; or the process ends.</exception>
     public void Listen(IncomingOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -77,6 +82,8 @@ internal sealed class MachineProcess : IDisposable
         {
             throw new InvalidOperationException($"the process listens already, on {_port.Uri}");
         }
+
+        CheckNotQuitting();
 
         if (options.Target is KeepTarget && Kept is not null)
         {
@@ -95,6 +102,8 @@ internal sealed class MachineProcess : IDisposable
             port.Dispose();
             throw;
         }
+
+        Volatile.Write(ref _last, s_none);
     }
 
     /// <summary>migrate: begins to send a capture. Any thread; the status shows how it goes.</summary>
@@ -120,12 +129,23 @@ internal sealed class MachineProcess : IDisposable
     public Task MigrateAsync(OutgoingOptions options) => _loop.InvokeAsync(() => Migrate(options));
 
     /// <summary>As <see cref="MigrateAsync(OutgoingOptions)"/>. Main thread.</summary>
-    /// <exception cref="MigrationException">No machine is kept, a migration runs already, or the process ends.</exception>
-    public void Migrate(OutgoingOptions options)
+    /// <param name="options">Destination and limits.</param>
+    /// <param name="runState">QEMU's name of the run state that the machine is sent with; null for the one that its stream has.</param>
+    /// <exception cref="MigrationException">
+    /// No machine is kept, it has no run state that can be replaced, a migration runs already, or the process ends.
+    /// </exception>
+    public void Migrate(OutgoingOptions options, string? runState = null)
     {
         CheckIdle();
         KeptMachine machine = Kept ?? throw NothingKept();
-        Run(context => _works.Send(context, machine, options));
+        if (runState is not null && machine.RunState is null)
+        {
+            throw new MigrationException(
+                FailureReason.Policy,
+                $"the machine's stream has no run state (section globalstate), so its destination starts it, and it cannot be sent as '{runState}'");
+        }
+
+        Run(context => _works.Send(context, machine, runState, options));
     }
 
     /// <summary>migrate: begins to send a machine of this process, which runs. Any thread; the status shows how it goes.</summary>
@@ -164,6 +184,9 @@ internal sealed class MachineProcess : IDisposable
         }
     }
 
+    /// <summary>migrate-set-parameters: a migration that sends keeps to this max-bandwidth from now on. Main thread.</summary>
+    public void SetBandwidth(ParameterSet parameters) => _current?.SetBandwidth(parameters);
+
     /// <summary>Frees the machine that is kept. Any thread.</summary>
     /// <returns>Done when it is freed; a <see cref="MigrationException"/> when there is none, or a migration runs.</returns>
     public Task DropAsync() => _loop.InvokeAsync(Drop);
@@ -175,6 +198,7 @@ internal sealed class MachineProcess : IDisposable
         CheckNotBusy();
         KeptMachine machine = Interlocked.Exchange(ref _kept, null) ?? throw NothingKept();
         machine.Dispose();
+        Volatile.Write(ref _last, s_none);
     }
 
     /// <summary>Stops listening, after which the process can listen anew. Any thread.</summary>
@@ -219,12 +243,16 @@ internal sealed class MachineProcess : IDisposable
 
     private void CheckIdle()
     {
+        CheckNotQuitting();
+        CheckNotBusy();
+    }
+
+    private void CheckNotQuitting()
+    {
         if (_isQuitting)
         {
             throw new MigrationException(FailureReason.Cancelled, "the process ends");
         }
-
-        CheckNotBusy();
     }
 
     private void CheckNotBusy()

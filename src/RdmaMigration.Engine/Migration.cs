@@ -66,6 +66,9 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
     /// <summary>Goes on with the switchover. False when the migration does not wait for that. Main thread.</summary>
     public bool TryContinue() => work.TryContinue();
 
+    /// <summary>Sends with this max-bandwidth from now on. Main thread.</summary>
+    public void SetBandwidth(ParameterSet parameters) => work.SetBandwidth(parameters);
+
     private void Run()
     {
         BlockingCalls.AssertAllowed();

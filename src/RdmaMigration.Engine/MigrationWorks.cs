@@ -10,8 +10,9 @@ internal sealed class MigrationWorks(Func<OutgoingOptions, CancellationToken, Ou
     public IMigrationWork Send(MigrationContext context, string path, OutgoingOptions options) =>
         Send(context, new CaptureOrigin(path, options.Parameters, context.Cancellation), options);
 
-    /// <summary>Sends a machine that is kept.</summary>
-    public IMigrationWork Send(MigrationContext context, KeptMachine machine, OutgoingOptions options) => Send(context, new KeptOrigin(machine), options);
+    /// <summary>Sends a machine that is kept, with its own run state if none is given.</summary>
+    public IMigrationWork Send(MigrationContext context, KeptMachine machine, string? runState, OutgoingOptions options) =>
+        Send(context, new KeptOrigin(machine, runState), options);
 
     /// <summary>Sends a machine that runs. Unless the options rule that out there is a return path: only with one is a failure known.</summary>
     public IMigrationWork Send(MigrationContext context, ILiveMachine machine, OutgoingOptions options)

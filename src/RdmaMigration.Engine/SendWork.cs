@@ -33,6 +33,8 @@ internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, 
 
     public bool TryContinue() => _pause.TryContinue();
 
+    public void SetBandwidth(ParameterSet parameters) => delivery.SetBandwidth(parameters);
+
     /// <summary>Nothing to do: a source reports nothing but ERROR, which is bounded.</summary>
     public void LimitReport(string reason)
     {
@@ -74,6 +76,7 @@ internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, 
     {
         if (next is DeliveryStep.Device)
         {
+            delivery.BeginPause();
             _pause.Await(() => delivery.Loss);
         }
     }
@@ -81,7 +84,7 @@ internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, 
     private OutgoingCapture Load()
     {
         CapturedStream loaded = origin.Load();
-        OutgoingCapture machine = new(loaded);
+        OutgoingCapture machine = new(loaded) { RunState = origin.RunState };
         delivery.Check(machine);
         origin.EndLoad();
         lock (_gate)

@@ -146,7 +146,7 @@ internal sealed class SourceReturnPath
 
         return _mayHaveAll()
             ? true
-            : throw new ReturnPathException($"return path: the destination {_peer} reported success (SHUT 0) before all of RAM was sent");
+            : throw new ReturnPathException($"return path: the destination {_peer} reported success (SHUT 0) before device state was sent");
     }
 
     private bool TakePong(uint value)

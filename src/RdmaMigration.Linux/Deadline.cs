@@ -47,7 +47,7 @@ public readonly struct Deadline : IEquatable<Deadline>, IComparable<Deadline>
     public int Milliseconds => _at == 0 ? -1 : (int)Math.Min(Math.Ceiling(Left.TotalMilliseconds), int.MaxValue);
 
     /// <summary>The deadline a time from now. A negative time, such as <see cref="Timeout.InfiniteTimeSpan"/>, and one too long to count mean never.</summary>
-    public static Deadline After(TimeSpan time) => After(time, Stopwatch.GetTimestamp());
+    public static Deadline After(TimeSpan time) => time < TimeSpan.Zero ? Never : After(time, Stopwatch.GetTimestamp());
 
     /// <summary>The deadline a time after a <see cref="Stopwatch"/> timestamp.</summary>
     public static Deadline After(TimeSpan time, long timestamp)

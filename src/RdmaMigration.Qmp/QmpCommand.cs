@@ -8,18 +8,17 @@ namespace RdmaMigration.Qmp;
 /// <param name="AllowsOob">It may run out of band.</param>
 internal sealed record QmpCommand(string Name, QmpFunction Run, bool AllowsOob = false)
 {
-    /// <summary>Runs the command outside of the main loop, instead of <see cref="Run"/>; null for most commands.</summary>
-    public QmpForward? Forward { get; init; }
+    /// <summary>
+    /// Runs before the command on the client's task, reads the arguments, and may wait; what it returns runs in place of <see cref="Run"/>. Null for nothing to
+    /// wait for.
+    /// </summary>
+    public Func<QmpArguments, CancellationToken, Task<QmpFunction>>? Prepare { get; private init; }
 
-    /// <summary>A command that another process answers. It runs in band, and not on the main loop.</summary>
+    /// <summary>A command that waits, for a resolver for example, before it runs on the main loop. It is not allowed out of band.</summary>
     /// <param name="name">Its name.</param>
-    /// <param name="forward">Has it answered.</param>
-    public static QmpCommand Forwarded(string name, QmpForward forward) => new(
-        name,
-        (_, _) => throw new InvalidOperationException($"{name} does not run on the main loop"))
-    {
-        Forward = forward,
-    };
+    /// <param name="prepare">As <see cref="Prepare"/>. It must not use what the big lock protects.</param>
+    public static QmpCommand Waiting(string name, Func<QmpArguments, CancellationToken, Task<QmpFunction>> prepare) =>
+        new(name, (_, _) => throw new InvalidOperationException($"{name} was not prepared")) { Prepare = prepare };
 
     /// <summary>A command that takes no arguments and returns a value.</summary>
     /// <param name="name">Its name.</param>

@@ -79,10 +79,10 @@ internal sealed class QmpMonitor
         try
         {
             (QmpCommand command, QmpArguments arguments) = Find(request, session);
-            Task<QmpReply> running = command.Forward is { } forward
-                ? forward(arguments.Members, end)
-                : _loop.InvokeAsync(() => Run(command, arguments, session), Site);
-            reply = await running.WaitAsync(end).ConfigureAwait(false);
+            QmpFunction run = command.Prepare is { } prepare
+                ? await PrepareAsync(command, prepare, arguments, session, end).ConfigureAwait(false)
+                : command.Run;
+            reply = await _loop.InvokeAsync(() => Run(command.Name, run, arguments, session), Site).WaitAsync(end).ConfigureAwait(false);
         }
         catch (QmpException error)
         {
@@ -114,7 +114,7 @@ internal sealed class QmpMonitor
         try
         {
             (QmpCommand command, QmpArguments arguments) = Find(request, session);
-            return Run(command, arguments, session);
+            return Run(command.Name, command.Run, arguments, session);
         }
         catch (QmpException error)
         {
@@ -140,12 +140,30 @@ internal sealed class QmpMonitor
             : (command, new QmpArguments(arguments));
     }
 
-    private QmpReply Run(QmpCommand command, QmpArguments arguments, QmpSession session)
+    private async Task<QmpFunction> PrepareAsync(
+        QmpCommand command,
+        Func<QmpArguments, CancellationToken, Task<QmpFunction>> prepare,
+        QmpArguments arguments,
+        QmpSession session,
+        CancellationToken end)
     {
         try
         {
-            Action<Utf8JsonWriter>? write = command.Run(arguments, session);
-            return arguments.HasEnded ? QmpReply.Return(write) : throw new InvalidOperationException($"{command.Name} does not check its arguments");
+            return await prepare(arguments, end).ConfigureAwait(false);
+        }
+        catch (Exception defect) when (defect is not (QmpException or OperationCanceledException))
+        {
+            QmpLog.CommandDefect(_log, command.Name, session.Peer, defect);
+            throw new QmpException(defect.Message);
+        }
+    }
+
+    private QmpReply Run(string name, QmpFunction run, QmpArguments arguments, QmpSession session)
+    {
+        try
+        {
+            Action<Utf8JsonWriter>? write = run(arguments, session);
+            return arguments.HasEnded ? QmpReply.Return(write) : throw new InvalidOperationException($"{name} does not check its arguments");
         }
         catch (QmpException error)
         {
@@ -153,7 +171,7 @@ internal sealed class QmpMonitor
         }
         catch (Exception defect)
         {
-            QmpLog.CommandDefect(_log, command.Name, session.Peer, defect);
+            QmpLog.CommandDefect(_log, name, session.Peer, defect);
             return QmpReply.Fail(new QmpException(defect.Message));
         }
     }

@@ -43,8 +43,9 @@ internal abstract class MigrationHost
         MachineProcess process = host.Services.GetRequiredService<MachineProcess>();
         ProcessEnd end = host.Services.GetRequiredService<ProcessEnd>();
         _end = end;
-        ISystemdNotifier systemd = host.Services.GetRequiredService<ISystemdNotifier>();
         ILogger log = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger(GetType());
+        SystemdReports systemd = new(
+            host.Services.GetRequiredService<ISystemdNotifier>(), process, loop, SystemdReports.WatchdogOfEnvironment(), log);
 
         bool isDone = false;
         process.StatusChanged += info =>
@@ -60,9 +61,10 @@ internal abstract class MigrationHost
         host.Start();
         Task started = Start(process, loop, log);
         _observer.OnStarted(process);
-        systemd.Notify(ServiceState.Ready);
+        systemd.Ready();
 
         loop.Run();
+        systemd.Stopping();
         if (end.Code is null && started.IsFaulted)
         {
             started.GetAwaiter().GetResult();
@@ -72,7 +74,6 @@ internal abstract class MigrationHost
         code = Stop(isDone && code == Cancelled ? 0 : code);
 
         ServiceLog.Ended(log, code);
-        systemd.Notify(ServiceState.Stopping);
         host.StopAsync().GetAwaiter().GetResult();
         return code;
     }
@@ -115,7 +116,7 @@ internal abstract class MigrationHost
             throw new OptionsValidationException(GetType().Name, GetType(), failures);
         }
 
-        // No configuration files or environment: the command line is the configuration.
+        // No configuration files or environment here: the options of the host are the configuration.
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Logging.SetMinimumLevel(_logLevel);
         _logging(builder.Logging);

@@ -15,4 +15,7 @@ internal static partial class ServiceLog
 
     [LoggerMessage(3, LogLevel.Information, "the main loop ended with exit code {ExitCode}")]
     public static partial void Ended(ILogger log, int exitCode);
+
+    [LoggerMessage(4, LogLevel.Warning, "systemd was not notified of '{State}': {Reason}")]
+    public static partial void NotNotified(ILogger log, string state, string reason);
 }

@@ -62,7 +62,7 @@ internal static class CaptureWriter
         }
 
         Report(CaptureStage.DeviceState);
-        to.WriteDevices(stream.DeviceState);
+        to.WriteDevices(options.RunState is { } runState ? stream.DeviceStateIn(runState) : stream.DeviceState);
         if (stream.VmDescription is not null)
         {
             Report(CaptureStage.VmDescription);

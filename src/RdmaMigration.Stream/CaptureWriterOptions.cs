@@ -14,4 +14,7 @@ internal sealed record CaptureWriterOptions
     /// the load fails (FORMAT.md, Commands). No effect with <see cref="IsOpened"/>.
     /// </summary>
     public bool OpenReturnPath { get; init; }
+
+    /// <summary>The run state that is written in place of the machine's own; null for that one. The machine must have one.</summary>
+    public string? RunState { get; init; }
 }

@@ -10,7 +10,7 @@ namespace RdmaMigration.Streams;
 internal sealed class CapturedStream : IDisposable
 {
     private readonly HashSet<int> _leftOut;
-    private readonly Lazy<string?> _runState;
+    private readonly Lazy<GlobalStateData?> _globalState;
     private KeptBytes? _kept;
 
     internal CapturedStream(StreamParser parser, RamBlockList blocks, IReadOnlyList<MissingPages> missing)
@@ -29,7 +29,7 @@ internal sealed class CapturedStream : IDisposable
         VmDescription = parser.Opaque.VmDescription;
         WhyEnded = parser.Opaque.WhyEnded;
         _leftOut = [.. Enumerable.Range(0, blocks.Count).Where(parser.Ram.IsLeftOut)];
-        _runState = new Lazy<string?>(() => GlobalState.FindRunState(DeviceState, VmDescription, HasFooters));
+        _globalState = new Lazy<GlobalStateData?>(() => GlobalState.Find(DeviceState, VmDescription, HasFooters));
         _kept = parser.Opaque.HandOver();
     }
 
@@ -67,7 +67,7 @@ internal sealed class CapturedStream : IDisposable
     /// The run state that the machine had at its source, by QEMU's name, such as "running" or "paused"; null when the device state does not show it. The first
     /// call looks for it.
     /// </summary>
-    public string? RunState => _runState.Value;
+    public string? RunState => _globalState.Value?.RunState;
 
     /// <summary>How the end was recognised.</summary>
     public StreamEnd WhyEnded { get; }
@@ -89,6 +89,13 @@ internal sealed class CapturedStream : IDisposable
 
     /// <summary>True if the block is RAM that both sides share through a file and that is not part of the stream (x-ignore-shared).</summary>
     public bool IsLeftOut(int block) => _leftOut.Contains(block);
+
+    /// <summary><see cref="DeviceState"/> with another run state. It shares memory with that, and is as long.</summary>
+    /// <param name="runState">QEMU's name, shorter than 32 letters.</param>
+    /// <exception cref="InvalidOperationException">There is no <see cref="RunState"/> to replace.</exception>
+    public ReadOnlySequence<byte> DeviceStateIn(string runState) => _globalState.Value is { } found
+        ? GlobalState.Replace(DeviceState, found, runState)
+        : throw new InvalidOperationException("the device state has no run state");
 
     /// <summary>Frees everything but RAM.</summary>
     public void Dispose()

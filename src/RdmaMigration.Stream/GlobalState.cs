@@ -1,6 +1,8 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
+using Nerdbank.Streams;
 
 namespace RdmaMigration.Streams;
 
@@ -15,14 +17,17 @@ internal static class GlobalState
 
     private const int RunStateLength = 100;
 
+    /// <summary>What the name may take of it: since QEMU 9.0 flags follow.</summary>
+    private const int NameLength = 32;
+
     private static readonly SearchValues<byte> s_letters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz-"u8);
 
     /// <summary>Finds the run state. Goes through the sections once, whatever they hold.</summary>
     /// <param name="sections">Device sections and the end marker.</param>
     /// <param name="vmDescription">Says how long each device is; null for none.</param>
     /// <param name="hasFooters">Sections end with a footer.</param>
-    /// <returns>QEMU's name of the run state; null when the section is missing, cannot be found, or is malformed.</returns>
-    public static string? FindRunState(in ReadOnlySequence<byte> sections, ReadOnlyMemory<byte>? vmDescription, bool hasFooters)
+    /// <returns>The section's data; null when the section is missing, cannot be found, or is malformed.</returns>
+    public static GlobalStateData? Find(in ReadOnlySequence<byte> sections, ReadOnlyMemory<byte>? vmDescription, bool hasFooters)
     {
         DeviceEntry[] devices = ReadDevices(vmDescription);
         SequenceReader<byte> reader = new(sections);
@@ -44,7 +49,7 @@ internal static class GlobalState
 
                 if (name == Name && instance == 0)
                 {
-                    return version == Version ? ReadRunState(reader, (uint)id, hasFooters) : null;
+                    return version == Version ? ReadData(reader, (uint)id, hasFooters) : null;
                 }
 
                 length = FindLength(ref devices, ref next, name, instance);
@@ -58,6 +63,33 @@ internal static class GlobalState
         }
 
         return null;
+    }
+
+    /// <summary>The same sections with another run state. They share memory with those that are given.</summary>
+    /// <param name="sections">As for <see cref="Find"/>.</param>
+    /// <param name="found">What it has returned.</param>
+    /// <param name="runState">QEMU's name of the run state, shorter than 32 letters.</param>
+    public static ReadOnlySequence<byte> Replace(in ReadOnlySequence<byte> sections, GlobalStateData found, string runState)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(runState.Length, NameLength, nameof(runState));
+        int length = SizeLength + Math.Max(NameLength, found.RunState.Length);
+        byte[] data = new byte[length];
+        BinaryPrimitives.WriteInt32BigEndian(data, runState.Length + 1);
+        Encoding.ASCII.GetBytes(runState, data.AsSpan(SizeLength));
+
+        Sequence<byte> replaced = new();
+        Append(sections.Slice(0, found.Offset));
+        replaced.Append(data);
+        Append(sections.Slice(found.Offset + length));
+        return replaced.AsReadOnlySequence;
+
+        void Append(ReadOnlySequence<byte> bytes)
+        {
+            foreach (ReadOnlyMemory<byte> segment in bytes)
+            {
+                replaced.Append(segment);
+            }
+        }
     }
 
     private static DeviceEntry[] ReadDevices(ReadOnlyMemory<byte>? vmDescription)
@@ -94,7 +126,7 @@ internal static class GlobalState
         return devices[found].Length;
     }
 
-    private static string? ReadRunState(SequenceReader<byte> data, uint id, bool hasFooters)
+    private static GlobalStateData? ReadData(SequenceReader<byte> data, uint id, bool hasFooters)
     {
         SequenceReader<byte> behind = data;
         Span<byte> bytes = stackalloc byte[SizeLength + RunStateLength];
@@ -105,6 +137,13 @@ internal static class GlobalState
 
         ReadOnlySpan<byte> name = bytes[SizeLength..];
         int length = name.IndexOf((byte)0);
-        return length > 0 && !name[..length].ContainsAnyExcept(s_letters) ? Encoding.ASCII.GetString(name[..length]) : null;
+        return length > 0 && !name[..length].ContainsAnyExcept(s_letters)
+            ? new GlobalStateData(data.Consumed, Encoding.ASCII.GetString(name[..length]))
+            : null;
     }
 }
+
+/// <summary>The data of the section "globalstate".</summary>
+/// <param name="Offset">Index of its first byte in the sections.</param>
+/// <param name="RunState">QEMU's name of the run state.</param>
+internal sealed record GlobalStateData(long Offset, string RunState);

@@ -8,7 +8,7 @@ public class HelpTests
         CommandLine help = CommandLine.Run("--help");
 
         Assert.Equal(0, help.ExitCode);
-        foreach (string command in (string[])["receive", "send", "relay", "serve", "qemu", "guest", "inspect", "doctor"])
+        foreach (string command in (string[])["receive", "send", "relay", "serve", "qemu", "migrate", "top", "guest", "inspect", "doctor"])
         {
             Assert.Contains($"  rdmamig {command} ", help.Out, StringComparison.Ordinal);
         }
@@ -22,6 +22,8 @@ public class HelpTests
     [InlineData("send")]
     [InlineData("relay")]
     [InlineData("qemu")]
+    [InlineData("migrate")]
+    [InlineData("top")]
     [InlineData("guest")]
     [InlineData("inspect")]
     [InlineData("doctor")]
@@ -42,6 +44,8 @@ public class HelpTests
     [InlineData("receive", "--pattern", "--interval")]
     [InlineData("send", "--interval")]
     [InlineData("relay", "--interval")]
+    [InlineData("migrate", "--greeting-timeout", "--interval")]
+    [InlineData("top", "--greeting-timeout", "--interval")]
     [InlineData("guest", "--ram", "--dirty-rate", "--working-set", "--pattern", "--writers", "--after", "--for", "--interval")]
     public void Help_names_the_default_of_options_that_are_no_parameters(string command, params string[] options)
     {

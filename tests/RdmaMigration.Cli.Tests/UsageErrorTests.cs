@@ -55,6 +55,15 @@ public class UsageErrorTests
     [InlineData("tcp:10.0.0.7:0 names no port", "relay", "rdma::4444", "tcp:10.0.0.7:0")]
     [InlineData("--allow is for rdma:HOST:PORT", "receive", "unix:/run/vm.sock", "--to", "x", "--allow", "10.0.0.0/8")]
     [InlineData("--allow is for rdma:HOST:PORT", "relay", "fd:0", "tcp:10.0.0.7:4444", "--allow", "10.0.0.0/8")]
+    [InlineData("--allow is for rdma:HOST:PORT", "serve", "--qmp", "/run/vm.qmp", "--incoming", "fd:0", "--allow", "10.0.0.0/8")]
+    [InlineData("SOCKET is empty", "top", "")]
+    [InlineData("Required argument missing", "migrate", "/run/vm.qmp")]
+    [InlineData("'10.0.0.7' is not a migration address", "migrate", "/run/vm.qmp", "10.0.0.7")]
+    [InlineData("rdma::4444 names no host", "migrate", "/run/vm.qmp", "rdma::4444")]
+    [InlineData("--capability: 'multifd=yes'", "migrate", "/run/vm.qmp", "tcp:h:1", "--capability", "multifd=yes")]
+    [InlineData("--parameter: 'max-bandwidth'", "migrate", "/run/vm.qmp", "tcp:h:1", "--parameter", "max-bandwidth")]
+    [InlineData("--max-bandwidth: 'fast'", "migrate", "/run/vm.qmp", "tcp:h:1", "--max-bandwidth", "fast")]
+    [InlineData("--greeting-timeout: '0'", "top", "/run/vm.qmp", "--greeting-timeout", "0")]
     public void A_wrong_command_line_ends_with_2_and_names_the_option_the_value_and_the_bound(string message, params string[] arguments)
     {
         CommandLine wrong = CommandLine.Run(arguments);

@@ -96,7 +96,7 @@ public sealed class OutgoingMigrationTests
         destination.Say(s_success);
         MigrationInfo failed = source.Ended();
         Assert.Equal((MigrationStatus.Failed, FailureReason.Protocol), (failed.Status, failed.ErrorClass));
-        Assert.Contains("before all of RAM was sent", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Contains("before device state was sent", failed.ErrorDescription, StringComparison.Ordinal);
     }
 
     [Fact]

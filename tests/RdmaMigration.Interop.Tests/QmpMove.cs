@@ -70,8 +70,21 @@ internal static class QmpMove
     /// <summary>The status that query-status reports.</summary>
     public static async Task<string> RunStateAsync(QmpClient monitor) => (await monitor.ExecuteAsync("query-status")).GetProperty("status").GetString()!;
 
+    /// <summary>Waits for a run state.</summary>
+    public static async Task UntilRunStateAsync(QmpClient monitor, string state)
+    {
+        using CancellationTokenSource deadline = new(Deadlines.Answer);
+        while (await RunStateAsync(monitor) != state)
+        {
+            deadline.Token.ThrowIfCancellationRequested();
+        }
+    }
+
     /// <summary>Enables capabilities.</summary>
     public static Task EnableAsync(QmpClient monitor, params string[] capabilities) => SetAsync(monitor, state: true, capabilities);
+
+    /// <summary>Disables capabilities.</summary>
+    public static Task DisableAsync(QmpClient monitor, params string[] capabilities) => SetAsync(monitor, state: false, capabilities);
 
     private static async Task SetAsync(QmpClient monitor, bool state, string[] capabilities) => await monitor.ExecuteAsync(
         "migrate-set-capabilities", new { capabilities = capabilities.Select(name => new { capability = name, state }).ToArray() });

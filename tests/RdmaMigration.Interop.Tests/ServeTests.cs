@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using RdmaMigration.Testing;
 
@@ -44,6 +46,71 @@ public sealed class ServeTests : ReceiverTests
 
         Assert.Equal(qemu.Keys, service.Keys);
         Assert.All(qemu, moment => Assert.Equal($"{moment.Key}: {moment.Value}", $"{moment.Key}: {service[moment.Key]}"));
+    }
+
+    /// <summary>max-bandwidth, which would make each migration take a minute, is lifted while it runs.</summary>
+    [Theory]
+    [InlineData("stop", "cont", "running")]
+    [InlineData("cont", "stop", "paused")]
+    public async Task The_next_QEMU_runs_the_machine_when_it_ran_at_the_service(string atSource, string atService, string arrives)
+    {
+        await using QemuMachine source = await StartSourceAsync("pc", 8);
+        await source.ContinueAsync();
+        await source.Monitor.ExecuteAsync(atSource);
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
+        await QmpMove.RunAsync(source.Monitor, service.Monitor, Anywhere, "return-path");
+        Assert.Equal(arrives == "paused" ? "running" : "paused", await QmpMove.RunStateAsync(service.Monitor));
+
+        await service.Monitor.ExecuteAsync(atService);
+        await SetBandwidthAsync(service, 1 << 16);
+        await using QemuMachine next = await QemuMachine.StartAsync(NewMachine("pc", 8) with { Incoming = "defer", Paused = false });
+        int from = service.Monitor.Events.Count;
+        await service.Monitor.ExecuteAsync("migrate", new { uri = await next.ListenAsync(Anywhere) });
+        await service.Monitor.Events.FirstAsync(said => said.Status == "active", from, Deadlines.Migration, "active");
+        await SetBandwidthAsync(service, 0);
+        Assert.Equal("completed", (await QmpMove.EndAsync(service.Monitor, from)).Status);
+        await QmpMove.UntilRunStateAsync(next.Monitor, arrives);
+        JsonElement sent = await service.Monitor.ExecuteAsync("query-migrate");
+        Assert.InRange(sent.GetProperty("total-time").GetInt32(), 0, 20_000);
+    }
+
+    [Theory]
+    [InlineData("7.2", "setup active STOP pre-switchover failed RESUME")]
+    [InlineData("10.0", "setup active STOP pre-switchover failed RESUME")]
+    [InlineData("11.1", "setup active STOP pre-switchover failing RESUME failed")]
+    public async Task A_machine_whose_destination_is_lost_runs_again_in_the_profiles_order(string profile, string events)
+    {
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer", "--profile", profile);
+        await TakeSmallMachineAsync(service);
+        await QmpMove.EnableAsync(service.Monitor, "pause-before-switchover");
+        using Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        int from = service.Monitor.Events.Count;
+        await service.Monitor.ExecuteAsync("migrate", new { uri = $"tcp:{listener.LocalEndPoint}" });
+        using (await listener.AcceptAsync())
+        {
+            await service.Monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
+        }
+
+        await QmpMove.EndAsync(service.Monitor, from);
+        await service.Monitor.Events.FirstAsync(said => said.Name == "RESUME", from, s_soon, "RESUME");
+        Assert.Equal(events, string.Join(' ', service.Monitor.Events.Snapshot().Skip(from).Select(said => said.Status ?? said.Name)));
+    }
+
+    [Fact]
+    public async Task After_a_drop_the_service_waits_for_a_machine_as_at_its_start()
+    {
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
+        await TakeSmallMachineAsync(service);
+        Assert.Equal("completed", await QmpMove.StatusAsync(service.Monitor));
+
+        await service.Monitor.ExecuteAsync("x-rdmamig-drop");
+        Assert.Equal("{}", (await service.Monitor.ExecuteAsync("query-migrate")).GetRawText());
+
+        // A name, which is resolved beside the main loop.
+        await service.Monitor.ExecuteAsync("migrate-incoming", new { uri = "tcp:localhost:0" });
+        Assert.Equal(("inmigrate", "setup"), (await QmpMove.RunStateAsync(service.Monitor), await QmpMove.StatusAsync(service.Monitor)));
     }
 
     [Fact]
@@ -109,6 +176,20 @@ public sealed class ServeTests : ReceiverTests
         "arrived",
         options => QemuMachine.TakeAsync(options, Anywhere, uri => QmpMove.SendAsync(service.Monitor, uri, "pause-before-switchover")));
 
+    /// <summary>The service takes a machine out of a file.</summary>
+    private async Task TakeSmallMachineAsync(ServeProcess service)
+    {
+        string file = Work.File("small");
+        await File.WriteAllBytesAsync(file, StreamBuilder.SmallMachine());
+        await QmpMove.EnableAsync(service.Monitor, "events");
+        await service.Monitor.ExecuteAsync("migrate-incoming", new { uri = $"file:{file}" });
+        Assert.Equal("completed", (await QmpMove.EndAsync(service.Monitor)).Status);
+        await QmpMove.UntilRunStateAsync(service.Monitor, "running");
+    }
+
+    private static async Task SetBandwidthAsync(ServeProcess service, int bytesPerSecond) => await service.Monitor.ExecuteAsync(
+        "migrate-set-parameters", new Dictionary<string, object> { ["max-bandwidth"] = bytesPerSecond });
+
     /// <summary>Connects to a service, sends what is no machine, and waits until it has failed. Returns where it listened.</summary>
     private static async Task<string> FailAsync(ServeProcess service, object arguments)
     {
@@ -116,15 +197,17 @@ public sealed class ServeTests : ReceiverTests
         await service.Monitor.ExecuteAsync("migrate-incoming", arguments);
         JsonElement address = (await service.Monitor.ExecuteAsync("query-migrate")).GetProperty("socket-address")[0];
         string port = address.GetProperty("port").GetString()!;
-        using System.Net.Sockets.TcpClient source = new();
+        using TcpClient source = new();
         await source.ConnectAsync("127.0.0.1", int.Parse(port, System.Globalization.CultureInfo.InvariantCulture));
         await source.GetStream().WriteAsync((byte[])[.. "QEVM"u8, 0, 0, 0, 3, .. "no section"u8]);
-        source.Client.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+        source.Client.Shutdown(SocketShutdown.Send);
         Assert.Equal("failed", (await QmpMove.EndAsync(service.Monitor)).Status);
         return $"tcp:127.0.0.1:{port}";
     }
 
-    /// <summary>A QEMU moves into the process, which then fails to send, pauses, is cancelled, and sends. What it reports at each moment.</summary>
+    /// <summary>
+    /// A QEMU moves into the process, which then fails to send, pauses, is cancelled, loses its destination, and sends. What it reports at each moment.
+    /// </summary>
     private async Task<Dictionary<string, string>> ReportsAsync(Func<Task<(QmpClient Monitor, IAsyncDisposable Process)>> start)
     {
         Dictionary<string, string> reports = [];
@@ -138,13 +221,13 @@ public sealed class ServeTests : ReceiverTests
             reports["listening"] = await ReportAsync(monitor);
             await QmpMove.SendAsync(source.Monitor, uri);
             await QmpMove.EndAsync(monitor);
-            await UntilAsync(monitor, "running");
+            await QmpMove.UntilRunStateAsync(monitor, "running");
             reports["arrived"] = await ReportAsync(monitor);
 
             int from = monitor.Events.Count;
             await monitor.ExecuteAsync("migrate", new { uri = "tcp:127.0.0.1:9" });
             await QmpMove.EndAsync(monitor, from);
-            await UntilAsync(monitor, "running");
+            await QmpMove.UntilRunStateAsync(monitor, "running");
             reports["failed"] = await ReportAsync(monitor);
 
             await QmpMove.EnableAsync(monitor, "pause-before-switchover");
@@ -155,34 +238,39 @@ public sealed class ServeTests : ReceiverTests
             reports["pre-switchover"] = await ReportAsync(monitor);
             await monitor.ExecuteAsync("migrate_cancel");
             await QmpMove.EndAsync(monitor, from);
-            await UntilAsync(monitor, "running");
+            await QmpMove.UntilRunStateAsync(monitor, "running");
             reports["cancelled"] = await ReportAsync(monitor);
 
+            await QmpMove.EnableAsync(monitor, "return-path");
+            from = monitor.Events.Count;
+            await using (QemuMachine dies = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer" }))
+            {
+                await monitor.ExecuteAsync("migrate", new { uri = await dies.ListenAsync(Anywhere) });
+                await monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
+            }
+
+            // QEMU notices it when it goes on, a service at once: then nothing waits for migrate-continue.
+            await Record.ExceptionAsync(() => monitor.ExecuteAsync("migrate-continue", new { state = "pre-switchover" }));
+            await QmpMove.EndAsync(monitor, from);
+            await QmpMove.UntilRunStateAsync(monitor, "running");
+            reports["lost"] = $"{await QmpMove.RunStateAsync(monitor)} {await QmpMove.StatusAsync(monitor)}";
+
+            await QmpMove.DisableAsync(monitor, "pause-before-switchover");
             await using QemuMachine last = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer" });
             from = monitor.Events.Count;
             await monitor.ExecuteAsync("migrate", new { uri = await last.ListenAsync(Anywhere) });
-            await monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
-            await monitor.ExecuteAsync("migrate-continue", new { state = "pre-switchover" });
             await QmpMove.EndAsync(monitor, from);
-            await UntilAsync(monitor, "postmigrate");
+            await QmpMove.UntilRunStateAsync(monitor, "postmigrate");
             reports["completed"] = await ReportAsync(monitor);
             string events = string.Join(
                 ' ', monitor.Events.Snapshot().Where(said => said.Name != "MIGRATION_PASS").Select(said => said.Status ?? said.Name));
 
             // When a cancel comes in pre-switchover, QEMU's migration thread sometimes reports device first.
-            reports["events"] = events.Replace("device cancelling", "cancelling", StringComparison.Ordinal);
+            reports["events"] = events.Replace("device cancelling", "cancelling", StringComparison.Ordinal)
+                .Replace("device failed", "failed", StringComparison.Ordinal);
         }
 
         return reports;
-    }
-
-    private static async Task UntilAsync(QmpClient monitor, string state)
-    {
-        using CancellationTokenSource deadline = new(Deadlines.Answer);
-        while (await QmpMove.RunStateAsync(monitor) != state)
-        {
-            deadline.Token.ThrowIfCancellationRequested();
-        }
     }
 
     /// <summary>The run state, the status, and the names of all members.</summary>

@@ -87,7 +87,7 @@ public sealed class QmpListenerTests : IDisposable
     [Fact]
     public async Task A_client_of_another_user_is_refused()
     {
-        Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root can connect as another user");
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root can connect as another user: run this test as root");
         await using QmpListener listener = QmpListener.Listen(SocketPath, _monitor, _log);
         File.SetUnixFileMode(SocketPath, (UnixFileMode)0x1b6);
         File.SetUnixFileMode(_directory.FullName, (UnixFileMode)0x1ff);

@@ -47,27 +47,16 @@ public sealed class QmpSessionTests
     }
 
     [Fact]
-    public async Task A_forwarded_command_holds_up_only_its_client()
+    public async Task A_command_that_waits_holds_up_its_own_client_alone()
     {
         await using RunningMonitor monitor = new();
         await using RawClient client = await monitor.NegotiateAsync();
-        await client.SendAsync("""{"execute":"forward","id":1}{"execute":"query-status","id":2}""");
+        await client.SendAsync("""{"execute":"wait","id":1}{"execute":"wait","arguments":{"fails":true},"id":2}{"execute":"query-status","id":3}""");
         await monitor.AssertAnswersAsync();
-
-        monitor.Forwarded.SetResult(QmpReply.Return(writer => writer.WriteNumberValue(7)));
-
-        Assert.Equal("""{"return": 7, "id": 1}""", await client.ReadLineAsync());
-        Assert.Equal(2, (await client.ReadAsync()).GetProperty("id").GetInt32());
-    }
-
-    [Fact]
-    public async Task A_forwarded_command_fails_with_the_other_process_s_error()
-    {
-        await using RunningMonitor monitor = new();
-        await using RawClient client = await monitor.NegotiateAsync();
-        monitor.Forwarded.SetResult(QmpReply.Fail(new QmpException(QmpErrorClass.DeviceNotFound, "no such device")));
-
-        Assert.Equal(("DeviceNotFound", "no such device"), await client.FailAsync("""{"execute":"forward","arguments":{"id":"x"}}"""));
+        monitor.Awaited.SetResult();
+        Assert.Equal("""{"return": {}, "id": 1}""", await client.ReadLineAsync());
+        Assert.Equal(("GenericError", "it broke"), RawClient.Error(await client.ReadAsync()));
+        Assert.Equal(3, (await client.ReadAsync()).GetProperty("id").GetInt32());
     }
 
     [Fact]

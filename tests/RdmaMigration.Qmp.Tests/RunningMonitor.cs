@@ -33,8 +33,8 @@ internal sealed class RunningMonitor : IAsyncDisposable
     /// <summary>The command "hang" waits for this on the main thread.</summary>
     public ManualResetEventSlim Released { get; } = new();
 
-    /// <summary>What the command "forward" answers.</summary>
-    public TaskCompletionSource<QmpReply> Forwarded { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    /// <summary>The command "wait" waits for this beside the main thread.</summary>
+    public TaskCompletionSource Awaited { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync(Path);
 
@@ -98,6 +98,17 @@ internal sealed class RunningMonitor : IAsyncDisposable
         QmpCommand.Query("query-yank", WriteInstances, allowsOob: true),
         QmpCommand.Act("stop", () => Loop.Schedule(() => Monitor.Broadcast("STOP"))),
         QmpCommand.Act("hang", Released.Wait),
+        QmpCommand.Waiting("wait", async (arguments, end) =>
+        {
+            bool fails = arguments.OptionalBoolean("fails") ?? false;
+            arguments.End();
+            await Awaited.Task.WaitAsync(end);
+            return fails ? throw new InvalidDataException("it broke") : (_, _) =>
+            {
+                Loop.Lock.AssertHeld();
+                return null;
+            };
+        }),
         QmpCommand.Act("fail", () => throw new InvalidDataException("it broke")),
         QmpCommand.Act("quit", () =>
         {
@@ -130,7 +141,6 @@ internal sealed class RunningMonitor : IAsyncDisposable
             int count = taken is null ? 0 : 1;
             return writer => writer.WriteNumberValue(count);
         }),
-        QmpCommand.Forwarded("forward", (_, _) => Forwarded.Task),
         new("flood", (arguments, _) =>
         {
             long events = arguments.RequiredInteger("events");

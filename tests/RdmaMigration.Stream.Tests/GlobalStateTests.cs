@@ -1,3 +1,4 @@
+using System.Buffers;
 using RdmaMigration.Streams.Tests.VmState;
 using RdmaMigration.Testing;
 
@@ -7,6 +8,9 @@ namespace RdmaMigration.Streams.Tests;
 public sealed class GlobalStateTests
 {
     private const uint Id = 9;
+    private const int RunStateLength = 100;
+    private const int NameLength = 32;
+    private const int FooterLength = 5;
 
     [Theory]
     [InlineData("background-snapshot-7.2.mig.gz", "running")]
@@ -107,6 +111,52 @@ public sealed class GlobalStateTests
     {
         string longest = new('a', 99);
         Assert.Equal(longest, RunStateOf(Typed.Ram().Raw(Section(longest)).EndOfFile().ToArray()));
+    }
+
+    [Theory]
+    [InlineData("running", "paused")]
+    [InlineData("paused", "running")]
+    [InlineData("a-state-whose-name-is-longer-than-that", "paused")]
+    public void Another_run_state_replaces_the_name_its_size_and_nothing_else(string came, string sent)
+    {
+        byte[] replaced = Devices(came, flags: 0, stream => stream.DeviceStateIn(sent));
+        Assert.Equal(Devices(sent, flags: 0, stream => stream.DeviceState), replaced);
+    }
+
+    [Fact]
+    public void Flags_behind_the_name_stay_when_the_run_state_is_replaced()
+    {
+        byte[] replaced = Devices("suspended", flags: 1, stream => stream.DeviceStateIn("paused"));
+        Assert.Equal(Devices("paused", flags: 1, stream => stream.DeviceState), replaced);
+    }
+
+    [Fact]
+    public void A_recorded_machine_is_written_and_read_back_with_another_run_state()
+    {
+        using RecordingHandler handler = new();
+        using CapturedStream stream = Streams.Load(Recorded.Read("background-snapshot-7.2.mig.gz"), handler, options: TestOptions.Stream);
+        MemorySink sink = new();
+        CaptureWriter.Write(stream, sink, new CaptureWriterOptions { RunState = "paused" }, progress: null);
+        Assert.Equal(("running", "paused"), (stream.RunState, RunStateOf(sink.ToArray())));
+    }
+
+    [Fact]
+    public void A_run_state_is_replaced_only_where_there_is_one()
+    {
+        using RecordingHandler handler = new();
+        using CapturedStream stream = Streams.Load(StreamBuilder.SmallMachine(), handler);
+        Assert.Throws<InvalidOperationException>(() => stream.DeviceStateIn("paused"));
+    }
+
+    private static byte[] Devices(string runState, byte flags, Func<CapturedStream, ReadOnlySequence<byte>> read)
+    {
+        byte[] section = Section(runState);
+        section[^(FooterLength + RunStateLength - NameLength)] |= flags;
+        byte[] bytes = Typed.Ram().Opened(StreamBuilder.Full, 3, "odd", 0, 1).Raw(1, 2).Footer(3).Raw(section)
+            .Opened(StreamBuilder.Full, 4, "last", 0, 1).Raw(3).Footer(4).EndOfFile().ToArray();
+        using RecordingHandler handler = new();
+        using CapturedStream stream = Streams.Load(bytes, handler, options: TestOptions.Stream with { AllowsMissingPages = true });
+        return read(stream).ToArray();
     }
 
     private static string? RunStateOf(byte[] bytes)

@@ -21,8 +21,13 @@ public sealed class ServeProcess : IAsyncDisposable
 
     /// <summary>Starts a service and returns when its monitor answers.</summary>
     /// <param name="options">Options but --qmp.</param>
-    public static Task<ServeProcess> StartAsync(params string[] options) =>
-        StartAsync("rdmamig serve", Executables.Rdmamig, path => ["serve", "--qmp", path, .. options]);
+    public static Task<ServeProcess> StartAsync(params string[] options) => StartInAsync([], options);
+
+    /// <summary>As <see cref="StartAsync(string[])"/>, with variables in its environment.</summary>
+    /// <param name="environment">Each as NAME=VALUE.</param>
+    /// <param name="options">Options but --qmp.</param>
+    public static Task<ServeProcess> StartInAsync(string[] environment, params string[] options) => StartAsync(
+        "rdmamig serve", Executables.OnPath("env", "coreutils"), path => [.. environment, Executables.Rdmamig, "serve", "--qmp", path, .. options]);
 
     /// <summary>Starts `rdmamig qemu` with QEMU's command line for a machine, or that QEMU itself.</summary>
     public static Task<ServeProcess> StartEmulatorAsync(QemuOptions machine, bool isQemu)
@@ -53,6 +58,9 @@ public sealed class ServeProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>The monitor's socket.</summary>
+    public string Socket => _work.File("qmp");
+
     /// <summary>Opens a further monitor session.</summary>
     public Task<QmpClient> ConnectAsync() => ConnectAsync(_work.File("qmp"), Process);
 
@@ -72,7 +80,7 @@ public sealed class ServeProcess : IAsyncDisposable
         Task<int> exited = process.WaitForExitAsync(Deadlines.Start);
         while (true)
         {
-            Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            System.Net.Sockets.Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             try
             {
                 await socket.ConnectAsync(new UnixDomainSocketEndPoint(path));

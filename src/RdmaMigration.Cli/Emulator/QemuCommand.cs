@@ -91,7 +91,6 @@ internal sealed class QemuCommand : MigrationCommand
             Monitor = machine.Monitor,
             Incoming = machine.Source,
             IsPaused = machine.IsPaused,
-            IsManaged = true,
             Name = machine.Name,
             Profile = QemuProfile.Of(devices.Version),
             Package = $"rdmamig {Rdmamig.Version}",

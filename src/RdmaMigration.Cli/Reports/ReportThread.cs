@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Cli.Guest;
@@ -20,12 +19,12 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
     /// <summary>How long a second signal waits until standard error has taken its line.</summary>
     private static readonly TimeSpan s_lastError = TimeSpan.FromMilliseconds(500);
 
-    private readonly BlockingCollection<Report> _reports = [];
+    private readonly ReportQueue _reports = new();
     private readonly MigrationView _view;
     private readonly TextWriter _error;
     private readonly Thread _thread;
     private bool _isLossTold;
-    private volatile MachineProcess? _process;
+    private volatile Func<MigrationInfo>? _query;
 
     /// <param name="view">Shows what is reported.</param>
     /// <param name="error">For why it cannot.</param>
@@ -42,18 +41,22 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
 
     public void OnStarted(MachineProcess process)
     {
-        _process = process;
+        OnStarted(process.Query);
         if (process.Uri is { } uri)
         {
             _reports.Add(new Report.Listening(uri.ToString()));
         }
     }
 
+    /// <summary>Progress is reported from now on.</summary>
+    /// <param name="query">What the migration is at. The report thread calls it.</param>
+    public void OnStarted(Func<MigrationInfo> query) => _query = query;
+
     public void OnStatusChanged(MigrationInfo migration) => _reports.Add(new Report.Changed(migration));
 
     public void OnSignal(PosixSignal signal, bool endsAtOnce)
     {
-        bool isSaving = _process?.Query() is { } migration && IsSavingTheOnly(migration);
+        bool isSaving = _query?.Invoke() is { } migration && IsSavingTheOnly(migration);
         if (endsAtOnce)
         {
             _view.Abandon();
@@ -94,7 +97,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
             Deadline due = Deadline.Never;
             while (true)
             {
-                if (_reports.TryTake(out Report? report, due.Milliseconds))
+                if (_reports.TryTake(out Report? report, due))
                 {
                     if (report is Report.End)
                     {
@@ -103,14 +106,14 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
 
                     if (report is Report.Changed changed)
                     {
-                        due = !IsRunning(changed.Migration) || _process is null ? Deadline.Never : due.IsNever ? Deadline.After(_view.Interval) : due;
+                        due = !IsRunning(changed.Migration) || _query is null ? Deadline.Never : due.IsNever ? Deadline.After(_view.Interval) : due;
                     }
 
                     Show(() => Show(report));
                 }
-                else if (due.HasPassed)
+                else
                 {
-                    Show(() => _view.Progress(_process!.Query()));
+                    Show(() => _view.Progress(_query!()));
 
                     // From here, not from when it was due: what nobody took for a while is not made up for.
                     due = Deadline.After(_view.Interval);

@@ -44,6 +44,13 @@ internal sealed class ServeCommand : MigrationCommand
         CustomParser = ReadProfile,
     };
 
+    private readonly Option<string?> _config = new("--config")
+    {
+        Description = "A file of settings, one OPTION = VALUE a line; '#' begins a comment. The environment (RDMAMIG_SERVE_MAX_RAM for --max-ram) wins over "
+            + "the file, the command line over both",
+        HelpName = "FILE",
+    };
+
     private readonly ParameterOptions _parameters = new(MigrationSide.Both);
 
     public ServeCommand(Screen screen)
@@ -56,7 +63,13 @@ internal sealed class ServeCommand : MigrationCommand
         Add(_profile);
         _parameters.AddTo(this);
         AddReportOptions();
+        Add(_config);
+        Validators.Add(result => _parameters.Check(result, source: SharedOptions.ValueOf(() => result.GetValue(_incoming))?.Uri, destination: null));
+        Settings = new Settings(this, _config);
     }
+
+    /// <summary>What a file and the environment add to the command line.</summary>
+    public Settings Settings { get; }
 
     public static string[] Examples { get; } =
     [
@@ -64,6 +77,7 @@ internal sealed class ServeCommand : MigrationCommand
         "rdmamig serve --qmp /run/vm.qmp --incoming defer               # wait for migrate-incoming",
         "rdmamig serve --qmp fd:5 --incoming defer                      # the program that starts it has opened the monitor's socket",
         "  then, with any QMP client: {\"execute\": \"migrate\", \"arguments\": {\"uri\": \"rdma:10.0.0.7:4444\"}}",
+        "rdmamig serve --config /etc/rdmamig/vm.conf                    # qmp = /run/vm.qmp, incoming = rdma::4444, max-ram = 16G",
     ];
 
     protected override int Run(ParseResult parsed)

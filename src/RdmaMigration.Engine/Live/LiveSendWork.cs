@@ -45,6 +45,8 @@ internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions opt
 
     public bool TryContinue() => _switchover!.TryContinue();
 
+    public void SetBandwidth(ParameterSet parameters) => delivery.SetBandwidth(parameters);
+
     public void Interrupt(string reason)
     {
         if (!_switchover!.MayHaveStarted)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.VmState;
@@ -5,13 +6,17 @@ using RdmaMigration.VmState;
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// Starts a machine that has arrived: one bottom half on the main thread, with the big lock held, applies the state of all devices, and only then starts it.
+/// Starts a machine that has arrived: bottom halves on the main thread, with the big lock held, apply the state of all devices, and only then start it. Between
+/// two of them the main loop answers queries.
 /// </summary>
 /// <param name="machine">The machine.</param>
 /// <param name="arriving">What has arrived for it.</param>
 /// <param name="context">The migration.</param>
 internal sealed class MachineStarter(ILiveMachine machine, ArrivingMachine arriving, MigrationContext context) : IMachineSink
 {
+    // After this time no further device is applied in the same bottom half.
+    private static readonly TimeSpan s_longHold = TimeSpan.FromMilliseconds(1);
+
     public void Begin() => CheckStopped();
 
     public void Announce(StreamConfiguration configuration)
@@ -27,13 +32,18 @@ internal sealed class MachineStarter(ILiveMachine machine, ArrivingMachine arriv
     public void Take(IMachine arrived)
     {
         context.State.Enter(MigrationPhase.Device);
+        Queue<StagedDevice> devices = new(arriving.Staged);
+        while (context.OnMain(() => CommitSome(BigLockState.Held, devices), "commit"))
+        {
+        }
+
         context.OnMain(
             () =>
             {
-                Complete(BigLockState.Held);
+                Start(BigLockState.Held);
                 return true;
             },
-            "commit");
+            "start");
     }
 
     public void AfterFailure()
@@ -52,21 +62,41 @@ internal sealed class MachineStarter(ILiveMachine machine, ArrivingMachine arriv
     {
     }
 
-    private void Complete(BigLockState state)
+    /// <returns>Whether devices are left.</returns>
+    private bool CommitSome(BigLockState state, Queue<StagedDevice> devices)
     {
-        context.Lock.Assert(state);
-        context.Trace.DowntimeCheckpoint("dst-precopy-bh-enter");
-        context.Cancellation.ThrowIfCancellationRequested();
-        CheckStopped();
-        foreach (StagedDevice device in arriving.Staged)
+        long start = Stopwatch.GetTimestamp();
+        if (devices.Count == arriving.Staged.Count)
         {
-            device.Commit();
+            context.Trace.DowntimeCheckpoint("dst-precopy-bh-enter");
         }
 
+        CheckMayGoOn(state);
+        while (devices.TryDequeue(out StagedDevice? device))
+        {
+            device.Commit();
+            if (Stopwatch.GetElapsedTime(start) > s_longHold)
+            {
+                break;
+            }
+        }
+
+        return devices.Count > 0;
+    }
+
+    private void Start(BigLockState state)
+    {
+        CheckMayGoOn(state);
         context.State.Decide();
-        context.Lock.Reacquire("start");
         machine.Start();
         context.Trace.DowntimeCheckpoint("dst-precopy-bh-vm-started");
+    }
+
+    private void CheckMayGoOn(BigLockState state)
+    {
+        context.Lock.Assert(state);
+        context.Cancellation.ThrowIfCancellationRequested();
+        CheckStopped();
     }
 
     private void CheckStopped()

@@ -65,7 +65,7 @@ internal static class ChannelOptions
     /// <summary>The most bytes of RAM, read when a machine arrives: what a host can give changes.</summary>
     public static ulong RamLimit(this ParameterSet parameters) => parameters.Get(MigrationParameters.MaxRam) ?? HostMemory.Available;
 
-    /// <summary>The limit of what is sent; null for no limit.</summary>
-    public static BandwidthLimit? BandwidthLimit(this ParameterSet parameters) =>
-        parameters.Get(MigrationParameters.MaxBandwidth) is { } bytes ? new BandwidthLimit((long)Math.Min(bytes, long.MaxValue)) : null;
+    /// <summary>The rate of what is sent, in bytes a second; null for no limit.</summary>
+    public static long? Rate(this ParameterSet parameters) =>
+        parameters.Get(MigrationParameters.MaxBandwidth) is { } bytes ? (long)Math.Min(bytes, long.MaxValue) : null;
 }

@@ -5,17 +5,19 @@ using RdmaMigration.Qmp;
 namespace RdmaMigration.Service;
 
 /// <summary>QEMU's migration capabilities as a service has them. Main thread.</summary>
-/// <param name="profile">Has the list.</param>
-internal sealed class MigrationCapabilities(QemuProfile profile)
+internal sealed class MigrationCapabilities
 {
     private const string EventsName = "events";
+    private const string PauseName = "pause-before-switchover";
 
     /// <summary>In QEMU's order.</summary>
     private static readonly Row[] s_rows =
     [
         new("xbzrle"),
         new("rdma-pin-all", MigrationParameters.PinAll),
-        new("auto-converge", MigrationParameters.AutoConverge),
+
+        // A machine that does not run need not be slowed.
+        new("auto-converge") { IsAccepted = true },
         new("zero-blocks") { Until = 10 },
         new("compress") { Until = 7 },
         new(EventsName) { IsAccepted = true },
@@ -24,7 +26,7 @@ internal sealed class MigrationCapabilities(QemuProfile profile)
         new("release-ram"),
         new("block") { Until = 7 },
         new("return-path", MigrationParameters.ReturnPath),
-        new("pause-before-switchover", MigrationParameters.PauseBeforeSwitchover),
+        new(PauseName, MigrationParameters.PauseBeforeSwitchover),
         new("multifd"),
         new("dirty-bitmaps"),
         new("postcopy-blocktime"),
@@ -43,21 +45,31 @@ internal sealed class MigrationCapabilities(QemuProfile profile)
         new("mapped-ram") { Since = 10 },
     ];
 
-    private readonly Row[] _rows = [.. s_rows.Where(row => profile.Version.Major >= row.Since && profile.Version.Major <= row.Until)];
-    private readonly HashSet<string> _enabled = [];
+    private readonly Row[] _rows;
+    private readonly HashSet<string> _enabled;
+
+    /// <param name="profile">Has the list.</param>
+    /// <param name="parameters">Have what is enabled from the start.</param>
+    public MigrationCapabilities(QemuProfile profile, ParameterSet parameters)
+    {
+        _rows = [.. s_rows.Where(row => profile.Version.Major >= row.Since && profile.Version.Major <= row.Until)];
+        _enabled = [.. _rows.Where(row => row.Parameter is { } parameter && parameters.Get(parameter)).Select(row => row.Name)];
+    }
 
     /// <summary>MIGRATION events are sent.</summary>
     public bool Events => _enabled.Contains(EventsName);
+
+    /// <summary>A migration that is sent waits for migrate-continue.</summary>
+    public bool PausesBeforeSwitchover => _enabled.Contains(PauseName);
 
     /// <summary>The parameters with the capabilities that the engine knows.</summary>
     public ParameterSet Apply(ParameterSet parameters)
     {
         foreach (Row row in _rows)
         {
-            // One that was never enabled leaves the engine's choice: over sockets, there always is a return path.
-            if (row.Parameter is { } parameter && _enabled.Contains(row.Name))
+            if (row.Parameter is { } parameter)
             {
-                parameters = parameters.With(parameter, true);
+                parameters = parameters.With(parameter, _enabled.Contains(row.Name));
             }
         }
 

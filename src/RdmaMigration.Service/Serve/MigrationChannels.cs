@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using RdmaMigration.Qmp;
 using RdmaMigration.Transport;
 
@@ -39,48 +40,63 @@ internal static class MigrationChannels
         QmpArguments address = channel.RequiredObject("addr");
         return address.RequiredString("transport") switch
         {
-            "rdma" => Parse($"{RdmaUri.SchemeName}:{HostAndPort(address)}"),
+            "rdma" => ReadHost(RdmaUri.SchemeName, address),
             "socket" => ReadSocket(address),
-            "exec" => new ExecUri(string.Join(' ', address.RequiredStrings("args").Select(Quote))),
-            "file" => ReadFile(address),
+            "exec" => ReadExec(address),
+            "file" => Checked(() => FileUri.Of(address.RequiredString("filename"), address.RequiredInteger("offset"))),
             var transport => throw new QmpException($"Parameter 'transport' does not accept value '{transport}'"),
         };
     }
 
     private static MigrationUri ReadSocket(QmpArguments address) => address.RequiredString("type") switch
     {
-        "inet" => Parse($"{TcpUri.SchemeName}:{HostAndPort(address)}"),
+        "inet" => ReadHost(TcpUri.SchemeName, address),
         "unix" => Parse($"{UnixUri.SchemeName}:{address.RequiredString("path")}"),
         "fd" => Parse($"{DescriptorUri.SchemeName}:{address.RequiredString("str")}"),
         var type => throw new QmpException($"Parameter 'type' does not accept value '{type}'"),
     };
 
-    private static FileUri ReadFile(QmpArguments address)
+    private static MigrationUri ReadExec(QmpArguments address)
     {
-        long offset = address.RequiredInteger("offset");
-        return offset >= 0 ? new FileUri(address.RequiredString("filename"), offset) : throw new QmpException("Parameter 'offset' expects uint64");
+        IReadOnlyList<string> arguments = address.RequiredStrings("args");
+        return arguments is [] or ["", ..]
+            ? throw new QmpException("Parameter 'args' names no program")
+            : Parse($"{ExecUri.SchemeName}:{string.Join(' ', arguments.Select(Quote))}");
     }
 
-    private static string HostAndPort(QmpArguments address)
+    private static MigrationUri ReadHost(string scheme, QmpArguments address)
     {
         string host = address.RequiredString("host");
-        bool isBare = IPAddress.TryParse(host, out IPAddress? ip) && ip.AddressFamily is System.Net.Sockets.AddressFamily.InterNetworkV6 && host[0] != '[';
-        return $"{(isBare ? $"[{host}]" : host)}:{address.RequiredString("port")}";
+        string port = address.RequiredString("port");
+        string families = Family(address, "ipv4") + Family(address, "ipv6");
+
+        // In a URI, options follow a comma.
+        if ($"{host}{port}".Contains(',', StringComparison.Ordinal))
+        {
+            throw new QmpException($"the host '{host}' or the port '{port}' has a comma");
+        }
+
+        bool isBare = IPAddress.TryParse(host, out IPAddress? ip) && ip.AddressFamily is AddressFamily.InterNetworkV6 && host[0] != '[';
+        return Parse($"{scheme}:{(isBare ? $"[{host}]" : host)}:{port}{families}");
     }
+
+    /// <summary>An option of a URI: empty when it is not given.</summary>
+    private static string Family(QmpArguments address, string name) =>
+        address.OptionalBoolean(name) is { } isOn ? $",{name}={(isOn ? "on" : "off")}" : "";
 
     /// <summary>An argument of a command as the shell reads it.</summary>
     private static string Quote(string argument) => $"'{argument.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
-    private static MigrationUri Parse(string text)
-    {
-        if (text.StartsWith($"{DescriptorUri.SchemeName}:", StringComparison.Ordinal) && text[^1] != ':' && !char.IsAsciiDigit(text[3]))
-        {
-            return new NamedDescriptorUri(text[3..]);
-        }
+    private static MigrationUri Parse(string text) =>
+        text.StartsWith($"{DescriptorUri.SchemeName}:", StringComparison.Ordinal) && text[^1] != ':' && !char.IsAsciiDigit(text[3])
+            ? new NamedDescriptorUri(text[3..])
+            : Checked(() => MigrationUri.Parse(text));
 
+    private static MigrationUri Checked(Func<MigrationUri> read)
+    {
         try
         {
-            return MigrationUri.Parse(text);
+            return read();
         }
         catch (FormatException malformed)
         {

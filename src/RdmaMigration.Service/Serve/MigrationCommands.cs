@@ -16,11 +16,11 @@ namespace RdmaMigration.Service;
 internal sealed class MigrationCommands(
     MachineProcess process, ServedMachine machine, PassedDescriptors descriptors, ServeOptions options, Action<string> announce, Action quit)
 {
-    private readonly QemuParameters _parameters = new(options.Profile);
+    private readonly QemuParameters _parameters = new(options.Profile, options.Parameters);
     private readonly QueryMigrate _query = new(options.Profile);
 
     /// <summary>The capabilities.</summary>
-    public MigrationCapabilities Capabilities { get; } = new(options.Profile);
+    public MigrationCapabilities Capabilities { get; } = new(options.Profile, options.Parameters);
 
     /// <summary>A failed migration that comes in ends the service, with exit code 1.</summary>
     public bool ExitsOnError { get; private set; } = true;
@@ -34,10 +34,10 @@ internal sealed class MigrationCommands(
         QmpCommand.Act("cont", machine.Continue),
         QmpCommand.Act("quit", quit),
         new("migrate", Migrate),
-        new("migrate-incoming", MigrateIncoming),
+        QmpCommand.Waiting("migrate-incoming", PrepareIncomingAsync),
         QmpCommand.Act("migrate_cancel", Cancel),
         new("migrate-continue", Continue),
-        QmpCommand.Query("query-migrate", writer => _query.Write(writer, process.Query(), process.Uri, process.LocalEndPoint)),
+        QmpCommand.Query("query-migrate", writer => _query.Write(writer, Shown(process.Query()), process.Uri, process.LocalEndPoint)),
         QmpCommand.Query("query-migrate-capabilities", Capabilities.Write),
         new("migrate-set-capabilities", SetCapabilities),
         QmpCommand.Query("query-migrate-parameters", _parameters.Write),
@@ -53,20 +53,30 @@ internal sealed class MigrationCommands(
         machine.Await();
     }
 
+    /// <summary>The migration as the profile's QEMU shows it. Capabilities do not change while a migration runs.</summary>
+    public MigrationInfo Shown(MigrationInfo info) =>
+        info.Status is MigrationStatus.Device && !options.Profile.HasDeviceWithoutPause && !Capabilities.PausesBeforeSwitchover
+            ? info with { Status = MigrationStatus.Active }
+            : info;
+
     private ParameterSet Parameters() => Capabilities.Apply(_parameters.Apply(options.Parameters));
 
     private Action<Utf8JsonWriter>? Migrate(QmpArguments arguments, QmpSession session)
     {
-        bool takesChannels = options.Profile.HasExitOnError;
-        MigrationUri uri = MigrationChannels.Read(arguments, takesChannels);
+        MigrationUri uri = MigrationChannels.Read(arguments, options.Profile.HasChannels);
         bool resumes = arguments.OptionalBoolean("resume") ?? false;
-        if (options.Profile.Version.Major < 11)
+        if (options.Profile.HasDetach)
         {
-            // QEMU takes it and ignores it.
             _ = arguments.OptionalBoolean("detach");
         }
 
+        bool sendsDisks = options.Profile.HasBlockMigration && (arguments.OptionalBoolean("blk") ?? false) | (arguments.OptionalBoolean("inc") ?? false);
         arguments.End();
+        if (sendsDisks)
+        {
+            throw new QmpException("Block migration is not supported by rdmamig");
+        }
+
         if (resumes)
         {
             throw new QmpException("Cannot resume if there is no paused migration");
@@ -82,29 +92,20 @@ internal sealed class MigrationCommands(
             throw new QmpException("Can't migrate the vm that was paused due to previous migration");
         }
 
-        // The stream has the run state that the machine had when it arrived, and the destination follows it.
-        if (!options.IsManaged
-            && process.Kept is { } kept
-            && (kept.RunState ?? "running") is var travels
-            && (travels == "running") != (machine.State is RunState.Running))
-        {
-            throw new QmpException(
-                $"The machine would be '{travels}' at the destination, and is '{machine.State.ToQmp()}' here; use stop or cont first, and again there");
-        }
-
         ParameterSet parameters = Parameters();
         if (parameters.OutOfScope(uri, MigrationSide.Outgoing).FirstOrDefault(parameter => !parameter.IsCapability) is { } misplaced)
         {
             throw new QmpException($"Parameter '{misplaced.Name}' is for {misplaced.Channels} only");
         }
 
-        descriptors.Use(uri, forWriting: true, to => Try(() => process.Migrate(new OutgoingOptions { Uri = to, Parameters = parameters })));
+        descriptors.Use(
+            uri, forWriting: true, to => Try(() => process.Migrate(new OutgoingOptions { Uri = to, Parameters = parameters }, machine.RunStateToSend)));
         return null;
     }
 
-    private Action<Utf8JsonWriter>? MigrateIncoming(QmpArguments arguments, QmpSession session)
+    private async Task<QmpFunction> PrepareIncomingAsync(QmpArguments arguments, CancellationToken end)
     {
-        MigrationUri uri = MigrationChannels.Read(arguments, options.Profile.HasExitOnError);
+        MigrationUri uri = MigrationChannels.Read(arguments, options.Profile.HasChannels);
         bool exitsOnError = !options.Profile.HasExitOnError || (arguments.OptionalBoolean("exit-on-error") ?? true);
         arguments.End();
         if (options.Incoming is null)
@@ -112,6 +113,24 @@ internal sealed class MigrationCommands(
             throw new QmpException("'-incoming' was not specified on the command line");
         }
 
+        if (OptionChecks.Arrival(options.Parameters, uri).FirstOrDefault() is { } misplaced)
+        {
+            throw new QmpException(misplaced);
+        }
+
+        try
+        {
+            MigrationUri resolved = uri is HostUri host ? await host.WithAddressesAsync(end).ConfigureAwait(false) : uri;
+            return (_, _) => MigrateIncoming(resolved, exitsOnError);
+        }
+        catch (MigrationException unknown)
+        {
+            throw new QmpException(unknown.Message);
+        }
+    }
+
+    private Action<Utf8JsonWriter>? MigrateIncoming(MigrationUri uri, bool exitsOnError)
+    {
         if (process.IsListening || process.Kept is not null || process.IsBusy)
         {
             throw new QmpException("The incoming migration has already been started");
@@ -162,6 +181,7 @@ internal sealed class MigrationCommands(
     private Action<Utf8JsonWriter>? SetParameters(QmpArguments arguments, QmpSession session)
     {
         _parameters.Set(arguments);
+        process.SetBandwidth(Parameters());
         return null;
     }
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using RdmaMigration.Engine;
 using RdmaMigration.Qmp;
 
 namespace RdmaMigration.Service;
@@ -10,9 +9,6 @@ namespace RdmaMigration.Service;
 /// <param name="Default">The default, as JSON.</param>
 internal abstract record QemuParameter(string Name, string Default)
 {
-    /// <summary>Gives a value to the engine; null for a parameter that has no effect here. Clients save and restore those too.</summary>
-    public Func<ParameterSet, JsonElement, ParameterSet>? Apply { get; init; }
-
     /// <summary>QEMU's first major version that has it.</summary>
     public int Since { get; init; }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using RdmaMigration.Engine;
 using RdmaMigration.Qmp;
@@ -6,11 +7,11 @@ namespace RdmaMigration.Service;
 
 /// <summary>
 /// QEMU's migration parameters as a service has them. Clients save all of them before a migration and set them back after it, so all are kept, also those that
-/// have no effect here. Main thread.
+/// have no effect here: all but max-bandwidth. Main thread.
 /// </summary>
-/// <param name="profile">Has the list.</param>
-internal sealed class QemuParameters(QemuProfile profile)
+internal sealed class QemuParameters
 {
+    private const string MaxBandwidth = "max-bandwidth";
     private const ulong MiB = 1 << 20;
 
     private static readonly QemuParameter[] s_rows =
@@ -20,20 +21,20 @@ internal sealed class QemuParameters(QemuProfile profile)
         new IntegerParameter("announce-rounds", 5, 0, 1000),
         new IntegerParameter("announce-step", 100, 1, 10000),
         new IntegerParameter("throttle-trigger-threshold", 50, 1, 100),
-        new IntegerParameter("cpu-throttle-initial", 20, 1, 99) { Apply = Count(MigrationParameters.CpuThrottleInitial) },
-        new IntegerParameter("cpu-throttle-increment", 10, 1, 99) { Apply = Count(MigrationParameters.CpuThrottleIncrement) },
+        new IntegerParameter("cpu-throttle-initial", 20, 1, 99),
+        new IntegerParameter("cpu-throttle-increment", 10, 1, 99),
         new BooleanParameter("cpu-throttle-tailslow"),
         new TlsParameter("tls-creds"),
         new TlsParameter("tls-hostname"),
         new TlsParameter("tls-authz"),
-        new IntegerParameter("max-bandwidth", 128 * MiB, 0, ulong.MaxValue) { Apply = Bandwidth },
+        new IntegerParameter(MaxBandwidth, 0, 0, ulong.MaxValue),
         new IntegerParameter("avail-switchover-bandwidth", 0, 0, ulong.MaxValue) { Since = 10 },
-        new IntegerParameter("downtime-limit", 300, 0, 2_000_000) { Apply = Downtime },
+        new IntegerParameter("downtime-limit", 300, 0, 2_000_000),
         new IntegerParameter("x-checkpoint-delay", 20000, 0, uint.MaxValue),
         new IntegerParameter("multifd-channels", 2, 1, 255),
         new IntegerParameter("xbzrle-cache-size", 64 * MiB, 4096, ulong.MaxValue) { IsPowerOfTwo = true },
         new IntegerParameter("max-postcopy-bandwidth", 0, 0, ulong.MaxValue),
-        new IntegerParameter("max-cpu-throttle", 99, 1, 99) { Apply = Count(MigrationParameters.MaxCpuThrottle) },
+        new IntegerParameter("max-cpu-throttle", 99, 1, 99),
         new EnumParameter("multifd-compression", "none", "none", "zlib", "zstd"),
         new IntegerParameter("multifd-zlib-level", 1, 0, 9),
         new IntegerParameter("multifd-qatzip-level", 1, 1, 9) { Since = 10 },
@@ -52,12 +53,25 @@ internal sealed class QemuParameters(QemuProfile profile)
         new BooleanParameter("block-incremental") { Until = 7 },
     ];
 
-    private readonly QemuParameter[] _rows = [.. s_rows.Where(row => profile.Version.Major >= row.Since && profile.Version.Major <= row.Until)];
+    private readonly QemuParameter[] _rows;
     private readonly Dictionary<string, JsonElement> _values = [];
 
-    /// <summary>The engine's parameters with the values that were set here.</summary>
-    public ParameterSet Apply(ParameterSet parameters) => _rows.Where(row => row.Apply is not null && _values.ContainsKey(row.Name))
-        .Aggregate(parameters, (set, row) => row.Apply!(set, _values[row.Name]));
+    /// <param name="profile">Has the list.</param>
+    /// <param name="parameters">Have max-bandwidth from the start. No limit is shown as 0, which means that in QEMU too.</param>
+    public QemuParameters(QemuProfile profile, ParameterSet parameters)
+    {
+        _rows = [.. s_rows.Where(row => profile.Version.Major >= row.Since && profile.Version.Major <= row.Until)];
+        _values[MaxBandwidth] = JsonElement.Parse((parameters.Get(MigrationParameters.MaxBandwidth) ?? 0).ToString(CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>
+    /// The engine's parameters with the values that were set here. 0 and numbers above the kernel's stand for no limit; below 1 KiB/s the engine cannot pace.
+    /// </summary>
+    public ParameterSet Apply(ParameterSet parameters)
+    {
+        ulong bytes = _values[MaxBandwidth].GetUInt64();
+        return parameters.With(MigrationParameters.MaxBandwidth, bytes is 0 or > long.MaxValue ? null : Math.Max(bytes, 1024));
+    }
 
     /// <summary>migrate-set-parameters: all or none.</summary>
     /// <exception cref="QmpException">An argument is unknown, has another type, or is out of range.</exception>
@@ -98,13 +112,4 @@ internal sealed class QemuParameters(QemuProfile profile)
 
         writer.WriteEndObject();
     }
-
-    private static Func<ParameterSet, JsonElement, ParameterSet> Count(Parameter<int> parameter) => (set, value) => set.With(parameter, value.GetInt32());
-
-    /// <summary>0 and numbers above the kernel's stand for no limit; below 1 KiB/s the engine cannot pace.</summary>
-    private static ParameterSet Bandwidth(ParameterSet set, JsonElement value) => set.With(
-        MigrationParameters.MaxBandwidth, value.GetUInt64() is var bytes && (bytes == 0 || bytes > long.MaxValue) ? null : Math.Max(bytes, 1024));
-
-    private static ParameterSet Downtime(ParameterSet set, JsonElement value) =>
-        set.With(MigrationParameters.DowntimeLimit, TimeSpan.FromMilliseconds(Math.Max(value.GetInt32(), 1)));
 }

@@ -8,16 +8,31 @@ namespace RdmaMigration.Service;
 internal sealed record QemuProfile(string Name, Version Version)
 {
     /// <summary>QEMU 7.2.</summary>
-    public static QemuProfile Qemu72 { get; } = new("7.2", new Version(7, 2, 22)) { HasSinglestep = true, HasSkippedPages = true };
+    public static QemuProfile Qemu72 { get; } = new("7.2", new Version(7, 2, 22))
+    {
+        HasSinglestep = true,
+        HasSkippedPages = true,
+        HasDetach = true,
+        HasBlockMigration = true,
+    };
 
     /// <summary>QEMU 10.0.</summary>
-    public static QemuProfile Qemu100 { get; } = new("10.0", new Version(10, 0, 13)) { HasExitOnError = true, HasListeningStatus = true };
+    public static QemuProfile Qemu100 { get; } = new("10.0", new Version(10, 0, 13))
+    {
+        HasChannels = true,
+        HasExitOnError = true,
+        HasListeningStatus = true,
+        HasDetach = true,
+        HasDeviceWithoutPause = true,
+    };
 
     /// <summary>QEMU 11.1.</summary>
     public static QemuProfile Qemu111 { get; } = new("11.1", new Version(11, 1, 3))
     {
+        HasChannels = true,
         HasExitOnError = true,
         HasListeningStatus = true,
+        HasDeviceWithoutPause = true,
         HasRemaining = true,
         HasFailing = true,
     };
@@ -37,13 +52,25 @@ internal sealed record QemuProfile(string Name, Version Version)
     /// <summary>query-migrate has "remaining" outside "ram" too.</summary>
     public bool HasRemaining { get; private init; }
 
-    /// <summary>migrate-incoming has "exit-on-error", migrate and migrate-incoming have "channels".</summary>
+    /// <summary>migrate and migrate-incoming have "channels".</summary>
+    public bool HasChannels { get; private init; }
+
+    /// <summary>migrate has "detach", which has no effect.</summary>
+    public bool HasDetach { get; private init; }
+
+    /// <summary>migrate has "blk" and "inc".</summary>
+    public bool HasBlockMigration { get; private init; }
+
+    /// <summary>migrate-incoming has "exit-on-error".</summary>
     public bool HasExitOnError { get; private init; }
 
     /// <summary>query-migrate has the status "setup" while the process listens.</summary>
     public bool HasListeningStatus { get; private init; }
 
-    /// <summary>The status "failing" comes before "failed".</summary>
+    /// <summary>The status "device" is reported without capability pause-before-switchover too; otherwise "active" stays until the end.</summary>
+    public bool HasDeviceWithoutPause { get; private init; }
+
+    /// <summary>When a migration fails, the events are MIGRATION failing, RESUME, MIGRATION failed; otherwise MIGRATION failed, RESUME.</summary>
     public bool HasFailing { get; private init; }
 
     /// <summary>Writes the value of query-version.</summary>

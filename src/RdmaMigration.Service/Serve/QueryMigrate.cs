@@ -57,11 +57,11 @@ internal sealed class QueryMigrate(QemuProfile profile)
         if (info.Status is MigrationStatus.Completed)
         {
             // A machine that does not run has no downtime of its own.
-            writer.WriteNumber("downtime", (long)(info.Live?.Downtime ?? TimeSpan.Zero).TotalMilliseconds);
+            writer.WriteNumber("downtime", 0);
         }
         else
         {
-            writer.WriteNumber("expected-downtime", (long)(info.Live?.ExpectedDowntime ?? TimeSpan.Zero).TotalMilliseconds);
+            writer.WriteNumber("expected-downtime", 0);
             if (profile.HasRemaining)
             {
                 writer.WriteNumber("remaining", remaining);
@@ -89,8 +89,8 @@ internal sealed class QueryMigrate(QemuProfile profile)
         writer.WriteNumber("normal", normal / PageSize);
         writer.WriteNumber("normal-bytes", normal);
         writer.WriteNumber("page-size", PageSize);
-        writer.WriteNumber("dirty-pages-rate", info.Live?.DirtyPagesRate ?? 0);
-        writer.WriteNumber("dirty-sync-count", info.Live?.Iterations ?? 1);
+        writer.WriteNumber("dirty-pages-rate", 0);
+        writer.WriteNumber("dirty-sync-count", 1);
         writer.WriteNumber("mbps", seconds > 0 ? normal * 8 / 1e6 / seconds : 0);
         writer.WriteNumber("pages-per-second", seconds > 0 ? (long)(normal / PageSize / seconds) : 0);
         writer.WriteNumber("precopy-bytes", normal);

@@ -13,6 +13,7 @@ internal sealed class ServeHost : MigrationHost
     private MigrationCommands? _commands;
     private QmpMonitor? _monitor;
     private QmpListener? _listener;
+    private bool _isShutDown;
 
     /// <summary>Prepares; nothing listens before <see cref="MigrationHost.Run"/>.</summary>
     /// <param name="options">What it is started with.</param>
@@ -23,7 +24,8 @@ internal sealed class ServeHost : MigrationHost
         : base(logLevel, observer, logging) =>
         _options = options;
 
-    private protected override IReadOnlyList<string> CheckOptions() => [];
+    private protected override IReadOnlyList<string> CheckOptions() =>
+        _options.Incoming?.Uri is { } uri ? [.. OptionChecks.Arrival(_options.Parameters, uri)] : [];
 
     private protected override Task Start(MachineProcess process, MainLoop loop, ILogger log)
     {
@@ -66,16 +68,26 @@ internal sealed class ServeHost : MigrationHost
 
     private void Report(MigrationInfo info)
     {
-        if (info is { Status: MigrationStatus.Failed, IsOutgoing: true } && _options.Profile.HasFailing)
+        if (info is { Status: MigrationStatus.Failed, IsOutgoing: true })
         {
-            Announce("failing");
+            // The machine goes on behind this event.
+            Announce(_options.Profile.HasFailing ? "failing" : "failed");
+            _machine!.Follow(info);
+            if (_options.Profile.HasFailing)
+            {
+                Announce("failed");
+            }
+
+            return;
         }
 
         // The event of a change comes before the migration's.
         _machine!.Follow(info);
-        if (info is not { IsOutgoing: false, Status: MigrationStatus.Setup })
+
+        // A destination's setup is announced when it begins to listen.
+        bool isAnnounced = info is { IsOutgoing: false, Status: MigrationStatus.Setup };
+        if (!isAnnounced && _commands!.Shown(info).Status == info.Status)
         {
-            // A destination's setup is announced when it begins to listen.
             Announce(info.Status.ToQmp());
         }
     }
@@ -103,12 +115,9 @@ internal sealed class ServeHost : MigrationHost
             .Select(command => DeviceCommands.IsBeforeArrival(command.Name) ? UntilArrival(command) : command));
     }
 
-    private QmpCommand UntilArrival(QmpCommand command) => command with
-    {
-        Forward = (arguments, end) => _machine!.State is RunState.InMigrate
-            ? command.Forward!(arguments, end)
-            : Task.FromResult(QmpReply.Fail(new QmpException($"{command.Name}: the machine does not run here, and its devices cannot be changed"))),
-    };
+    private QmpCommand UntilArrival(QmpCommand command) => QmpCommand.Waiting(command.Name, (arguments, end) => _machine!.State is RunState.InMigrate
+        ? command.Prepare!(arguments, end)
+        : throw new QmpException($"{command.Name}: the machine does not run here, and its devices cannot be changed"));
 
     private void OnQuit()
     {
@@ -129,11 +138,21 @@ internal sealed class ServeHost : MigrationHost
         }
     }
 
-    private void AnnounceShutdown(string reason) => _monitor!.Broadcast("SHUTDOWN", writer =>
+    /// <summary>Once: the first reason stays.</summary>
+    private void AnnounceShutdown(string reason)
     {
-        writer.WriteStartObject();
-        writer.WriteBoolean("guest", false);
-        writer.WriteString("reason", reason);
-        writer.WriteEndObject();
-    });
+        if (_isShutDown)
+        {
+            return;
+        }
+
+        _isShutDown = true;
+        _monitor!.Broadcast("SHUTDOWN", writer =>
+        {
+            writer.WriteStartObject();
+            writer.WriteBoolean("guest", false);
+            writer.WriteString("reason", reason);
+            writer.WriteEndObject();
+        });
+    }
 }

@@ -12,12 +12,6 @@ internal sealed record ServeOptions
     /// <summary>Answers for the machine's devices; null when nothing does.</summary>
     public DeviceModel? DeviceModel { get; init; }
 
-    /// <summary>
-    /// A management program starts the machine at its destination, or keeps it paused there. Else the destination follows the run state in the stream, and the
-    /// machine is not sent while it has another one here.
-    /// </summary>
-    public bool IsManaged { get; init; }
-
     /// <summary>Whether and where a machine comes in; null for no machine.</summary>
     public ServeIncoming? Incoming { get; init; }
 

@@ -11,8 +11,6 @@ namespace RdmaMigration.Service;
 /// <param name="isPaused">A machine that arrives stays paused, as with QEMU's -S.</param>
 internal sealed class ServedMachine(MachineProcess process, bool isPaused)
 {
-    private const string RunningAtSource = "running";
-
     private bool _startsOnArrival = !isPaused;
     private RunState _before;
 
@@ -21,6 +19,18 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
 
     /// <summary>What query-status answers.</summary>
     public RunState State { get; private set; } = RunState.Prelaunch;
+
+    /// <summary>
+    /// The run state to send the machine with, by QEMU's name: its destination starts it if it is running here. Null when its stream says the same already.
+    /// </summary>
+    public string? RunStateToSend
+    {
+        get
+        {
+            bool isRunning = State is RunState.Running;
+            return isRunning == IsLive(process.Kept?.RunState) ? null : (isRunning ? RunState.Running : RunState.Paused).ToQmp();
+        }
+    }
 
     /// <summary>A machine is awaited from now on.</summary>
     public void Await() => State = RunState.InMigrate;
@@ -74,11 +84,14 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
     /// <summary>The machine was dropped.</summary>
     public void Drop() => State = RunState.Prelaunch;
 
+    /// <summary>A destination starts the machine when it came so: also without a run state, and when its guest sleeps.</summary>
+    private static bool IsLive(string? runState) => runState is null or "running" or "suspended";
+
     private void Arrive()
     {
-        // The run state travels in the stream; a machine without it counts as running.
-        string source = process.Kept?.RunState ?? RunningAtSource;
-        if (_startsOnArrival && source == RunningAtSource)
+        // The run state travels in the stream.
+        string? source = process.Kept?.RunState;
+        if (_startsOnArrival && IsLive(source))
         {
             Go(RunState.Running, "RESUME");
         }

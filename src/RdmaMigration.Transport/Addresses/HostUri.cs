@@ -14,6 +14,8 @@ internal abstract record HostUri(string Host, int Port) : MigrationUri
 {
     private const string OnOff = "on or off";
 
+    private IReadOnlyList<IPAddress>? _found;
+
     /// <summary>The option <c>ipv4</c>: on, off, or not given. On, without <c>ipv6</c>, leaves IPv4 alone.</summary>
     public bool? Ipv4 { get; init; }
 
@@ -33,28 +35,19 @@ internal abstract record HostUri(string Host, int Port) : MigrationUri
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public IReadOnlyList<IPEndPoint> Resolve(CancellationToken cancel = default)
     {
-        IPAddress[] all;
-        if (IPAddress.TryParse(Host, out IPAddress? written))
-        {
-            all = [written];
-        }
-        else
-        {
-            try
-            {
-                all = Dns.GetHostAddressesAsync(Host, cancel).GetAwaiter().GetResult();
-            }
-            catch (Exception unknown) when (unknown is SocketException or ArgumentException)
-            {
-                throw new ConnectFailedException($"the host '{Host}' does not resolve: {unknown.Message}; check its spelling, or use an address", unknown);
-            }
-        }
-
+        IReadOnlyList<IPAddress> all = _found ?? LookUpAsync(cancel).GetAwaiter().GetResult();
         IPEndPoint[] fitting = [.. all.Distinct().Where(Takes).Select(address => new IPEndPoint(address, Port))];
         return fitting.Length > 0
             ? fitting
             : throw new ConnectFailedException($"the host '{Host}' has no {(TakesIpv6 ? "IPv6" : "IPv4")} address, and {this} asks for one");
     }
+
+    /// <summary>The same address with its host resolved, so that whoever uses it does not wait for the resolver.</summary>
+    /// <param name="cancel">Ends the wait for the resolver.</param>
+    /// <exception cref="ConnectFailedException">The name does not resolve.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public async Task<HostUri> WithAddressesAsync(CancellationToken cancel) =>
+        Host.Length == 0 ? this : this with { _found = await LookUpAsync(cancel).ConfigureAwait(false) };
 
     /// <summary>
     /// The addresses to listen at: all that the host names. For an empty host the first of these that can be bound: [::], which takes both families where
@@ -146,6 +139,23 @@ internal abstract record HostUri(string Host, int Port) : MigrationUri
     }
 
     private static string Written(string option, bool? value) => value is { } isOn ? $",{option}={(isOn ? "on" : "off")}" : "";
+
+    private async Task<IReadOnlyList<IPAddress>> LookUpAsync(CancellationToken cancel)
+    {
+        if (IPAddress.TryParse(Host, out IPAddress? written))
+        {
+            return [written];
+        }
+
+        try
+        {
+            return await Dns.GetHostAddressesAsync(Host, cancel).ConfigureAwait(false);
+        }
+        catch (Exception unknown) when (unknown is SocketException or ArgumentException)
+        {
+            throw new ConnectFailedException($"the host '{Host}' does not resolve: {unknown.Message}; check its spelling, or use an address", unknown);
+        }
+    }
 
     private bool Takes(IPAddress address) => address.AddressFamily is AddressFamily.InterNetworkV6 ? TakesIpv6 : TakesIpv4;
 

@@ -49,19 +49,20 @@ internal sealed record FileUri(string Path, long Offset = 0) : MigrationUri
     /// <inheritdoc/>
     public override string Scheme => SchemeName;
 
+    /// <summary>A file of any name, also one with a comma.</summary>
+    /// <exception cref="FormatException">The path is empty or has a NUL, or the offset is negative.</exception>
+    public static FileUri Of(string path, long offset) =>
+        path.Length == 0 || path.Contains('\0', StringComparison.Ordinal) ? throw new FormatException($"'{SchemeName}:{path}' has no path; expected {Form}")
+        : offset < 0 ? throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"the offset {offset} is negative"))
+        : new FileUri(path, offset);
+
     /// <summary>Reads <c>file:PATH[,offset=N]</c>. N is decimal or hexadecimal (0x), with K, M, G or T behind it for units of 1024.</summary>
     /// <exception cref="FormatException">The text has another form; the message names the part and what is expected.</exception>
     public static new FileUri Parse(string text)
     {
         string rest = AfterScheme(text, SchemeName, Form);
         int option = rest.IndexOf(OffsetOption, StringComparison.Ordinal);
-        string path = option < 0 ? rest : rest[..option];
-        if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal))
-        {
-            throw new FormatException($"'{text}' has no path; expected {Form}");
-        }
-
-        return new FileUri(path, option < 0 ? 0 : ParseOffset(rest[(option + OffsetOption.Length)..], text));
+        return option < 0 ? Of(rest, offset: 0) : Of(rest[..option], ParseOffset(rest[(option + OffsetOption.Length)..], text));
     }
 
     /// <inheritdoc/>

@@ -40,8 +40,8 @@ internal sealed unsafe class DescriptorWriter(PolledDescriptor descriptor)
             int most = MostBytes;
             if (limit is not null)
             {
-                most = limit.Portion(MostBytes);
                 KeepTo(limit);
+                most = limit.Portion(MostBytes);
             }
 
             CallResult written = WriteSome(left, most);

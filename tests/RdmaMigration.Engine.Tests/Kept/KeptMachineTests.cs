@@ -12,6 +12,7 @@ public sealed class KeptMachineTests : IDisposable
     private const ulong Bandwidth = 1 << 19;
 
     private static readonly byte[] s_failure = [0, 1, 0, 4, 0, 0, 0, 1];
+    private static readonly byte[] s_success = [0, 1, 0, 4, 0, 0, 0, 0];
 
     /// <summary>How a send fails.</summary>
     public enum Failing
@@ -244,6 +245,90 @@ public sealed class KeptMachineTests : IDisposable
 
             return ProcessFootprint.Of(Environment.ProcessId);
         }
+    }
+
+    [Fact]
+    public void A_machine_is_sent_with_another_run_state_and_keeps_its_own()
+    {
+        using KeepingProcess source = KeepingProcess.WithMachine();
+        using KeepingProcess destination = new();
+        OutgoingOptions options = new() { Uri = destination.Listen() };
+        source.OnMain(() => source.Process.Migrate(options, "running"));
+        Assert.Equal(MigrationStatus.Completed, source.Ended().Status);
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        destination.Settle();
+        Assert.Equal("running", destination.Kept!.RunState);
+        Assert.Equal(source.Kept!.Content.DeviceState.Length, destination.Kept.Content.DeviceState.Length);
+        ScatteredMachine.AssertWhole(source.Kept);
+    }
+
+    [Fact]
+    public void A_machine_without_a_run_state_is_sent_only_as_it_came()
+    {
+        using KeepingProcess source = new();
+        source.Listen();
+        Assert.Equal(MigrationStatus.Completed, source.Take(StreamBuilder.SmallMachine()).Status);
+        OutgoingOptions options = new() { Uri = KeepingProcess.Scripted };
+        MigrationException refused = Assert.Throws<MigrationException>(() => source.OnMain(() => source.Process.Migrate(options, "paused")));
+        Assert.Equal(FailureReason.Policy, refused.Reason);
+    }
+
+    [Fact]
+    public void SHUT_0_while_migrate_continue_is_awaited_is_a_protocol_error()
+    {
+        ScriptedDestination script = new(returnPath: true);
+        using KeepingProcess source = KeepingProcess.WithMachine(script);
+        source.Send(KeepingProcess.Scripted, options => options.With(MigrationParameters.PauseBeforeSwitchover, true));
+        source.Until(info => info.Status is MigrationStatus.PreSwitchover);
+        script.Say(s_success);
+        MigrationInfo failed = source.Ended();
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Protocol, false), (failed.Status, failed.ErrorClass, failed.MayHaveArrived));
+    }
+
+    [Fact]
+    public void Drop_and_the_next_listen_make_a_query_forget_the_last_migration()
+    {
+        using KeepingProcess process = KeepingProcess.WithMachine();
+        Assert.Equal(MigrationStatus.Completed, process.Process.Query().Status);
+        process.Drop();
+        Assert.Equal(MigrationStatus.None, process.Process.Query().Status);
+        process.Listen();
+        Assert.Equal(MigrationStatus.Failed, process.Take(ScatteredMachine.Stream().AsSpan(0, 40)).Status);
+        process.OnMain(process.Process.StopListening);
+        Assert.Equal(MigrationStatus.Failed, process.Process.Query().Status);
+        process.Listen();
+        Assert.Equal(MigrationStatus.None, process.Process.Query().Status);
+    }
+
+    [Fact]
+    public void A_process_that_quits_does_not_listen_any_more()
+    {
+        using KeepingProcess process = new();
+        Exception? refused = null;
+        process.OnMain(() =>
+        {
+            process.Process.Quit();
+            process.Loop.Schedule(() => refused = Record.Exception(() =>
+                process.Process.Listen(new IncomingOptions { Uri = new TcpUri("127.0.0.1", 0), Target = new KeepTarget() })));
+        });
+        process.AwaitEnd(TimeSpan.FromSeconds(5));
+        Assert.Equal(FailureReason.Cancelled, Assert.IsType<MigrationException>(refused).Reason);
+    }
+
+    [Fact]
+    public void A_new_bandwidth_applies_to_the_migration_that_runs()
+    {
+        using KeepingProcess source = KeepingProcess.WithMachine();
+        using KeepingProcess destination = new();
+
+        // All of RAM would take a minute.
+        source.Send(destination.Listen(), options => options.With(MigrationParameters.MaxBandwidth, 1UL << 16));
+        destination.AwaitPages();
+        source.OnMain(() => source.Process.SetBandwidth(ParameterSet.Defaults));
+        MigrationInfo sent = source.Ended();
+        Assert.Equal(MigrationStatus.Completed, sent.Status);
+        Assert.InRange(sent.TotalTime, TimeSpan.Zero, TimeSpan.FromSeconds(20));
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
     }
 
     private static MigrationInfo SendInVain(KeepingProcess source, KeepingProcess destination, ScriptedDestination script, Failing how)

@@ -58,6 +58,25 @@ public sealed class KeptRdmaTests
         Assert.Equal(before, after);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_new_bandwidth_applies_to_the_migration_that_runs_over_RDMA(bool pinAll)
+    {
+        using KeepingProcess source = KeepingProcess.WithMachine();
+        using KeepingProcess destination = new();
+
+        // All of RAM would take a minute.
+        source.Send(
+            destination.Listen(Anywhere), options => options.With(MigrationParameters.PinAll, pinAll).With(MigrationParameters.MaxBandwidth, 1UL << 16));
+        source.AwaitPages();
+        source.OnMain(() => source.Process.SetBandwidth(ParameterSet.Defaults));
+        MigrationInfo sent = source.Ended();
+        Assert.Equal(MigrationStatus.Completed, sent.Status);
+        Assert.InRange(sent.TotalTime, TimeSpan.Zero, TimeSpan.FromSeconds(20));
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+    }
+
     /// <summary>The source cancels when some of RAM was written.</summary>
     private static void CutAmidRam(KeepingProcess source, KeepingProcess destination, Func<OutgoingOptions, OutgoingOptions> configure)
     {
