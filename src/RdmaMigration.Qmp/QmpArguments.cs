@@ -25,9 +25,6 @@ internal sealed class QmpArguments
         _path = path;
     }
 
-    /// <summary>The JSON object; null for none.</summary>
-    public JsonElement? Members => _members;
-
     /// <summary><see cref="End"/> was called.</summary>
     public bool HasEnded { get; private set; }
 
@@ -88,6 +85,13 @@ internal sealed class QmpArguments
     {
         _read.Add(name);
         return _members is { } members && members.TryGetProperty(name, out JsonElement value) ? value : null;
+    }
+
+    /// <summary>All arguments as the client sent them, for a command that another process checks; null for none. It stands for <see cref="End"/>.</summary>
+    public JsonElement? TakeUnchecked()
+    {
+        HasEnded = true;
+        return _members;
     }
 
     /// <summary>The error for a value of another type than the expected one.</summary>

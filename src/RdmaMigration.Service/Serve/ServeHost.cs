@@ -115,12 +115,9 @@ internal sealed class ServeHost : MigrationHost
             .Select(command => DeviceCommands.IsBeforeArrival(command.Name) ? UntilArrival(command) : command));
     }
 
-    private QmpCommand UntilArrival(QmpCommand command) => command with
-    {
-        Forward = (arguments, end) => _machine!.State is RunState.InMigrate
-            ? command.Forward!(arguments, end)
-            : Task.FromResult(QmpReply.Fail(new QmpException($"{command.Name}: the machine does not run here, and its devices cannot be changed"))),
-    };
+    private QmpCommand UntilArrival(QmpCommand command) => QmpCommand.Waiting(command.Name, (arguments, end) => _machine!.State is RunState.InMigrate
+        ? command.Prepare!(arguments, end)
+        : throw new QmpException($"{command.Name}: the machine does not run here, and its devices cannot be changed"));
 
     private void OnQuit()
     {
