@@ -95,9 +95,9 @@ internal static class Rdmamig
         SendCommand send = new(screen);
         RelayCommand relay = new(screen);
         ServeCommand serve = new(screen);
-        QemuCommand qemu = new(screen);
         MigrateCommand migrate = new(screen);
         TopCommand top = new(screen);
+        QemuCommand qemu = new(screen);
         GuestCommand guest = new(screen);
         Command doctor = DoctorCommand.Create(screen);
         Command inspect = InspectCommand.Create(screen);
@@ -107,9 +107,9 @@ internal static class Rdmamig
             send,
             relay,
             serve,
-            qemu,
             migrate,
             top,
+            qemu,
             guest,
             inspect,
             doctor,
@@ -120,9 +120,9 @@ internal static class Rdmamig
             [send] = SendCommand.Examples,
             [relay] = RelayCommand.Examples,
             [serve] = ServeCommand.Examples,
-            [qemu] = QemuCommand.Examples,
             [migrate] = MigrateCommand.Examples,
             [top] = TopCommand.Examples,
+            [qemu] = QemuCommand.Examples,
             [guest] = GuestCommand.Examples,
             [inspect] = InspectCommand.Examples,
             [doctor] = DoctorCommand.Examples,

@@ -8,7 +8,7 @@ public class HelpTests
         CommandLine help = CommandLine.Run("--help");
 
         Assert.Equal(0, help.ExitCode);
-        foreach (string command in (string[])["receive", "send", "relay", "serve", "qemu", "migrate", "top", "guest", "inspect", "doctor"])
+        foreach (string command in (string[])["receive", "send", "relay", "serve", "migrate", "top", "qemu", "guest", "inspect", "doctor"])
         {
             Assert.Contains($"  rdmamig {command} ", help.Out, StringComparison.Ordinal);
         }
@@ -21,9 +21,9 @@ public class HelpTests
     [InlineData("receive")]
     [InlineData("send")]
     [InlineData("relay")]
-    [InlineData("qemu")]
     [InlineData("migrate")]
     [InlineData("top")]
+    [InlineData("qemu")]
     [InlineData("guest")]
     [InlineData("inspect")]
     [InlineData("doctor")]

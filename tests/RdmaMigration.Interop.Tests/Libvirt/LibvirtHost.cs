@@ -26,7 +26,8 @@ public sealed class LibvirtHost : IAsyncDisposable
     /// <param name="isCapture">Its emulator is the wrapper that this repository ships.</param>
     public static async Task<LibvirtHost> StartAsync(string directory, bool isCapture)
     {
-        string[] wrapper = isCapture ? [Path.Combine(Executables.RepositoryRoot, "libvirt", "rdmamig-qemu"), Executables.Rdmamig] : [];
+        string script = Path.Combine(Executables.RepositoryRoot, "src", "RdmaMigration.Service", "libvirt", "rdmamig-qemu");
+        string[] wrapper = isCapture ? [script, Executables.Rdmamig] : [];
         ChildProcess process = ChildProcess.Start("libvirtd", Path.Combine(s_peers, "libvirt-host"), [Release, directory, .. wrapper]);
         LibvirtHost host = new(directory, process);
         Task<int> exited = process.WaitForExitAsync(Deadlines.Start);
