@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using RdmaMigration.Cli.Doctor;
+using RdmaMigration.Cli.Emulator;
 using RdmaMigration.Cli.Guest;
 using RdmaMigration.Cli.Inspect;
 using RdmaMigration.Cli.Receive;
@@ -96,6 +97,7 @@ internal static class Rdmamig
         ServeCommand serve = new(screen);
         MigrateCommand migrate = new(screen);
         TopCommand top = new(screen);
+        QemuCommand qemu = new(screen);
         GuestCommand guest = new(screen);
         Command doctor = DoctorCommand.Create(screen);
         Command inspect = InspectCommand.Create(screen);
@@ -107,6 +109,7 @@ internal static class Rdmamig
             serve,
             migrate,
             top,
+            qemu,
             guest,
             inspect,
             doctor,
@@ -119,6 +122,7 @@ internal static class Rdmamig
             [serve] = ServeCommand.Examples,
             [migrate] = MigrateCommand.Examples,
             [top] = TopCommand.Examples,
+            [qemu] = QemuCommand.Examples,
             [guest] = GuestCommand.Examples,
             [inspect] = InspectCommand.Examples,
             [doctor] = DoctorCommand.Examples,

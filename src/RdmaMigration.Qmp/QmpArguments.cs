@@ -87,6 +87,13 @@ internal sealed class QmpArguments
         return _members is { } members && members.TryGetProperty(name, out JsonElement value) ? value : null;
     }
 
+    /// <summary>All arguments as the client sent them, for a command that another process checks; null for none. It stands for <see cref="End"/>.</summary>
+    public JsonElement? TakeUnchecked()
+    {
+        HasEnded = true;
+        return _members;
+    }
+
     /// <summary>The error for a value of another type than the expected one.</summary>
     public QmpException WrongType(string name, string expected) => new($"Invalid parameter type for '{_path}{name}', expected: {expected}");
 

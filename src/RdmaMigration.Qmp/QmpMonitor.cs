@@ -9,6 +9,8 @@ namespace RdmaMigration.Qmp;
 internal sealed class QmpMonitor
 {
     private const string Negotiate = "qmp_capabilities";
+    private const string QueryCommands = "query-commands";
+    private const string QueryVersion = "query-version";
 
     /// <summary>The place in the metric of the big lock's hold time.</summary>
     private const string Site = "qmp";
@@ -20,7 +22,7 @@ internal sealed class QmpMonitor
 
     /// <param name="loop">Runs the commands.</param>
     /// <param name="version">Writes the value of query-version, which the greeting has too.</param>
-    /// <param name="commands">The table, without qmp_capabilities, query-commands and query-version.</param>
+    /// <param name="commands">The table, without <see cref="OwnCommands"/>.</param>
     /// <param name="log">The log.</param>
     public QmpMonitor(MainLoop loop, Action<Utf8JsonWriter> version, IEnumerable<QmpCommand> commands, ILogger log)
     {
@@ -28,11 +30,14 @@ internal sealed class QmpMonitor
         _log = log;
         Greeting = QmpLine.Greeting(version);
         foreach (QmpCommand command in (IEnumerable<QmpCommand>)
-            [new(Negotiate, NegotiateCapabilities), QmpCommand.Query("query-commands", WriteCommands), QmpCommand.Query("query-version", version), .. commands])
+            [new(Negotiate, NegotiateCapabilities), QmpCommand.Query(QueryCommands, WriteCommands), QmpCommand.Query(QueryVersion, version), .. commands])
         {
             _commands.Add(command.Name, command);
         }
     }
+
+    /// <summary>The commands that every monitor has.</summary>
+    public static IReadOnlyList<string> OwnCommands { get; } = [Negotiate, QueryCommands, QueryVersion];
 
     /// <summary>The first line of a session.</summary>
     public byte[] Greeting { get; }

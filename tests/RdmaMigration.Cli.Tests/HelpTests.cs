@@ -8,7 +8,7 @@ public class HelpTests
         CommandLine help = CommandLine.Run("--help");
 
         Assert.Equal(0, help.ExitCode);
-        foreach (string command in (string[])["receive", "send", "relay", "migrate", "top", "guest", "inspect", "doctor"])
+        foreach (string command in (string[])["receive", "send", "relay", "serve", "migrate", "top", "qemu", "guest", "inspect", "doctor"])
         {
             Assert.Contains($"  rdmamig {command} ", help.Out, StringComparison.Ordinal);
         }
@@ -23,6 +23,7 @@ public class HelpTests
     [InlineData("relay")]
     [InlineData("migrate")]
     [InlineData("top")]
+    [InlineData("qemu")]
     [InlineData("guest")]
     [InlineData("inspect")]
     [InlineData("doctor")]

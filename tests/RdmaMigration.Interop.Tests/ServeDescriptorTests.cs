@@ -191,10 +191,12 @@ public sealed class ServeDescriptorTests : ReceiverTests
     /// <summary>A reply without the numbers of descriptors, which the process chooses.</summary>
     private static string Describe(JsonElement reply) => reply.ValueKind switch
     {
-        JsonValueKind.Array => string.Join(
-            ' ', reply.EnumerateArray().Select(set => $"{set.GetProperty("fdset-id")} [{string.Join(' ', set.GetProperty("fds").EnumerateArray().Select(Opaque))}]")),
+        JsonValueKind.Array => string.Join(' ', reply.EnumerateArray().Select(Set)),
         _ => string.Join(' ', reply.EnumerateObject().Select(member => member.Name == "fd" ? "fd" : $"{member}").Order(StringComparer.Ordinal)),
     };
+
+    private static string Set(JsonElement set) =>
+        $"{set.GetProperty("fdset-id")} [{string.Join(' ', set.GetProperty("fds").EnumerateArray().Select(Opaque))}]";
 
     private static string Opaque(JsonElement descriptor) => descriptor.TryGetProperty("opaque", out JsonElement opaque) ? $"{{{opaque}}}" : "";
 

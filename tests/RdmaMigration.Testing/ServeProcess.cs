@@ -23,15 +23,29 @@ public sealed class ServeProcess : IAsyncDisposable
     /// <param name="options">Options but --qmp.</param>
     public static Task<ServeProcess> StartAsync(params string[] options) => StartInAsync([], options);
 
-    /// <summary>As <see cref="StartAsync"/>, with variables in its environment.</summary>
+    /// <summary>As <see cref="StartAsync(string[])"/>, with variables in its environment.</summary>
     /// <param name="environment">Each as NAME=VALUE.</param>
     /// <param name="options">Options but --qmp.</param>
-    public static async Task<ServeProcess> StartInAsync(string[] environment, params string[] options)
+    public static Task<ServeProcess> StartInAsync(string[] environment, params string[] options) => StartAsync(
+        "rdmamig serve", Executables.OnPath("env", "coreutils"), path => [.. environment, Executables.Rdmamig, "serve", "--qmp", path, .. options]);
+
+    /// <summary>Starts `rdmamig qemu` with QEMU's command line for a machine, or that QEMU itself.</summary>
+    public static Task<ServeProcess> StartEmulatorAsync(QemuOptions machine, bool isQemu)
+    {
+        string[] before = isQemu ? [] : ["qemu", "--emulator", Executables.Qemu, "--"];
+        return StartAsync(machine.Name, isQemu ? Executables.Qemu : Executables.Rdmamig, path =>
+        [
+            .. before,
+            .. machine.Arguments(path, serialSocket: null)
+                .Select(argument => argument.EndsWith(path, StringComparison.Ordinal) ? $"{argument},server=on,wait=off" : argument),
+        ]);
+    }
+
+    private static async Task<ServeProcess> StartAsync(string name, string program, Func<string, string[]> arguments)
     {
         WorkDirectory work = new();
         string path = work.File("qmp");
-        ChildProcess process = ChildProcess.Start(
-            "rdmamig serve", Executables.OnPath("env", "coreutils"), [.. environment, Executables.Rdmamig, "serve", "--qmp", path, .. options]);
+        ChildProcess process = ChildProcess.Start(name, program, arguments(path));
         try
         {
             return new ServeProcess(work, process, await ConnectAsync(path, process));

@@ -4,8 +4,8 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Cli.Reports;
 
 /// <summary>
-/// Reports in their order. Whoever waits for the next one sleeps at once: <see cref="System.Collections.Concurrent.BlockingCollection{T}"/> spins before that, which
-/// takes CPU time from the migration.
+/// Reports in their order. Whoever waits for the next one sleeps at once: <see cref="System.Collections.Concurrent.BlockingCollection{T}"/> spins before that,
+/// which takes CPU time from the migration.
 /// </summary>
 internal sealed class ReportQueue
 {

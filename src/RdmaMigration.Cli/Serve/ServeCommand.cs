@@ -77,8 +77,8 @@ internal sealed class ServeCommand : MigrationCommand
         "rdmamig serve --qmp /run/vm.qmp --incoming defer               # wait for migrate-incoming",
         "rdmamig serve --qmp /run/vm.qmp --incoming tcp::4444 --tls-creds /etc/pki/rdmamig    # encrypted, both ways",
         "rdmamig serve --qmp fd:5 --incoming defer                      # the program that starts it has opened the monitor's socket",
-        "rdmamig serve --config /etc/rdmamig/vm.conf                    # qmp = /run/vm.qmp, incoming = rdma::4444, max-ram = 16G",
         "  then, with any QMP client: {\"execute\": \"migrate\", \"arguments\": {\"uri\": \"rdma:10.0.0.7:4444\"}}",
+        "rdmamig serve --config /etc/rdmamig/vm.conf                    # qmp = /run/vm.qmp, incoming = rdma::4444, max-ram = 16G",
     ];
 
     protected override int Run(ParseResult parsed)

@@ -114,6 +114,11 @@ internal sealed class QmpClient : IAsyncDisposable
     /// <summary>Disconnects. Commands that wait end with a <see cref="QmpClientException"/>.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (_closed.IsCancellationRequested)
+        {
+            return;
+        }
+
         await _closed.CancelAsync().ConfigureAwait(false);
         await _stream.DisposeAsync().ConfigureAwait(false);
         await _reading.ConfigureAwait(false);

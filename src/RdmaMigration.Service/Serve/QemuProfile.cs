@@ -40,6 +40,9 @@ internal sealed record QemuProfile(string Name, Version Version)
     /// <summary>All profiles; the last is the default.</summary>
     public static IReadOnlyList<QemuProfile> All { get; } = [Qemu72, Qemu100, Qemu111];
 
+    /// <summary>The profile for a QEMU: the nearest one, with the QEMU's own version.</summary>
+    public static QemuProfile Of(Version version) => (version.Major < 8 ? Qemu72 : version.Major < 11 ? Qemu100 : Qemu111) with { Version = version };
+
     /// <summary>query-status has "singlestep".</summary>
     public bool HasSinglestep { get; private init; }
 

@@ -32,7 +32,8 @@ internal sealed class ServeHost : MigrationHost
         ServedMachine machine = _machine = new ServedMachine(process, _options.IsPaused);
         MigrationCommands commands = _commands = new MigrationCommands(process, machine, _descriptors, _options, Announce, OnQuit);
         QmpCommand[] rows = [.. commands.Rows, .. new DescriptorCommands(_descriptors).Rows];
-        QmpMonitor monitor = _monitor = new QmpMonitor(loop, writer => _options.Profile.WriteVersion(writer, _options.Package), rows, log);
+        QmpMonitor monitor = _monitor = new QmpMonitor(
+            loop, writer => _options.Profile.WriteVersion(writer, _options.Package), WithDevices(rows), log);
         machine.Changed += name => monitor.Broadcast(name);
 
         // The end is reported when nothing is left of the migration, so that a command that follows it finds the process idle.
@@ -104,6 +105,19 @@ internal sealed class ServeHost : MigrationHost
         _descriptors.CloseAll();
         return isSignal ? 0 : code;
     }
+
+    /// <summary>The service's own commands, and those of the device model that it has not itself.</summary>
+    private IEnumerable<QmpCommand> WithDevices(IReadOnlyList<QmpCommand> own)
+    {
+        IEnumerable<QmpCommand> ofDevices = _options.DeviceModel?.Commands ?? [];
+        return own.Concat(ofDevices
+            .ExceptBy(own.Select(command => command.Name).Concat(QmpMonitor.OwnCommands), command => command.Name)
+            .Select(command => DeviceCommands.IsBeforeArrival(command.Name) ? UntilArrival(command) : command));
+    }
+
+    private QmpCommand UntilArrival(QmpCommand command) => QmpCommand.Waiting(command.Name, (arguments, end) => _machine!.State is RunState.InMigrate
+        ? command.Prepare!(arguments, end)
+        : throw new QmpException($"{command.Name}: the machine does not run here, and its devices cannot be changed"));
 
     private void OnQuit()
     {

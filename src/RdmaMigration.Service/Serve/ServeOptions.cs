@@ -9,6 +9,9 @@ internal sealed record ServeOptions
     /// <summary>The monitor's UNIX socket: a path, or <c>fd:N</c> for one that the process inherits.</summary>
     public required string Monitor { get; init; }
 
+    /// <summary>Answers for the machine's devices; null when nothing does.</summary>
+    public DeviceModel? DeviceModel { get; init; }
+
     /// <summary>Whether and where a machine comes in; null for no machine.</summary>
     public ServeIncoming? Incoming { get; init; }
 

@@ -12,6 +12,7 @@ public sealed class MigrationChannelsTests
     [InlineData("""{"transport": "rdma", "host": "10.0.0.5", "port": "4444", "ipv4": true}""", "rdma:10.0.0.5:4444,ipv4=on")]
     [InlineData("""{"transport": "socket", "type": "unix", "path": "/run/a,b"}""", "unix:/run/a,b")]
     [InlineData("""{"transport": "socket", "type": "fd", "str": "5"}""", "fd:5")]
+    [InlineData("""{"transport": "socket", "type": "fd", "str": "migrate"}""", "fd:migrate")]
     [InlineData("""{"transport": "file", "filename": "/srv/vm", "offset": 4096}""", "file:/srv/vm,offset=4096")]
     [InlineData("""{"transport": "exec", "args": ["cat", "it's", ""]}""", """exec:'cat' 'it'\''s' ''""")]
     public void An_address_is_read_as_the_URI_that_means_the_same(string address, string uri) => Assert.Equal(uri, Read(address));
@@ -23,7 +24,7 @@ public sealed class MigrationChannelsTests
     [InlineData("""{"transport": "rdma", "host": "10.0.0.5", "port": "65536"}""")]
     [InlineData("""{"transport": "rdma", "host": "10.0.0.5", "port": "1", "ipv4": false}""")]
     [InlineData("""{"transport": "socket", "type": "unix", "path": "a\u0000b"}""")]
-    [InlineData("""{"transport": "socket", "type": "fd", "str": "migrate"}""")]
+    [InlineData("""{"transport": "socket", "type": "fd", "str": "5x"}""")]
     [InlineData("""{"transport": "file", "filename": "", "offset": 0}""")]
     [InlineData("""{"transport": "file", "filename": "a\u0000b", "offset": 0}""")]
     [InlineData("""{"transport": "file", "filename": "a", "offset": -1}""")]
