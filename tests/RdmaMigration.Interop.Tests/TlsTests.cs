@@ -85,6 +85,27 @@ public sealed class TlsTests : ReceiverTests
     }
 
     [Theory]
+    [InlineData("missing", "tcp:127.0.0.1:0", "missing")]
+    [InlineData("client", "tcp:127.0.0.1:0", "server endpoint")]
+    [InlineData("server", "unix:/nonexistent/socket", "tcp:HOST:PORT")]
+    [InlineData("server", "rdma:127.0.0.1:0", "tcp:HOST:PORT")]
+    public async Task A_service_refuses_what_would_come_in_clear(string credentials, string uri, string reason)
+    {
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
+        await UseTlsAsync(service.Monitor, _files, "server", id: "server");
+        await UseTlsAsync(service.Monitor, _files, "client", id: "client");
+        await SetAsync(service.Monitor, ("tls-creds", credentials));
+
+        QmpException refused = await Assert.ThrowsAsync<QmpException>(() => service.Monitor.ExecuteAsync("migrate-incoming", new { uri }));
+
+        Assert.Contains(reason, refused.Reason, StringComparison.Ordinal);
+        await SetAsync(service.Monitor, ("tls-creds", ""));
+        await service.Monitor.ExecuteAsync("object-del", new { id = "server" });
+        await Assert.ThrowsAsync<QmpException>(() => service.Monitor.ExecuteAsync("object-del", new { id = "server" }));
+        await service.Monitor.ExecuteAsync("migrate-incoming", new { uri = Anywhere });
+    }
+
+    [Theory]
     [InlineData("another authority")]
     [InlineData("expired")]
     [InlineData("no TLS")]

@@ -80,7 +80,8 @@ internal sealed class QemuParameters
     public string Authorization => Text(TlsAuthz);
 
     /// <summary>
-    /// The engine's parameters with the values that were set here, except those that refer to objects. 0 and numbers above the kernel's stand for no limit; below 1 KiB/s the engine cannot pace.
+    /// The engine's parameters with the values that were set here, except those that refer to objects. 0 and numbers above the kernel's stand for no limit;
+    /// below 1 KiB/s the engine cannot pace.
     /// </summary>
     public ParameterSet Apply(ParameterSet parameters)
     {

@@ -214,7 +214,7 @@ internal sealed class SocketListener : ChannelListener
         {
             case not ConnectionKind.Stranger when _credentials is not null && !candidate.IsEncrypted:
                 candidate.DemandTls();
-                Refuse(candidate, "it begins without TLS, which this destination demands; set tls-creds at the source, or start this one without --tls-creds");
+                Refuse(candidate, "it begins without TLS, which this destination demands: set tls-creds at the source, or unset it here");
                 break;
             case ConnectionKind.Source:
                 OnSource(candidate);
@@ -223,7 +223,7 @@ internal sealed class SocketListener : ChannelListener
                 OnMultifd(candidate);
                 break;
             case ConnectionKind.TlsClient:
-                Refuse(candidate, "it begins with a TLS handshake, and this destination has no TLS; start it with --tls-creds, or set tls-creds to '' at the source");
+                Refuse(candidate, "it begins with a TLS handshake, and this destination has no TLS: set tls-creds here too, or set it to '' at the source");
                 break;
             default:
                 Refuse(candidate, $"it begins with bytes {Convert.ToHexString(candidate.First)}; a migration stream begins with 5145564D");

@@ -305,7 +305,9 @@ internal sealed class TlsSession : IDisposable
         string text = cause.Message;
         return text.Contains("alert", StringComparison.Ordinal)
             ? new TlsException(
-                FailureReason.Refused, $"TLS: {_descriptor.Peer} refuses this side: {text}; check the certificate that this side shows, and the log there", failed)
+                FailureReason.Refused,
+                $"TLS: {_descriptor.Peer} refuses this side: {text}; check the certificate that this side shows, and the log there",
+                failed)
             : new TlsException(FailureReason.Protocol, $"TLS: {_descriptor.Peer}: {text}", failed);
     }
 
