@@ -49,7 +49,7 @@ internal sealed class QemuParameters
         new IntegerParameter("compress-level", 1, 0, 9) { Until = 7 },
         new IntegerParameter("compress-threads", 8, 1, 255) { Until = 7 },
         new IntegerParameter("decompress-threads", 2, 1, 255) { Until = 7 },
-        new BooleanParameter("compress-wait-thread") { Until = 7 },
+        new BooleanParameter("compress-wait-thread", true) { Until = 7 },
         new BooleanParameter("block-incremental") { Until = 7 },
     ];
 
@@ -63,6 +63,15 @@ internal sealed class QemuParameters
         _rows = [.. s_rows.Where(row => profile.Version.Major >= row.Since && profile.Version.Major <= row.Until)];
         _values[MaxBandwidth] = JsonElement.Parse((parameters.Get(MigrationParameters.MaxBandwidth) ?? 0).ToString(CultureInfo.InvariantCulture));
     }
+
+    /// <summary>The type of the value of query-migrate-parameters.</summary>
+    public QmpObject Type => field ??= new QmpObject([.. _rows.Select(row => QmpMember.Optional(row.Name, row.Type))]);
+
+    /// <summary>The type of the arguments of migrate-set-parameters.</summary>
+    public QmpObject SettingsType => field ??= new QmpObject([.. _rows.Select(row => QmpMember.Optional(row.Name, row.SettingType))]);
+
+    /// <summary>All, by name.</summary>
+    public IEnumerable<(string Name, JsonElement Value)> Values => _rows.Select(row => (row.Name, _values.GetValueOrDefault(row.Name, row.Initial)));
 
     /// <summary>
     /// The engine's parameters with the values that were set here. 0 and numbers above the kernel's stand for no limit; below 1 KiB/s the engine cannot pace.
@@ -97,17 +106,10 @@ internal sealed class QemuParameters
     public void Write(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();
-        foreach (QemuParameter row in _rows)
+        foreach ((string name, JsonElement value) in Values)
         {
-            writer.WritePropertyName(row.Name);
-            if (_values.TryGetValue(row.Name, out JsonElement value))
-            {
-                value.WriteTo(writer);
-            }
-            else
-            {
-                writer.WriteRawValue(row.Default);
-            }
+            writer.WritePropertyName(name);
+            value.WriteTo(writer);
         }
 
         writer.WriteEndObject();
