@@ -31,9 +31,6 @@ internal sealed class QmpArguments
         _path = path;
     }
 
-    /// <summary>The JSON object; null for none.</summary>
-    public JsonElement? Members => _members;
-
     /// <summary><see cref="End"/> was called.</summary>
     public bool HasEnded { get; private set; }
 
@@ -87,6 +84,14 @@ internal sealed class QmpArguments
 
         _read.Add(name);
         return _members is { } members && members.TryGetProperty(name, out JsonElement value) ? value : null;
+    }
+
+    /// <summary>All arguments as the client sent them, for a command that another process checks; null for none. It stands for <see cref="End"/>.</summary>
+    /// <exception cref="InvalidOperationException">The command declares its arguments, which is a defect.</exception>
+    public JsonElement? TakeUnchecked()
+    {
+        HasEnded = true;
+        return _type is null ? _members : throw new InvalidOperationException("the command declares its arguments and does not read them");
     }
 
     /// <summary>The command has read all that it declares.</summary>

@@ -26,21 +26,6 @@ internal sealed record QmpCommand(string Name, QmpFunction Run, bool AllowsOob =
     public static QmpCommand Waiting(string name, Func<QmpArguments, CancellationToken, Task<QmpFunction>> prepare) =>
         new(name, (_, _) => throw new InvalidOperationException($"{name} was not prepared")) { Prepare = prepare };
 
-    /// <summary>Runs the command outside of the main loop, instead of <see cref="Run"/>; null for most commands.</summary>
-    public QmpForward? Forward { get; init; }
-
-    /// <summary>A command that another process answers. It runs in band, and not on the main loop.</summary>
-    /// <param name="name">Its name.</param>
-    /// <param name="forward">Has it answered.</param>
-    public static QmpCommand Forwarded(string name, QmpForward forward) => new(
-        name,
-        (_, _) => throw new InvalidOperationException($"{name} does not run on the main loop"))
-    {
-        Forward = forward,
-        Arguments = null,
-        Returns = QmpType.Any,
-    };
-
     /// <summary>A command that takes no arguments and returns a value.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="returns">The value's type.</param>

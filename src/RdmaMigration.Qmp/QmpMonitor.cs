@@ -100,7 +100,10 @@ internal sealed class QmpMonitor
         try
         {
             (QmpCommand command, QmpArguments arguments) = Find(request, session);
-            reply = await RunAsync(command, arguments, session, end).ConfigureAwait(false);
+            QmpFunction run = command.Prepare is { } prepare
+                ? await PrepareAsync(command, prepare, arguments, session, end).ConfigureAwait(false)
+                : command.Run;
+            reply = await _loop.InvokeAsync(() => Run(command.Name, run, arguments, session), Site).WaitAsync(end).ConfigureAwait(false);
         }
         catch (QmpException error)
         {
@@ -156,19 +159,6 @@ internal sealed class QmpMonitor
         return request.IsOutOfBand && !command.AllowsOob
             ? throw new QmpException($"The command {name} does not support OOB")
             : (command, new QmpArguments(arguments, command.Arguments));
-    }
-
-    private async Task<QmpReply> RunAsync(QmpCommand command, QmpArguments arguments, QmpSession session, CancellationToken end)
-    {
-        if (command.Forward is { } forward)
-        {
-            return await forward(arguments.Members, end).WaitAsync(end).ConfigureAwait(false);
-        }
-
-        QmpFunction run = command.Prepare is { } prepare
-            ? await PrepareAsync(command, prepare, arguments, session, end).ConfigureAwait(false)
-            : command.Run;
-        return await _loop.InvokeAsync(() => Run(command.Name, run, arguments, session), Site).WaitAsync(end).ConfigureAwait(false);
     }
 
     private async Task<QmpFunction> PrepareAsync(

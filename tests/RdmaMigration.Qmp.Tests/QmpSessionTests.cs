@@ -60,30 +60,6 @@ public sealed class QmpSessionTests
     }
 
     [Fact]
-    public async Task A_forwarded_command_holds_up_only_its_client()
-    {
-        await using RunningMonitor monitor = new();
-        await using RawClient client = await monitor.NegotiateAsync();
-        await client.SendAsync("""{"execute":"forward","id":1}{"execute":"query-status","id":2}""");
-        await monitor.AssertAnswersAsync();
-
-        monitor.Forwarded.SetResult(QmpReply.Return(writer => writer.WriteNumberValue(7)));
-
-        Assert.Equal("""{"return": 7, "id": 1}""", await client.ReadLineAsync());
-        Assert.Equal(2, (await client.ReadAsync()).GetProperty("id").GetInt32());
-    }
-
-    [Fact]
-    public async Task A_forwarded_command_fails_with_the_other_process_s_error()
-    {
-        await using RunningMonitor monitor = new();
-        await using RawClient client = await monitor.NegotiateAsync();
-        monitor.Forwarded.SetResult(QmpReply.Fail(new QmpException(QmpErrorClass.DeviceNotFound, "no such device")));
-
-        Assert.Equal(("DeviceNotFound", "no such device"), await client.FailAsync("""{"execute":"forward","arguments":{"id":"x"}}"""));
-    }
-
-    [Fact]
     public async Task Lines_are_spelled_as_QEMU_spells_them()
     {
         await using RunningMonitor monitor = new();

@@ -38,9 +38,6 @@ internal sealed class RunningMonitor : IAsyncDisposable
     /// <summary>The command "wait" waits for this beside the main thread.</summary>
     public TaskCompletionSource Awaited { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>What the command "forward" answers.</summary>
-    public TaskCompletionSource<QmpReply> Forwarded { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
     public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync(Path);
 
     public async Task<RawClient> NegotiateAsync(bool isOob = false)
@@ -156,7 +153,6 @@ internal sealed class RunningMonitor : IAsyncDisposable
             int count = taken is null ? 0 : 1;
             return writer => writer.WriteNumberValue(count);
         }),
-        QmpCommand.Forwarded("forward", (_, _) => Forwarded.Task),
         new("flood", (arguments, _) =>
         {
             long events = arguments.RequiredInteger("events");

@@ -27,9 +27,7 @@ public sealed class ServeProcess : IAsyncDisposable
     /// <param name="environment">Each as NAME=VALUE.</param>
     /// <param name="options">Options but --qmp.</param>
     public static Task<ServeProcess> StartInAsync(string[] environment, params string[] options) => StartAsync(
-        "rdmamig serve",
-        Executables.OnPath("env", "coreutils"),
-        path => [.. environment, Executables.Rdmamig, "serve", "--qmp", path, .. options]);
+        "rdmamig serve", Executables.OnPath("env", "coreutils"), path => [.. environment, Executables.Rdmamig, "serve", "--qmp", path, .. options]);
 
     /// <summary>Starts `rdmamig qemu` with QEMU's command line for a machine, or that QEMU itself.</summary>
     public static Task<ServeProcess> StartEmulatorAsync(QemuOptions machine, bool isQemu)

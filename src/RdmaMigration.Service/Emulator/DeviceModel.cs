@@ -87,22 +87,29 @@ internal sealed class DeviceModel : IDisposable
         }
 
         _ = Ask("qmp_capabilities");
-        using JsonDocument names = JsonDocument.Parse(Ask("query-commands").Value);
+        JsonElement names = Ask("query-commands");
         Commands =
         [
-            .. names.RootElement.EnumerateArray().Select(command => command.GetProperty("name").GetString()!).Where(DeviceCommands.IsForwarded)
-                .Select(name => QmpCommand.Forwarded(name, (arguments, end) => AskAsync(name, arguments).WaitAsync(end))),
+            .. names.EnumerateArray().Select(command => command.GetProperty("name").GetString()!).Where(DeviceCommands.IsForwarded)
+                .Select(name => QmpCommand.Waiting(name, (arguments, end) => ForwardAsync(name, arguments, end)) with
+                {
+                    Arguments = null,
+                    Returns = QmpType.Any,
+                }),
         ];
     }
 
-    private QmpReply Ask(string command)
+    private JsonElement Ask(string command) => AskAsync(command, arguments: null).GetAwaiter().GetResult();
+
+    private async Task<QmpFunction> ForwardAsync(string command, QmpArguments arguments, CancellationToken end)
     {
-        QmpReply reply = AskAsync(command, arguments: null).GetAwaiter().GetResult();
-        return reply.Error is { } error ? throw error : reply;
+        JsonElement answer = await AskAsync(command, arguments.TakeUnchecked()).WaitAsync(end).ConfigureAwait(false);
+        return (_, _) => answer.WriteTo;
     }
 
     /// <summary>One question at a time. An answer is read to its end, also when the client that asked is gone.</summary>
-    private async Task<QmpReply> AskAsync(string command, JsonElement? arguments)
+    /// <exception cref="QmpException">QEMU refuses, or has ended.</exception>
+    private async Task<JsonElement> AskAsync(string command, JsonElement? arguments)
     {
         await _turn.WaitAsync().ConfigureAwait(false);
         try
@@ -116,13 +123,13 @@ internal sealed class DeviceModel : IDisposable
                 using JsonDocument line = await ReadAsync().ConfigureAwait(false);
                 if (line.RootElement.TryGetProperty("id", out JsonElement answered) && answered.TryGetInt64(out long number) && number == id)
                 {
-                    return Reply(line.RootElement);
+                    return Answer(line.RootElement);
                 }
             }
         }
         catch (Exception lost) when (lost is IOException or JsonException)
         {
-            return QmpReply.Fail(new QmpException($"{command}: the QEMU that answers for the machine's devices has ended"));
+            throw new QmpException($"{command}: the QEMU that answers for the machine's devices has ended");
         }
         finally
         {
@@ -134,15 +141,15 @@ internal sealed class DeviceModel : IDisposable
         ? JsonDocument.Parse(line)
         : throw new EndOfStreamException("it has ended");
 
-    private static QmpReply Reply(JsonElement line)
+    private static JsonElement Answer(JsonElement line)
     {
         if (!line.TryGetProperty("error", out JsonElement error))
         {
-            return QmpReply.Return(line.GetProperty("return").WriteTo);
+            return line.GetProperty("return").Clone();
         }
 
         _ = Enum.TryParse(error.GetProperty("class").GetString(), out QmpErrorClass errorClass);
-        return QmpReply.Fail(new QmpException(errorClass, error.GetProperty("desc").GetString()!));
+        throw new QmpException(errorClass, error.GetProperty("desc").GetString()!);
     }
 
     private static ReadOnlyMemory<byte> Request(string command, JsonElement? arguments, long id)

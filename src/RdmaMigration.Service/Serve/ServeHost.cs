@@ -127,11 +127,12 @@ internal sealed class ServeHost : MigrationHost
         return known.Concat(new MachineQueries(_options.Profile).Rows.ExceptBy(known.Select(command => command.Name), command => command.Name));
     }
 
-    private QmpCommand UntilArrival(QmpCommand command) => command with
+    private QmpCommand UntilArrival(QmpCommand command) => QmpCommand.Waiting(command.Name, (arguments, end) => _machine!.State is RunState.InMigrate
+        ? command.Prepare!(arguments, end)
+        : throw new QmpException($"{command.Name}: the machine does not run here, and its devices cannot be changed")) with
     {
-        Forward = (arguments, end) => _machine!.State is RunState.InMigrate
-            ? command.Forward!(arguments, end)
-            : Task.FromResult(QmpReply.Fail(new QmpException($"{command.Name}: the machine does not run here, and its devices cannot be changed"))),
+        Arguments = command.Arguments,
+        Returns = command.Returns,
     };
 
     private void OnQuit()
