@@ -219,6 +219,9 @@ internal sealed class MachineProcess : IDisposable
     /// <summary>As <see cref="Cancel"/>; the status shows it when this returns. Main thread.</summary>
     public void CancelAtOnce(string reason = "cancelled") => _current?.Stop(FailureReason.Cancelled, reason);
 
+    /// <summary>yank: makes the connection of the migration that runs fail, if one does. Any thread; the status shows when it has ended.</summary>
+    public void Yank() => _loop.Schedule(() => _current?.Stop(FailureReason.Disconnected, "a client has yanked the connection"));
+
     /// <summary>quit: cancels what runs, tears down, then ends the main loop. Any thread.</summary>
     public void Quit() => _loop.Schedule(() =>
     {

@@ -3,23 +3,29 @@ using System.Text.Json;
 namespace RdmaMigration.Qmp;
 
 /// <summary>
-/// The arguments of a command, or an object within them, with QEMU's errors (qapi/qobject-input-visitor.c). A command reads every argument that it knows, then
-/// calls <see cref="End"/>, and only then acts.
+/// The arguments of a command, or an object within them. They have been checked by the command's declaration. A command reads every argument that it declares,
+/// then calls <see cref="End"/>, and only then acts.
 /// </summary>
 internal sealed class QmpArguments
 {
     private readonly JsonElement? _members;
+    private readonly QmpObject? _type;
     private readonly string _path;
-    private readonly HashSet<string> _read = [];
-    private readonly List<QmpArguments> _nested = [];
+    private readonly HashSet<string> _read = new(StringComparer.Ordinal);
 
+    /// <summary>Checks the arguments of a command.</summary>
     /// <param name="members">A JSON object; null for none.</param>
-    public QmpArguments(JsonElement? members)
-        : this(members, path: "")
+    /// <param name="type">The declaration; null when another process checks them.</param>
+    /// <exception cref="QmpException">One is missing, is unexpected, or has another type.</exception>
+    public QmpArguments(JsonElement? members, QmpObject? type)
     {
+        type?.CheckArguments(members);
+        _members = members;
+        _type = type;
+        _path = "";
     }
 
-    private QmpArguments(JsonElement? members, string path)
+    private QmpArguments(JsonElement members, string path)
     {
         _members = members;
         _path = path;
@@ -29,104 +35,82 @@ internal sealed class QmpArguments
     public bool HasEnded { get; private set; }
 
     /// <summary>A string.</summary>
-    public string RequiredString(string name) => OptionalString(name) ?? throw Missing(name);
+    public string RequiredString(string name) => Required(name).GetString()!;
 
     /// <summary>A string; null when it is absent.</summary>
-    public string? OptionalString(string name) => Read(name, "string", JsonValueKind.String)?.GetString();
+    public string? OptionalString(string name) => OptionalValue(name)?.GetString();
 
     /// <summary>A boolean.</summary>
-    public bool RequiredBoolean(string name) => OptionalBoolean(name) ?? throw Missing(name);
+    public bool RequiredBoolean(string name) => Required(name).GetBoolean();
 
     /// <summary>A boolean; null when it is absent.</summary>
-    public bool? OptionalBoolean(string name) => Read(name, "boolean", JsonValueKind.True, JsonValueKind.False)?.GetBoolean();
+    public bool? OptionalBoolean(string name) => OptionalValue(name)?.GetBoolean();
 
     /// <summary>An integer.</summary>
-    public long RequiredInteger(string name) => OptionalInteger(name) ?? throw Missing(name);
+    /// <exception cref="QmpException">It has a fraction, or more than 64 bits.</exception>
+    public long RequiredInteger(string name) => Integer(Required(name), name);
 
     /// <summary>An integer; null when it is absent.</summary>
-    public long? OptionalInteger(string name)
-    {
-        if (Read(name, "integer", JsonValueKind.Number) is not { } number)
-        {
-            return null;
-        }
-
-        return number.TryGetInt64(out long value) ? value : throw WrongType(name, "integer");
-    }
+    /// <exception cref="QmpException">It has a fraction, or more than 64 bits.</exception>
+    public long? OptionalInteger(string name) => OptionalValue(name) is { } value ? Integer(value, name) : null;
 
     /// <summary>An object.</summary>
-    public QmpArguments RequiredObject(string name) => OptionalObject(name) ?? throw Missing(name);
+    public QmpArguments RequiredObject(string name) => new(Required(name), $"{_path}{name}.");
 
     /// <summary>An object; null when it is absent.</summary>
-    public QmpArguments? OptionalObject(string name) =>
-        Read(name, "object", JsonValueKind.Object) is { } members ? Nest(members, _path + name) : null;
+    public QmpArguments? OptionalObject(string name) => OptionalValue(name) is { } value ? new QmpArguments(value, $"{_path}{name}.") : null;
 
     /// <summary>An array of strings.</summary>
-    public IReadOnlyList<string> RequiredStrings(string name) => OptionalStrings(name) ?? throw Missing(name);
+    public IReadOnlyList<string> RequiredStrings(string name) => [.. Required(name).EnumerateArray().Select(item => item.GetString()!)];
 
     /// <summary>An array of strings; null when it is absent.</summary>
     public IReadOnlyList<string>? OptionalStrings(string name) =>
-        Read(name, "array", JsonValueKind.Array) is { } array
-            ? [.. array.EnumerateArray().Select((element, i) => Expect(element, $"{name}[{i}]", "string", JsonValueKind.String).GetString()!)]
-            : null;
+        OptionalValue(name) is { } array ? [.. array.EnumerateArray().Select(item => item.GetString()!)] : null;
 
     /// <summary>An array of objects.</summary>
-    public IReadOnlyList<QmpArguments> RequiredObjects(string name) => OptionalObjects(name) ?? throw Missing(name);
+    public IReadOnlyList<QmpArguments> RequiredObjects(string name) => Objects(Required(name), name);
 
     /// <summary>An array of objects; null when it is absent.</summary>
-    public IReadOnlyList<QmpArguments>? OptionalObjects(string name) =>
-        Read(name, "array", JsonValueKind.Array) is { } array
-            ? [.. array.EnumerateArray().Select((element, i) =>
-                Nest(Expect(element, $"{name}[{i}]", "object", JsonValueKind.Object), $"{_path}{name}[{i}]"))]
-            : null;
+    public IReadOnlyList<QmpArguments>? OptionalObjects(string name) => OptionalValue(name) is { } array ? Objects(array, name) : null;
 
-    /// <summary>A value of any type, for a command that has types of its own; null when it is absent.</summary>
+    /// <summary>A value as it came; null when it is absent.</summary>
+    /// <exception cref="InvalidOperationException">The command does not declare it, which is a defect.</exception>
     public JsonElement? OptionalValue(string name)
     {
+        if (_type is { } type && !type.Declares(name))
+        {
+            throw new InvalidOperationException($"the command reads '{name}', which it does not declare");
+        }
+
         _read.Add(name);
         return _members is { } members && members.TryGetProperty(name, out JsonElement value) ? value : null;
     }
 
     /// <summary>All arguments as the client sent them, for a command that another process checks; null for none. It stands for <see cref="End"/>.</summary>
+    /// <exception cref="InvalidOperationException">The command declares its arguments, which is a defect.</exception>
     public JsonElement? TakeUnchecked()
     {
         HasEnded = true;
-        return _members;
+        return _type is null ? _members : throw new InvalidOperationException("the command declares its arguments and does not read them");
     }
 
-    /// <summary>The error for a value of another type than the expected one.</summary>
-    public QmpException WrongType(string name, string expected) => new($"Invalid parameter type for '{_path}{name}', expected: {expected}");
-
-    /// <summary>Refuses arguments that the command has not read, nested ones too.</summary>
-    /// <exception cref="QmpException">There is one.</exception>
+    /// <summary>The command has read all that it declares.</summary>
+    /// <exception cref="InvalidOperationException">It has not, which is a defect.</exception>
     public void End()
     {
         HasEnded = true;
-        _nested.ForEach(static nested => nested.End());
-        if (_members is { } members)
+        if (_type?.Members.FirstOrDefault(member => !_read.Contains(member.Name)) is { } unread)
         {
-            foreach (JsonProperty member in members.EnumerateObject())
-            {
-                if (!_read.Contains(member.Name))
-                {
-                    throw new QmpException($"Parameter '{_path}{member.Name}' is unexpected");
-                }
-            }
+            throw new InvalidOperationException($"the command declares '{unread.Name}' and does not read it");
         }
     }
 
-    private QmpException Missing(string name) => new($"Parameter '{_path}{name}' is missing");
+    private JsonElement Required(string name) =>
+        OptionalValue(name) ?? throw new InvalidOperationException($"the command requires '{name}', which its declaration does not");
 
-    private JsonElement? Read(string name, string expected, params ReadOnlySpan<JsonValueKind> kinds) =>
-        OptionalValue(name) is { } value ? Expect(value, name, expected, kinds) : null;
+    private long Integer(JsonElement value, string name) =>
+        value.TryGetInt64(out long number) ? number : throw new QmpException($"Invalid parameter type for '{_path}{name}', expected: integer");
 
-    private JsonElement Expect(JsonElement value, string name, string expected, params ReadOnlySpan<JsonValueKind> kinds) =>
-        kinds.Contains(value.ValueKind) ? value : throw WrongType(name, expected);
-
-    private QmpArguments Nest(JsonElement members, string path)
-    {
-        QmpArguments nested = new(members, path + ".");
-        _nested.Add(nested);
-        return nested;
-    }
+    private QmpArguments[] Objects(JsonElement array, string name) =>
+        [.. array.EnumerateArray().Select((item, i) => new QmpArguments(item, $"{_path}{name}[{i}]."))];
 }

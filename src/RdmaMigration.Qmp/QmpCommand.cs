@@ -8,6 +8,12 @@ namespace RdmaMigration.Qmp;
 /// <param name="AllowsOob">It may run out of band.</param>
 internal sealed record QmpCommand(string Name, QmpFunction Run, bool AllowsOob = false)
 {
+    /// <summary>Its arguments; null when another process checks them.</summary>
+    public QmpObject? Arguments { get; init; } = QmpObject.Empty;
+
+    /// <summary>The value that it returns.</summary>
+    public QmpType Returns { get; init; } = QmpObject.Empty;
+
     /// <summary>
     /// Runs before the command on the client's task, reads the arguments, and may wait; what it returns runs in place of <see cref="Run"/>. Null for nothing to
     /// wait for.
@@ -22,16 +28,20 @@ internal sealed record QmpCommand(string Name, QmpFunction Run, bool AllowsOob =
 
     /// <summary>A command that takes no arguments and returns a value.</summary>
     /// <param name="name">Its name.</param>
+    /// <param name="returns">The value's type.</param>
     /// <param name="write">Writes the value.</param>
     /// <param name="allowsOob">It may run out of band.</param>
-    public static QmpCommand Query(string name, Action<Utf8JsonWriter> write, bool allowsOob = false) => new(
+    public static QmpCommand Query(string name, QmpType returns, Action<Utf8JsonWriter> write, bool allowsOob = false) => new(
         name,
         (arguments, _) =>
         {
             arguments.End();
             return write;
         },
-        allowsOob);
+        allowsOob)
+    {
+        Returns = returns,
+    };
 
     /// <summary>A command that takes no arguments and returns {}.</summary>
     /// <param name="name">Its name.</param>

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace RdmaMigration.Qmp;
 
 /// <summary>
-/// Runs a command: reads the arguments, calls <see cref="QmpArguments.End"/>, then acts. In band it runs on the main thread with the big lock held. Out of band
-/// it runs on the session's reader, with the main loop possibly stuck, and must not need the lock.
+/// Runs a command: reads all arguments that it declares, calls <see cref="QmpArguments.End"/>, then acts. In band it runs on the main thread with the big lock
+/// held. Out of band it runs on the session's reader, with the main loop possibly stuck, and must not need the lock.
 /// </summary>
 /// <param name="arguments">The arguments.</param>
 /// <param name="session">The client.</param>

@@ -11,32 +11,53 @@ internal sealed class QmpMonitor
     private const string Negotiate = "qmp_capabilities";
     private const string QueryCommands = "query-commands";
     private const string QueryVersion = "query-version";
+    private const string QuerySchema = "query-qmp-schema";
 
     /// <summary>The place in the metric of the big lock's hold time.</summary>
     private const string Site = "qmp";
 
+    private static readonly QmpObject s_version = new(
+        new("qemu", new QmpObject(new("major", QmpType.Integer), new("minor", QmpType.Integer), new("micro", QmpType.Integer))),
+        new("package", QmpType.String));
+
     private readonly MainLoop _loop;
     private readonly Dictionary<string, QmpCommand> _commands = new(StringComparer.Ordinal);
+    private readonly IReadOnlyList<QmpEventType> _events;
     private readonly ILogger _log;
     private ImmutableArray<QmpSession> _sessions = [];
 
     /// <param name="loop">Runs the commands.</param>
     /// <param name="version">Writes the value of query-version, which the greeting has too.</param>
     /// <param name="commands">The table, without <see cref="OwnCommands"/>.</param>
+    /// <param name="events">The events that are sent.</param>
     /// <param name="log">The log.</param>
-    public QmpMonitor(MainLoop loop, Action<Utf8JsonWriter> version, IEnumerable<QmpCommand> commands, ILogger log)
+    public QmpMonitor(
+        MainLoop loop, Action<Utf8JsonWriter> version, IEnumerable<QmpCommand> commands, IReadOnlyList<QmpEventType> events, ILogger log)
     {
         _loop = loop;
+        _events = events;
         _log = log;
         Greeting = QmpLine.Greeting(version);
-        foreach (QmpCommand command in (IEnumerable<QmpCommand>)
-            [new(Negotiate, NegotiateCapabilities), QmpCommand.Query(QueryCommands, WriteCommands), QmpCommand.Query(QueryVersion, version), .. commands])
+        QmpCommand[] own =
+        [
+            new(Negotiate, NegotiateCapabilities)
+            {
+                Arguments = new QmpObject(QmpMember.Optional("enable", new QmpArray(new QmpEnum(QmpCapabilities.Oob)))),
+            },
+            QmpCommand.Query(QueryCommands, new QmpArray(new QmpObject(new QmpMember("name", QmpType.String))), WriteCommands),
+            QmpCommand.Query(QuerySchema, QmpSchema.Type, writer => QmpSchema.Write(writer, _commands.Values, _events)),
+            QmpCommand.Query(QueryVersion, s_version, version),
+        ];
+        QmpCommand[] given = [.. commands];
+
+        // A device model describes its own commands.
+        foreach (QmpCommand command in given.Concat(own.Where(command => command.Name != QuerySchema || given.All(other => other.Name != QuerySchema))))
         {
             _commands.Add(command.Name, command);
         }
     }
 
-    /// <summary>The commands that every monitor has.</summary>
+    /// <summary>The commands that every monitor answers itself. It also answers query-qmp-schema, unless the table has it.</summary>
     public static IReadOnlyList<string> OwnCommands { get; } = [Negotiate, QueryCommands, QueryVersion];
 
     /// <summary>The first line of a session.</summary>
@@ -137,7 +158,7 @@ internal sealed class QmpMonitor
 
         return request.IsOutOfBand && !command.AllowsOob
             ? throw new QmpException($"The command {name} does not support OOB")
-            : (command, new QmpArguments(arguments));
+            : (command, new QmpArguments(arguments, command.Arguments));
     }
 
     private async Task<QmpFunction> PrepareAsync(
@@ -179,12 +200,6 @@ internal sealed class QmpMonitor
     private static Action<Utf8JsonWriter>? NegotiateCapabilities(QmpArguments arguments, QmpSession session)
     {
         IReadOnlyList<string> enabled = arguments.OptionalStrings("enable") ?? [];
-        string? unknown = enabled.FirstOrDefault(static name => name != QmpCapabilities.Oob);
-        if (unknown is not null)
-        {
-            throw new QmpException($"Parameter 'enable' does not accept value '{unknown}'");
-        }
-
         arguments.End();
         if (session.IsNegotiated)
         {

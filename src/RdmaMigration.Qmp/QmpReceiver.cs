@@ -9,9 +9,8 @@ namespace RdmaMigration.Qmp;
 internal sealed class QmpReceiver(Socket socket) : IDisposable
 {
     private readonly List<SafeFileHandle> _received = [];
-
-    /// <summary>The descriptors for the request that ends next; null for none.</summary>
-    public QmpDescriptors? Descriptors { get; private set; }
+    private QmpDescriptors? _descriptors;
+    private bool _isShared;
 
     /// <summary>Waits for bytes. Returns 0 at the end.</summary>
     /// <exception cref="SocketException">The client is gone.</exception>
@@ -25,8 +24,9 @@ internal sealed class QmpReceiver(Socket socket) : IDisposable
             CallResult received = SocketMessage.Receive((int)socket.Handle, buffer.Span, _received);
             if (_received.Count > 0)
             {
-                Forget();
-                Descriptors = new QmpDescriptors(_received);
+                Release();
+                _descriptors = new QmpDescriptors(_received);
+                _isShared = false;
                 _received.Clear();
             }
 
@@ -42,13 +42,28 @@ internal sealed class QmpReceiver(Socket socket) : IDisposable
         }
     }
 
-    /// <summary>The bytes that the descriptors came with hold no further request.</summary>
-    public void Forget()
+    /// <summary>The descriptors for a request that has ended, which releases them; null for none.</summary>
+    public QmpDescriptors? Share()
     {
-        Descriptors?.Release();
-        Descriptors = null;
+        _isShared = true;
+        return _descriptors?.Share();
+    }
+
+    /// <summary>The bytes that were read hold no further request. Descriptors that came without a request stay for the next one.</summary>
+    public void EndRead()
+    {
+        if (_isShared)
+        {
+            Release();
+        }
     }
 
     /// <summary>Closes descriptors that no request has.</summary>
-    public void Dispose() => Forget();
+    public void Dispose() => Release();
+
+    private void Release()
+    {
+        _descriptors?.Release();
+        _descriptors = null;
+    }
 }

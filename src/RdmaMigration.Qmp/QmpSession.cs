@@ -145,7 +145,7 @@ internal sealed class QmpSession
 
                 if (!_framer.IsWithinText)
                 {
-                    _receiver.Forget();
+                    _receiver.EndRead();
                 }
             }
         }
@@ -177,7 +177,7 @@ internal sealed class QmpSession
         }
 
         TaskCompletionSource answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Queued queued = new(request, _receiver.Descriptors?.Share(), answered);
+        Queued queued = new(request, _receiver.Share(), answered);
         try
         {
             await _queue.Writer.WriteAsync(queued, end).ConfigureAwait(false);

@@ -36,10 +36,25 @@ public sealed class PassedDescriptorTests
         Assert.Equal([1, 0], taken);
     }
 
+    /// <summary>qemu.qmp sends a descriptor with a space, and the command behind it.</summary>
+    [Fact]
+    public async Task A_descriptor_that_comes_with_white_space_is_for_the_next_request()
+    {
+        await using RunningMonitor monitor = new();
+        await using RawClient client = await monitor.NegotiateAsync();
+        using SafeFileHandle file = File.OpenHandle("/dev/null");
+        client.Send(" ", file);
+        await client.SendAsync("\n");
+        await client.SendAsync("""{"execute":"take","id":1}""");
+        int[] taken = await TakenAsync(client, [1]);
+        await client.SendAsync("""{"execute":"take","id":2}""");
+        int[] later = await TakenAsync(client, [2]);
+        Assert.Equal([1, 0], [.. taken, .. later]);
+    }
+
     [Theory]
     [InlineData("""{"execute":"query-status"}""")]
     [InlineData("""{"execute":"no-such-command"}""")]
-    [InlineData("\n")]
     [InlineData("}")]
     public async Task A_descriptor_that_no_command_takes_is_closed(string bytes)
     {
@@ -57,8 +72,10 @@ public sealed class PassedDescriptorTests
         }
     }
 
-    [Fact]
-    public async Task A_descriptor_of_a_request_that_is_not_complete_is_closed_with_the_session()
+    [Theory]
+    [InlineData(" ")]
+    [InlineData("""{"execute":""")]
+    public async Task A_descriptor_without_a_complete_request_is_closed_with_the_session(string bytes)
     {
         await using RunningMonitor monitor = new();
         await using RawClient client = await monitor.NegotiateAsync();
@@ -67,7 +84,7 @@ public sealed class PassedDescriptorTests
         {
             using (writeEnd)
             {
-                client.Send("""{"execute":""", writeEnd);
+                client.Send(bytes, writeEnd);
             }
 
             client.EndSending();

@@ -4,6 +4,14 @@ namespace RdmaMigration.Qmp.Tests;
 
 public sealed class QmpArgumentsTests
 {
+    private static readonly QmpObject s_type = new(
+        new("text", QmpType.String),
+        QmpMember.Optional("flag", QmpType.Boolean),
+        QmpMember.Optional("number", QmpType.Integer),
+        QmpMember.Optional("list", new QmpArray(QmpType.String)),
+        QmpMember.Optional("object", new QmpObject(new QmpMember("name", QmpType.String))),
+        QmpMember.Optional("objects", new QmpArray(new QmpObject(new QmpMember("state", QmpType.Boolean)))));
+
     [Theory]
     [InlineData("{}", "Parameter 'text' is missing")]
     [InlineData("""{"text":1}""", "Invalid parameter type for 'text', expected: string")]
@@ -25,9 +33,9 @@ public sealed class QmpArgumentsTests
     public void Arguments_fail_as_in_QEMU(string json, string? description)
     {
         using JsonDocument document = JsonDocument.Parse(json);
-        QmpArguments arguments = new(document.RootElement);
         Exception? failure = Record.Exception(() =>
         {
+            QmpArguments arguments = new(document.RootElement, s_type);
             arguments.RequiredString("text");
             arguments.OptionalBoolean("flag");
             arguments.OptionalInteger("number");

@@ -13,7 +13,7 @@ public sealed class QmpListenerTests : IDisposable
     private readonly LogLines _log = new();
     private readonly QmpMonitor _monitor;
 
-    public QmpListenerTests() => _monitor = new QmpMonitor(new MainLoop(), WriteVersion, [], _log);
+    public QmpListenerTests() => _monitor = new QmpMonitor(new MainLoop(), WriteVersion, [], [], _log);
 
     private string SocketPath => _directory.File("qmp");
 

@@ -8,12 +8,14 @@ namespace RdmaMigration.Qmp.Tests;
 /// <summary>A main loop on a thread of its own, a monitor with a few commands, and a listener.</summary>
 internal sealed class RunningMonitor : IAsyncDisposable
 {
+    private static readonly QmpArray s_instances = new(new QmpObject(new QmpMember("type", QmpType.String)));
+
     private readonly WorkDirectory _directory = new();
     private readonly Thread _main;
 
     public RunningMonitor()
     {
-        Monitor = new QmpMonitor(Loop, WriteVersion, Commands(), Log);
+        Monitor = new QmpMonitor(Loop, WriteVersion, Commands(), [new QmpEventType("STOP", QmpObject.Empty)], Log);
         Path = _directory.File("qmp");
         Listener = QmpListener.Listen(Path, Monitor, Log);
         _main = new Thread(Loop.Run) { Name = "main", IsBackground = true };
@@ -94,8 +96,8 @@ internal sealed class RunningMonitor : IAsyncDisposable
 
     private IEnumerable<QmpCommand> Commands() =>
     [
-        QmpCommand.Query("query-status", WriteStatus),
-        QmpCommand.Query("query-yank", WriteInstances, allowsOob: true),
+        QmpCommand.Query("query-status", QmpType.Any, WriteStatus),
+        QmpCommand.Query("query-yank", s_instances, WriteInstances, allowsOob: true),
         QmpCommand.Act("stop", () => Loop.Schedule(() => Monitor.Broadcast("STOP"))),
         QmpCommand.Act("hang", Released.Wait),
         QmpCommand.Waiting("wait", async (arguments, end) =>
@@ -108,14 +110,17 @@ internal sealed class RunningMonitor : IAsyncDisposable
                 Loop.Lock.AssertHeld();
                 return null;
             };
-        }),
+        }) with
+        {
+            Arguments = new QmpObject(QmpMember.Optional("fails", QmpType.Boolean)),
+        },
         QmpCommand.Act("fail", () => throw new InvalidDataException("it broke")),
         QmpCommand.Act("quit", () =>
         {
             Loop.Schedule(() => Monitor.Broadcast("SHUTDOWN"));
             Loop.Quit();
         }),
-        QmpCommand.Query("write-nothing", _ => { }),
+        QmpCommand.Query("write-nothing", QmpType.Any, _ => { }),
         new("ignore-arguments", (_, _) => null),
         new("migrate-set-capabilities", (arguments, _) =>
         {
@@ -127,13 +132,20 @@ internal sealed class RunningMonitor : IAsyncDisposable
 
             arguments.End();
             return null;
-        }),
+        })
+        {
+            Arguments = new QmpObject(new QmpMember(
+                "capabilities", new QmpArray(new QmpObject(new("capability", QmpType.String), new("state", QmpType.Boolean))))),
+        },
         new("yank", (arguments, _) =>
         {
             arguments.RequiredObjects("instances");
             arguments.End();
             return null;
-        }, AllowsOob: true),
+        }, AllowsOob: true)
+        {
+            Arguments = new QmpObject(new QmpMember("instances", s_instances)),
+        },
         new("take", (arguments, session) =>
         {
             arguments.End();
@@ -157,6 +169,9 @@ internal sealed class RunningMonitor : IAsyncDisposable
             }
 
             return null;
-        }),
+        })
+        {
+            Arguments = new QmpObject(new QmpMember("events", QmpType.Integer)),
+        },
     ];
 }

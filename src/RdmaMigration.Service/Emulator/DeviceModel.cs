@@ -91,7 +91,11 @@ internal sealed class DeviceModel : IDisposable
         Commands =
         [
             .. names.EnumerateArray().Select(command => command.GetProperty("name").GetString()!).Where(DeviceCommands.IsForwarded)
-                .Select(name => QmpCommand.Waiting(name, (arguments, end) => ForwardAsync(name, arguments, end))),
+                .Select(name => QmpCommand.Waiting(name, (arguments, end) => ForwardAsync(name, arguments, end)) with
+                {
+                    Arguments = null,
+                    Returns = QmpType.Any,
+                }),
         ];
     }
 

@@ -8,14 +8,26 @@ namespace RdmaMigration.Service;
 /// <param name="descriptors">Keeps them.</param>
 internal sealed class DescriptorCommands(PassedDescriptors descriptors)
 {
+    private const string SetId = "fdset-id";
+
+    private static readonly QmpObject s_name = new(new QmpMember("fdname", QmpType.String));
+    private static readonly QmpMember s_descriptor = new("fd", QmpType.Integer);
+    private static readonly QmpMember s_opaque = QmpMember.Optional("opaque", QmpType.String);
+    private static readonly QmpArray s_sets = new(new QmpObject(
+        new(SetId, QmpType.Integer), new("fds", new QmpArray(new QmpObject(s_descriptor, s_opaque)))));
+
     /// <summary>The rows of the table.</summary>
     public IReadOnlyList<QmpCommand> Rows =>
     [
-        new("getfd", Get),
-        new("closefd", Close),
-        new("add-fd", Add),
-        new("remove-fd", Remove),
-        QmpCommand.Query("query-fdsets", Write),
+        new("getfd", Get) { Arguments = s_name },
+        new("closefd", Close) { Arguments = s_name },
+        new("add-fd", Add)
+        {
+            Arguments = new QmpObject(QmpMember.Optional(SetId, QmpType.Integer), s_opaque),
+            Returns = new QmpObject(new(SetId, QmpType.Integer), s_descriptor),
+        },
+        new("remove-fd", Remove) { Arguments = new QmpObject(new(SetId, QmpType.Integer), s_descriptor with { IsOptional = true }) },
+        QmpCommand.Query("query-fdsets", s_sets, Write),
     ];
 
     private Action<Utf8JsonWriter>? Get(QmpArguments arguments, QmpSession session)
@@ -43,7 +55,7 @@ internal sealed class DescriptorCommands(PassedDescriptors descriptors)
 
     private Action<Utf8JsonWriter> Add(QmpArguments arguments, QmpSession session)
     {
-        long? set = arguments.OptionalInteger("fdset-id");
+        long? set = arguments.OptionalInteger(SetId);
         string? opaque = arguments.OptionalString("opaque");
         arguments.End();
         SafeFileHandle handle = Take(session);
@@ -59,14 +71,14 @@ internal sealed class DescriptorCommands(PassedDescriptors descriptors)
         {
             writer.WriteStartObject();
             writer.WriteNumber("fd", added.Number);
-            writer.WriteNumber("fdset-id", number);
+            writer.WriteNumber(SetId, number);
             writer.WriteEndObject();
         };
     }
 
     private Action<Utf8JsonWriter>? Remove(QmpArguments arguments, QmpSession session)
     {
-        long set = arguments.RequiredInteger("fdset-id");
+        long set = arguments.RequiredInteger(SetId);
         long? descriptor = arguments.OptionalInteger("fd");
         arguments.End();
         descriptors.Remove(set, descriptor);
@@ -93,7 +105,7 @@ internal sealed class DescriptorCommands(PassedDescriptors descriptors)
             }
 
             writer.WriteEndArray();
-            writer.WriteNumber("fdset-id", number);
+            writer.WriteNumber(SetId, number);
             writer.WriteEndObject();
         }
 

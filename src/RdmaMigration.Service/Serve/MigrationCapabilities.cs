@@ -56,6 +56,12 @@ internal sealed class MigrationCapabilities
         _enabled = [.. _rows.Where(row => row.Parameter is { } parameter && parameters.Get(parameter)).Select(row => row.Name)];
     }
 
+    /// <summary>All names.</summary>
+    public QmpEnum Names => field ??= new QmpEnum([.. _rows.Select(row => row.Name)]);
+
+    /// <summary>All, and whether they are enabled.</summary>
+    public IEnumerable<(string Name, bool IsEnabled)> States => _rows.Select(row => (row.Name, _enabled.Contains(row.Name)));
+
     /// <summary>MIGRATION events are sent.</summary>
     public bool Events => _enabled.Contains(EventsName);
 
@@ -99,11 +105,11 @@ internal sealed class MigrationCapabilities
     public void Write(Utf8JsonWriter writer)
     {
         writer.WriteStartArray();
-        foreach (Row row in _rows)
+        foreach ((string name, bool isEnabled) in States)
         {
             writer.WriteStartObject();
-            writer.WriteBoolean("state", _enabled.Contains(row.Name));
-            writer.WriteString("capability", row.Name);
+            writer.WriteBoolean("state", isEnabled);
+            writer.WriteString("capability", name);
             writer.WriteEndObject();
         }
 

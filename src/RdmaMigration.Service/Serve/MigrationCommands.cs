@@ -16,12 +16,17 @@ namespace RdmaMigration.Service;
 internal sealed class MigrationCommands(
     MachineProcess process, ServedMachine machine, PassedDescriptors descriptors, ServeOptions options, Action<string> announce, Action quit)
 {
-    private readonly QemuParameters _parameters = new(options.Profile, options.Parameters);
     private readonly QueryMigrate _query = new(options.Profile);
     private readonly TlsObjects _tls = new();
 
     /// <summary>The capabilities.</summary>
     public MigrationCapabilities Capabilities { get; } = new(options.Profile, options.Parameters);
+
+    /// <summary>The parameters.</summary>
+    public QemuParameters Parameters { get; } = new(options.Profile, options.Parameters);
+
+    /// <summary>The types of arguments, replies and events.</summary>
+    public MigrationTypes Types => field ??= new MigrationTypes(options.Profile, Capabilities.Names);
 
     /// <summary>A failed migration that comes in ends the service, with exit code 1.</summary>
     public bool ExitsOnError { get; private set; } = true;
@@ -29,32 +34,35 @@ internal sealed class MigrationCommands(
     /// <summary>The rows of the table.</summary>
     public IReadOnlyList<QmpCommand> Rows =>
     [
-        QmpCommand.Query("query-status", WriteStatus),
-        QmpCommand.Query("query-name", WriteName),
+        QmpCommand.Query("query-status", Types.RunStatus, WriteStatus),
+        QmpCommand.Query("query-name", MigrationTypes.Name, WriteName),
         QmpCommand.Act("stop", machine.Stop),
         QmpCommand.Act("cont", machine.Continue),
         QmpCommand.Act("quit", quit),
-        new("migrate", Migrate),
-        QmpCommand.Waiting("migrate-incoming", PrepareIncomingAsync),
+        new("migrate", Migrate) { Arguments = Types.Migrate },
+        QmpCommand.Waiting("migrate-incoming", PrepareIncomingAsync) with { Arguments = Types.MigrateIncoming },
         QmpCommand.Act("migrate_cancel", Cancel),
-        new("migrate-continue", Continue),
-        QmpCommand.Query("query-migrate", writer => _query.Write(writer, Shown(process.Query()), process.Uri, process.LocalEndPoint)),
-        QmpCommand.Query("query-migrate-capabilities", Capabilities.Write),
-        new("migrate-set-capabilities", SetCapabilities),
-        QmpCommand.Query("query-migrate-parameters", _parameters.Write),
-        new("migrate-set-parameters", SetParameters),
+        new("migrate-continue", Continue) { Arguments = Types.Continue },
+        QmpCommand.Query("query-migrate", Types.Migration, WriteMigration),
+        QmpCommand.Query("query-migrate-capabilities", Types.Capabilities, Capabilities.Write),
+        new("migrate-set-capabilities", SetCapabilities) { Arguments = Types.SetCapabilities },
+        QmpCommand.Query("query-migrate-parameters", Parameters.Type, Parameters.Write),
+        new("migrate-set-parameters", SetParameters) { Arguments = Parameters.SettingsType },
         QmpCommand.Act("x-rdmamig-drop", Drop),
         .. _tls.Rows,
     ];
+
+    /// <summary>Writes the value of query-migrate.</summary>
+    public void WriteMigration(Utf8JsonWriter writer) => _query.Write(writer, Shown(process.Query()), process.Uri, process.LocalEndPoint);
 
     /// <summary>Listens for a machine, as the option --incoming asks.</summary>
     /// <exception cref="MigrationException">It cannot listen there.</exception>
     /// <exception cref="QmpException">tls-creds or tls-authz names no object, or the channel has no TLS.</exception>
     public void Listen(MigrationUri uri)
     {
-        ParameterSet parameters = Parameters()
-            .With(MigrationParameters.TlsCreds, _tls.Directory(_parameters.Credentials, TlsEndpoint.Server))
-            .With(MigrationParameters.TlsAuthz, _tls.Name(_parameters.Authorization));
+        ParameterSet parameters = EngineParameters()
+            .With(MigrationParameters.TlsCreds, _tls.Directory(Parameters.Credentials, TlsEndpoint.Server))
+            .With(MigrationParameters.TlsAuthz, _tls.Name(Parameters.Authorization));
         if (OptionChecks.Arrival(parameters, uri).FirstOrDefault() is { } misplaced)
         {
             throw new QmpException(misplaced);
@@ -70,7 +78,7 @@ internal sealed class MigrationCommands(
             ? info with { Status = MigrationStatus.Active }
             : info;
 
-    private ParameterSet Parameters() => Capabilities.Apply(_parameters.Apply(options.Parameters));
+    private ParameterSet EngineParameters() => Capabilities.Apply(Parameters.Apply(options.Parameters));
 
     private Action<Utf8JsonWriter>? Migrate(QmpArguments arguments, QmpSession session)
     {
@@ -103,7 +111,7 @@ internal sealed class MigrationCommands(
             throw new QmpException("Can't migrate the vm that was paused due to previous migration");
         }
 
-        ParameterSet parameters = Parameters().With(MigrationParameters.TlsCreds, _tls.Directory(_parameters.Credentials, TlsEndpoint.Client));
+        ParameterSet parameters = EngineParameters().With(MigrationParameters.TlsCreds, _tls.Directory(Parameters.Credentials, TlsEndpoint.Client));
         if (parameters.OutOfScope(uri, MigrationSide.Outgoing).FirstOrDefault(parameter => !parameter.IsCapability) is { } misplaced)
         {
             throw new QmpException($"Parameter '{misplaced.Name}' is for {misplaced.Channels} only");
@@ -161,9 +169,10 @@ internal sealed class MigrationCommands(
     {
         string state = arguments.RequiredString("state");
         arguments.End();
-        if (state != MigrationStatus.PreSwitchover.ToQmp() || process.Query().Status is not MigrationStatus.PreSwitchover)
+        MigrationInfo info = process.Query();
+        if (state != MigrationStatus.PreSwitchover.ToQmp() || info.Status is not MigrationStatus.PreSwitchover)
         {
-            throw new QmpException($"Migration not in expected state: {state}");
+            throw new QmpException($"Migration not in expected state: {(info.IsOutgoing ? info.Status : MigrationStatus.None).ToQmp()}");
         }
 
         Try(process.Continue);
@@ -186,8 +195,8 @@ internal sealed class MigrationCommands(
 
     private Action<Utf8JsonWriter>? SetParameters(QmpArguments arguments, QmpSession session)
     {
-        _parameters.Set(arguments);
-        process.SetBandwidth(Parameters());
+        Parameters.Set(arguments);
+        process.SetBandwidth(EngineParameters());
         return null;
     }
 

@@ -9,18 +9,25 @@ namespace RdmaMigration.Service;
 /// <param name="Default">The default, as JSON.</param>
 internal abstract record QemuParameter(string Name, string Default)
 {
+    /// <summary>The default.</summary>
+    public JsonElement Initial => Json(Default);
+
     /// <summary>QEMU's first major version that has it.</summary>
     public int Since { get; init; }
 
     /// <summary>QEMU's last major version that has it.</summary>
     public int Until { get; init; } = int.MaxValue;
 
-    /// <summary>Checks a value.</summary>
-    /// <returns>The value that is kept.</returns>
-    /// <exception cref="QmpException">It has another type, or is out of range.</exception>
-    public abstract JsonElement Check(JsonElement value);
+    /// <summary>The type of its value.</summary>
+    public abstract QmpType Type { get; }
 
-    private protected QmpException WrongType(string expected) => new($"Invalid parameter type for '{Name}', expected: {expected}");
+    /// <summary>The type of a value that it can be set to.</summary>
+    public virtual QmpType SettingType => Type;
+
+    /// <summary>Checks a value of the type.</summary>
+    /// <returns>The value that is kept.</returns>
+    /// <exception cref="QmpException">It is out of range.</exception>
+    public virtual JsonElement Check(JsonElement value) => value.Clone();
 
     private protected static JsonElement Json(string text)
     {
@@ -30,19 +37,18 @@ internal abstract record QemuParameter(string Name, string Default)
 }
 
 /// <summary>An integer.</summary>
-internal sealed record IntegerParameter(string Name, ulong Initial, ulong Least, ulong Most)
-    : QemuParameter(Name, Initial.ToString(CultureInfo.InvariantCulture))
+internal sealed record IntegerParameter(string Name, ulong First, ulong Least, ulong Most)
+    : QemuParameter(Name, First.ToString(CultureInfo.InvariantCulture))
 {
     /// <summary>It must be a power of two.</summary>
     public bool IsPowerOfTwo { get; init; }
 
+    /// <inheritdoc/>
+    public override QmpType Type => QmpType.Unsigned;
+
+    /// <inheritdoc/>
     public override JsonElement Check(JsonElement value)
     {
-        if (value.ValueKind is not JsonValueKind.Number)
-        {
-            throw WrongType("integer");
-        }
-
         // QEMU takes negative numbers for large ones.
         ulong number = value.TryGetUInt64(out ulong positive) ? positive
             : value.TryGetInt64(out long negative) ? (ulong)negative
@@ -54,36 +60,39 @@ internal sealed record IntegerParameter(string Name, ulong Initial, ulong Least,
 }
 
 /// <summary>A boolean.</summary>
-internal sealed record BooleanParameter(string Name) : QemuParameter(Name, "false")
+internal sealed record BooleanParameter(string Name, bool First = false) : QemuParameter(Name, First ? "true" : "false")
 {
-    public override JsonElement Check(JsonElement value) =>
-        value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.Clone() : throw WrongType("boolean");
+    /// <inheritdoc/>
+    public override QmpType Type => QmpType.Boolean;
 }
 
 /// <summary>One of a few words.</summary>
-internal sealed record EnumParameter(string Name, string Initial, params string[] Values) : QemuParameter(Name, $"\"{Initial}\"")
+internal sealed record EnumParameter(string Name, string First, params string[] Values) : QemuParameter(Name, $"\"{First}\"")
 {
-    public override JsonElement Check(JsonElement value) => value.ValueKind is not JsonValueKind.String ? throw WrongType("string")
-        : Values.Contains(value.GetString()) ? value.Clone()
-        : throw new QmpException($"Parameter '{Name}' does not accept value '{value.GetString()}'");
+    /// <inheritdoc/>
+    public override QmpType Type { get; } = new QmpEnum(Values);
 }
 
 /// <summary>A string. Null stands for an empty one.</summary>
 internal sealed record TextParameter(string Name) : QemuParameter(Name, "\"\"")
 {
-    public override JsonElement Check(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Null => Json("\"\""),
-        JsonValueKind.String => value.Clone(),
-        _ => throw WrongType("string or null"),
-    };
+    private static readonly QmpAlternate s_stringOrNull = new(QmpType.String, QmpType.Null);
+
+    /// <inheritdoc/>
+    public override QmpType Type => QmpType.String;
+
+    /// <inheritdoc/>
+    public override QmpType SettingType => s_stringOrNull;
+
+    /// <inheritdoc/>
+    public override JsonElement Check(JsonElement value) => value.ValueKind is JsonValueKind.Null ? Json("\"\"") : value.Clone();
 }
 
 /// <summary>A list of strings.</summary>
 internal sealed record ListParameter(string Name) : QemuParameter(Name, "[]")
 {
-    public override JsonElement Check(JsonElement value) =>
-        value.ValueKind is JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind is JsonValueKind.String)
-            ? value.Clone()
-            : throw WrongType("array");
+    private static readonly QmpArray s_strings = new(QmpType.String);
+
+    /// <inheritdoc/>
+    public override QmpType Type => s_strings;
 }

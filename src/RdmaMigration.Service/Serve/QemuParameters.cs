@@ -52,7 +52,7 @@ internal sealed class QemuParameters
         new IntegerParameter("compress-level", 1, 0, 9) { Until = 7 },
         new IntegerParameter("compress-threads", 8, 1, 255) { Until = 7 },
         new IntegerParameter("decompress-threads", 2, 1, 255) { Until = 7 },
-        new BooleanParameter("compress-wait-thread") { Until = 7 },
+        new BooleanParameter("compress-wait-thread", true) { Until = 7 },
         new BooleanParameter("block-incremental") { Until = 7 },
     ];
 
@@ -78,6 +78,15 @@ internal sealed class QemuParameters
 
     /// <summary>The value of tls-authz: an id, or a distinguished name; empty for none.</summary>
     public string Authorization => Text(TlsAuthz);
+
+    /// <summary>The type of the value of query-migrate-parameters.</summary>
+    public QmpObject Type => field ??= new QmpObject([.. _rows.Select(row => QmpMember.Optional(row.Name, row.Type))]);
+
+    /// <summary>The type of the arguments of migrate-set-parameters.</summary>
+    public QmpObject SettingsType => field ??= new QmpObject([.. _rows.Select(row => QmpMember.Optional(row.Name, row.SettingType))]);
+
+    /// <summary>All, by name.</summary>
+    public IEnumerable<(string Name, JsonElement Value)> Values => _rows.Select(row => (row.Name, _values.GetValueOrDefault(row.Name, row.Initial)));
 
     /// <summary>
     /// The engine's parameters with the values that were set here, except those that refer to objects. 0 and numbers above the kernel's stand for no limit;
@@ -114,17 +123,10 @@ internal sealed class QemuParameters
     public void Write(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();
-        foreach (QemuParameter row in _rows)
+        foreach ((string name, JsonElement value) in Values)
         {
-            writer.WritePropertyName(row.Name);
-            if (_values.TryGetValue(row.Name, out JsonElement value))
-            {
-                value.WriteTo(writer);
-            }
-            else
-            {
-                writer.WriteRawValue(row.Default);
-            }
+            writer.WritePropertyName(name);
+            value.WriteTo(writer);
         }
 
         writer.WriteEndObject();

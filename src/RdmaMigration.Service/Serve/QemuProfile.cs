@@ -24,6 +24,7 @@ internal sealed record QemuProfile(string Name, Version Version)
         HasListeningStatus = true,
         HasDetach = true,
         HasDeviceWithoutPause = true,
+        HasMigrationThreads = true,
     };
 
     /// <summary>QEMU 11.1.</summary>
@@ -72,6 +73,9 @@ internal sealed record QemuProfile(string Name, Version Version)
 
     /// <summary>When a migration fails, the events are MIGRATION failing, RESUME, MIGRATION failed; otherwise MIGRATION failed, RESUME.</summary>
     public bool HasFailing { get; private init; }
+
+    /// <summary>There is query-migrationthreads.</summary>
+    public bool HasMigrationThreads { get; private init; }
 
     /// <summary>Writes the value of query-version.</summary>
     public void WriteVersion(Utf8JsonWriter writer, string package)

@@ -31,9 +31,16 @@ internal sealed class ServeHost : MigrationHost
     {
         ServedMachine machine = _machine = new ServedMachine(process, _options.IsPaused);
         MigrationCommands commands = _commands = new MigrationCommands(process, machine, _descriptors, _options, Announce, OnQuit);
-        QmpCommand[] rows = [.. commands.Rows, .. new DescriptorCommands(_descriptors).Rows];
+        QmpCommand[] rows =
+        [
+            .. commands.Rows,
+            .. new DescriptorCommands(_descriptors).Rows,
+            .. new YankCommands(process).Rows,
+            .. new AbsentFeatures(_options.Profile).Rows,
+            new HumanMonitor(process, commands, _options.Profile).Row,
+        ];
         QmpMonitor monitor = _monitor = new QmpMonitor(
-            loop, writer => _options.Profile.WriteVersion(writer, _options.Package), WithDevices(rows), log);
+            loop, writer => _options.Profile.WriteVersion(writer, _options.Package), WithDevices(rows), commands.Types.Events, log);
         machine.Changed += name => monitor.Broadcast(name);
 
         // The end is reported when nothing is left of the migration, so that a command that follows it finds the process idle.
@@ -106,18 +113,27 @@ internal sealed class ServeHost : MigrationHost
         return isSignal ? 0 : code;
     }
 
-    /// <summary>The service's own commands, and those of the device model that it has not itself.</summary>
+    /// <summary>The service's own commands, those of the device model that it has not itself, and answers for a machine without a device model.</summary>
     private IEnumerable<QmpCommand> WithDevices(IReadOnlyList<QmpCommand> own)
     {
         IEnumerable<QmpCommand> ofDevices = _options.DeviceModel?.Commands ?? [];
-        return own.Concat(ofDevices
-            .ExceptBy(own.Select(command => command.Name).Concat(QmpMonitor.OwnCommands), command => command.Name)
-            .Select(command => DeviceCommands.IsBeforeArrival(command.Name) ? UntilArrival(command) : command));
+        QmpCommand[] known =
+        [
+            .. own,
+            .. ofDevices
+                .ExceptBy(own.Select(command => command.Name).Concat(QmpMonitor.OwnCommands), command => command.Name)
+                .Select(command => DeviceCommands.IsBeforeArrival(command.Name) ? UntilArrival(command) : command),
+        ];
+        return known.Concat(new MachineQueries(_options.Profile).Rows.ExceptBy(known.Select(command => command.Name), command => command.Name));
     }
 
     private QmpCommand UntilArrival(QmpCommand command) => QmpCommand.Waiting(command.Name, (arguments, end) => _machine!.State is RunState.InMigrate
         ? command.Prepare!(arguments, end)
-        : throw new QmpException($"{command.Name}: the machine does not run here, and its devices cannot be changed"));
+        : throw new QmpException($"{command.Name}: the machine does not run here, and its devices cannot be changed")) with
+    {
+        Arguments = command.Arguments,
+        Returns = command.Returns,
+    };
 
     private void OnQuit()
     {

@@ -14,10 +14,33 @@ internal sealed class TlsObjects
     /// <summary>A script that leaks them must not exhaust the process's memory.</summary>
     private const int Maximum = 128;
 
+    private const string X509 = "tls-creds-x509";
+    private const string Simple = "authz-simple";
+
+    private static readonly QmpMember s_id = new("id", QmpType.String);
+
+    private static readonly QmpObject s_added = new(new QmpMember("qom-type", new QmpEnum(X509, Simple)), s_id)
+    {
+        Tag = "qom-type",
+        Variants =
+        [
+            (X509, new QmpObject(
+                QmpMember.Optional("dir", QmpType.String),
+                QmpMember.Optional("endpoint", new QmpEnum("client", "server")),
+                QmpMember.Optional("verify-peer", QmpType.Boolean),
+                QmpMember.Optional("sanity-check", QmpType.Boolean))),
+            (Simple, new QmpObject(new QmpMember("identity", QmpType.String))),
+        ],
+    };
+
     private readonly Dictionary<string, TlsObject> _objects = new(StringComparer.Ordinal);
 
     /// <summary>The rows of the table.</summary>
-    public IReadOnlyList<QmpCommand> Rows => [new("object-add", Add), new("object-del", Delete)];
+    public IReadOnlyList<QmpCommand> Rows =>
+    [
+        new("object-add", Add) { Arguments = s_added },
+        new("object-del", Delete) { Arguments = new QmpObject(s_id) },
+    ];
 
     /// <summary>The directory that a value of tls-creds stands for: an object's for its id, itself for a path that begins with '/'. Empty for no TLS.</summary>
     /// <param name="creds">The value.</param>
@@ -48,14 +71,8 @@ internal sealed class TlsObjects
 
     private Action<Utf8JsonWriter>? Add(QmpArguments arguments, QmpSession session)
     {
-        string type = arguments.RequiredString("qom-type");
         string id = arguments.RequiredString("id");
-        TlsObject added = type switch
-        {
-            "tls-creds-x509" => ReadDirectory(arguments),
-            "authz-simple" => new TlsIdentity(arguments.RequiredString("identity")),
-            _ => throw new QmpException($"Parameter 'qom-type' does not accept value '{type}'"),
-        };
+        TlsObject added = arguments.RequiredString("qom-type") == X509 ? ReadDirectory(arguments) : new TlsIdentity(arguments.RequiredString("identity"));
         arguments.End();
         if (_objects.ContainsKey(id))
         {
@@ -81,31 +98,18 @@ internal sealed class TlsObjects
 
     private static TlsDirectory ReadDirectory(QmpArguments arguments)
     {
-        string path = arguments.RequiredString("dir");
+        string path = arguments.OptionalString("dir") ?? throw new QmpException("Parameter 'dir' is missing");
         string endpoint = arguments.OptionalString("endpoint") ?? "client";
         bool verifiesPeer = arguments.OptionalBoolean("verify-peer") ?? true;
 
-        // What QEMU checks of its own certificate is always checked, and OpenSSL's configuration file has the priorities.
+        // What QEMU checks of its own certificate is always checked.
         _ = arguments.OptionalBoolean("sanity-check");
         if (!verifiesPeer)
         {
             throw new QmpException("Parameter 'verify-peer' must be true: rdmamig checks every certificate");
         }
 
-        foreach (string unknown in (string[])["priority", "passwordid"])
-        {
-            if (arguments.OptionalString(unknown) is not null)
-            {
-                throw new QmpException($"Parameter '{unknown}' is not supported by rdmamig");
-            }
-        }
-
-        return endpoint switch
-        {
-            "server" => new TlsDirectory(path, TlsEndpoint.Server),
-            "client" => new TlsDirectory(path, TlsEndpoint.Client),
-            _ => throw new QmpException($"Parameter 'endpoint' does not accept value '{endpoint}'"),
-        };
+        return new TlsDirectory(path, endpoint == "server" ? TlsEndpoint.Server : TlsEndpoint.Client);
     }
 
     /// <summary>The files are read again for each migration, so that a certificate can be renewed.</summary>

@@ -38,8 +38,9 @@ public sealed class MigrationChannelsTests
     private static string Read(string address)
     {
         using JsonDocument document = JsonDocument.Parse($$"""{"channels": [{"channel-type": "main", "addr": {{address}}}]}""");
-        QmpArguments arguments = new(document.RootElement);
+        QmpArguments arguments = new(document.RootElement, new MigrationTypes(QemuProfile.Qemu111, new QmpEnum()).Migrate);
         string uri = MigrationChannels.Read(arguments, takesChannels: true).ToString();
+        _ = arguments.OptionalBoolean("resume");
         arguments.End();
         return uri;
     }

@@ -48,7 +48,7 @@ public sealed class ServeSettingsTests
         ParameterSet parameters = ParameterSet.Defaults.With(MigrationParameters.MaxBandwidth, 5UL << 20);
         QemuParameters monitor = new(QemuProfile.Qemu72, parameters);
         using JsonDocument document = JsonDocument.Parse($$"""{"max-bandwidth": {{set}}, "downtime-limit": 5}""");
-        monitor.Set(new QmpArguments(document.RootElement));
+        monitor.Set(new QmpArguments(document.RootElement, monitor.SettingsType));
         Assert.Equal(set, Bandwidth(monitor));
         Assert.Equal(applied, monitor.Apply(parameters).Get(MigrationParameters.MaxBandwidth));
     }

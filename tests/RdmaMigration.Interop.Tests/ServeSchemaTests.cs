@@ -1,0 +1,146 @@
+using System.Text.Json;
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.Interop;
+
+/// <summary>query-qmp-schema of a service: it is QEMU's, less what a service does not have, and replies and events are as it says.</summary>
+[Trait("needs", "qemu")]
+public sealed class ServeSchemaTests : ReceiverTests
+{
+    /// <summary>What a QEMU 7.2 declares for a command of the service and the service does not, by command and the beginning of the member.</summary>
+    private static readonly (string Command, string Member, string Reason)[] s_onlyInQemu =
+    [
+        ("migrate-set-parameters", ".block-bitmap-mapping", "there are no block devices"),
+        ("query-migrate-parameters", ".block-bitmap-mapping", "there are no block devices"),
+        ("query-migrate", ".disk", "there are no block devices"),
+        ("query-migrate", ".vfio", "there are no devices"),
+        ("query-migrate", ".xbzrle-cache", "the capability cannot be enabled"),
+        ("query-migrate", ".compression", "the capability cannot be enabled"),
+        ("query-migrate", ".cpu-throttle-percentage", "the machine does not run"),
+        ("query-migrate", ".blocked-reasons", "nothing blocks a migration"),
+        ("query-migrate", ".postcopy-", "no postcopy"),
+        ("query-migrate", ".status?: 'postcopy-", "no postcopy"),
+        ("query-migrate", ".status?: 'colo'", "no COLO"),
+        ("query-migrate", ".status?: 'wait-unplug'", "there are no devices"),
+        ("query-migrate", ".socket-address", "addresses are IP and port, or a path"),
+        ("migrate-continue", ".state: 'postcopy-", "no postcopy"),
+        ("migrate-continue", ".state: 'colo'", "no COLO"),
+        ("migrate-continue", ".state: 'wait-unplug'", "there are no devices"),
+        ("MIGRATION", ".status: 'postcopy-", "no postcopy"),
+        ("MIGRATION", ".status: 'colo'", "no COLO"),
+        ("MIGRATION", ".status: 'wait-unplug'", "there are no devices"),
+        ("query-status", ".status", "the machine does not run"),
+        ("SHUTDOWN", ".reason", "the machine does not run"),
+        ("query-qmp-schema", "", "the service has no features of types"),
+        ("object-add", "", "there are only the objects that TLS needs"),
+        ("query-chardev", "", "the list is empty"),
+        ("query-hotpluggable-cpus", "", "the list is empty"),
+        ("query-cpus-fast", "", "the list is empty"),
+        ("query-iothreads", "", "the list is empty"),
+        ("query-block", "", "the list is empty"),
+        ("query-named-block-nodes", "", "the list is empty"),
+        ("qom-list", "", "the list is empty"),
+        ("query-command-line-options", "", "the list is empty"),
+    ];
+
+    [Fact]
+    public async Task The_schema_is_QEMUs_less_what_a_service_has_not()
+    {
+        await using QemuMachine qemu = await QemuMachine.StartAsync(NewMachine("pc", 8));
+        await using ServeProcess service = await ServeProcess.StartAsync("--profile", "7.2");
+        QmpShapes expected = new(await qemu.Monitor.ExecuteAsync("query-qmp-schema"));
+        QmpShapes actual = new(await service.Monitor.ExecuteAsync("query-qmp-schema"));
+
+        string[] commands = [.. actual.Commands.Where(name => !name.StartsWith("x-rdmamig-", StringComparison.Ordinal))];
+        Assert.Empty(commands.Except(expected.Commands));
+        Assert.Empty(actual.Events.Except(expected.Events));
+        Assert.Equal(
+            Names(await service.Monitor.ExecuteAsync("query-commands")), actual.Commands.Order(StringComparer.Ordinal));
+        Assert.All(commands, name => Assert.Equal(expected.AllowsOob(name), actual.AllowsOob(name)));
+        string[] onlyHere =
+        [
+            .. commands.Concat(actual.Events).SelectMany(name => actual.Arguments(name).Except(expected.Arguments(name)).Select(line => $"{name} {line}")),
+            .. commands.SelectMany(name => actual.Replies(name)
+                .Except(expected.Replies(name))
+                .Where(line => !line.EndsWith("[]: value", StringComparison.Ordinal))
+                .Select(line => $"{name} {line}")),
+        ];
+        Assert.Empty(onlyHere);
+        string[] onlyThere =
+        [
+            .. commands.Concat(actual.Events).SelectMany(name => Missing(name, expected.Arguments(name), actual.Arguments(name))),
+            .. commands.SelectMany(name => Missing(name, expected.Replies(name), actual.Replies(name))),
+        ];
+        Assert.Empty(onlyThere);
+    }
+
+    [Theory]
+    [InlineData("7.2", ".uri: string", null)]
+    [InlineData("10.0", ".uri?: string", ".channels?[].addr(socket)(fd).str: string")]
+    [InlineData("11.1", ".uri?: string", ".channels?[].addr(file).offset: int")]
+    public async Task Clients_find_what_migrate_takes(string profile, string uri, string? channel)
+    {
+        await using ServeProcess service = await ServeProcess.StartAsync("--profile", profile);
+        QmpShapes schema = new(await service.Monitor.ExecuteAsync("query-qmp-schema"));
+        Assert.Contains(uri, schema.Arguments("migrate"));
+        Assert.Equal(channel is not null, schema.Arguments("migrate").Any(line => line.StartsWith(".channels", StringComparison.Ordinal)));
+        Assert.True(channel is null || schema.Arguments("migrate").Contains(channel));
+        Assert.Equal(profile == "11.1", schema.Arguments("migrate-set-parameters").Contains(".x-rdma-chunk-size?: int"));
+        Assert.Equal(profile == "10.0", schema.Commands.Contains("query-migrationthreads"));
+    }
+
+    [Theory]
+    [InlineData("7.2")]
+    [InlineData("10.0")]
+    [InlineData("11.1")]
+    public async Task Replies_and_events_are_as_the_schema_says(string profile)
+    {
+        await using QemuMachine source = await StartSourceAsync("pc", 16);
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer", "--profile", profile);
+        QmpClient monitor = service.Monitor;
+        QmpShapes schema = new(await monitor.ExecuteAsync("query-qmp-schema"));
+        Assert.Empty(await ViolationsAsync(monitor, schema));
+        await QmpMove.EnableAsync(monitor, "events");
+        string uri = await QmpMove.ListenAsync(monitor, "tcp:127.0.0.1:0");
+        Assert.Empty(await ViolationsAsync(monitor, schema));
+        await QmpMove.SendAsync(source.Monitor, uri);
+        await QmpMove.EndAsync(monitor);
+
+        await QmpMove.EnableAsync(monitor, "pause-before-switchover");
+        await using QemuMachine arrived = await QemuMachine.StartAsync(NewMachine("pc", 16) with { Incoming = "defer" });
+        int from = monitor.Events.Count;
+        await monitor.ExecuteAsync("migrate", new { uri = await arrived.ListenAsync("tcp:127.0.0.1:0") });
+        await monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
+        Assert.Empty(await ViolationsAsync(monitor, schema));
+        await monitor.ExecuteAsync("migrate-continue", new { state = "pre-switchover" });
+        await QmpMove.EndAsync(monitor, from);
+        Assert.Empty(await ViolationsAsync(monitor, schema));
+        await monitor.ExecuteAsync("migrate-set-parameters", await monitor.ExecuteAsync("query-migrate-parameters"));
+        await monitor.ExecuteAsync("quit");
+        Assert.Equal(0, await service.Process.WaitForExitAsync(Deadlines.Answer));
+
+        QmpEvent[] events = [.. monitor.Events.Snapshot()];
+        Assert.Contains(events, said => said.Name == "SHUTDOWN");
+        Assert.Empty(events.Where(said => said.Values.ValueKind is not JsonValueKind.Undefined)
+            .SelectMany(said => schema.Violations(said.Name, said.Values, "arg-type")));
+    }
+
+    private static async Task<string[]> ViolationsAsync(QmpClient monitor, QmpShapes schema)
+    {
+        List<string> found = [];
+        foreach (string name in schema.Commands.Where(name => name.StartsWith("query-", StringComparison.Ordinal)))
+        {
+            found.AddRange(schema.Violations(name, await monitor.ExecuteAsync(name)));
+        }
+
+        return [.. found];
+    }
+
+    private static IEnumerable<string> Missing(string name, IReadOnlySet<string> expected, IReadOnlySet<string> actual) => expected
+        .Except(actual)
+        .Where(line => !s_onlyInQemu.Any(known => known.Command == name && line.StartsWith(known.Member, StringComparison.Ordinal)))
+        .Select(line => $"{name} {line}");
+
+    private static IEnumerable<string> Names(JsonElement commands) =>
+        commands.EnumerateArray().Select(command => command.GetProperty("name").GetString()!).Order(StringComparer.Ordinal);
+}
