@@ -6,14 +6,14 @@ public sealed class RdmaReturnPathInputTests
     private static readonly byte[] s_said = [0, 1, 0, 4, 0, 0, 0, 0];
 
     [Fact]
-    public void Each_message_is_asked_for_with_one_READY()
+    public void The_first_message_comes_unasked_and_each_further_one_is_asked_for_with_one_READY()
     {
         ScriptedLink link = new([ControlMessages.QemuFile(s_said), ControlMessages.QemuFile(s_said)]);
         RdmaReturnPathInput reader = new(link);
         byte[] read = new byte[8];
         Assert.Equal((8, 8), (Read(reader, read), Read(reader, read)));
         Assert.Equal(ConnectionLoss.Disconnected, Assert.Throws<ConnectionLostException>(() => Read(reader, read)).Loss);
-        Assert.Equal([ControlMessageType.Ready, ControlMessageType.Ready, ControlMessageType.Ready], link.Sent.Select(sent => sent.Header.Type));
+        Assert.Equal([ControlMessageType.Ready, ControlMessageType.Ready], link.Sent.Select(sent => sent.Header.Type));
     }
 
     [Fact]

@@ -178,7 +178,7 @@ internal sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
             }
 
             _returnPath = connection;
-            Volatile.Write(ref _output, new RdmaReturnPathOutput(connection));
+            Volatile.Write(ref _output, new RdmaReturnPathOutput(connection, isSourceOurs: _migration is not null));
             _main.Join(connection);
             Monitor.PulseAll(_gate);
             return true;

@@ -3,13 +3,13 @@ using System.Diagnostics;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// The return path over RDMA: the second connection. One READY goes out for each message; a QEMU destination sends its first message without waiting
-/// for it, which the spare receives of <see cref="ControlBuffers"/> take. One thread reads.
+/// The return path over RDMA: the second connection. The first message comes unasked, and one READY goes out after each (PROTOCOL.md, Return path). One thread
+/// reads.
 /// </summary>
 internal sealed class RdmaReturnPathInput(IControlLink link) : ChannelInput
 {
     private int _left;
-    private bool _isAsked;
+    private bool _isAsked = true;
 
     /// <inheritdoc/>
     protected override int ReadBytes(Span<byte> buffer, TimeSpan idle)

@@ -3,8 +3,8 @@ using RdmaMigration.Linux;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// The second connection of a migration: stream bytes from destination to source (PROTOCOL.md, Return path). Each message waits for the source's READY, the
-/// first one too. One thread at a time writes; the caller serialises.
+/// The second connection of a migration: stream bytes from destination to source (PROTOCOL.md, Return path). Each message waits for the source's READY, but for
+/// the first one to a source of ours. One thread at a time writes; the caller serialises.
 /// </summary>
 internal sealed class RdmaReturnPathOutput : ChannelOutput
 {
@@ -16,7 +16,13 @@ internal sealed class RdmaReturnPathOutput : ChannelOutput
     // The source's READY has come, and the message that it is for has not been sent.
     private bool _hasCredit;
 
-    public RdmaReturnPathOutput(RdmaConnection connection) => _connection = connection;
+    /// <param name="connection">The second connection; not owned.</param>
+    /// <param name="isSourceOurs">The source sends its first READY after the first message. A QEMU sends it before.</param>
+    public RdmaReturnPathOutput(RdmaConnection connection, bool isSourceOurs)
+    {
+        _connection = connection;
+        _hasCredit = isSourceOurs;
+    }
 
     private ControlLane Control => _connection.Control;
 
