@@ -131,7 +131,8 @@ public sealed class TlsTests : ReceiverTests
         await source.ContinueAsync();
         Assert.Equal("running", await source.RunStateAsync());
         string reason = flaw switch { "another authority" => "CN=stranger", "expired" => "has expired", _ => "without TLS" };
-        Assert.Contains(reason, receiver.Process.Errors, StringComparison.Ordinal);
+        await Task.Run(() => Assert.True(
+            SpinWait.SpinUntil(() => receiver.Process.Errors.Contains(reason, StringComparison.Ordinal), Deadlines.Answer), receiver.Process.Errors));
         await using QemuMachine next = await StartSourceAsync("pc", 16);
         await UseTlsAsync(next, _files, "client");
         await receiver.TakeAsync(next);
