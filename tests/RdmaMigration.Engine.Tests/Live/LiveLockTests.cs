@@ -23,8 +23,9 @@ public sealed class LiveLockTests
         Assert.Equal(["commit", "main", "save", "start", "stop"], holds.Sites.Order());
         TestContext.Current.TestOutputHelper?.WriteLine(holds.ToString());
 
-        // The longest is not bounded here: a host that runs other tests besides takes the processor away at any time.
+        // The bar is 5 ms for 200 devices of 64 KiB. Other tests on the host take the processor away at any time, so the longest may be more here.
         Assert.InRange(holds.Median("commit"), TimeSpan.Zero, TimeSpan.FromMilliseconds(5));
+        Assert.InRange(holds.Longest("commit"), TimeSpan.Zero, TimeSpan.FromMilliseconds(50));
         Assert.True(holds.Count("commit") > 1, $"{holds}");
     }
 
@@ -138,8 +139,10 @@ public sealed class LiveLockTests
 
         public TimeSpan Median(string site) => TimeSpan.FromSeconds(Of(site)[Count(site) / 2]);
 
+        public TimeSpan Longest(string site) => TimeSpan.FromSeconds(Of(site)[^1]);
+
         public override string ToString() =>
-            string.Join(", ", Sites.Order().Select(site => $"{site} {Count(site)} times, longest {Of(site)[^1] * 1000:0.00} ms"));
+            string.Join(", ", Sites.Order().Select(site => $"{site} {Count(site)} times, longest {Longest(site).TotalMilliseconds:0.00} ms"));
 
         public void Dispose() => _listener.Dispose();
 
