@@ -28,7 +28,7 @@ public sealed class SilentDestinationTests(ITestOutputHelper output)
     {
         using WorkDirectory work = new(Path.Combine(Executables.RepositoryRoot, ".artifacts"));
         string capture = work.File("capture");
-        await SaveAsync(capture, work.File("ram"));
+        await SavedMachine.SaveAsync(capture, work.File("ram"), Mebibytes, Seed);
         string go = work.File("go");
         JoinedHosts hosts = new($"cut-{Environment.ProcessId}");
         string[] probing = ["--keepalive-interval", s_keepAlive.TotalSeconds.ToString(CultureInfo.InvariantCulture)];
@@ -67,14 +67,5 @@ public sealed class SilentDestinationTests(ITestOutputHelper output)
         Assert.Contains("10.77.0.1", result.Error, StringComparison.Ordinal);
         // The guest's own clock, for both: from when the loss was known to when the process was gone.
         Assert.InRange(exit.Time - result.Time + (result.ErrorLatency ?? TimeSpan.Zero), TimeSpan.Zero, s_soon);
-    }
-
-    /// <summary>A paused machine of random memory, saved by the host's own QEMU.</summary>
-    private static async Task SaveAsync(string capture, string ram)
-    {
-        GuestMemory.Fill(ram, Mebibytes, Seed, halfZero: false);
-        await using QemuMachine source = await QemuMachine.StartAsync(new QemuOptions("source", "pc", Mebibytes) { MemoryFile = ram });
-        MigrationOutcome outcome = await source.MigrateAsync($"exec:cat > '{capture}'");
-        Assert.True(outcome.Status == "completed", outcome.ToString());
     }
 }

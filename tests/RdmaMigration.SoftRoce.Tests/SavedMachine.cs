@@ -1,0 +1,15 @@
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.SoftRoce.Tests;
+
+internal static class SavedMachine
+{
+    /// <summary>Saves a paused machine of random memory with the host's own QEMU.</summary>
+    public static async Task SaveAsync(string capture, string ram, int mebibytes, int seed)
+    {
+        GuestMemory.Fill(ram, mebibytes, seed, halfZero: false);
+        await using QemuMachine source = await QemuMachine.StartAsync(new QemuOptions("source", "pc", mebibytes) { MemoryFile = ram });
+        MigrationOutcome outcome = await source.MigrateAsync($"exec:cat > '{capture}'");
+        Assert.True(outcome.Status == "completed", outcome.ToString());
+    }
+}
