@@ -37,6 +37,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
 {
     private readonly DeliveryFigures _figures = new();
     private readonly BandwidthLimit _limit = new(options.Parameters.Rate());
+    private readonly bool _verifies = options.Parameters.Get(MigrationParameters.Verify);
     private volatile OutgoingChannel? _channel;
     private SourceReturnPath? _returnPath;
     private StreamConfiguration? _configuration;
@@ -219,7 +220,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         }
     }
 
-    private DeliveryFailure Failure() => new(Peer, _figures, _configuration?.MachineType, _machine?.Ram);
+    private DeliveryFailure Failure() => new(Peer, _figures, _configuration?.MachineType, _machine?.Ram, _verifies);
 
     /// <summary>Sends all bytes. A destination whose machine has no vmdescription may leave that unread and go.</summary>
     private void Write(OutgoingChannel channel, IOutgoingMachine machine)
@@ -229,6 +230,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
             Channel = channel,
             IsOpened = _isOpened,
             ReturnPath = _returnPath,
+            Verify = _verifies,
             OnProgress = OnProgress,
             Reach = Reach,
             Cancellation = context.Cancellation,

@@ -11,7 +11,8 @@ namespace RdmaMigration.Engine;
 /// <param name="figures">How far it came.</param>
 /// <param name="machineType">The machine type, once known.</param>
 /// <param name="ram">The machine's RAM blocks, once there.</param>
-internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, string? machineType, RamBlockList? ram)
+/// <param name="verifies">Digests of RAM are sent.</param>
+internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, string? machineType, RamBlockList? ram, bool verifies)
 {
     /// <summary>What to throw for a failure of the channel: what the destination said, where it said something, else what can be known and guessed.</summary>
     /// <param name="channel">The channel.</param>
@@ -65,7 +66,8 @@ internal sealed class DeliveryFailure(string peer, DeliveryFigures figures, stri
         string main = ram?.MaxBy(block => block.Length) is { } block
             ? $"a RAM size other than {Size(block)} ('{block.Name}')"
             : "another RAM size";
-        return $"see its log. Usual reasons: {tls}{type}, {main}, other devices, or a QEMU too old for that machine";
+        string verify = verifies ? "verify is on, which a QEMU does not take, " : "";
+        return $"see its log. Usual reasons: {tls}{verify}{type}, {main}, other devices, or a QEMU too old for that machine";
     }
 
     /// <summary>Exact: blocks are whole KiB.</summary>

@@ -33,6 +33,9 @@ internal sealed record DeliveryStream
     /// <summary>The return path, on which the destination is asked to answer; null for none.</summary>
     public required SourceReturnPath? ReturnPath { get; init; }
 
+    /// <summary>Digests of RAM are to be sent.</summary>
+    public required bool Verify { get; init; }
+
     /// <summary>Takes progress.</summary>
     public required Action<CaptureProgress> OnProgress { get; init; }
 
@@ -91,6 +94,7 @@ internal sealed class OutgoingCapture(CapturedStream stream) : IOutgoingMachine
             Carrier = to.OpenRam(runs: false),
             IsOpened = to.IsOpened,
             OpenReturnPath = to.ReturnPath is not null,
+            Verify = to.Verify,
             RunState = RunState,
         };
         CaptureWriter.Write(stream, to.Sink, form, to.OnProgress, to.Cancellation);

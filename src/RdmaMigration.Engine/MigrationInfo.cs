@@ -91,6 +91,9 @@ internal sealed record MigrationInfo
     /// </summary>
     public IReadOnlyList<RamBlockDescription> LeftOut { get; init; } = [];
 
+    /// <summary>Incoming: RAM was compared with the source's digests and is equal (verify).</summary>
+    public bool IsVerified { get; init; }
+
     /// <summary>
     /// Bytes of RAM that have arrived, or are known to be zero: exact for what is sent, and for what comes with dynamic registration per chunk; sampled for
     /// what comes with pin-all; where RAM comes in the stream, each page counts as often as it came, up to the total.

@@ -17,6 +17,7 @@ internal sealed class ReceiveFigures(IncomingChannel channel)
     private IReadOnlyList<RamBlockDescription> _leftOut = [];
     private long _ramTotal;
     private long _ramTransferred;
+    private bool _isVerified;
 
     /// <summary>The stream is being read.</summary>
     public void Follow(IncomingStream stream) => Volatile.Write(ref _stream, stream);
@@ -56,6 +57,7 @@ internal sealed class ReceiveFigures(IncomingChannel channel)
 
             _totalTime = Stopwatch.GetElapsedTime(_connectedAt);
             _ramTransferred = _ramTotal;
+            _isVerified = _stream is { VerifiedBlocks: > 0 };
         }
     }
 
@@ -99,6 +101,7 @@ internal sealed class ReceiveFigures(IncomingChannel channel)
                 Machine = _machine,
                 RamTotal = _ramTotal,
                 LeftOut = _leftOut,
+                IsVerified = _isVerified,
                 RamTransferred = _ramTransferred,
                 RamZero = Math.Min(_ramTotal, zeroBeside + (_stream?.RamZeroBytes ?? 0)),
                 TotalTime = _totalTime ?? Stopwatch.GetElapsedTime(_connectedAt),

@@ -172,7 +172,7 @@ internal sealed class ReceiveWork(
                 bytes,
                 handler,
                 // A source of ours that sends over RDMA without a return path waits for this side to close.
-                parameters.ForStream(ramIsFresh: inStream && machine.IsRamFresh, sourceCloses: inStream),
+                parameters.ForStream(ramIsFresh: inStream && machine.IsRamFresh, sourceCloses: inStream) with { Cancellation = context.Cancellation },
                 machine.Devices);
             bytes.Patience = () => stream.Patience;
             bytes.IsComplete = () => stream.IsComplete;

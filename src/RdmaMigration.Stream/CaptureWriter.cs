@@ -58,7 +58,7 @@ internal static class CaptureWriter
         to.WriteSections(stream.SectionsBeforeRam);
         if (stream.RamSectionId is { } id)
         {
-            WriteRam(stream, new RamSectionForm(id, stream.HasFooters, stream.Configuration.PageSize), to);
+            WriteRam(stream, new RamSectionForm(id, stream.HasFooters, stream.Configuration.PageSize), to, options.Verify);
         }
 
         Report(CaptureStage.DeviceState);
@@ -98,9 +98,14 @@ internal static class CaptureWriter
         }
     }
 
-    private static void WriteRam(CapturedStream stream, RamSectionForm ram, OutgoingStream to)
+    private static void WriteRam(CapturedStream stream, RamSectionForm ram, OutgoingStream to, bool verify)
     {
         to.WriteRamStart(ram, stream.Blocks, stream.RamBlocks);
+        if (verify)
+        {
+            to.WriteDigests(ram, [.. stream.RamBlocks.Where((_, i) => !stream.IsLeftOut(i))]);
+        }
+
         to.WriteSections(stream.SectionsAmidRam);
         if (stream.HasSwitchoverStart)
         {

@@ -15,6 +15,9 @@ internal sealed record CaptureWriterOptions
     /// </summary>
     public bool OpenReturnPath { get; init; }
 
+    /// <summary>Writes digests of RAM, which only a destination of this project takes: it compares them. Reads all of RAM first.</summary>
+    public bool Verify { get; init; }
+
     /// <summary>The run state that is written in place of the machine's own; null for that one. The machine must have one.</summary>
     public string? RunState { get; init; }
 }

@@ -3,13 +3,13 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Streams;
 
 /// <summary>Puts what the parser reads into the handler's RAM blocks, and passes the rest on.</summary>
-internal sealed class HandlerTarget(IIncomingHandler handler, bool ramIsFresh) : IStreamTarget
+internal sealed class HandlerTarget(IIncomingHandler handler, IncomingStreamOptions options) : IStreamTarget
 {
     private long _ramBytes;
     private long _zeroBytes;
 
     // RAM reads as zero where nothing has come for a page: false once others write to RAM too.
-    private bool _isFresh = ramIsFresh;
+    private bool _isFresh = options.RamIsFresh;
 
     public RamBlockList Blocks { get; private set; } = null!;
 
@@ -41,6 +41,7 @@ internal sealed class HandlerTarget(IIncomingHandler handler, bool ramIsFresh) :
     public void OnRamEnd(StreamParser parser)
     {
         Completeness.CheckAtRamEnd(parser);
+        parser.Digests.Check(Blocks, options.Cancellation);
         handler.OnRamComplete();
     }
 

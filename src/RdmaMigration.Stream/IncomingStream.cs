@@ -23,7 +23,7 @@ internal sealed class IncomingStream : IDisposable
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(handler);
         ArgumentNullException.ThrowIfNull(options);
-        _target = new HandlerTarget(handler, options.RamIsFresh);
+        _target = new HandlerTarget(handler, options);
         _parser = new StreamParser(source, _target, options, devices);
     }
 
@@ -43,6 +43,9 @@ internal sealed class IncomingStream : IDisposable
 
     /// <summary>Bytes of guest memory that have come as zero pages, each as often as it came. Readable from any thread.</summary>
     public long RamZeroBytes => _target.RamZeroBytes;
+
+    /// <summary>RAM blocks that were compared with the source's digests, and are equal. 0 when the source sent none.</summary>
+    public int VerifiedBlocks => _parser.Digests.Compared;
 
     /// <summary>Bytes of device state that went to a temporary file.</summary>
     public long SpilledBytes => _parser.Opaque.SpilledBytes;

@@ -47,6 +47,9 @@ internal sealed record IncomingStreamOptions
     /// <summary>Replaces <see cref="MaxPageRecord"/> once that is reached, if it is more: to ask the host costs time. Default null: nothing does.</summary>
     public Func<ulong>? MaxPageRecordOfHost { get; init; }
 
+    /// <summary>Looked at while RAM is compared with the source's digests, when nothing is read.</summary>
+    public CancellationToken Cancellation { get; init; }
+
     /// <summary>Where that temporary file is made. Default null: TMPDIR, else /tmp.</summary>
     public string? SpillDirectory { get; init; }
 

@@ -100,6 +100,14 @@ internal sealed class OutgoingStream(IStreamSink sink)
     }
 
     /// <summary>
+    /// Writes digests of RAM, which the destination compares once RAM is complete. Before the last pass; from here on nothing may write to the blocks.
+    /// </summary>
+    /// <param name="ram">The form of RAM's sections.</param>
+    /// <param name="blocks">The blocks that are sent.</param>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public void WriteDigests(RamSectionForm ram, IReadOnlyList<RamBlock> blocks) => RamDigests.Write(_to.Bytes, blocks, ram.HasFooters, Cancellation);
+
+    /// <summary>
     /// Writes a PART or END section of "ram" with the pages. They are handed to the sink where they lie; holes are written as zero pages and never read.
     /// </summary>
     /// <param name="ram">The form of RAM's sections.</param>

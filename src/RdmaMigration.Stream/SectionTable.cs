@@ -26,21 +26,25 @@ internal interface ISectionHandler
 /// <param name="others">Reads every section that no handler claims.</param>
 internal sealed class SectionTable(ISectionHandler others)
 {
-    private readonly Dictionary<(string Name, uint Instance), ISectionHandler> _handlers = [];
+    private readonly Dictionary<(byte Type, string Name, uint Instance), ISectionHandler> _handlers = [];
     private readonly Dictionary<uint, (ISectionHandler Handler, SectionHeader Header)> _opened = [];
 
-    /// <summary>Has the handler read the sections of a live handler of the source.</summary>
-    public void Add(string name, uint instance, ISectionHandler handler) => _handlers.Add((name, instance), handler);
+    /// <summary>Has the handler read the sections of this name that begin with a START, with what continues them, or are a FULL one.</summary>
+    public void Add(byte type, string name, uint instance, ISectionHandler handler) => _handlers.Add((type, name, instance), handler);
 
     /// <summary>The handler of a START or FULL section.</summary>
     public ISectionHandler Open(in SectionHeader header)
     {
-        if (!_handlers.TryGetValue((header.Name, header.InstanceId), out ISectionHandler? handler) || header.Type != SectionType.Start)
+        if (!_handlers.TryGetValue((header.Type, header.Name, header.InstanceId), out ISectionHandler? handler))
         {
             return others;
         }
 
-        _opened[header.Id] = (handler, header);
+        if (header.Type == SectionType.Start)
+        {
+            _opened[header.Id] = (handler, header);
+        }
+
         return handler;
     }
 

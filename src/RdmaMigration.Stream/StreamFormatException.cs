@@ -27,6 +27,9 @@ internal enum StreamFault
     /// Correct, but a device of this machine does not take it: unknown to it, another version, a value that it refuses, a post_load that fails.
     /// </summary>
     Refused,
+
+    /// <summary>RAM is complete and is not what the source has, by the digests that it sent.</summary>
+    Corrupt,
 }
 
 /// <summary>A migration stream cannot be read. The message names the step, what was found, the bound, and the offset.</summary>

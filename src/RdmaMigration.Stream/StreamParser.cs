@@ -35,13 +35,18 @@ internal sealed class StreamParser
         Opaque = new OpaqueSections(_reader, _footers, _commands, _ramSections, options);
         Devices = devices is null ? null : new DeviceSections(_reader, _footers, devices, options.MaxDeviceState);
         _table = new SectionTable(Devices is null ? Opaque : Devices);
-        _table.Add(Wire.RamSection, 0, _ramSections);
+        _table.Add(SectionType.Start, Wire.RamSection, 0, _ramSections);
+        Digests = new RamDigests(_reader, _footers, Ram);
+        _table.Add(SectionType.Full, RamDigests.Section, 0, Digests);
     }
 
     public StreamConfiguration Configuration { get; private set; } = null!;
 
     /// <summary>Which pages have come.</summary>
     public ReceivedRam Ram { get; }
+
+    /// <summary>What the source says that RAM holds.</summary>
+    public RamDigests Digests { get; }
 
     /// <summary>The devices of a machine of this process; null for a machine whose devices are kept as bytes.</summary>
     public DeviceSections? Devices { get; }

@@ -58,6 +58,9 @@ public sealed class HoldingProxy : IDisposable
     /// <summary>The stream passes up to the end of these bytes.</summary>
     public byte[]? HoldsAt { get; init; }
 
+    /// <summary>One bit of the byte at this place of the stream changes on the way; -1 for none.</summary>
+    public long SpoilsAt { get; init; } = -1;
+
     /// <summary>The destination's result (SHUT) does not pass. What it reports before does.</summary>
     public bool HoldsResult { get; init; }
 
@@ -77,8 +80,8 @@ public sealed class HoldingProxy : IDisposable
             }
 
             toDestination.Connect(_destination);
-            Run("proxy/return", () => Pass(toDestination, toSource, ResultIn));
-            Pass(toSource, toDestination, HoldIn);
+            Run("proxy/return", () => Pass(toDestination, toSource, ResultIn, -1));
+            Pass(toSource, toDestination, HoldIn, SpoilsAt);
         });
         return this;
     }
@@ -117,7 +120,8 @@ public sealed class HoldingProxy : IDisposable
     /// <param name="from">Where they come from.</param>
     /// <param name="to">Where they go.</param>
     /// <param name="find">How many bytes of a piece pass before the hold, by the bytes before it and the piece; -1 for all.</param>
-    private void Pass(Socket from, Socket to, Func<long, byte[], int> find)
+    /// <param name="spoilsAt">Where a bit changes.</param>
+    private void Pass(Socket from, Socket to, Func<long, byte[], int> find, long spoilsAt)
     {
         byte[] buffer = new byte[32 << 10];
         byte[] tail = [];
@@ -125,6 +129,11 @@ public sealed class HoldingProxy : IDisposable
         bool isHolding = true;
         for (int read; (read = from.Receive(buffer)) > 0; passed += read)
         {
+            if (spoilsAt >= passed && spoilsAt < passed + read)
+            {
+                buffer[spoilsAt - passed] ^= 1;
+            }
+
             // What is looked for may come in two pieces.
             byte[] looked = [.. tail, .. buffer.AsSpan(0, read)];
             int hold = isHolding ? find(passed - tail.Length, looked) - tail.Length : -1;

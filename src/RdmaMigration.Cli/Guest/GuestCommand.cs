@@ -63,6 +63,7 @@ internal sealed class GuestCommand : MigrationCommand
         MigrationParameters.CpuThrottleIncrement,
         MigrationParameters.MaxCpuThrottle,
         MigrationParameters.PinAll,
+        MigrationParameters.Verify,
         MigrationParameters.Window,
         MigrationParameters.MaxBandwidth,
         MigrationParameters.Timeout,

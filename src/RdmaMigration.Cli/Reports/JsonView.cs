@@ -42,6 +42,11 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         json.WriteString("status", migration.Status.ToQmp());
         json.WriteString("phase", migration.Phase.ToWord());
         json.WriteString("peer", migration.Peer);
+        if (migration.IsVerified)
+        {
+            json.WriteBoolean("verified", true);
+        }
+
         WriteTimesAndRam(json, migration);
         WriteLive(json, migration);
         WriteDestination(json, migration);

@@ -83,7 +83,7 @@ internal static class ProgressText
         }
 
         string moved = $"completed: {migration.Machine ?? "machine"} {(migration.IsOutgoing ? "to" : "from")} {migration.Peer}, "
-            + $"{Size(migration.RamTotal)} of RAM{LeftOut(migration)} {Speed(migration)}";
+            + $"{Size(migration.RamTotal)} of RAM{LeftOut(migration)}{(migration.IsVerified ? ", verified," : "")} {Speed(migration)}";
         return (migration.IsOutgoing, migration.Destination) switch
         {
             (true, _) => $"{moved}{Passes(migration.Live)}; {Confirmation(migration)}",

@@ -33,6 +33,7 @@ internal sealed class SendCommand : MigrationCommand
         "rdmamig send vm.qemu rdma:10.0.0.7:4444 --return-path    # the destination confirms: QEMU with return-path on, or rdmamig receive",
         "rdmamig send vm.qemu tcp:10.0.0.7:4444 --max-bandwidth 100M --json",
         "rdmamig send vm.qemu tcp:10.0.0.7:4444 --tls-creds /etc/pki/rdmamig    # encrypted; QEMU's files for tls-creds-x509",
+        "rdmamig send vm.qemu rdma:10.0.0.7:4444 --verify         # to rdmamig receive, which compares a digest of each RAM block",
         "rdmamig send vm.qemu 'exec:ssh host cat \\> vm.qemu'",
     ];
 

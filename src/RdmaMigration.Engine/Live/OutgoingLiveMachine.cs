@@ -71,6 +71,11 @@ internal sealed class OutgoingLiveMachine(
         trace.SetupComplete();
         Iterate(to, stream);
         SavedDevices devices = Stop(to);
+        if (to.Verify)
+        {
+            stream.WriteDigests(s_ram, Ram);
+        }
+
         SendPass(to, stream, _passes, _passes.Bytes, isLast: true);
         SendDevices(to, stream, devices);
     }

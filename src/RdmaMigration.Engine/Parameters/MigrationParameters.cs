@@ -50,6 +50,16 @@ internal static class MigrationParameters
         Reason = "a destination that does not expect the second connection fails the migration",
     };
 
+    /// <summary>Digests of RAM are sent, which the destination compares.</summary>
+    public static Parameter<bool> Verify { get; } = new(new SwitchKind(), false)
+    {
+        Name = "verify",
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Everywhere,
+        Help = "Send an XXH128 digest of each RAM block, which the destination compares once RAM is complete. The destination must be rdmamig; a QEMU refuses it",
+        Reason = "both sides read all of RAM once more, and TCP's checksum, RDMA's CRC and TLS already find most errors",
+    };
+
     /// <summary>How a source with capability switchover-ack is answered.</summary>
     public static Parameter<SwitchoverAck> SwitchoverAck { get; } = new(new ChoiceKind<SwitchoverAck>(), Engine.SwitchoverAck.Auto)
     {
@@ -363,7 +373,7 @@ internal static class MigrationParameters
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
-        PinAll, ReturnPath, SwitchoverAck, Window, MaxBandwidth, DowntimeLimit, PauseBeforeSwitchover, AutoConverge, CpuThrottleInitial, CpuThrottleIncrement,
+        PinAll, ReturnPath, Verify, SwitchoverAck, Window, MaxBandwidth, DowntimeLimit, PauseBeforeSwitchover, AutoConverge, CpuThrottleInitial, CpuThrottleIncrement,
         MaxCpuThrottle, MaxRam, MaxDeviceState, DeviceStateInMemory, PageSize, Timeout,
         SetupTimeout, SilenceTimeout,
         ConnectTimeout, AcceptTimeout, ReturnPathTimeout, ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, TlsCreds,
