@@ -66,7 +66,8 @@ public sealed class VerifyTests : ReceiverTests
         {
             string file = Work.File("arrived");
             await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), file, ["--once"]);
-            await using RdmamigProcess sender = RdmamigProcess.Send(capture, receiver.Uri, ["--verify", "--return-path", .. pinAll ? (string[])["--pin-all"] : []]);
+            string[] mode = pinAll ? ["--pin-all"] : [];
+            await using RdmamigProcess sender = RdmamigProcess.Send(capture, receiver.Uri, ["--verify", "--return-path", .. mode]);
             (ReceiveResult sent, ReceiveResult received) = (await sender.ResultAsync(), await receiver.ResultAsync());
 
             Assert.Equal(("completed", "completed", true), (sent.Status, received.Status, IsVerified(received)));

@@ -56,7 +56,8 @@ internal static class MigrationParameters
         Name = "verify",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Everywhere,
-        Help = "Send an XXH128 digest of each RAM block, which the destination compares once RAM is complete. The destination must be rdmamig; a QEMU refuses it",
+        Help = "Send an XXH128 digest of each RAM block, which the destination compares once RAM is complete. The destination must be rdmamig: a QEMU refuses "
+            + "the stream",
         Reason = "both sides read all of RAM once more, and TCP's checksum, RDMA's CRC and TLS already find most errors",
     };
 
@@ -373,8 +374,8 @@ internal static class MigrationParameters
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
-        PinAll, ReturnPath, Verify, SwitchoverAck, Window, MaxBandwidth, DowntimeLimit, PauseBeforeSwitchover, AutoConverge, CpuThrottleInitial, CpuThrottleIncrement,
-        MaxCpuThrottle, MaxRam, MaxDeviceState, DeviceStateInMemory, PageSize, Timeout,
+        PinAll, ReturnPath, Verify, SwitchoverAck, Window, MaxBandwidth, DowntimeLimit, PauseBeforeSwitchover, AutoConverge, CpuThrottleInitial,
+        CpuThrottleIncrement, MaxCpuThrottle, MaxRam, MaxDeviceState, DeviceStateInMemory, PageSize, Timeout,
         SetupTimeout, SilenceTimeout,
         ConnectTimeout, AcceptTimeout, ReturnPathTimeout, ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, TlsCreds,
         TlsHostname, TlsAuthz, Backlog, SpinTime,

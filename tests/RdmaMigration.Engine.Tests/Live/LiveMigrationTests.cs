@@ -42,6 +42,31 @@ public sealed class LiveMigrationTests
     }
 
     [Fact]
+    public void The_digests_are_those_of_the_machine_that_has_stopped()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        Migrate(source, destination, Anywhere("tcp"), options => options.With(MigrationParameters.Verify, true));
+        Assert.True(destination.Process.Query().IsVerified);
+    }
+
+    [Theory]
+    [Trait("needs", "rdma")]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_digests_over_RDMA_are_those_of_the_machine_that_has_stopped(bool pinAll)
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        Migrate(
+            source,
+            destination,
+            new RdmaUri(RdmaAddress.V4.ToString(), 0),
+            options => options.With(MigrationParameters.PinAll, pinAll).With(MigrationParameters.Verify, true));
+        Assert.True(destination.Process.Query().IsVerified);
+    }
+
+    [Fact]
     public void Two_processes_pass_a_machine_to_and_fro()
     {
         using RunningMachine one = new();
