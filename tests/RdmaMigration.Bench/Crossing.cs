@@ -10,8 +10,9 @@ internal static class Crossing
     /// <param name="route">Who sends to whom.</param>
     /// <param name="mode">How.</param>
     /// <param name="compare">Whether to compare the RAM that arrived in a QEMU, byte for byte: a fast wrong copy is no result.</param>
+    /// <param name="options">Further options of `rdmamig send`.</param>
     /// <exception cref="InvalidOperationException">The migration failed, or what arrived is not what was sent.</exception>
-    public static async Task<Passage> RunAsync(Workbench bench, Workload workload, Route route, Mode mode, bool compare = false)
+    public static async Task<Passage> RunAsync(Workbench bench, Workload workload, Route route, Mode mode, bool compare = false, params string[] options)
     {
         string uri = mode == Mode.Tcp ? $"tcp:127.0.0.1:{RdmaAddress.NextPort()}" : RdmaAddress.NextUri();
         await using Destination destination = route.To == Peer.Qemu
@@ -23,7 +24,7 @@ internal static class Crossing
         {
             sent = route.From == Peer.Qemu
                 ? await Source.SendFromQemuAsync(bench, uri, mode == Mode.PinAll)
-                : await Source.SendFromRdmamigAsync(bench.SavedMachine, uri, mode == Mode.PinAll);
+                : await Source.SendFromRdmamigAsync(bench.SavedMachine, uri, [.. mode == Mode.PinAll ? (string[])["--pin-all"] : [], .. options]);
         }
         catch (InvalidOperationException failed)
         {

@@ -27,9 +27,9 @@ internal static class Source
     /// rdmamig send, from the saved machine. Its CPU time is that from its word that RAM begins to its last word; what it used before, to start, load the file
     /// and connect, is told apart.
     /// </summary>
-    public static async Task<Sent> SendFromRdmamigAsync(string file, string uri, bool pinAll)
+    public static async Task<Sent> SendFromRdmamigAsync(string file, string uri, params string[] options)
     {
-        string[] command = [.. ExactProcessors.ForSender, Executables.Rdmamig, "send", file, uri, "--json", .. pinAll ? (string[])["--pin-all"] : []];
+        string[] command = [.. ExactProcessors.ForSender, Executables.Rdmamig, "send", file, uri, "--json", .. options];
         List<QmpEvent> said = [];
         ProcessorTime beforeRam = default, atLast = default;
         TaskCompletionSource<int> started = new();
