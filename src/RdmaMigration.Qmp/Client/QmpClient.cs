@@ -19,7 +19,7 @@ internal sealed class QmpClient : IAsyncDisposable
     /// </summary>
     public const int MaximumEvents = 1024;
 
-    private readonly NetworkStream _stream;
+    private readonly Stream _stream;
     private readonly QmpLineReader _lines;
     private readonly TimeSpan _answerTimeout;
     private readonly SemaphoreSlim _writing = new(1);
@@ -32,15 +32,15 @@ internal sealed class QmpClient : IAsyncDisposable
     private volatile QmpClientException? _lost;
     private long _id;
 
-    private QmpClient(string path, Socket socket, TimeSpan answerTimeout)
+    private QmpClient(string path, Stream stream, TimeSpan answerTimeout)
     {
         Path = path;
-        _stream = new NetworkStream(socket, ownsSocket: true);
+        _stream = stream;
         _lines = new QmpLineReader(_stream);
         _answerTimeout = answerTimeout;
     }
 
-    /// <summary>The monitor's socket.</summary>
+    /// <summary>The monitor's socket, or what it is called in messages.</summary>
     public string Path { get; }
 
     /// <summary>The version that the greeting names, as <c>7.2.22</c>; empty when it names none.</summary>
@@ -56,9 +56,21 @@ internal sealed class QmpClient : IAsyncDisposable
     /// <param name="end">Gives up.</param>
     /// <exception cref="QmpClientException">There is no monitor, it serves another client, or the peer does not speak QMP.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="end"/> was cancelled.</exception>
-    public static async Task<QmpClient> ConnectAsync(string path, TimeSpan greetingTimeout, TimeSpan answerTimeout, CancellationToken end)
+    public static async Task<QmpClient> ConnectAsync(string path, TimeSpan greetingTimeout, TimeSpan answerTimeout, CancellationToken end) =>
+        await NegotiateAsync(path, await OpenAsync(path, end).ConfigureAwait(false), greetingTimeout, answerTimeout, end).ConfigureAwait(false);
+
+    /// <summary>As <see cref="ConnectAsync"/>, over a connection that is there.</summary>
+    /// <param name="name">What the monitor is called in messages.</param>
+    /// <param name="stream">The connection; the client's from here on.</param>
+    /// <param name="greetingTimeout">How long the greeting may take.</param>
+    /// <param name="answerTimeout">How long each answer may take.</param>
+    /// <param name="end">Gives up.</param>
+    /// <exception cref="QmpClientException">The peer has gone, or does not speak QMP.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="end"/> was cancelled.</exception>
+    public static async Task<QmpClient> NegotiateAsync(
+        string name, Stream stream, TimeSpan greetingTimeout, TimeSpan answerTimeout, CancellationToken end)
     {
-        QmpClient client = new(path, await OpenAsync(path, end).ConfigureAwait(false), answerTimeout);
+        QmpClient client = new(name, stream, answerTimeout);
         try
         {
             await client.GreetAsync(greetingTimeout, end).ConfigureAwait(false);
@@ -126,13 +138,13 @@ internal sealed class QmpClient : IAsyncDisposable
         _writing.Dispose();
     }
 
-    private static async Task<Socket> OpenAsync(string path, CancellationToken end)
+    private static async Task<NetworkStream> OpenAsync(string path, CancellationToken end)
     {
         Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
             await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), end).ConfigureAwait(false);
-            return socket;
+            return new NetworkStream(socket, ownsSocket: true);
         }
         catch (Exception failed) when (failed is SocketException or ArgumentException)
         {
@@ -230,6 +242,7 @@ internal sealed class QmpClient : IAsyncDisposable
         {
             // A request that is cut off would spoil all that follow: it is not cancelled by the caller.
             await _stream.WriteAsync(request, _closed.Token).ConfigureAwait(false);
+            await _stream.FlushAsync(_closed.Token).ConfigureAwait(false);
         }
         catch (Exception failed) when (failed is IOException or ObjectDisposedException or OperationCanceledException)
         {

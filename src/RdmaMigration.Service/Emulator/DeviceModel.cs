@@ -1,8 +1,9 @@
-using System.Buffers;
 using System.Diagnostics;
 using System.Text.Json;
+using Nerdbank.Streams;
 using RdmaMigration.Linux;
 using RdmaMigration.Qmp;
+using RdmaMigration.Qmp.Client;
 
 namespace RdmaMigration.Service;
 
@@ -16,8 +17,7 @@ internal sealed class DeviceModel : IDisposable
     public const string Marker = "RDMAMIG_QEMU";
 
     private readonly Process _process;
-    private readonly SemaphoreSlim _turn = new(1);
-    private long _lastId;
+    private QmpClient? _monitor;
 
     private DeviceModel(Process process) => _process = process;
 
@@ -50,7 +50,7 @@ internal sealed class DeviceModel : IDisposable
             model.Negotiate();
             return model;
         }
-        catch (Exception failed) when (failed is IOException or System.ComponentModel.Win32Exception or JsonException or QmpException)
+        catch (Exception failed) when (failed is System.ComponentModel.Win32Exception or QmpClientException or QmpCommandException)
         {
             model?.Dispose();
             throw new MigrationException(FailureReason.Unreachable, $"{emulator} did not start with this machine: {failed.Message}", failed);
@@ -61,6 +61,7 @@ internal sealed class DeviceModel : IDisposable
     public void Dispose()
     {
         _process.Kill();
+        _monitor?.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _process.Dispose();
     }
 
@@ -79,19 +80,15 @@ internal sealed class DeviceModel : IDisposable
 
     private void Negotiate()
     {
-        using (JsonDocument greeting = ReadAsync().GetAwaiter().GetResult())
-        {
-            JsonElement version = greeting.RootElement.GetProperty("QMP").GetProperty("version").GetProperty("qemu");
-            Version = new Version(
-                version.GetProperty("major").GetInt32(), version.GetProperty("minor").GetInt32(), version.GetProperty("micro").GetInt32());
-        }
-
-        _ = Ask("qmp_capabilities");
-        JsonElement names = Ask("query-commands");
+        Stream connection = FullDuplexStream.Splice(_process.StandardOutput.BaseStream, _process.StandardInput.BaseStream);
+        _monitor = QmpClient.NegotiateAsync(
+            "the device model", connection, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan, CancellationToken.None).GetAwaiter().GetResult();
+        Version = Version.Parse(_monitor.Version);
+        JsonElement names = _monitor.ExecuteAsync("query-commands").GetAwaiter().GetResult();
         Commands =
         [
             .. names.EnumerateArray().Select(command => command.GetProperty("name").GetString()!).Where(DeviceCommands.IsForwarded)
-                .Select(name => QmpCommand.Waiting(name, (arguments, end) => ForwardAsync(name, arguments, end)) with
+                .Select(name => QmpCommand.Waiting(name, (arguments, end) => ForwardAsync(_monitor, name, arguments, end)) with
                 {
                     Arguments = null,
                     Returns = QmpType.Any,
@@ -99,75 +96,30 @@ internal sealed class DeviceModel : IDisposable
         ];
     }
 
-    private JsonElement Ask(string command) => AskAsync(command, arguments: null).GetAwaiter().GetResult();
-
-    private async Task<QmpFunction> ForwardAsync(string command, QmpArguments arguments, CancellationToken end)
+    private static async Task<QmpFunction> ForwardAsync(QmpClient monitor, string command, QmpArguments arguments, CancellationToken end)
     {
-        JsonElement answer = await AskAsync(command, arguments.TakeUnchecked()).WaitAsync(end).ConfigureAwait(false);
-        return (_, _) => answer.WriteTo;
-    }
-
-    /// <summary>One question at a time. An answer is read to its end, also when the client that asked is gone.</summary>
-    /// <exception cref="QmpException">QEMU refuses, or has ended.</exception>
-    private async Task<JsonElement> AskAsync(string command, JsonElement? arguments)
-    {
-        await _turn.WaitAsync().ConfigureAwait(false);
+        JsonElement? members = arguments.TakeUnchecked();
         try
         {
-            long id = ++_lastId;
-            Stream input = _process.StandardInput.BaseStream;
-            await input.WriteAsync(Request(command, arguments, id)).ConfigureAwait(false);
-            await input.FlushAsync().ConfigureAwait(false);
-            while (true)
-            {
-                using JsonDocument line = await ReadAsync().ConfigureAwait(false);
-                if (line.RootElement.TryGetProperty("id", out JsonElement answered) && answered.TryGetInt64(out long number) && number == id)
-                {
-                    return Answer(line.RootElement);
-                }
-            }
+            JsonElement answer = await monitor.ExecuteAsync(command, members is { } given ? Write(given) : null, end).ConfigureAwait(false);
+            return (_, _) => answer.WriteTo;
         }
-        catch (Exception lost) when (lost is IOException or JsonException)
+        catch (QmpCommandException refused)
+        {
+            _ = Enum.TryParse(refused.ErrorClass, out QmpErrorClass errorClass);
+            throw new QmpException(errorClass, refused.Description);
+        }
+        catch (QmpClientException)
         {
             throw new QmpException($"{command}: the QEMU that answers for the machine's devices has ended");
         }
-        finally
-        {
-            _turn.Release();
-        }
     }
 
-    private async Task<JsonDocument> ReadAsync() => await _process.StandardOutput.ReadLineAsync().ConfigureAwait(false) is { } line
-        ? JsonDocument.Parse(line)
-        : throw new EndOfStreamException("it has ended");
-
-    private static JsonElement Answer(JsonElement line)
+    private static Action<Utf8JsonWriter> Write(JsonElement members) => json =>
     {
-        if (!line.TryGetProperty("error", out JsonElement error))
+        foreach (JsonProperty member in members.EnumerateObject())
         {
-            return line.GetProperty("return").Clone();
+            member.WriteTo(json);
         }
-
-        _ = Enum.TryParse(error.GetProperty("class").GetString(), out QmpErrorClass errorClass);
-        throw new QmpException(errorClass, error.GetProperty("desc").GetString()!);
-    }
-
-    private static ReadOnlyMemory<byte> Request(string command, JsonElement? arguments, long id)
-    {
-        ArrayBufferWriter<byte> request = new();
-        using Utf8JsonWriter writer = new(request);
-        writer.WriteStartObject();
-        writer.WriteString("execute", command);
-        if (arguments is { } members)
-        {
-            writer.WritePropertyName("arguments");
-            members.WriteTo(writer);
-        }
-
-        writer.WriteNumber("id", id);
-        writer.WriteEndObject();
-        writer.Flush();
-        request.Write("\n"u8);
-        return request.WrittenMemory;
-    }
+    };
 }
