@@ -6,6 +6,10 @@ internal sealed class Convergence
     /// <summary>QEMU measures over as long a time at least.</summary>
     private const double LeastSeconds = 0.1;
 
+    /// <summary>So many passes are sent to shorten a stop that would be short enough.</summary>
+    private const int MostForShorter = 2;
+
+    private int _forShorter;
     private double _bytes;
     private double _seconds;
 
@@ -23,6 +27,23 @@ internal sealed class Convergence
 
         _bytes += bytes;
         _seconds += time.TotalSeconds;
+    }
+
+    /// <summary>
+    /// Whether to stop the machine. Once the rest can be sent within the limit, up to two more passes are sent while each at least halves what is left: a
+    /// channel that slows down just then does not break the limit.
+    /// </summary>
+    /// <param name="expected">How long the rest takes.</param>
+    /// <param name="limit">The longest stop.</param>
+    /// <param name="dirtied">Bytes that the machine writes anew in a second.</param>
+    public bool HasConverged(TimeSpan expected, TimeSpan limit, double dirtied)
+    {
+        if (expected > limit)
+        {
+            return false;
+        }
+
+        return expected <= limit / 4 || dirtied > Bandwidth / 2 || ++_forShorter > MostForShorter;
     }
 
     /// <summary>How long it takes to send so many bytes; the longest time there is when nothing is known.</summary>

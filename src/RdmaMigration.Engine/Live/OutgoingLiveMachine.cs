@@ -111,7 +111,8 @@ internal sealed class OutgoingLiveMachine(
             // The pages are collected once more when the machine is stopped.
             TimeSpan expected = _convergence.TimeFor(_passes.Bytes);
             Note(dirtied, sent, sending, pass, expected);
-            if (expected <= _downtimeLimit - Stopwatch.GetElapsedTime(collecting))
+            double dirtiedInASecond = dirtied * (double)RamBlock.LengthUnit / pass.TotalSeconds;
+            if (_convergence.HasConverged(expected, _downtimeLimit - Stopwatch.GetElapsedTime(collecting), dirtiedInASecond))
             {
                 trace.LowPending(_passes.Bytes);
                 return;

@@ -30,6 +30,28 @@ public sealed class ConvergenceTests
         Assert.InRange(convergence.Bandwidth / MiB, 90, 100);
     }
 
+    [Theory]
+    [InlineData(301, 0, false)]
+    [InlineData(75, 0, true)]
+    [InlineData(299, 51, true)]
+    [InlineData(299, 49, false)]
+    public void A_stop_that_is_short_enough_is_shortened_while_a_pass_halves_it(int expected, int dirtied, bool hasConverged)
+    {
+        Convergence convergence = new();
+        convergence.OnPass(100 * MiB, TimeSpan.FromSeconds(1));
+        Assert.Equal(
+            hasConverged, convergence.HasConverged(TimeSpan.FromMilliseconds(expected), TimeSpan.FromMilliseconds(300), dirtied * (double)MiB));
+    }
+
+    [Fact]
+    public void A_stop_is_shortened_by_two_passes_at_most()
+    {
+        Convergence convergence = new();
+        convergence.OnPass(100 * MiB, TimeSpan.FromSeconds(1));
+        TimeSpan limit = TimeSpan.FromMilliseconds(300);
+        Assert.Equal([false, false, true], Enumerable.Range(0, 3).Select(_ => convergence.HasConverged(limit, limit, 0)));
+    }
+
     [Fact]
     public void A_program_is_slowed_each_second_time_that_it_writes_too_fast()
     {
