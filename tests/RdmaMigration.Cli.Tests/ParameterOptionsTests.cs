@@ -38,7 +38,7 @@ public class ParameterOptionsTests
     {
         ParameterSet parameters = Read(
             MigrationSide.Both,
-            "--pin-all", "--return-path", "--switchover-ack", "never", "--window", "2M", "--max-bandwidth", "1.5G", "--max-ram", "16G",
+            "--pin-all", "--return-path", "--verify", "--switchover-ack", "never", "--window", "2M", "--max-bandwidth", "1.5G", "--max-ram", "16G",
             "--max-device-state", "2G", "--page-size", "1K", "--timeout", "90", "--connect-timeout", "0.5", "--keepalive-interval", "0",
             "--answer-timeout", "5", "--confirm-timeout", "86400", "--allow", "10.0.0.0/8", "--allow", "192.0.2.1", "--tls-creds", "/etc/pki",
             "--tls-hostname", "vm-host", "--tls-authz", "CN=source,O=Example");

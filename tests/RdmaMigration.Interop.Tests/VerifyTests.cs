@@ -33,7 +33,7 @@ public sealed class VerifyTests : ReceiverTests
 
             (sent, received) = await SendAsync(capture, InRam, "--verify");
             Assert.Equal(("failed", "failed", "Stream"), (sent.Status, received.Status, received.ErrorClass));
-            Assert.Contains("'pc.ram'", received.Error, StringComparison.Ordinal);
+            Assert.Contains("'ram0'", received.Error, StringComparison.Ordinal);
         }
     }
 

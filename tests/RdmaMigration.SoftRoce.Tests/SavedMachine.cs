@@ -5,7 +5,7 @@ namespace RdmaMigration.SoftRoce.Tests;
 internal static class SavedMachine
 {
     /// <summary>Saves a paused machine of random memory with the host's own QEMU.</summary>
-    public static async Task SaveAsync(string capture, string ram, int mebibytes, int seed)
+    public static async Task SaveAsync(string capture, string ram, int mebibytes, ulong seed)
     {
         GuestMemory.Fill(ram, mebibytes, seed, halfZero: false);
         await using QemuMachine source = await QemuMachine.StartAsync(new QemuOptions("source", "pc", mebibytes) { MemoryFile = ram });

@@ -42,11 +42,6 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         json.WriteString("status", migration.Status.ToQmp());
         json.WriteString("phase", migration.Phase.ToWord());
         json.WriteString("peer", migration.Peer);
-        if (migration.IsVerified)
-        {
-            json.WriteBoolean("verified", true);
-        }
-
         WriteTimesAndRam(json, migration);
         WriteLive(json, migration);
         WriteDestination(json, migration);
@@ -99,6 +94,11 @@ internal sealed class JsonView(Screen screen, TimeSpan? interval = null, TimePro
         WriteText(json, "machine", migration.Machine);
         json.WriteString("mode", migration.Mode.ToWord());
         json.WriteBoolean("return-path", migration.ReturnPath);
+        if (migration.IsVerified)
+        {
+            json.WriteBoolean("verified", true);
+        }
+
         WriteTimesAndRam(json, migration);
         WriteLive(json, migration);
         WriteLeftOut(json, migration);
