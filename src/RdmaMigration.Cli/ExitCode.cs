@@ -30,7 +30,7 @@ internal static class ExitCode
         (Failed, "the migration failed (receive and relay exit only with --once, exec:, file: or fd:; otherwise they keep listening); "
             + "a guest lost a write or has a torn page; or FILE cannot be read, is not a migration stream, or does not contain the device that --device names"),
         (Usage, "the command line is wrong; nothing was tried"),
-        (HostCannot, "this host cannot do it: no RDMA library or RDMA device, the port is in use, a target cannot be written, "
+        (HostCannot, "this host cannot do it: no RDMA library or RDMA device, a port is in use, a target cannot be written, "
             + "or no QMP monitor answers at SOCKET; "
             + "inspect, doctor, --help and --version: standard output cannot be written"),
         (Cancelled, "cancelled by SIGINT, SIGTERM or SIGHUP"),

@@ -60,6 +60,9 @@ internal sealed class QmpMonitor
     /// <summary>The commands that every monitor answers itself. It also answers query-qmp-schema, unless the table has it.</summary>
     public static IReadOnlyList<string> OwnCommands { get; } = [Negotiate, QueryCommands, QueryVersion];
 
+    /// <summary>Clients that are served now. Any thread.</summary>
+    public int Clients => _sessions.Length;
+
     /// <summary>The first line of a session.</summary>
     public byte[] Greeting { get; }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Hosting.Systemd;
@@ -29,13 +30,16 @@ internal abstract class MigrationHost
         _logging = logging ?? LogToStandardError;
     }
 
+    /// <summary>What is exported of metrics and traces. Set before <see cref="Run"/>.</summary>
+    public TelemetryOptions Telemetry { get; set; } = TelemetryOptions.None;
+
     /// <summary>Starts what the host is for, and runs the main loop on this thread until it ends. Call it once.</summary>
     /// <returns>
     /// 0 when done, also when a signal came too late to keep a migration from completing after which this ends anyway; 1 when a migration failed that was the
     /// only one, 130 after a signal.
     /// </returns>
     /// <exception cref="OptionsValidationException">The options contradict themselves.</exception>
-    /// <exception cref="IOException">It cannot begin; a host that listens throws what kept it from that.</exception>
+    /// <exception cref="IOException">It cannot begin; a host that listens throws what kept it from that, also from serving metrics.</exception>
     public int Run()
     {
         using IHost host = Build();
@@ -44,6 +48,7 @@ internal abstract class MigrationHost
         ProcessEnd end = host.Services.GetRequiredService<ProcessEnd>();
         _end = end;
         ILogger log = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger(GetType());
+        using TelemetryExport? exports = Export(host.Services, process, log);
         SystemdReports systemd = new(
             host.Services.GetRequiredService<ISystemdNotifier>(), process, loop, SystemdReports.WatchdogOfEnvironment(), log);
 
@@ -100,6 +105,14 @@ internal abstract class MigrationHost
     /// <summary>What is wrong with the options; empty if nothing.</summary>
     private protected abstract IReadOnlyList<string> CheckOptions();
 
+    /// <summary>The machine's name; null when it has none.</summary>
+    private protected virtual string? MachineName => null;
+
+    /// <summary>Adds the instruments of this kind of host. Its callbacks run on any thread.</summary>
+    private protected virtual void AddInstruments(Meter meter)
+    {
+    }
+
     /// <summary>Begins what the host is for. Main thread, before the loop runs.</summary>
     private protected abstract Task Start(MachineProcess process, MainLoop loop, ILogger log);
 
@@ -108,6 +121,27 @@ internal abstract class MigrationHost
 
     /// <summary>The code with which the process ends after this transition; null to go on.</summary>
     private protected abstract int? ExitCodeAfter(MigrationInfo info);
+
+    private TelemetryExport? Export(IServiceProvider services, MachineProcess process, ILogger log)
+    {
+        if (Telemetry.IsNone)
+        {
+            return null;
+        }
+
+        TelemetryExport exports = new(Telemetry, MachineName, process.Query);
+        AddInstruments(exports.Meter);
+        try
+        {
+            exports.Serve(services, log);
+            return exports;
+        }
+        catch
+        {
+            exports.Dispose();
+            throw;
+        }
+    }
 
     private IHost Build()
     {
@@ -118,7 +152,7 @@ internal abstract class MigrationHost
 
         // No configuration files or environment here: the options of the host are the configuration.
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
-        builder.Logging.SetMinimumLevel(_logLevel);
+        builder.Logging.SetMinimumLevel(_logLevel).AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
         _logging(builder.Logging);
         builder.Services
             .AddSingleton(_observer)

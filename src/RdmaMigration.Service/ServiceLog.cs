@@ -18,4 +18,7 @@ internal static partial class ServiceLog
 
     [LoggerMessage(4, LogLevel.Warning, "systemd was not notified of '{State}': {Reason}")]
     public static partial void NotNotified(ILogger log, string state, string reason);
+
+    [LoggerMessage(5, LogLevel.Information, "metrics at {Address}")]
+    public static partial void Metrics(ILogger log, string address);
 }

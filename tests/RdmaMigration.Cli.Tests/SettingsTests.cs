@@ -53,6 +53,7 @@ public sealed class SettingsTests : IDisposable
 
     [Theory]
     [InlineData("max-ram = 32K\nqmp = /run/x\n", "max-ram = 32K: --max-ram: '32K' is out of range: the least is 64 KiB")]
+    [InlineData("qmp = /run/x\nmetrics = 9464\n", "metrics = 9464: --metrics: '9464' has no port")]
     [InlineData("qmp = /run/x\npaused = perhaps\n", "paused = perhaps: ")]
     [InlineData("qmp = /run/x\nmax-rum = 64G\n", "max-rum: 'rdmamig serve' has no option --max-rum")]
     [InlineData("[vm]\nqmp = /run/x\n", "vm:qmp: 'rdmamig serve' has no option --vm:qmp")]

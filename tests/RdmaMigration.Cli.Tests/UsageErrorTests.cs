@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using RdmaMigration.Verbs;
 
 namespace RdmaMigration.Cli.Tests;
@@ -63,6 +65,9 @@ public class UsageErrorTests
     [InlineData("--capability: 'multifd=yes'", "migrate", "/run/vm.qmp", "tcp:h:1", "--capability", "multifd=yes")]
     [InlineData("--parameter: 'max-bandwidth'", "migrate", "/run/vm.qmp", "tcp:h:1", "--parameter", "max-bandwidth")]
     [InlineData("--max-bandwidth: 'fast'", "migrate", "/run/vm.qmp", "tcp:h:1", "--max-bandwidth", "fast")]
+    [InlineData("--metrics: '9464' has no port; expected HOST:PORT", "serve", "--qmp", "/run/vm.qmp", "--metrics", "9464")]
+    [InlineData("--metrics: the port '70000' of ':70000'", "relay", "tcp::4444", "tcp:10.0.0.7:4444", "--metrics", ":70000")]
+    [InlineData("--metrics: the host '::1' of '::1:9464'", "qemu", "--metrics", "::1:9464")]
     [InlineData("--greeting-timeout: '0'", "top", "/run/vm.qmp", "--greeting-timeout", "0")]
     public void A_wrong_command_line_ends_with_2_and_names_the_option_the_value_and_the_bound(string message, params string[] arguments)
     {
@@ -97,6 +102,39 @@ public class UsageErrorTests
 
         Assert.Equal(ExitCode.HostCannot, readOnly.ExitCode);
         Assert.Contains("'/sys/kernel'", readOnly.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_metrics_port_that_is_in_use_ends_with_3_before_a_source_can_connect()
+    {
+        using TcpListener other = new(IPAddress.Loopback, 0);
+        other.Start();
+        string socket = Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString("N"));
+
+        CommandLine cannot = CommandLine.Run("receive", $"unix:{socket}", "--to", $"{socket}.qemu", "--metrics", $"{other.LocalEndpoint}");
+
+        Assert.Equal(ExitCode.HostCannot, cannot.ExitCode);
+        Assert.Contains($"--metrics {other.LocalEndpoint}", cannot.Error, StringComparison.Ordinal);
+        Assert.False(File.Exists(socket));
+    }
+
+    [Theory]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")]
+    [InlineData("OTEL_SDK_DISABLED", "true")]
+    public void A_variable_that_metrics_cannot_go_with_ends_with_2_and_is_named(string name, string value)
+    {
+        Environment.SetEnvironmentVariable(name, value);
+        try
+        {
+            CommandLine wrong = CommandLine.Run("serve", "--qmp", "/run/vm.qmp", "--metrics", ":0");
+
+            Assert.Equal(ExitCode.Usage, wrong.ExitCode);
+            Assert.Contains(name, wrong.Error, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(name, null);
+        }
     }
 
     // 192.0.2.0/24 is for documentation: no host has it, with RDMA or without.

@@ -8,16 +8,20 @@ public sealed class ServeProcess : IAsyncDisposable
 {
     private readonly WorkDirectory _work;
 
-    private ServeProcess(WorkDirectory work, ChildProcess process, QmpClient monitor)
+    private ServeProcess(WorkDirectory work, ChildProcess process, QmpClient monitor, EventLog<string> log)
     {
         _work = work;
         Process = process;
         Monitor = monitor;
+        Log = log;
     }
 
     public ChildProcess Process { get; }
 
     public QmpClient Monitor { get; }
+
+    /// <summary>The lines of its error stream.</summary>
+    public EventLog<string> Log { get; }
 
     /// <summary>Starts a service and returns when its monitor answers.</summary>
     /// <param name="options">Options but --qmp.</param>
@@ -45,10 +49,11 @@ public sealed class ServeProcess : IAsyncDisposable
     {
         WorkDirectory work = new();
         string path = work.File("qmp");
-        ChildProcess process = ChildProcess.Start(name, program, arguments(path));
+        EventLog<string> log = new();
+        ChildProcess process = ChildProcess.Start(name, program, arguments(path), onError: log.Add);
         try
         {
-            return new ServeProcess(work, process, await ConnectAsync(path, process));
+            return new ServeProcess(work, process, await ConnectAsync(path, process), log);
         }
         catch
         {

@@ -39,7 +39,7 @@ internal sealed class QemuCommand : MigrationCommand
     {
         Add(_emulator);
         _parameters.AddTo(this);
-        AddReportOptions();
+        AddHostOptions();
         Add(_arguments);
     }
 
@@ -97,11 +97,11 @@ internal sealed class QemuCommand : MigrationCommand
             Parameters = _parameters.Read(parsed),
             DeviceModel = devices,
         };
-        return RunReported(
+        return RunHost(
             parsed,
             machine.Source.Uri,
             json => _parameters.WriteTo(json, options.Parameters, machine.Source.Uri, destination: null),
-            (level, report, logging) => new ServeHost(options, report, level, logging).Run());
+            (level, observer, logging) => new ServeHost(options, observer, level, logging));
     }
 
     private int Become(string emulator, string[] arguments)

@@ -38,7 +38,7 @@ internal sealed class ReceiveCommand : MigrationCommand
         Add(_pattern);
         Add(_once);
         _parameters.AddTo(this);
-        AddReportOptions();
+        AddHostOptions();
         Validators.Add(CheckPattern);
         Validators.Add(result => _parameters.Check(result, source: SharedOptions.ValueOf(() => result.GetValue(_uri)), destination: null));
     }

@@ -37,7 +37,7 @@ internal sealed class RelayCommand : MigrationCommand
         Add(_rescue);
         Add(_once);
         _parameters.AddTo(this);
-        AddReportOptions();
+        AddHostOptions();
         Validators.Add(Check);
     }
 

@@ -21,6 +21,8 @@ internal abstract class MigrationCommand : Command
 
     private readonly Option<bool> _json;
 
+    private readonly TelemetrySettings _telemetry = new();
+
     protected MigrationCommand(Screen screen, string name, string description, string events)
         : base(name, description)
     {
@@ -40,20 +42,32 @@ internal abstract class MigrationCommand : Command
         Add(_json);
     }
 
+    /// <summary>Adds the options of the commands that run a host, behind their own.</summary>
+    protected void AddHostOptions()
+    {
+        AddReportOptions();
+        _telemetry.AddTo(this);
+    }
+
     /// <summary>Does the command's work, mostly by <see cref="RunHost"/>.</summary>
     protected abstract int Run(ParseResult parsed);
 
     /// <summary>Runs a host and reports.</summary>
     /// <param name="parsed">The command line.</param>
-    /// <param name="uri">What it begins with: where it listens, or sends to.</param>
+    /// <param name="uri">What it begins with: where it listens, or sends to; null for nothing.</param>
     /// <param name="writeParameters">Writes the parameters in effect as members of a JSON object.</param>
     /// <param name="create">Makes the host, from the least level to log, the observer, and where logs go.</param>
     protected int RunHost(
         ParseResult parsed,
-        MigrationUri uri,
+        MigrationUri? uri,
         Action<Utf8JsonWriter> writeParameters,
         Func<LogLevel, IMigrationObserver, Action<ILoggingBuilder>?, MigrationHost> create) =>
-        RunReported(parsed, uri, writeParameters, (level, report, logging) => create(level, report, logging).Run());
+        RunReported(parsed, uri, writeParameters, (level, report, logging) =>
+        {
+            MigrationHost host = create(level, report, logging);
+            host.Telemetry = _telemetry.Read(parsed);
+            return host.Run();
+        });
 
     /// <summary>Runs and reports.</summary>
     /// <param name="parsed">The command line.</param>

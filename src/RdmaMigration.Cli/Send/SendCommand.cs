@@ -23,7 +23,7 @@ internal sealed class SendCommand : MigrationCommand
         Add(_file);
         Add(_uri);
         _parameters.AddTo(this);
-        AddReportOptions();
+        AddHostOptions();
         Validators.Add(Check);
     }
 

@@ -62,7 +62,7 @@ internal sealed class ServeCommand : MigrationCommand
         Add(_name);
         Add(_profile);
         _parameters.AddTo(this);
-        AddReportOptions();
+        AddHostOptions();
         Add(_config);
         Validators.Add(result => _parameters.Check(result, source: SharedOptions.ValueOf(() => result.GetValue(_incoming))?.Uri, destination: null));
         Settings = new Settings(this, _config);
@@ -78,6 +78,7 @@ internal sealed class ServeCommand : MigrationCommand
         "rdmamig serve --qmp /run/vm.qmp --incoming tcp::4444 --tls-creds /etc/pki/rdmamig    # encrypted, both ways",
         "rdmamig serve --qmp fd:5 --incoming defer                      # the program that starts it has opened the monitor's socket",
         "  then, with any QMP client: {\"execute\": \"migrate\", \"arguments\": {\"uri\": \"rdma:10.0.0.7:4444\"}}",
+        "rdmamig serve --qmp /run/vm.qmp --incoming rdma::4444 --metrics 127.0.0.1:9464    # curl http://127.0.0.1:9464/metrics",
         "rdmamig serve --config /etc/rdmamig/vm.conf                    # qmp = /run/vm.qmp, incoming = rdma::4444, max-ram = 16G",
     ];
 
@@ -95,11 +96,11 @@ internal sealed class ServeCommand : MigrationCommand
         };
         try
         {
-            return RunReported(
+            return RunHost(
                 parsed,
                 options.Incoming?.Uri,
                 json => _parameters.WriteTo(json, options.Parameters, options.Incoming?.Uri, destination: null),
-                (level, report, logging) => new ServeHost(options, report, level, logging).Run());
+                (level, observer, logging) => new ServeHost(options, observer, level, logging));
         }
         catch (MigrationException cannot)
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 using RdmaMigration.Qmp;
@@ -27,6 +28,11 @@ internal sealed class ServeHost : MigrationHost
     private protected override IReadOnlyList<string> CheckOptions() =>
         _options.Incoming?.Uri is { } uri ? [.. OptionChecks.Arrival(_options.Parameters, uri)] : [];
 
+    private protected override string? MachineName => _options.Name;
+
+    private protected override void AddInstruments(Meter meter) => meter.CreateObservableGauge(
+        "rdmamig_monitor_clients", () => Volatile.Read(ref _monitor)?.Clients ?? 0, description: "Clients that are connected to the QMP monitor.");
+
     private protected override Task Start(MachineProcess process, MainLoop loop, ILogger log)
     {
         ServedMachine machine = _machine = new ServedMachine(process, _options.IsPaused);
@@ -39,8 +45,9 @@ internal sealed class ServeHost : MigrationHost
             .. new AbsentFeatures(_options.Profile).Rows,
             new HumanMonitor(process, commands, _options.Profile).Row,
         ];
-        QmpMonitor monitor = _monitor = new QmpMonitor(
+        QmpMonitor monitor = new(
             loop, writer => _options.Profile.WriteVersion(writer, _options.Package), WithDevices(rows), commands.Types.Events, log);
+        Volatile.Write(ref _monitor, monitor);
         machine.Changed += name => monitor.Broadcast(name);
 
         // The end is reported when nothing is left of the migration, so that a command that follows it finds the process idle.
