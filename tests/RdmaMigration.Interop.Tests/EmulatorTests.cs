@@ -20,6 +20,24 @@ public sealed class EmulatorTests : ReceiverTests
         Assert.Equal(1, failed);
     }
 
+    /// <summary>As dpkg-divert and Debian's package leave them: qemu-system-amd64 is a link to qemu-system-x86_64.</summary>
+    [Theory]
+    [InlineData("qemu-system-x86_64")]
+    [InlineData("qemu-system-amd64")]
+    public async Task The_script_finds_the_diverted_QEMU_under_each_of_its_names(string name)
+    {
+        File.Copy(Path.Combine(Executables.RepositoryRoot, "src", "RdmaMigration.Service", "libvirt", "rdmamig-qemu"), Work.File("rdmamig-qemu"));
+        File.CreateSymbolicLink(Work.File("qemu-system-x86_64"), "rdmamig-qemu");
+        File.CreateSymbolicLink(Work.File("qemu-system-amd64"), "qemu-system-x86_64");
+        File.CreateSymbolicLink(Work.File("qemu-system-x86_64.distrib"), Executables.Qemu);
+
+        (int exitCode, string version) = await ChildProcess.RunAsync(
+            Executables.OnPath("env", "coreutils"), $"RDMAMIG={Executables.Rdmamig}", $"PATH={Work.FullName}:/usr/bin:/bin", Work.File(name), "-version");
+
+        Assert.Equal((0, version), await ChildProcess.RunAsync(Executables.Qemu, "-version"));
+        Assert.Equal(0, exitCode);
+    }
+
     [Theory]
     [InlineData("query-name")]
     [InlineData("query-hotpluggable-cpus")]

@@ -90,7 +90,10 @@ internal static class QmpAnswers
         text.Split("\r\n").Select(line => line.Split(':')[0].TrimEnd()).Where(title => !s_globals.Contains(title) && title != "downtime ram"));
 
     private static readonly string[] s_globals =
-        ["globals", "store-global-state", "only-migratable", "send-configuration", "send-section-footer", "decompress-error-check", "clear-bitmap-shift"];
+    [
+        "globals", "store-global-state", "only-migratable", "send-configuration", "send-section-footer", "send-switchover-start", "decompress-error-check",
+        "clear-bitmap-shift",
+    ];
 
     private static string Sorted(IEnumerable<string> items) => string.Join(", ", items.Order(StringComparer.Ordinal));
 }

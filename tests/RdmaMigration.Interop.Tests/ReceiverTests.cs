@@ -21,7 +21,7 @@ public abstract class ReceiverTests : IDisposable
     private protected Task<QemuMachine> StartSourceAsync(string machineType, int mebibytes, bool halfZero = true, params string[] extra) =>
         StartSourceAsync(NewMachine(machineType, mebibytes) with { Extra = extra }, halfZero);
 
-    /// <summary>As above, for a machine of <see cref="NewMachine"/>.</summary>
+    /// <summary>As above, for a machine of <see cref="NewMachine(string, int)"/>.</summary>
     private protected async Task<QemuMachine> StartSourceAsync(QemuOptions options, bool halfZero = true)
     {
         GuestMemory.Fill(options.MemoryFile, options.RamMebibytes, seed: (ulong)(1000 + _machines), halfZero);
@@ -123,5 +123,19 @@ public abstract class ReceiverTests : IDisposable
     {
         string name = string.Create(CultureInfo.InvariantCulture, $"source{++_machines}");
         return new QemuOptions(name, machineType, mebibytes) { MemoryFile = Work.File($"{name}.ram") };
+    }
+
+    /// <summary>As above, run by the QEMU of a Debian release; by this host's if the name is empty. Without that release the test is skipped.</summary>
+    private protected QemuOptions NewMachine(string release, string machineType, int mebibytes)
+    {
+        QemuOptions machine = NewMachine(machineType, mebibytes);
+        if (release.Length == 0)
+        {
+            return machine;
+        }
+
+        Peer peer = new(release);
+        Assert.SkipUnless(peer.Exists, peer.HowToMake);
+        return peer.Run(machine);
     }
 }

@@ -29,28 +29,6 @@ public sealed class ServeTests : ReceiverTests
         await Restoration.HasArrivedAsync(source, arrived, Work);
     }
 
-    /// <summary>The same steps with a QEMU in the service's place; the order of events, the run states and the members of query-migrate are the same.</summary>
-    [Fact]
-    public async Task A_service_reports_what_a_QEMU_reports_in_its_place()
-    {
-        Dictionary<string, string> qemu = await ReportsAsync(async () =>
-        {
-            QemuMachine between = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer", Paused = false });
-            return (between.Monitor, between);
-        });
-        Dictionary<string, string> service = await ReportsAsync(async () =>
-        {
-            ServeProcess between = await ServeProcess.StartAsync("--incoming", "defer", "--profile", "7.2");
-            return (between.Monitor, between);
-        });
-
-        Assert.Equal(qemu.Keys, service.Keys);
-        string[] differences = [.. qemu.SelectMany(moment => moment.Value.Split('\n').Zip(service[moment.Key].Split('\n'))
-            .Where(answers => answers.First != answers.Second)
-            .Select(answers => $"{moment.Key}: {answers.First} | {answers.Second}"))];
-        Assert.True(differences.Length == 0, string.Join('\n', differences));
-    }
-
     /// <summary>max-bandwidth, which would make each migration take a minute, is lifted while it runs.</summary>
     [Theory]
     [InlineData("stop", "cont", "running")]
@@ -207,89 +185,4 @@ public sealed class ServeTests : ReceiverTests
         Assert.Equal("failed", (await QmpMove.EndAsync(service.Monitor)).Status);
         return $"tcp:127.0.0.1:{port}";
     }
-
-    /// <summary>
-    /// A QEMU moves into the process, which then fails to send, pauses, is cancelled, loses its destination, and sends. What it reports at each moment.
-    /// </summary>
-    private async Task<Dictionary<string, string>> ReportsAsync(Func<Task<(QmpClient Monitor, IAsyncDisposable Process)>> start)
-    {
-        Dictionary<string, string> reports = [];
-        await using QemuMachine source = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Paused = false });
-        (QmpClient monitor, IAsyncDisposable process) = await start();
-        await using (process)
-        {
-            await QmpMove.EnableAsync(monitor, "events");
-            reports["idle"] = await ReportAsync(monitor);
-            string uri = await QmpMove.ListenAsync(monitor, Anywhere);
-            reports["listening"] = await ReportAsync(monitor);
-            await QmpMove.SendAsync(source.Monitor, uri);
-            await QmpMove.EndAsync(monitor);
-            await QmpMove.UntilRunStateAsync(monitor, "running");
-            reports["arrived"] = await ReportAsync(monitor);
-
-            int from = monitor.Events.Count;
-            await monitor.ExecuteAsync("migrate", new { uri = "tcp:127.0.0.1:9" });
-            await QmpMove.EndAsync(monitor, from);
-            await QmpMove.UntilRunStateAsync(monitor, "running");
-            reports["failed"] = await ReportAsync(monitor);
-
-            await QmpMove.EnableAsync(monitor, "pause-before-switchover");
-            await using QemuMachine left = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer" });
-            from = monitor.Events.Count;
-            await monitor.ExecuteAsync("migrate", new { uri = await left.ListenAsync(Anywhere) });
-            await monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
-            reports["pre-switchover"] = await ReportAsync(monitor);
-            await monitor.ExecuteAsync("migrate_cancel");
-            await QmpMove.EndAsync(monitor, from);
-            await QmpMove.UntilRunStateAsync(monitor, "running");
-            reports["cancelled"] = await ReportAsync(monitor);
-
-            await QmpMove.EnableAsync(monitor, "return-path");
-            from = monitor.Events.Count;
-            await using (QemuMachine dies = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer" }))
-            {
-                await monitor.ExecuteAsync("migrate", new { uri = await dies.ListenAsync(Anywhere) });
-                await monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
-            }
-
-            // QEMU notices it when it goes on, a service at once: then nothing waits for migrate-continue.
-            await Record.ExceptionAsync(() => monitor.ExecuteAsync("migrate-continue", new { state = "pre-switchover" }));
-            await QmpMove.EndAsync(monitor, from);
-            await QmpMove.UntilRunStateAsync(monitor, "running");
-            reports["lost"] = $"{await QmpMove.RunStateAsync(monitor)} {await QmpMove.StatusAsync(monitor)}";
-
-            await QmpMove.DisableAsync(monitor, "pause-before-switchover");
-            await using QemuMachine last = await QemuMachine.StartAsync(NewMachine("pc", 64) with { Incoming = "defer" });
-            from = monitor.Events.Count;
-            await monitor.ExecuteAsync("migrate", new { uri = await last.ListenAsync(Anywhere) });
-            await QmpMove.EndAsync(monitor, from);
-            await QmpMove.UntilRunStateAsync(monitor, "postmigrate");
-            reports["completed"] = await ReportAsync(monitor);
-            string events = string.Join(
-                ' ', monitor.Events.Snapshot().Where(said => said.Name != "MIGRATION_PASS").Select(said => said.Status ?? said.Name));
-
-            // When a cancel comes in pre-switchover, QEMU's migration thread sometimes reports device first.
-            reports["events"] = events.Replace("device cancelling", "cancelling", StringComparison.Ordinal)
-                .Replace("device failed", "failed", StringComparison.Ordinal);
-        }
-
-        return reports;
-    }
-
-    /// <summary>The run state, the status, the names of all members, and the answers to further commands.</summary>
-    private static async Task<string> ReportAsync(QmpClient monitor)
-    {
-        JsonElement migration = await monitor.ExecuteAsync("query-migrate");
-        JsonElement run = await monitor.ExecuteAsync("query-status");
-        return $"{run.GetProperty("status")} {run.GetProperty("running")} {await QmpMove.StatusAsync(monitor)} {Members(run)} {Members(migration)}"
-            + await QmpAnswers.AtAsync(monitor);
-    }
-
-    private static string Members(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Object => "{" + string.Join(
-            ',', value.EnumerateObject().Select(member => member.Name + Members(member.Value)).Order(StringComparer.Ordinal)) + "}",
-        JsonValueKind.Array => "[" + string.Join(',', value.EnumerateArray().Select(Members)) + "]",
-        _ => "",
-    };
 }

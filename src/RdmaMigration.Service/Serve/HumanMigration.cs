@@ -9,7 +9,7 @@ internal static class HumanMigration
 {
     private static readonly string[] s_units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
-    /// <summary>As QEMU 10.0 and later write them.</summary>
+    /// <summary>As QEMU 11.1 writes them.</summary>
     public static string Describe(JsonElement migration)
     {
         StringBuilder text = new();
@@ -47,7 +47,7 @@ internal static class HumanMigration
         return Addresses(text, migration, "Sockets").ToString();
     }
 
-    /// <summary>As QEMU 7.2 writes them, without the lines about its "globals".</summary>
+    /// <summary>As QEMU 7.2 and 10.0 write them, without the lines about its "globals".</summary>
     public static string DescribeOld(JsonElement migration)
     {
         StringBuilder text = new();
@@ -67,7 +67,11 @@ internal static class HumanMigration
             Line(text, $"remaining ram: {Get(ram, "remaining") >> 10} kbytes");
             Line(text, $"total ram: {Get(ram, "total") >> 10} kbytes");
             Line(text, $"duplicate: {Get(ram, "duplicate")} pages");
-            Line(text, $"skipped: {Get(ram, "skipped")} pages");
+            if (Number(ram, "skipped") is { } skipped)
+            {
+                Line(text, $"skipped: {skipped} pages");
+            }
+
             Line(text, $"normal: {Get(ram, "normal")} pages");
             Line(text, $"normal bytes: {Get(ram, "normal-bytes") >> 10} kbytes");
             Line(text, $"dirty sync count: {Get(ram, "dirty-sync-count")}");

@@ -74,7 +74,7 @@ internal sealed class HumanMonitor(MachineProcess process, MigrationCommands com
             JsonValueKind.Array => string.Join(' ', value.EnumerateArray()),
             _ => value.ToString(),
         };
-        bool isBandwidth = name == "max-postcopy-bandwidth" && profile.Version.Major >= 10;
+        bool isBandwidth = name == "max-postcopy-bandwidth" && profile.HasNewInfoMigrate;
         return text + (isBandwidth ? " bytes/second" : s_units.GetValueOrDefault(name));
     }
 
@@ -85,7 +85,7 @@ internal sealed class HumanMonitor(MachineProcess process, MigrationCommands com
         commands.WriteMigration(writer);
         writer.Flush();
         using JsonDocument migration = JsonDocument.Parse(value.WrittenMemory);
-        return profile.Version.Major >= 10 ? HumanMigration.Describe(migration.RootElement) : HumanMigration.DescribeOld(migration.RootElement);
+        return profile.HasNewInfoMigrate ? HumanMigration.Describe(migration.RootElement) : HumanMigration.DescribeOld(migration.RootElement);
     }
 
     private static string RamHeader() => $"{"Block Name",24} {"PSize",8}  {"Offset",18} {"Used",18} {"Total",18}";

@@ -36,6 +36,7 @@ internal sealed record QemuProfile(string Name, Version Version)
         HasDeviceWithoutPause = true,
         HasRemaining = true,
         HasFailing = true,
+        HasNewInfoMigrate = true,
     };
 
     /// <summary>All profiles; the last is the default.</summary>
@@ -73,6 +74,9 @@ internal sealed record QemuProfile(string Name, Version Version)
 
     /// <summary>When a migration fails, the events are MIGRATION failing, RESUME, MIGRATION failed; otherwise MIGRATION failed, RESUME.</summary>
     public bool HasFailing { get; private init; }
+
+    /// <summary>"info migrate" has the sections that it got after 10.0, and "info migrate_parameters" a unit for max-postcopy-bandwidth.</summary>
+    public bool HasNewInfoMigrate { get; private init; }
 
     /// <summary>There is query-migrationthreads.</summary>
     public bool HasMigrationThreads { get; private init; }
