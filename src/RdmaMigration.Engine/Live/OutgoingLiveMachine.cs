@@ -32,7 +32,6 @@ internal sealed class OutgoingLiveMachine(
             parameters.Get(MigrationParameters.MaxCpuThrottle))
         : null;
 
-    private readonly TimeSpan _downtimeLimit = parameters.Get(MigrationParameters.DowntimeLimit);
     private readonly LivePasses _passes = new(machine.Ram, machine.CreateTracker());
 
     /// <inheritdoc/>
@@ -106,7 +105,7 @@ internal sealed class OutgoingLiveMachine(
             // The pages are collected once more when the machine is stopped.
             TimeSpan expected = _convergence.TimeFor(_passes.Bytes);
             Note(dirtied, sent, sending, pass, expected);
-            if (expected <= _downtimeLimit - Stopwatch.GetElapsedTime(collecting))
+            if (expected <= switchover.DowntimeLimit - Stopwatch.GetElapsedTime(collecting))
             {
                 trace.LowPending(_passes.Bytes);
                 return;
@@ -129,7 +128,7 @@ internal sealed class OutgoingLiveMachine(
         figures.OnCollected(rate, _passes.Bytes, _convergence.Bandwidth, expected);
         MigrationMetrics.OnPass(rate);
         trace.BitmapSyncEnd(dirtied);
-        trace.Transferred(sent, sending, (long)_convergence.Bandwidth, (long)(_convergence.Bandwidth * _downtimeLimit.TotalSeconds));
+        trace.Transferred(sent, sending, (long)_convergence.Bandwidth, (long)(_convergence.Bandwidth * switchover.DowntimeLimit.TotalSeconds));
     }
 
     /// <summary>Stops the machine, and collects what it wrote last.</summary>

@@ -11,6 +11,7 @@ internal sealed record QemuProfile(string Name, Version Version)
     public static QemuProfile Qemu72 { get; } = new("7.2", new Version(7, 2, 22))
     {
         HasSinglestep = true,
+        HasFirstPass = true,
         HasSkippedPages = true,
         HasDetach = true,
         HasBlockMigration = true,
@@ -24,6 +25,7 @@ internal sealed record QemuProfile(string Name, Version Version)
         HasListeningStatus = true,
         HasDetach = true,
         HasDeviceWithoutPause = true,
+        HasFirstPass = true,
         HasMigrationThreads = true,
     };
 
@@ -73,6 +75,9 @@ internal sealed record QemuProfile(string Name, Version Version)
 
     /// <summary>When a migration fails, the events are MIGRATION failing, RESUME, MIGRATION failed; otherwise MIGRATION failed, RESUME.</summary>
     public bool HasFailing { get; private init; }
+
+    /// <summary>MIGRATION_PASS is sent for the first pass too, before MIGRATION active.</summary>
+    public bool HasFirstPass { get; private init; }
 
     /// <summary>There is query-migrationthreads.</summary>
     public bool HasMigrationThreads { get; private init; }
