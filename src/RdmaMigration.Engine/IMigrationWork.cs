@@ -29,8 +29,8 @@ internal interface IMigrationWork : IDisposable
     /// <summary>migrate-continue: goes on with the switchover. False when the work does not wait for that. Main thread.</summary>
     bool TryContinue() => false;
 
-    /// <summary>migrate-set-parameters: sends with this max-bandwidth from now on. Nothing to do where nothing is sent. Main thread; must not block.</summary>
-    void SetBandwidth(ParameterSet parameters)
+    /// <summary>migrate-set-parameters: sends with these limits from now on. Nothing to do where nothing is sent. Main thread; must not block.</summary>
+    void SetLimits(ParameterSet parameters)
     {
     }
 

@@ -46,6 +46,11 @@ internal sealed class MachineProcess : IDisposable
     /// <summary>Called on the main thread, with the big lock held, when a migration has ended and nothing is left of it: the next one may begin.</summary>
     public event Action<MigrationInfo>? Ended;
 
+    /// <summary>
+    /// Called on the main thread, with the big lock held, for each pass over the RAM of a machine that runs while it is sent, with the pass's number from 1 on.
+    /// </summary>
+    public event Action<int>? PassBegan;
+
     /// <summary>Sources can connect. Main thread.</summary>
     public bool IsListening => _port is not null;
 
@@ -184,8 +189,8 @@ internal sealed class MachineProcess : IDisposable
         }
     }
 
-    /// <summary>migrate-set-parameters: a migration that sends keeps to this max-bandwidth from now on. Main thread.</summary>
-    public void SetBandwidth(ParameterSet parameters) => _current?.SetBandwidth(parameters);
+    /// <summary>migrate-set-parameters: a migration that sends keeps to this max-bandwidth and downtime-limit from now on. Main thread.</summary>
+    public void SetLimits(ParameterSet parameters) => _current?.SetLimits(parameters);
 
     /// <summary>Frees the machine that is kept. Any thread.</summary>
     /// <returns>Done when it is freed; a <see cref="MigrationException"/> when there is none, or a migration runs.</returns>
@@ -270,7 +275,7 @@ internal sealed class MachineProcess : IDisposable
 
     private void Run(Func<MigrationContext, IMigrationWork> create)
     {
-        MigrationContext context = new(_loop, _log);
+        MigrationContext context = new(_loop, _log) { PassBegan = PassBegan is null ? null : AnnouncePass };
         Run(context, create(context), ended: null);
     }
 
@@ -280,6 +285,8 @@ internal sealed class MachineProcess : IDisposable
         Volatile.Write(ref _current, migration);
         migration.Start(info => StatusChanged?.Invoke(info), info => End(info, ended));
     }
+
+    private void AnnouncePass(int pass) => _loop.Schedule(() => PassBegan?.Invoke(pass));
 
     private void End(MigrationInfo info, Action<MigrationInfo>? ended)
     {

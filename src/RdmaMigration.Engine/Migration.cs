@@ -66,8 +66,8 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
     /// <summary>Goes on with the switchover. False when the migration does not wait for that. Main thread.</summary>
     public bool TryContinue() => work.TryContinue();
 
-    /// <summary>Sends with this max-bandwidth from now on. Main thread.</summary>
-    public void SetBandwidth(ParameterSet parameters) => work.SetBandwidth(parameters);
+    /// <summary>Sends with this max-bandwidth and downtime-limit from now on. Main thread.</summary>
+    public void SetLimits(ParameterSet parameters) => work.SetLimits(parameters);
 
     private void Run()
     {

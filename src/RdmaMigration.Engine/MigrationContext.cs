@@ -23,6 +23,9 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <summary>Called by <see cref="Stop"/> after the token is signalled: makes a blocked read or write return. It must not block.</summary>
     public Action<string>? Interrupt { get; set; }
 
+    /// <summary>Called with the number of each pass over the RAM of a machine that runs, when it begins; null for nothing. It only schedules.</summary>
+    public Action<int>? PassBegan { get; init; }
+
     /// <summary>Makes the migration end soon, for good. The first reason stays. Main thread.</summary>
     public void Stop(FailureReason reason, string description)
     {

@@ -33,7 +33,7 @@ internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, 
 
     public bool TryContinue() => _pause.TryContinue();
 
-    public void SetBandwidth(ParameterSet parameters) => delivery.SetBandwidth(parameters);
+    public void SetLimits(ParameterSet parameters) => delivery.SetBandwidth(parameters);
 
     /// <summary>Nothing to do: a source reports nothing but ERROR, which is bounded.</summary>
     public void LimitReport(string reason)

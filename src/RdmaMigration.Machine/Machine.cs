@@ -55,6 +55,15 @@ public sealed class Machine : IDisposable
     /// <summary>What runs migrations, for the commands of this project.</summary>
     internal MachineProcess Process { get; }
 
+    /// <summary>The main thread's loop, for a monitor.</summary>
+    internal MainLoop Loop => _loop;
+
+    /// <summary>Starts, stops and moves the machine on its main thread, for a monitor.</summary>
+    internal MachineMoves Moves => _moves;
+
+    /// <summary>The machine as the engine sees it, for a monitor.</summary>
+    internal LiveMachine Live => _live;
+
     /// <summary>Adds a block of RAM that reads as zero. Memory that the program does not write costs nothing.</summary>
     /// <param name="name">The block's name: 1 to 255 printable ASCII characters, not used yet. The destination has a block of the same name and length.</param>
     /// <param name="length">Bytes: a positive multiple of <see cref="MachineRam.PageSize"/>.</param>
@@ -166,6 +175,16 @@ public sealed class Machine : IDisposable
         _live.Dispose();
     }
 
+    /// <summary>From now on RAM, devices and program stay as they are.</summary>
+    internal void Use()
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            _isInUse |= _live.Program is not null ? true : throw new InvalidOperationException("the machine has no program: set Program first");
+        }
+    }
+
     /// <summary>As <see cref="MigrateAsync"/>, with options of the engine.</summary>
     internal async Task<MachineMigration> SendAsync(OutgoingOptions options, CancellationToken cancellation)
     {
@@ -207,16 +226,6 @@ public sealed class Machine : IDisposable
             }
 
             change();
-        }
-    }
-
-    /// <summary>From now on RAM, devices and program stay as they are.</summary>
-    private void Use()
-    {
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_isDisposed, this);
-            _isInUse |= _live.Program is not null ? true : throw new InvalidOperationException("the machine has no program: set Program first");
         }
     }
 }

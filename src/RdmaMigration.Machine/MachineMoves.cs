@@ -22,6 +22,9 @@ internal sealed class MachineMoves
         process.Ended += OnEnded;
     }
 
+    /// <summary>Called after <see cref="Start"/> or <see cref="Stop"/>. Main thread.</summary>
+    public event Action? Changed;
+
     /// <summary>Runs the program here. Main thread.</summary>
     public void Start()
     {
@@ -32,6 +35,7 @@ internal sealed class MachineMoves
         }
 
         _machine.Start();
+        Changed?.Invoke();
     }
 
     /// <summary>Stops the program here. Main thread.</summary>
@@ -40,6 +44,32 @@ internal sealed class MachineMoves
         CheckIdle();
         CheckRunning();
         _machine.Stop();
+        Changed?.Invoke();
+    }
+
+    /// <summary>Begins to send the machine; <see cref="MachineProcess.Ended"/> reports the end. Main thread.</summary>
+    /// <exception cref="InvalidOperationException">The machine does not run here, or it moves.</exception>
+    /// <exception cref="MigrationException">The process ends.</exception>
+    public void Send(OutgoingOptions options)
+    {
+        CheckIdle();
+        CheckRunning();
+        _process.Migrate(_machine, options);
+    }
+
+    /// <summary>Begins to wait for the machine; <see cref="MachineProcess.Ended"/> reports its arrival. Main thread.</summary>
+    /// <exception cref="InvalidOperationException">The machine is here, or it moves.</exception>
+    /// <exception cref="MigrationException">This host cannot listen there, or the process ends.</exception>
+    public void Receive(IncomingOptions options)
+    {
+        CheckIdle();
+        CheckAway();
+        if (_machine.State is MachineState.Moved)
+        {
+            _loop.WithoutLock(_machine.Clear);
+        }
+
+        _process.Listen(options);
     }
 
     /// <summary>Stops the program for good if it runs. Main thread.</summary>
@@ -77,11 +107,7 @@ internal sealed class MachineMoves
         Task<MigrationInfo> move = await _loop.InvokeAsync(() =>
         {
             CheckIdle();
-            if (_machine.State is MachineState.Running or MachineState.Stopped)
-            {
-                throw new InvalidOperationException("the machine is here already");
-            }
-
+            CheckAway();
             return BeginMove();
         }).ConfigureAwait(false);
         _machine.Clear();
@@ -171,9 +197,17 @@ internal sealed class MachineMoves
 
     private void CheckIdle()
     {
-        if (_move is not null)
+        if (_move is not null || _process.IsBusy || _process.IsListening)
         {
             throw new InvalidOperationException("the machine moves");
+        }
+    }
+
+    private void CheckAway()
+    {
+        if (_machine.State is MachineState.Running or MachineState.Stopped)
+        {
+            throw new InvalidOperationException("the machine is here already");
         }
     }
 

@@ -16,7 +16,6 @@ public sealed class ServeSchemaTests : ReceiverTests
         ("query-migrate", ".vfio", "there are no devices"),
         ("query-migrate", ".xbzrle-cache", "the capability cannot be enabled"),
         ("query-migrate", ".compression", "the capability cannot be enabled"),
-        ("query-migrate", ".cpu-throttle-percentage", "the machine does not run"),
         ("query-migrate", ".blocked-reasons", "nothing blocks a migration"),
         ("query-migrate", ".postcopy-", "no postcopy"),
         ("query-migrate", ".status?: 'postcopy-", "no postcopy"),

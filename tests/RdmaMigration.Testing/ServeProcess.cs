@@ -33,6 +33,11 @@ public sealed class ServeProcess : IAsyncDisposable
     public static Task<ServeProcess> StartInAsync(string[] environment, params string[] options) => StartAsync(
         "rdmamig serve", Executables.OnPath("env", "coreutils"), path => [.. environment, Executables.Rdmamig, "serve", "--qmp", path, .. options]);
 
+    /// <summary>Starts `rdmamig guest` and returns when its monitor answers.</summary>
+    /// <param name="options">Options but --qmp.</param>
+    public static Task<ServeProcess> StartGuestAsync(params string[] options) =>
+        StartAsync("rdmamig guest", Executables.Rdmamig, path => ["guest", "--qmp", path, .. options]);
+
     /// <summary>Starts `rdmamig qemu` with QEMU's command line for a machine, or that QEMU itself.</summary>
     public static Task<ServeProcess> StartEmulatorAsync(QemuOptions machine, bool isQemu)
     {

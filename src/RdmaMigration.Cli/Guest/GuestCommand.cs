@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Cli.Reports;
 using RdmaMigration.Engine;
+using RdmaMigration.Linux;
 using RdmaMigration.Service;
 using RdmaMigration.Transport;
 
@@ -40,8 +41,13 @@ internal sealed class GuestCommand : MigrationCommand
     private readonly Option<int?> _writers = SharedOptions.Value(
         "--writers", $"Threads that write [default: {DefaultWriters}]", new CountKind(1, 64));
 
-    private readonly Option<MigrationUri> _incoming = Addresses.Option(
-        "--incoming", "Wait here for a guest, verify it and go on with it. Rate, working set and pattern come with the guest");
+    private readonly Option<ServeIncoming?> _incoming = MonitorOptions.Incoming(
+        "Wait here for a guest, verify it and go on with it. Rate, working set and pattern come with the guest. rdma:HOST:PORT, tcp:HOST:PORT or unix:PATH; "
+            + "or with --qmp defer, to wait for migrate-incoming");
+
+    private readonly Option<string?> _qmp = MonitorOptions.Monitor(
+        "Serve a QMP monitor at this UNIX socket: its clients stop, start, move and watch the guest, which stays until quit. Only this user and root can "
+            + "connect");
 
     private readonly Option<MigrationUri> _migrate = Addresses.Option(
         "--migrate", "Move the guest, while it runs, to a 'rdmamig guest --incoming' that waits there; then exit");
@@ -80,7 +86,7 @@ internal sealed class GuestCommand : MigrationCommand
             "Runs a synthetic guest that dirties memory at a known rate, moves it while it runs, and verifies that no write was lost.",
             "LISTENING, GUEST, MIGRATION, PROGRESS, RESULT, VERIFIED")
     {
-        foreach (Option option in (Option[])[_ram, _dirtyRate, _workingSet, _pattern, _writers, _incoming, _migrate, _after, _for])
+        foreach (Option option in (Option[])[_ram, _dirtyRate, _workingSet, _pattern, _writers, _qmp, _incoming, _migrate, _after, _for])
         {
             Add(option);
         }
@@ -95,6 +101,7 @@ internal sealed class GuestCommand : MigrationCommand
         "rdmamig guest --ram 1G --dirty-rate 200M --working-set 25%                  # runs and prints its rate until Ctrl-C",
         "rdmamig guest --ram 1G --incoming rdma:10.0.0.7:4444                        # on one host: waits for a guest",
         "rdmamig guest --ram 1G --dirty-rate 200M --migrate rdma:10.0.0.7:4444       # on another: runs 5 s, then moves there",
+        "rdmamig guest --ram 1G --qmp /run/guest.qmp                                 # runs; 'rdmamig migrate' and 'rdmamig top' drive it there",
         "rdmamig guest --ram 256M --incoming unix:/run/guest.sock --for 10 --json    # verifies, runs 10 s, verifies again, exits",
     ];
 
@@ -109,19 +116,30 @@ internal sealed class GuestCommand : MigrationCommand
                 Math.Max(ram / GuestPage.Size * (ulong)(parsed.GetValue(_workingSet) ?? DefaultShare) / 100, 1),
                 parsed.GetValue(_dirtyRate) ?? DefaultRate),
             Writers = parsed.GetValue(_writers) ?? DefaultWriters,
+            Monitor = parsed.GetValue(_qmp),
             Incoming = parsed.GetValue(_incoming),
             Destination = parsed.GetValue(_migrate),
             After = parsed.GetValue(_after) ?? s_defaultAfter,
             For = parsed.GetValue(_for),
             Parameters = _parameters.Read(parsed),
         };
-        return plan.Destination is { } to && Addresses.ReasonCannotSend(to) is { } reason
-            ? HostCannot(reason, to)
-            : RunReported(
+        if (plan.Destination is { } to && Addresses.ReasonCannotSend(to) is { } reason)
+        {
+            return HostCannot(reason, to);
+        }
+
+        try
+        {
+            return RunReported(
                 parsed,
-                plan.Incoming ?? plan.Destination,
-                json => _parameters.WriteTo(json, plan.Parameters, plan.Incoming, plan.Destination),
+                plan.Incoming?.Uri ?? plan.Destination,
+                json => _parameters.WriteTo(json, plan.Parameters, plan.Incoming?.Uri, plan.Destination),
                 (level, report, logging) => Run(plan, report, level, logging ?? MigrationHost.LogToStandardError));
+        }
+        catch (MigrationException cannot)
+        {
+            return HostCannot(cannot.Message, plan.Incoming?.Uri);
+        }
     }
 
     private static int Run(GuestPlan plan, ReportThread report, LogLevel level, Action<ILoggingBuilder> logging)
@@ -132,16 +150,27 @@ internal sealed class GuestCommand : MigrationCommand
 
     private void Check(CommandResult result)
     {
-        MigrationUri? from = SharedOptions.ValueOf(() => result.GetValue(_incoming));
+        ServeIncoming? from = SharedOptions.ValueOf(() => result.GetValue(_incoming));
         MigrationUri? to = SharedOptions.ValueOf(() => result.GetValue(_migrate));
         Addresses.CheckDestination(result, to);
-        _parameters.Check(result, from, to);
+        _parameters.Check(result, from?.Uri, to);
         foreach (Option option in (Option[])[_dirtyRate, _workingSet, _pattern])
         {
             if (from is not null && result.GetResult(option) is { Implicit: false })
             {
                 result.AddError($"{option.Name} comes with the guest that arrives: give it to the source, or leave out --incoming");
             }
+        }
+
+        bool hasMonitor = result.GetResult(_qmp) is { Implicit: false };
+        if (from is { Uri: null } && !hasMonitor)
+        {
+            result.AddError("--incoming defer needs --qmp: a client says where to listen");
+        }
+
+        if (to is not null && hasMonitor)
+        {
+            result.AddError("--migrate and --qmp exclude each other: with --qmp a client moves the guest");
         }
 
         if (result.GetResult(_after) is { Implicit: false } && result.GetResult(_migrate) is null)

@@ -1,4 +1,5 @@
 using RdmaMigration.Engine;
+using RdmaMigration.Service;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Cli.Guest;
@@ -15,8 +16,11 @@ internal sealed record GuestPlan
     /// <summary>Threads that write.</summary>
     public required int Writers { get; init; }
 
+    /// <summary>Where the monitor's clients connect; null for no monitor.</summary>
+    public string? Monitor { get; init; }
+
     /// <summary>Where the guest comes from; null for one that begins here.</summary>
-    public MigrationUri? Incoming { get; init; }
+    public ServeIncoming? Incoming { get; init; }
 
     /// <summary>Where the guest moves; null for nowhere.</summary>
     public MigrationUri? Destination { get; init; }

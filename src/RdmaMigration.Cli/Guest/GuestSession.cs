@@ -59,6 +59,11 @@ internal sealed class GuestSession(GuestPlan plan, ReportThread report, ILoggerF
         bool hasFailed = false;
         try
         {
+            if (plan.Monitor is { } monitor)
+            {
+                return await EndAsync(machine, guest, await ServeAsync(machine, guest, monitor, cancellation));
+            }
+
             if (!await BeginAsync(machine, guest, cancellation))
             {
                 return ExitCode.Failed;
@@ -88,11 +93,9 @@ internal sealed class GuestSession(GuestPlan plan, ReportThread report, ILoggerF
     /// <returns>False when none came, or it is not intact.</returns>
     private async Task<bool> BeginAsync(Machine machine, SyntheticGuest guest, CancellationToken cancellation)
     {
-        if (plan.Incoming is not { } source)
+        if (plan.Incoming?.Uri is not { } source)
         {
-            guest.Fill();
-            report.OnStarted(machine.Process);
-            await machine.StartAsync();
+            await StartAsync(machine, guest);
             return true;
         }
 
@@ -107,6 +110,74 @@ internal sealed class GuestSession(GuestPlan plan, ReportThread report, ILoggerF
         }
 
         return (await _arrived.Task).IsIntact;
+    }
+
+    private async Task StartAsync(Machine machine, SyntheticGuest guest)
+    {
+        guest.Fill();
+        report.OnStarted(machine.Process);
+        await machine.StartAsync();
+    }
+
+    /// <summary>Has the clients of a monitor command the guest, until one sends quit, an arrival fails, or the time is over.</summary>
+    /// <returns>The exit code.</returns>
+    private async Task<int> ServeAsync(Machine machine, SyntheticGuest guest, string path, CancellationToken cancellation)
+    {
+        if (plan.Incoming is null)
+        {
+            await StartAsync(machine, guest);
+        }
+
+        ServeOptions options = new()
+        {
+            Monitor = path,
+            Incoming = plan.Incoming,
+            Name = MachineName,
+            Package = $"rdmamig {Rdmamig.Version}",
+            Parameters = plan.Parameters,
+        };
+        await using MachineMonitor monitor = await MachineMonitor.OpenAsync(machine, options, log);
+        if (plan.Incoming is not null)
+        {
+            report.OnStarted(machine.Process);
+        }
+
+        int exitCode;
+        try
+        {
+            exitCode = await monitor.ExitRequested.WaitAsync(plan.For ?? Timeout.InfiniteTimeSpan, cancellation);
+        }
+        catch (TimeoutException)
+        {
+            exitCode = ExitCode.Done;
+        }
+        catch (OperationCanceledException)
+        {
+            monitor.AnnounceSignal();
+            exitCode = ExitCode.Cancelled;
+        }
+
+        await EndMigrationAsync(machine);
+        return exitCode;
+    }
+
+    /// <summary>Cancels the migration that a client has begun, and waits until it has ended.</summary>
+    private static async Task EndMigrationAsync(Machine machine)
+    {
+        TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await machine.Loop.InvokeAsync(() =>
+        {
+            if (machine.Process.IsBusy)
+            {
+                machine.Process.Ended += _ => ended.TrySetResult();
+                machine.Process.CancelAtOnce();
+            }
+            else
+            {
+                ended.SetResult();
+            }
+        });
+        await ended.Task;
     }
 
     /// <summary>Moves the guest away.</summary>

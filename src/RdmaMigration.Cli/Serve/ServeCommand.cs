@@ -3,32 +3,18 @@ using System.CommandLine.Parsing;
 using RdmaMigration.Cli.Reports;
 using RdmaMigration.Engine;
 using RdmaMigration.Linux;
-using RdmaMigration.Qmp;
 using RdmaMigration.Service;
-using RdmaMigration.Transport;
 
 namespace RdmaMigration.Cli.Serve;
 
 /// <summary><c>rdmamig serve --qmp PATH --incoming defer|URI</c>: one process with one machine and a QMP monitor, as a QEMU is.</summary>
 internal sealed class ServeCommand : MigrationCommand
 {
-    private const string Defer = "defer";
+    private readonly Option<string?> _qmp = MonitorOptions.Monitor(
+        "The UNIX socket of the monitor. Only this user and root can connect. fd:N serves an inherited socket, which listens or is connected", required: true);
 
-    private readonly Option<string> _qmp = new("--qmp")
-    {
-        Description = "The UNIX socket of the monitor. Only this user and root can connect. fd:N serves an inherited socket, which listens or is connected",
-        HelpName = "PATH|fd:N",
-        Required = true,
-        CustomParser = ReadMonitor,
-    };
-
-    private readonly Option<ServeIncoming?> _incoming = new("--incoming")
-    {
-        Description = "Where the machine comes from: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, exec:COMMAND, file:PATH or fd:N; or defer, to wait for "
-            + "migrate-incoming",
-        HelpName = "defer|URI",
-        CustomParser = ReadIncoming,
-    };
+    private readonly Option<ServeIncoming?> _incoming = MonitorOptions.Incoming(
+        "Where the machine comes from: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, exec:COMMAND, file:PATH or fd:N; or defer, to wait for migrate-incoming");
 
     private readonly Option<bool> _paused = new("--paused", "-S") { Description = "A machine that arrives stays paused" };
 
@@ -86,7 +72,7 @@ internal sealed class ServeCommand : MigrationCommand
     {
         ServeOptions options = new()
         {
-            Monitor = parsed.GetRequiredValue(_qmp),
+            Monitor = parsed.GetRequiredValue(_qmp)!,
             Incoming = parsed.GetValue(_incoming),
             IsPaused = parsed.GetValue(_paused),
             Name = parsed.GetValue(_name),
@@ -105,33 +91,6 @@ internal sealed class ServeCommand : MigrationCommand
         catch (MigrationException cannot)
         {
             return HostCannot(cannot.Message, options.Incoming?.Uri);
-        }
-    }
-
-    private static string? ReadMonitor(ArgumentResult result)
-    {
-        string address = result.Tokens[0].Value;
-        try
-        {
-            _ = QmpListener.DescriptorOf(address);
-            return address.Length > 0 ? address : SharedOptions.Refuse<string>(result, "--qmp is empty: it must name a file");
-        }
-        catch (FormatException malformed)
-        {
-            return SharedOptions.Refuse<string>(result, $"--qmp: {malformed.Message}");
-        }
-    }
-
-    private static ServeIncoming? ReadIncoming(ArgumentResult result)
-    {
-        string text = result.Tokens[0].Value;
-        try
-        {
-            return new ServeIncoming(text == Defer ? null : MigrationUri.Parse(text));
-        }
-        catch (FormatException malformed)
-        {
-            return SharedOptions.Refuse<ServeIncoming>(result, $"--incoming: {malformed.Message}");
         }
     }
 

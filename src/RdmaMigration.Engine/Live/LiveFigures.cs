@@ -4,7 +4,8 @@ using RdmaMigration.Memory;
 namespace RdmaMigration.Engine;
 
 /// <summary>What a query answers about a machine that runs while it is sent. The sending thread writes, any thread reads, under a lock of its own.</summary>
-internal sealed class LiveFigures
+/// <param name="passBegan">Called with the number of each pass that begins; null for nothing.</param>
+internal sealed class LiveFigures(Action<int>? passBegan = null)
 {
     private readonly object _gate = new();
     private LiveInfo _info = new();
@@ -23,7 +24,17 @@ internal sealed class LiveFigures
 
     /// <summary>A pass begins.</summary>
     /// <param name="remaining">Bytes of the pages that it sends.</param>
-    public void OnPass(long remaining) => Set(info => info with { Iterations = info.Iterations + 1, Remaining = remaining });
+    public void OnPass(long remaining)
+    {
+        int pass;
+        lock (_gate)
+        {
+            pass = _info.Iterations + 1;
+            _info = _info with { Iterations = pass, Remaining = remaining };
+        }
+
+        passBegan?.Invoke(pass);
+    }
 
     /// <summary>A pass is done, and what was written meanwhile is collected.</summary>
     public void OnCollected(long pagesPerSecond, long remaining, double bandwidth, TimeSpan expectedDowntime) => Set(info => info with

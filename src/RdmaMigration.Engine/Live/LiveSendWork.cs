@@ -15,13 +15,16 @@ internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions opt
 
     private const string GoesOn = "; the machine goes on here";
 
-    private readonly LiveFigures _figures = new();
+    private readonly LiveFigures _figures = new(context.PassBegan);
     private Switchover? _switchover;
     private string _remark = GoesOn;
 
     public string ThreadName => "mig/src/main";
 
-    public void Begin() => _switchover = new Switchover(context, machine, _figures);
+    public void Begin() => _switchover = new Switchover(context, machine, _figures)
+    {
+        DowntimeLimit = options.Parameters.Get(MigrationParameters.DowntimeLimit),
+    };
 
     public void Run()
     {
@@ -45,7 +48,11 @@ internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions opt
 
     public bool TryContinue() => _switchover!.TryContinue();
 
-    public void SetBandwidth(ParameterSet parameters) => delivery.SetBandwidth(parameters);
+    public void SetLimits(ParameterSet parameters)
+    {
+        delivery.SetBandwidth(parameters);
+        _switchover!.DowntimeLimit = parameters.Get(MigrationParameters.DowntimeLimit);
+    }
 
     public void Interrupt(string reason)
     {

@@ -32,7 +32,6 @@ internal sealed class OutgoingLiveMachine(
             parameters.Get(MigrationParameters.MaxCpuThrottle))
         : null;
 
-    private readonly TimeSpan _downtimeLimit = parameters.Get(MigrationParameters.DowntimeLimit);
     private readonly LivePasses _passes = new(machine.Ram, machine.CreateTracker());
 
     /// <inheritdoc/>
@@ -112,7 +111,7 @@ internal sealed class OutgoingLiveMachine(
             TimeSpan expected = _convergence.TimeFor(_passes.Bytes);
             Note(dirtied, sent, sending, pass, expected);
             double dirtiedInASecond = dirtied * (double)RamBlock.LengthUnit / pass.TotalSeconds;
-            if (_convergence.HasConverged(expected, _downtimeLimit - Stopwatch.GetElapsedTime(collecting), dirtiedInASecond))
+            if (_convergence.HasConverged(expected, switchover.DowntimeLimit - Stopwatch.GetElapsedTime(collecting), dirtiedInASecond))
             {
                 trace.LowPending(_passes.Bytes);
                 return;
@@ -135,7 +134,7 @@ internal sealed class OutgoingLiveMachine(
         figures.OnCollected(rate, _passes.Bytes, _convergence.Bandwidth, expected);
         MigrationMetrics.OnPass(rate);
         trace.BitmapSyncEnd(dirtied);
-        trace.Transferred(sent, sending, (long)_convergence.Bandwidth, (long)(_convergence.Bandwidth * _downtimeLimit.TotalSeconds));
+        trace.Transferred(sent, sending, (long)_convergence.Bandwidth, (long)(_convergence.Bandwidth * switchover.DowntimeLimit.TotalSeconds));
     }
 
     /// <summary>Stops the machine, and collects what it wrote last.</summary>

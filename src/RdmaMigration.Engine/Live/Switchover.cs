@@ -12,6 +12,14 @@ internal sealed class Switchover(MigrationContext context, ILiveMachine machine,
     private readonly object _gate = new();
     private readonly SwitchoverGate _pause = new(context);
     private bool _mayHaveStarted;
+    private long _downtimeLimit;
+
+    /// <summary>The machine is stopped once the rest can be sent within this time. Any thread.</summary>
+    public TimeSpan DowntimeLimit
+    {
+        get => TimeSpan.FromTicks(Volatile.Read(ref _downtimeLimit));
+        set => Volatile.Write(ref _downtimeLimit, value.Ticks);
+    }
 
     /// <summary>The machine was asked to stop.</summary>
     public bool HasStopped { get; private set; }

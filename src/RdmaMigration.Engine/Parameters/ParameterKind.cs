@@ -153,11 +153,9 @@ internal sealed class MillisecondsKind : ParameterKind<TimeSpan>
     /// <summary>QEMU's bound: 2000 s.</summary>
     private static readonly TimeSpan s_most = TimeSpan.FromSeconds(2000);
 
-    private static readonly TimeSpan s_least = TimeSpan.FromMilliseconds(1);
-
     public override string ValueName => "MILLISECONDS";
 
-    public override string Range => $"{Format(s_least)} to {Format(s_most)}";
+    public override string Range => $"{Format(TimeSpan.Zero)} to {Format(s_most)}";
 
     public override bool TryParse(string text, out TimeSpan value, [NotNullWhen(false)] out string? error)
     {
@@ -168,7 +166,7 @@ internal sealed class MillisecondsKind : ParameterKind<TimeSpan>
         return error is null;
     }
 
-    public override string? Check(TimeSpan value) => value >= s_least && value <= s_most ? null : $"the range is {Range}";
+    public override string? Check(TimeSpan value) => value >= TimeSpan.Zero && value <= s_most ? null : $"the range is {Range}";
 
     public override string Format(TimeSpan value) => string.Create(CultureInfo.InvariantCulture, $"{value.TotalMilliseconds} ms");
 

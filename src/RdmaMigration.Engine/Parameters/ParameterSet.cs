@@ -5,7 +5,7 @@ namespace RdmaMigration.Engine;
 
 /// <summary>
 /// The values of all parameters and capabilities. A set never changes; <see cref="With"/> makes another one. So several values are set together or not at all,
-/// and a migration that runs keeps what it began with, except max-bandwidth.
+/// and a migration that runs keeps what it began with, except max-bandwidth and downtime-limit.
 /// </summary>
 internal sealed class ParameterSet
 {

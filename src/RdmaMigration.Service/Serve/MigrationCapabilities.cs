@@ -16,8 +16,8 @@ internal sealed class MigrationCapabilities
         new("xbzrle"),
         new("rdma-pin-all", MigrationParameters.PinAll),
 
-        // A machine that does not run need not be slowed.
-        new("auto-converge") { IsAccepted = true },
+        // Without effect on a machine that does not run.
+        new("auto-converge", MigrationParameters.AutoConverge),
         new("zero-blocks") { Until = 10 },
         new("compress") { Until = 7 },
         new(EventsName) { IsAccepted = true },

@@ -6,7 +6,7 @@ using RdmaMigration.Transport;
 
 namespace RdmaMigration.Service;
 
-/// <summary>The commands of a service, over its process. They run on the main loop, with the big lock held.</summary>
+/// <summary>The commands of a monitor, over the process of its machine. They run on the main loop, with the big lock held.</summary>
 /// <param name="process">Runs migrations.</param>
 /// <param name="machine">The machine's run state.</param>
 /// <param name="descriptors">The descriptors that clients have passed.</param>
@@ -68,8 +68,7 @@ internal sealed class MigrationCommands(
             throw new QmpException(misplaced);
         }
 
-        process.Listen(new IncomingOptions { Uri = uri, Target = new KeepTarget(), Parameters = parameters });
-        machine.Await();
+        machine.Receive(uri, parameters);
     }
 
     /// <summary>The migration as the profile's QEMU shows it. Capabilities do not change while a migration runs.</summary>
@@ -117,8 +116,7 @@ internal sealed class MigrationCommands(
             throw new QmpException($"Parameter '{misplaced.Name}' is for {misplaced.Channels} only");
         }
 
-        descriptors.Use(
-            uri, forWriting: true, to => Try(() => process.Migrate(new OutgoingOptions { Uri = to, Parameters = parameters }, machine.RunStateToSend)));
+        descriptors.Use(uri, forWriting: true, to => Try(() => machine.Send(new OutgoingOptions { Uri = to, Parameters = parameters })));
         return null;
     }
 
@@ -196,15 +194,11 @@ internal sealed class MigrationCommands(
     private Action<Utf8JsonWriter>? SetParameters(QmpArguments arguments, QmpSession session)
     {
         Parameters.Set(arguments);
-        process.SetBandwidth(EngineParameters());
+        process.SetLimits(EngineParameters());
         return null;
     }
 
-    private void Drop()
-    {
-        Try(process.Drop);
-        machine.Drop();
-    }
+    private void Drop() => Try(machine.Drop);
 
     private void WriteStatus(Utf8JsonWriter writer)
     {

@@ -31,6 +31,7 @@ internal sealed class MigrationTypes
             QmpMember.Optional("expected-downtime", s_integer),
             QmpMember.Optional("downtime", s_integer),
             QmpMember.Optional("setup-time", s_integer),
+            QmpMember.Optional("cpu-throttle-percentage", s_integer),
             QmpMember.Optional("error-desc", s_string),
             QmpMember.Optional("socket-address", new QmpArray(ListenAddress())),
         ]);
@@ -52,6 +53,7 @@ internal sealed class MigrationTypes
         Events =
         [
             new("MIGRATION", new QmpObject(new QmpMember("status", status))),
+            new("MIGRATION_PASS", new QmpObject(new QmpMember("pass", s_integer))),
             new("STOP", QmpObject.Empty),
             new("RESUME", QmpObject.Empty),
             new("SHUTDOWN", new QmpObject(new("guest", s_boolean), new("reason", new QmpEnum("host-qmp-quit", "host-signal")))),

@@ -7,11 +7,12 @@ namespace RdmaMigration.Service;
 
 /// <summary>
 /// QEMU's migration parameters as a service has them. Clients save all of them before a migration and set them back after it, so all are kept, also those that
-/// have no effect here: all but max-bandwidth and those of TLS. Main thread.
+/// have no effect here. max-bandwidth and those of TLS have one; downtime-limit and those of auto-converge have one on a machine that runs. Main thread.
 /// </summary>
 internal sealed class QemuParameters
 {
     private const string MaxBandwidth = "max-bandwidth";
+    private const string DowntimeLimit = "downtime-limit";
     private const string TlsCreds = "tls-creds";
     private const string TlsHostname = "tls-hostname";
     private const string TlsAuthz = "tls-authz";
@@ -32,7 +33,7 @@ internal sealed class QemuParameters
         new TextParameter(TlsAuthz),
         new IntegerParameter(MaxBandwidth, 0, 0, ulong.MaxValue),
         new IntegerParameter("avail-switchover-bandwidth", 0, 0, ulong.MaxValue) { Since = 10 },
-        new IntegerParameter("downtime-limit", 300, 0, 2_000_000),
+        new IntegerParameter(DowntimeLimit, 300, 0, 2_000_000),
         new IntegerParameter("x-checkpoint-delay", 20000, 0, uint.MaxValue),
         new IntegerParameter("multifd-channels", 2, 1, 255),
         new IntegerParameter("xbzrle-cache-size", 64 * MiB, 4096, ulong.MaxValue) { IsPowerOfTwo = true },
@@ -56,17 +57,27 @@ internal sealed class QemuParameters
         new BooleanParameter("block-incremental") { Until = 7 },
     ];
 
+    private static readonly Parameter<int>[] s_throttle =
+        [MigrationParameters.CpuThrottleInitial, MigrationParameters.CpuThrottleIncrement, MigrationParameters.MaxCpuThrottle];
+
     private readonly QemuParameter[] _rows;
     private readonly Dictionary<string, JsonElement> _values = [];
 
     /// <param name="profile">Has the list.</param>
     /// <param name="parameters">
-    /// Have max-bandwidth and the parameters of TLS from the start. No limit is shown as 0, which means that in QEMU too.
+    /// Have the values that the engine uses, from the start. No limit of max-bandwidth is shown as 0, which means that in QEMU too.
     /// </param>
     public QemuParameters(QemuProfile profile, ParameterSet parameters)
     {
         _rows = [.. s_rows.Where(row => profile.Version.Major >= row.Since && profile.Version.Major <= row.Until)];
         _values[MaxBandwidth] = JsonElement.Parse((parameters.Get(MigrationParameters.MaxBandwidth) ?? 0).ToString(CultureInfo.InvariantCulture));
+        long milliseconds = (long)parameters.Get(MigrationParameters.DowntimeLimit).TotalMilliseconds;
+        _values[DowntimeLimit] = JsonElement.Parse(milliseconds.ToString(CultureInfo.InvariantCulture));
+        foreach (Parameter<int> throttle in s_throttle)
+        {
+            _values[throttle.Name] = JsonElement.Parse(parameters.Get(throttle).ToString(CultureInfo.InvariantCulture));
+        }
+
         foreach (Parameter<string> text in (Parameter<string>[])[MigrationParameters.TlsCreds, MigrationParameters.TlsHostname, MigrationParameters.TlsAuthz])
         {
             _values[text.Name] = JsonElement.Parse($"\"{JsonEncodedText.Encode(parameters.Get(text))}\"");
@@ -95,8 +106,10 @@ internal sealed class QemuParameters
     public ParameterSet Apply(ParameterSet parameters)
     {
         ulong bytes = _values[MaxBandwidth].GetUInt64();
-        return parameters.With(MigrationParameters.MaxBandwidth, bytes is 0 or > long.MaxValue ? null : Math.Max(bytes, 1024))
+        ParameterSet applied = parameters.With(MigrationParameters.MaxBandwidth, bytes is 0 or > long.MaxValue ? null : Math.Max(bytes, 1024))
+            .With(MigrationParameters.DowntimeLimit, TimeSpan.FromMilliseconds(_values[DowntimeLimit].GetInt64()))
             .With(MigrationParameters.TlsHostname, Text(TlsHostname));
+        return s_throttle.Aggregate(applied, (set, throttle) => set.With(throttle, _values[throttle.Name].GetInt32()));
     }
 
     /// <summary>migrate-set-parameters: all or none.</summary>

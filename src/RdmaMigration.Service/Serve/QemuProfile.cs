@@ -11,6 +11,7 @@ internal sealed record QemuProfile(string Name, Version Version)
     public static QemuProfile Qemu72 { get; } = new("7.2", new Version(7, 2, 22))
     {
         HasSinglestep = true,
+        HasFirstPass = true,
         HasSkippedPages = true,
         HasDetach = true,
         HasBlockMigration = true,
@@ -24,6 +25,7 @@ internal sealed record QemuProfile(string Name, Version Version)
         HasListeningStatus = true,
         HasDetach = true,
         HasDeviceWithoutPause = true,
+        HasFirstPass = true,
         HasMigrationThreads = true,
     };
 
@@ -77,6 +79,9 @@ internal sealed record QemuProfile(string Name, Version Version)
 
     /// <summary>"info migrate" has the sections that it got after 10.0, and "info migrate_parameters" a unit for max-postcopy-bandwidth.</summary>
     public bool HasNewInfoMigrate { get; private init; }
+
+    /// <summary>MIGRATION_PASS is sent for the first pass too, before MIGRATION active.</summary>
+    public bool HasFirstPass { get; private init; }
 
     /// <summary>There is query-migrationthreads.</summary>
     public bool HasMigrationThreads { get; private init; }

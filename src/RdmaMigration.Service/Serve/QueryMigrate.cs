@@ -52,23 +52,28 @@ internal sealed class QueryMigrate(QemuProfile profile)
             return;
         }
 
-        long remaining = info.Status is MigrationStatus.Completed ? 0 : Math.Max(info.RamTotal - info.RamTransferred, 0);
-        writer.WriteNumber("total-time", (long)info.TotalTime.TotalMilliseconds);
+        long remaining = info.Status is MigrationStatus.Completed ? 0 : info.Live?.Remaining ?? Math.Max(info.RamTotal - info.RamTransferred, 0);
+        writer.WriteNumber("total-time", Milliseconds(info.TotalTime));
         if (info.Status is MigrationStatus.Completed)
         {
             // A machine that does not run has no downtime of its own.
-            writer.WriteNumber("downtime", 0);
+            writer.WriteNumber("downtime", Milliseconds(info.Live?.Downtime));
         }
         else
         {
-            writer.WriteNumber("expected-downtime", 0);
+            writer.WriteNumber("expected-downtime", Milliseconds(info.Live?.ExpectedDowntime));
             if (profile.HasRemaining)
             {
                 writer.WriteNumber("remaining", remaining);
             }
         }
 
-        writer.WriteNumber("setup-time", (long)info.SetupTime.TotalMilliseconds);
+        writer.WriteNumber("setup-time", Milliseconds(info.SetupTime));
+        if (info.Live is { ThrottlePercentage: > 0 and int percentage })
+        {
+            writer.WriteNumber("cpu-throttle-percentage", percentage);
+        }
+
         WriteRam(writer, info, remaining);
     }
 
@@ -89,8 +94,8 @@ internal sealed class QueryMigrate(QemuProfile profile)
         writer.WriteNumber("normal", normal / PageSize);
         writer.WriteNumber("normal-bytes", normal);
         writer.WriteNumber("page-size", PageSize);
-        writer.WriteNumber("dirty-pages-rate", 0);
-        writer.WriteNumber("dirty-sync-count", 1);
+        writer.WriteNumber("dirty-pages-rate", info.Live?.DirtyPagesRate ?? 0);
+        writer.WriteNumber("dirty-sync-count", info.Live?.Iterations ?? 1);
         writer.WriteNumber("mbps", seconds > 0 ? normal * 8 / 1e6 / seconds : 0);
         writer.WriteNumber("pages-per-second", seconds > 0 ? (long)(normal / PageSize / seconds) : 0);
         writer.WriteNumber("precopy-bytes", normal);
@@ -101,6 +106,9 @@ internal sealed class QueryMigrate(QemuProfile profile)
         writer.WriteNumber("dirty-sync-missed-zero-copy", 0);
         writer.WriteEndObject();
     }
+
+    /// <summary>0 when there is none; QEMU's largest number when nothing is known of the bandwidth.</summary>
+    private static long Milliseconds(TimeSpan? time) => time == TimeSpan.MaxValue ? long.MaxValue : (long)(time?.TotalMilliseconds ?? 0);
 
     private static void WriteAddress(Utf8JsonWriter writer, MigrationUri uri, IPEndPoint? endPoint)
     {

@@ -1,15 +1,16 @@
 using RdmaMigration.Engine;
 using RdmaMigration.Qmp;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Service;
 
 /// <summary>
-/// The run state of the machine that a service keeps. The machine does not run here: "running" means that it continues at its next destination. Main thread,
-/// with the big lock held.
+/// The run state of the machine that a monitor commands. A machine that does not run here is "running" when it continues at its next destination. Main
+/// thread, with the big lock held.
 /// </summary>
-/// <param name="process">Keeps the machine.</param>
+/// <param name="machine">The machine.</param>
 /// <param name="isPaused">A machine that arrives stays paused, as with QEMU's -S.</param>
-internal sealed class ServedMachine(MachineProcess process, bool isPaused)
+internal sealed class ServedMachine(IMonitoredMachine machine, bool isPaused)
 {
     private bool _startsOnArrival = !isPaused;
     private RunState _before;
@@ -20,20 +21,31 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
     /// <summary>What query-status answers.</summary>
     public RunState State { get; private set; } = RunState.Prelaunch;
 
-    /// <summary>
-    /// The run state to send the machine with, by QEMU's name: its destination starts it if it is running here. Null when its stream says the same already.
-    /// </summary>
-    public string? RunStateToSend
-    {
-        get
-        {
-            bool isRunning = State is RunState.Running;
-            return isRunning == IsLive(process.Kept?.RunState) ? null : (isRunning ? RunState.Running : RunState.Paused).ToQmp();
-        }
-    }
-
     /// <summary>A machine is awaited from now on.</summary>
     public void Await() => State = RunState.InMigrate;
+
+    /// <summary>Begins to send the machine; its destination starts it if it is running here.</summary>
+    public void Send(OutgoingOptions options) => machine.Send(options, State is RunState.Running);
+
+    /// <summary>Begins to wait for a machine.</summary>
+    public void Receive(MigrationUri uri, ParameterSet parameters)
+    {
+        machine.Receive(new IncomingOptions { Uri = uri, Target = machine.Target, Parameters = parameters });
+        Await();
+    }
+
+    /// <summary>The program that has the machine has started or stopped it.</summary>
+    public void Follow()
+    {
+        if (machine.IsRunning is true)
+        {
+            Go(RunState.Running, "RESUME");
+        }
+        else if (State is RunState.Running)
+        {
+            Go(RunState.Paused, "STOP");
+        }
+    }
 
     /// <summary>Follows a migration. Called before the migration's own event is sent: QEMU sends STOP and RESUME first.</summary>
     public void Follow(MigrationInfo migration)
@@ -53,11 +65,12 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
     {
         if (State is RunState.InMigrate)
         {
-            _startsOnArrival = false;
+            _startsOnArrival = machine.IsRunning is null ? false : throw new QmpException("The machine runs as soon as it arrives; stop it then");
         }
 
         if (State is RunState.Running)
         {
+            machine.Stop();
             Go(RunState.Paused, "STOP");
         }
     }
@@ -75,22 +88,27 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
         {
             _startsOnArrival = true;
         }
-        else if (process.Kept is not null && State is not RunState.Running)
+        else if (machine.CanStart && State is not RunState.Running)
         {
+            machine.Start();
             Go(RunState.Running, "RESUME");
         }
     }
 
-    /// <summary>The machine was dropped.</summary>
-    public void Drop() => State = RunState.Prelaunch;
+    /// <summary>Frees the machine.</summary>
+    public void Drop()
+    {
+        machine.Drop();
+        State = RunState.Prelaunch;
+    }
 
     /// <summary>A destination starts the machine when it came so: also without a run state, and when its guest sleeps.</summary>
-    private static bool IsLive(string? runState) => runState is null or "running" or "suspended";
+    internal static bool IsLive(string? runState) => runState is null or "running" or "suspended";
 
     private void Arrive()
     {
         // The run state travels in the stream.
-        string? source = process.Kept?.RunState;
+        string? source = machine.StateAtSource;
         if (_startsOnArrival && IsLive(source))
         {
             Go(RunState.Running, "RESUME");
@@ -114,7 +132,8 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
                 break;
             case MigrationStatus.Failed or MigrationStatus.Cancelled when State is RunState.FinishMigrate && _before is RunState.Running:
                 // A destination that may have started the machine keeps it stopped here.
-                Go(migration.MayHaveArrived ? RunState.Paused : RunState.Running, migration.MayHaveArrived ? null : "RESUME");
+                bool runs = machine.IsRunning ?? !migration.MayHaveArrived;
+                Go(runs ? RunState.Running : RunState.Paused, runs ? "RESUME" : null);
                 break;
             case MigrationStatus.Failed or MigrationStatus.Cancelled when State is RunState.FinishMigrate:
                 State = _before;
@@ -126,8 +145,9 @@ internal sealed class ServedMachine(MachineProcess process, bool isPaused)
 
     private void Go(RunState state, string? happened)
     {
+        bool isNew = State != state;
         State = state;
-        if (happened is not null)
+        if (isNew && happened is not null)
         {
             Changed?.Invoke(happened);
         }

@@ -324,7 +324,7 @@ public sealed class KeptMachineTests : IDisposable
         // All of RAM would take a minute.
         source.Send(destination.Listen(), options => options.With(MigrationParameters.MaxBandwidth, 1UL << 16));
         destination.AwaitPages();
-        source.OnMain(() => source.Process.SetBandwidth(ParameterSet.Defaults));
+        source.OnMain(() => source.Process.SetLimits(ParameterSet.Defaults));
         MigrationInfo sent = source.Ended();
         Assert.Equal(MigrationStatus.Completed, sent.Status);
         Assert.InRange(sent.TotalTime, TimeSpan.Zero, TimeSpan.FromSeconds(20));

@@ -70,7 +70,7 @@ public sealed class KeptRdmaTests
         source.Send(
             destination.Listen(Anywhere), options => options.With(MigrationParameters.PinAll, pinAll).With(MigrationParameters.MaxBandwidth, 1UL << 16));
         source.AwaitPages();
-        source.OnMain(() => source.Process.SetBandwidth(ParameterSet.Defaults));
+        source.OnMain(() => source.Process.SetLimits(ParameterSet.Defaults));
         MigrationInfo sent = source.Ended();
         Assert.Equal(MigrationStatus.Completed, sent.Status);
         Assert.InRange(sent.TotalTime, TimeSpan.Zero, TimeSpan.FromSeconds(20));
