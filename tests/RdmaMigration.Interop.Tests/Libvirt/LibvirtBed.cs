@@ -33,7 +33,6 @@ public sealed class LibvirtBed : IAsyncLifetime
         if (s_peer.Exists)
         {
             DirtyingGuest.WriteImage(File("disk"), first: 1 << 20, end: 4 << 20, pagesPerTick: 256, pagesPerCharacter: 768);
-            await System.IO.File.WriteAllTextAsync(File("guest.xml"), Xml());
             LibvirtHost[] hosts = await Task.WhenAll(
                 LibvirtHost.StartAsync(File("home"), isCapture: false), LibvirtHost.StartAsync(File("capture"), isCapture: true));
             (_home, _capture) = (hosts[0], hosts[1]);
@@ -41,7 +40,8 @@ public sealed class LibvirtBed : IAsyncLifetime
     }
 
     /// <summary>Starts the guest at home, when it writes to its memory.</summary>
-    public async Task StartGuestAsync()
+    /// <param name="memtune">The element of that name in its XML; empty for none.</param>
+    public async Task StartGuestAsync(string memtune = "")
     {
         Assert.SkipUnless(s_peer.Exists, s_peer.HowToMake);
         foreach (LibvirtHost host in (LibvirtHost[])[Home, Capture])
@@ -50,6 +50,7 @@ public sealed class LibvirtBed : IAsyncLifetime
         }
 
         System.IO.File.Delete(File("serial"));
+        await System.IO.File.WriteAllTextAsync(File("guest.xml"), Xml(memtune));
         await Home.RunAsync("create", File("guest.xml"));
         await GuestRunsAsync();
     }
@@ -58,7 +59,7 @@ public sealed class LibvirtBed : IAsyncLifetime
     public async Task GuestRunsAsync()
     {
         long before = SerialLength();
-        using CancellationTokenSource deadline = new(Deadlines.Start);
+        using CancellationTokenSource deadline = new(Deadlines.Migration);
         using FileSystemWatcher watcher = new(Path.GetDirectoryName(File("serial"))!);
         TaskCompletionSource written = new(TaskCreationOptions.RunContinuationsAsynchronously);
         watcher.Changed += (_, _) => Look();
@@ -137,10 +138,11 @@ public sealed class LibvirtBed : IAsyncLifetime
 
     private long SerialLength() => new FileInfo(File("serial")) is { Exists: true } serial ? serial.Length : 0;
 
-    private string Xml() => $"""
+    private string Xml(string memtune) => $"""
         <domain type='qemu'>
           <name>{Guest}</name>
           <memory unit='MiB'>{Mebibytes}</memory>
+          {memtune}
           <vcpu>1</vcpu>
           <os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os>
           <devices>

@@ -30,7 +30,9 @@ public sealed class LibvirtHost : IAsyncDisposable
         string[] wrapper = isCapture ? [script, Executables.Rdmamig] : [];
         ChildProcess process = ChildProcess.Start("libvirtd", Path.Combine(s_peers, "libvirt-host"), [Release, directory, .. wrapper]);
         LibvirtHost host = new(directory, process);
-        Task<int> exited = process.WaitForExitAsync(Deadlines.Start);
+
+        // libvirtd probes QEMU before it answers, which takes a minute in an emulated guest on a busy host.
+        Task<int> exited = process.WaitForExitAsync(Deadlines.Migration);
         while ((await host.TryAsync("version")).ExitCode != 0)
         {
             if (exited.IsCompleted)
@@ -76,6 +78,9 @@ public sealed class LibvirtHost : IAsyncDisposable
 
         return numbers;
     }
+
+    /// <summary>What the emulators of a guest have written to their standard streams.</summary>
+    public Task<string> LogAsync(string guest) => File.ReadAllTextAsync($"/proc/{_process.Id}/root/var/log/libvirt/qemu/{guest}.log");
 
     /// <summary>Kills the processes of this host that run a program, with SIGKILL.</summary>
     /// <param name="program">A part of the program's path.</param>
