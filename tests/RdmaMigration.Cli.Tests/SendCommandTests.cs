@@ -52,8 +52,8 @@ public sealed class SendCommandTests : IDisposable
 
         // Not those of RDMA.
         Assert.Equal(
-            """{"verify":false,"max-bandwidth":1073741824,"max-ram":null,"max-device-state":1073741824,"page-size":4096,"timeout":1.5,"connect-timeout":10,X}""".Replace(
-                "X", "\"keepalive-interval\":5,\"answer-timeout\":60,\"confirm-timeout\":null", StringComparison.Ordinal),
+            """{"verify":false,"max-bandwidth":1073741824,"max-ram":null,"max-device-state":1073741824,"page-size":4096,"timeout":1.5,X}""".Replace(
+                "X", "\"connect-timeout\":10,\"keepalive-interval\":5,\"answer-timeout\":60,\"confirm-timeout\":null", StringComparison.Ordinal),
             Result(sent).GetProperty("parameters").GetRawText());
     }
 
