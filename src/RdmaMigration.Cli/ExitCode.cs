@@ -33,6 +33,6 @@ internal static class ExitCode
         (HostCannot, "this host cannot do it: no RDMA library or RDMA device, a port is in use, a target cannot be written, "
             + "or no QMP monitor answers at SOCKET; "
             + "inspect, doctor, --help and --version: standard output cannot be written"),
-        (Cancelled, "cancelled by SIGINT, SIGTERM or SIGHUP"),
+        (Cancelled, "cancelled by SIGINT, SIGTERM or SIGHUP (serve and top exit with 0)"),
     ];
 }

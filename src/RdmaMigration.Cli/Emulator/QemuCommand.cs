@@ -34,7 +34,7 @@ internal sealed class QemuCommand : MigrationCommand
         : base(
             screen,
             "qemu",
-            "Takes QEMU's command line, as an emulator of libvirt: keeps a machine that comes in, and runs the real QEMU for all else.",
+            "Acts as libvirt's emulator: with -incoming, receives the machine and keeps it in memory; otherwise executes the real QEMU.",
             "LISTENING, MIGRATION, PROGRESS, RESULT")
     {
         Add(_emulator);

@@ -57,8 +57,8 @@ internal sealed class GuestCommand : MigrationCommand
 
     private readonly Option<TimeSpan?> _for = SharedOptions.Value(
         "--for",
-        "How long the guest that is here runs, after a migration if there is one; then verify it and exit "
-            + "[default: until Ctrl-C, or no longer if --migrate fails]",
+        "Run the guest this long here, after its arrival or after a --migrate that failed; then verify it and exit "
+            + "[default: until Ctrl-C; after a failed --migrate, exit at once]",
         new DurationKind());
 
     private readonly ParameterOptions _parameters = new(

@@ -21,8 +21,7 @@ internal sealed class RelayCommand : MigrationCommand
 
     private readonly Option<string> _rescue = SharedOptions.Path(
         "--rescue",
-        "Where to save a machine that could be lost: when the destination fails and the source has no return path or is gone, and when the destination cannot "
-            + "confirm",
+        "Save the machine here if the destination fails and the source may no longer have it, or if the destination cannot confirm",
         CapturePath.HelpName);
 
     public RelayCommand(Screen screen)

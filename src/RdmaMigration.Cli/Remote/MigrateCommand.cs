@@ -53,7 +53,7 @@ internal sealed class MigrateCommand : MigrationCommand
     private readonly Option<TimeSpan?> _greetingTimeout = MonitorOptions.GreetingTimeout();
 
     public MigrateCommand(Screen screen)
-        : base(screen, "migrate", "Has a QEMU, or rdmamig serve, migrate its machine, over its QMP socket.", "MIGRATION, PROGRESS, RESULT")
+        : base(screen, "migrate", "Starts and follows a migration of a QEMU or rdmamig serve, over its QMP socket.", "MIGRATION, PROGRESS, RESULT")
     {
         Add(_socket);
         Add(_uri);

@@ -111,7 +111,7 @@ internal static class MigrationParameters
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Qmp,
         Help = "Wait for migrate-continue after the machine is stopped, before its device state is saved",
-        Reason = "the machine stands still while it waits",
+        Reason = "the machine is stopped while it waits",
     };
 
     /// <summary>Capability auto-converge.</summary>
@@ -141,7 +141,7 @@ internal static class MigrationParameters
         Name = "cpu-throttle-increment",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Qmp,
-        Help = "auto-converge: what is added to that share each further time",
+        Help = "auto-converge: percentage points that are added at each further step",
         Reason = "QEMU's default",
     };
 
@@ -151,7 +151,7 @@ internal static class MigrationParameters
         Name = "max-cpu-throttle",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Qmp,
-        Help = "auto-converge: the highest share",
+        Help = "auto-converge: the most that the writers are slowed, in percent",
         Reason = "QEMU's default",
     };
 
@@ -224,7 +224,7 @@ internal static class MigrationParameters
         Name = "silence-timeout",
         Side = MigrationSide.Both,
         Surface = ParameterSurface.Program,
-        Help = "The longest silence after a complete machine of a source without a return path, which should close then; also of the writer of a pipe",
+        Help = "After a complete machine, how long to wait for a source without a return path, or the writer of a pipe, to close",
         Reason = "a writer may keep its end of a pipe open for ever, and a slow pipe may pause where the state of a device only looks like a complete machine",
     };
 
