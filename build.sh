@@ -9,7 +9,7 @@ compgen -G '/usr/lib/*/libicuuc.so.*' > /dev/null || export DOTNET_SYSTEM_GLOBAL
 softroce=docker/softroce/softroce
 results=.artifacts/test-results
 # Time limit of the guest that runs the tests; the whole run has 45 minutes.
-guest_seconds=2400
+guest_seconds=3000
 
 usage() {
   cat << 'HELP'

@@ -24,6 +24,9 @@ internal sealed class MachineProcess : IDisposable
     private MigrationInfo _last = s_none;
     private bool _isQuitting;
 
+    // The number of a pass that the main thread has not been told of yet, else 0.
+    private int _passBegan;
+
     /// <summary>A process that does nothing yet.</summary>
     public MachineProcess(MainLoop loop, ILogger<MachineProcess> log)
     {
@@ -47,7 +50,8 @@ internal sealed class MachineProcess : IDisposable
     public event Action<MigrationInfo>? Ended;
 
     /// <summary>
-    /// Called on the main thread, with the big lock held, for each pass over the RAM of a machine that runs while it is sent, with the pass's number from 1 on.
+    /// Called on the main thread, with the big lock held, when a pass over the RAM of a machine that runs has begun, with the pass's number from 1 on. Passes
+    /// that begin faster than the main loop turns are left out.
     /// </summary>
     public event Action<int>? PassBegan;
 
@@ -286,7 +290,14 @@ internal sealed class MachineProcess : IDisposable
         migration.Start(info => StatusChanged?.Invoke(info), info => End(info, ended));
     }
 
-    private void AnnouncePass(int pass) => _loop.Schedule(() => PassBegan?.Invoke(pass));
+    /// <summary>Passes over little RAM are shorter than a turn of the main loop, which must not be left with a queue of them: it gets the latest.</summary>
+    private void AnnouncePass(int pass)
+    {
+        if (Interlocked.Exchange(ref _passBegan, pass) == 0)
+        {
+            _loop.Schedule(() => PassBegan?.Invoke(Interlocked.Exchange(ref _passBegan, 0)));
+        }
+    }
 
     private void End(MigrationInfo info, Action<MigrationInfo>? ended)
     {

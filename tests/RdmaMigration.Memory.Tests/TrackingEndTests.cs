@@ -33,10 +33,13 @@ public sealed class TrackingEndTests
             writer.Start();
         }
 
+        // A collection for each start and each stop: one after the other would leave the other threads no time.
+        using SemaphoreSlim collections = new(0);
         Thread collector = new(() =>
         {
             while (!Volatile.Read(ref isStopping))
             {
+                collections.Wait();
                 GC.Collect(0);
             }
         })
@@ -44,11 +47,14 @@ public sealed class TrackingEndTests
         collector.Start();
         for (int i = 0; i < 60; i++)
         {
+            collections.Release();
             tracker.Start();
+            collections.Release();
             tracker.Stop();
         }
 
         Volatile.Write(ref isStopping, true);
+        collections.Release();
         Assert.True(collector.Join(TimeSpan.FromSeconds(20)), "a collection waits for ever");
         Assert.All(writers, writer => Assert.True(writer.Join(TimeSpan.FromSeconds(20)), "a writer waits for ever"));
     }

@@ -24,8 +24,8 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     /// <summary>So much memory, 16 MiB, is cleared within 100 ms even by an emulated processor.</summary>
     private const ulong PopulateStep = 16 << 20;
 
-    /// <summary>Threads that have the kernel clear memory at once: it is bound by the processor, not by memory, and the source waits for it.</summary>
-    private static readonly int s_populators = Math.Min(Environment.ProcessorCount, 16);
+    /// <summary>As many threads have the kernel clear a step, if there are processors: one is far slower than memory, and the source waits.</summary>
+    private const int PopulateParts = 16;
 
     private readonly Dictionary<RamBlock, List<RegistrationWindow>> _windows = [];
 
@@ -109,16 +109,17 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     {
         ulong end = start + length;
         bool goesOn = true;
-        for (ulong at = start; goesOn && at < end; at += (ulong)s_populators * PopulateStep)
+        for (ulong at = start; goesOn && at < end; at += PopulateStep)
         {
             throwIfLost();
             ulong first = at;
-            goesOn = Parallel.For(0, s_populators, (i, steps) =>
+            goesOn = Parallel.For(0, PopulateParts, (i, parts) =>
             {
-                ulong from = Math.Min(first + ((ulong)i * PopulateStep), end);
-                if (from < end && !block.TryPopulate(from, Math.Min(PopulateStep, end - from)))
+                const ulong part = PopulateStep / PopulateParts;
+                ulong from = first + ((ulong)i * part);
+                if (from < end && !block.TryPopulate(from, Math.Min(part, end - from)))
                 {
-                    steps.Stop();
+                    parts.Stop();
                 }
             }).IsCompleted;
         }

@@ -33,6 +33,12 @@ internal sealed class RunningMachine : RunningMigration
     public Task Send(MigrationUri uri, Func<OutgoingOptions, OutgoingOptions>? configure = null)
     {
         OutgoingOptions options = new() { Uri = uri };
+        if (uri is RdmaUri)
+        {
+            // Beside other guests the rig's device can be as slow as the machine writes.
+            options = options.With(MigrationParameters.DowntimeLimit, TimeSpan.FromSeconds(5));
+        }
+
         return Process.MigrateAsync(Machine, configure?.Invoke(options) ?? options);
     }
 
