@@ -24,9 +24,6 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     /// <summary>So much memory, 16 MiB, is cleared within 100 ms even by an emulated processor.</summary>
     private const ulong PopulateStep = 16 << 20;
 
-    /// <summary>As many threads have the kernel clear a step, if there are processors: one is far slower than memory, and the source waits.</summary>
-    private const int PopulateParts = 16;
-
     private readonly Dictionary<RamBlock, List<RegistrationWindow>> _windows = [];
 
     public uint RegisterBlock(RamBlock block)
@@ -107,21 +104,11 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     /// </summary>
     private void Populate(RamBlock block, ulong start, ulong length)
     {
-        ulong end = start + length;
         bool goesOn = true;
-        for (ulong at = start; goesOn && at < end; at += PopulateStep)
+        for (ulong done = 0; goesOn && done < length; done += PopulateStep)
         {
             throwIfLost();
-            ulong first = at;
-            goesOn = Parallel.For(0, PopulateParts, (i, parts) =>
-            {
-                const ulong part = PopulateStep / PopulateParts;
-                ulong from = first + ((ulong)i * part);
-                if (from < end && !block.TryPopulate(from, Math.Min(part, end - from)))
-                {
-                    parts.Stop();
-                }
-            }).IsCompleted;
+            goesOn = block.TryPopulate(start + done, Math.Min(PopulateStep, length - done));
         }
     }
 
