@@ -88,4 +88,15 @@ internal static class QmpMove
 
     private static async Task SetAsync(QmpClient monitor, bool state, string[] capabilities) => await monitor.ExecuteAsync(
         "migrate-set-capabilities", new { capabilities = capabilities.Select(name => new { capability = name, state }).ToArray() });
+
+    /// <summary>A service takes a small machine out of a file.</summary>
+    public static async Task TakeSmallMachineAsync(ServeProcess service, WorkDirectory work)
+    {
+        string file = work.File("small");
+        await File.WriteAllBytesAsync(file, StreamBuilder.SmallMachine());
+        await EnableAsync(service.Monitor, "events");
+        await service.Monitor.ExecuteAsync("migrate-incoming", new { uri = $"file:{file}" });
+        Assert.Equal("completed", (await EndAsync(service.Monitor)).Status);
+        await UntilRunStateAsync(service.Monitor, "running");
+    }
 }

@@ -62,7 +62,7 @@ public sealed class ServeTests : ReceiverTests
     public async Task A_machine_whose_destination_is_lost_runs_again_in_the_profiles_order(string profile, string events)
     {
         await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer", "--profile", profile);
-        await TakeSmallMachineAsync(service);
+        await QmpMove.TakeSmallMachineAsync(service, Work);
         await QmpMove.EnableAsync(service.Monitor, "pause-before-switchover");
         using Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -83,7 +83,7 @@ public sealed class ServeTests : ReceiverTests
     public async Task After_a_drop_the_service_waits_for_a_machine_as_at_its_start()
     {
         await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
-        await TakeSmallMachineAsync(service);
+        await QmpMove.TakeSmallMachineAsync(service, Work);
         Assert.Equal("completed", await QmpMove.StatusAsync(service.Monitor));
 
         await service.Monitor.ExecuteAsync("x-rdmamig-drop");
@@ -156,17 +156,6 @@ public sealed class ServeTests : ReceiverTests
         Work,
         "arrived",
         options => QemuMachine.TakeAsync(options, Anywhere, uri => QmpMove.SendAsync(service.Monitor, uri, "pause-before-switchover")));
-
-    /// <summary>The service takes a machine out of a file.</summary>
-    private async Task TakeSmallMachineAsync(ServeProcess service)
-    {
-        string file = Work.File("small");
-        await File.WriteAllBytesAsync(file, StreamBuilder.SmallMachine());
-        await QmpMove.EnableAsync(service.Monitor, "events");
-        await service.Monitor.ExecuteAsync("migrate-incoming", new { uri = $"file:{file}" });
-        Assert.Equal("completed", (await QmpMove.EndAsync(service.Monitor)).Status);
-        await QmpMove.UntilRunStateAsync(service.Monitor, "running");
-    }
 
     private static async Task SetBandwidthAsync(ServeProcess service, int bytesPerSecond) => await service.Monitor.ExecuteAsync(
         "migrate-set-parameters", new Dictionary<string, object> { ["max-bandwidth"] = bytesPerSecond });

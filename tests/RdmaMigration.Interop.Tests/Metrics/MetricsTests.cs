@@ -61,7 +61,7 @@ public sealed partial class MetricsTests : ReceiverTests
         await using PrometheusServer prometheus = await PrometheusServer.StartAsync(metrics.Address, Work);
         await prometheus.QueryUntilAsync("rdmamig_errors_total{reason=\"Unreachable\"}", values => values is [0]);
 
-        await TakeSmallMachineAsync(service);
+        await QmpMove.TakeSmallMachineAsync(service, Work);
         int from = service.Monitor.Events.Count;
         await service.Monitor.ExecuteAsync("migrate", new { uri = $"unix:{Work.File("nobody")}" });
         Assert.Equal("failed", (await QmpMove.EndAsync(service.Monitor, from)).Status);
@@ -92,7 +92,7 @@ public sealed partial class MetricsTests : ReceiverTests
         await using ServeProcess service = await ServeProcess.StartInAsync(
             [$"OTEL_EXPORTER_OTLP_ENDPOINT={collector.Address}", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"], "--incoming", "defer", "--name", "vm7");
 
-        await TakeSmallMachineAsync(service);
+        await QmpMove.TakeSmallMachineAsync(service, Work);
         await service.Monitor.ExecuteAsync("quit");
         Assert.Equal(0, await service.Process.WaitForExitAsync(Deadlines.Answer));
 
@@ -118,16 +118,6 @@ public sealed partial class MetricsTests : ReceiverTests
         (int exitCode, string output) = await ChildProcess.RunAsync(
             Executables.OnPath("sh", "dash"), "-c", "\"$0\" check metrics < \"$1\"", Executables.OnPath("promtool", "prometheus"), file);
         Assert.Equal((0, ""), (exitCode, output));
-    }
-
-    private async Task TakeSmallMachineAsync(ServeProcess service)
-    {
-        string file = Work.File("small");
-        await File.WriteAllBytesAsync(file, StreamBuilder.SmallMachine());
-        await QmpMove.EnableAsync(service.Monitor, "events");
-        await service.Monitor.ExecuteAsync("migrate-incoming", new { uri = $"file:{file}" });
-        Assert.Equal("completed", (await QmpMove.EndAsync(service.Monitor)).Status);
-        await QmpMove.UntilRunStateAsync(service.Monitor, "running");
     }
 
     /// <summary>The queries of the dashboard's panels, as Grafana sends them.</summary>
