@@ -24,6 +24,9 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     /// <summary>So much memory, 16 MiB, is cleared within 100 ms even by an emulated processor.</summary>
     private const ulong PopulateStep = 16 << 20;
 
+    /// <summary>So many threads have the kernel clear memory, a step each: one is far slower than memory, and the source waits.</summary>
+    private static readonly int s_populators = Math.Min(Environment.ProcessorCount, 16);
+
     private readonly Dictionary<RamBlock, List<RegistrationWindow>> _windows = [];
 
     public uint RegisterBlock(RamBlock block)
@@ -104,11 +107,20 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     /// </summary>
     private void Populate(RamBlock block, ulong start, ulong length)
     {
+        ulong end = start + length;
         bool goesOn = true;
-        for (ulong done = 0; goesOn && done < length; done += PopulateStep)
+        for (ulong at = start; goesOn && at < end; at += (ulong)s_populators * PopulateStep)
         {
             throwIfLost();
-            goesOn = block.TryPopulate(start + done, Math.Min(PopulateStep, length - done));
+            ulong first = at;
+            goesOn = Parallel.For(0, s_populators, (i, steps) =>
+            {
+                ulong from = first + ((ulong)i * PopulateStep);
+                if (from < end && !block.TryPopulate(from, Math.Min(PopulateStep, end - from)))
+                {
+                    steps.Stop();
+                }
+            }).IsCompleted;
         }
     }
 
