@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Numerics;
 using RdmaMigration.Memory;
 using RdmaMigration.Verbs;
 
@@ -24,8 +25,10 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     /// <summary>So much memory, 16 MiB, is cleared within 100 ms even by an emulated processor.</summary>
     private const ulong PopulateStep = 16 << 20;
 
-    /// <summary>So many threads have the kernel clear memory, a step each: one is far slower than memory, and the source waits.</summary>
-    private static readonly int s_populators = Math.Min(Environment.ProcessorCount, 16);
+    /// <summary>
+    /// So many threads have the kernel clear a step, a part each: one is far slower than memory, and the source waits. A power of 2, so that parts are whole.
+    /// </summary>
+    private static readonly int s_populators = 1 << BitOperations.Log2((uint)Math.Min(Environment.ProcessorCount, 16));
 
     private readonly Dictionary<RamBlock, List<RegistrationWindow>> _windows = [];
 
@@ -109,16 +112,17 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     {
         ulong end = start + length;
         bool goesOn = true;
-        for (ulong at = start; goesOn && at < end; at += (ulong)s_populators * PopulateStep)
+        for (ulong at = start; goesOn && at < end; at += PopulateStep)
         {
             throwIfLost();
             ulong first = at;
-            goesOn = Parallel.For(0, s_populators, (i, steps) =>
+            goesOn = Parallel.For(0, s_populators, (i, parts) =>
             {
-                ulong from = first + ((ulong)i * PopulateStep);
-                if (from < end && !block.TryPopulate(from, Math.Min(PopulateStep, end - from)))
+                ulong part = PopulateStep / (ulong)s_populators;
+                ulong from = first + ((ulong)i * part);
+                if (from < end && !block.TryPopulate(from, Math.Min(part, end - from)))
                 {
-                    steps.Stop();
+                    parts.Stop();
                 }
             }).IsCompleted;
         }
