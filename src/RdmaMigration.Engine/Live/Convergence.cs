@@ -7,7 +7,10 @@ internal sealed class Convergence
     private const double LeastSeconds = 0.1;
 
     /// <summary>So many passes are sent to shorten a stop that would be short enough.</summary>
-    private const int MostForShorter = 2;
+    private const int MostForShorter = 3;
+
+    /// <summary>The most of the rest that such a pass may leave.</summary>
+    private const double WorthIt = 0.8;
 
     private int _forShorter;
     private double _bytes;
@@ -30,20 +33,22 @@ internal sealed class Convergence
     }
 
     /// <summary>
-    /// Whether to stop the machine. Once the rest can be sent within the limit, up to two more passes are sent while each at least halves what is left: a
+    /// Whether to stop the machine. Once the rest can be sent within the limit, up to three more passes are sent while each leaves a fifth less at least: a
     /// channel that slows down just then does not break the limit.
     /// </summary>
     /// <param name="expected">How long the rest takes.</param>
+    /// <param name="collecting">How long it takes to find the written pages. They are collected once more when the machine is stopped.</param>
     /// <param name="limit">The longest stop.</param>
     /// <param name="dirtied">Bytes that the machine writes anew in a second.</param>
-    public bool HasConverged(TimeSpan expected, TimeSpan limit, double dirtied)
+    public bool HasConverged(TimeSpan expected, TimeSpan collecting, TimeSpan limit, double dirtied)
     {
-        if (expected > limit)
+        if (expected > limit - collecting)
         {
             return false;
         }
 
-        return expected <= limit / 4 || dirtied > Bandwidth / 2 || ++_forShorter > MostForShorter;
+        double next = dirtied * (expected + collecting).TotalSeconds;
+        return expected <= limit / 4 || next > WorthIt * Bandwidth * expected.TotalSeconds || ++_forShorter > MostForShorter;
     }
 
     /// <summary>How long it takes to send so many bytes; the longest time there is when nothing is known.</summary>

@@ -102,16 +102,13 @@ internal sealed class OutgoingLiveMachine(
             AwaitArrival(to, stream);
             TimeSpan sending = Stopwatch.GetElapsedTime(began);
             _passes.Clear();
-            long collecting = Stopwatch.GetTimestamp();
             long dirtied = _passes.Collect();
-            _convergence.OnPass(sent, sending);
             TimeSpan pass = Stopwatch.GetElapsedTime(began);
-
-            // The pages are collected once more when the machine is stopped.
+            _convergence.OnPass(sent, sending);
             TimeSpan expected = _convergence.TimeFor(_passes.Bytes);
             Note(dirtied, sent, sending, pass, expected);
             double dirtiedInASecond = dirtied * (double)RamBlock.LengthUnit / pass.TotalSeconds;
-            if (_convergence.HasConverged(expected, switchover.DowntimeLimit - Stopwatch.GetElapsedTime(collecting), dirtiedInASecond))
+            if (_convergence.HasConverged(expected, pass - sending, switchover.DowntimeLimit, dirtiedInASecond))
             {
                 trace.LowPending(_passes.Bytes);
                 return;

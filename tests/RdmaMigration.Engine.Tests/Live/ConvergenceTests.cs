@@ -31,25 +31,30 @@ public sealed class ConvergenceTests
     }
 
     [Theory]
-    [InlineData(301, 0, false)]
-    [InlineData(75, 0, true)]
-    [InlineData(299, 51, true)]
-    [InlineData(299, 49, false)]
-    public void A_stop_that_is_short_enough_is_shortened_while_a_pass_halves_it(int expected, int dirtied, bool hasConverged)
+    [InlineData(301, 0, 0, false)]
+    [InlineData(251, 50, 0, false)]
+    [InlineData(75, 0, 0, true)]
+    [InlineData(299, 0, 79, false)]
+    [InlineData(299, 0, 81, true)]
+    [InlineData(150, 50, 59, false)]
+    [InlineData(150, 50, 61, true)]
+    public void A_stop_that_is_short_enough_is_shortened_while_a_pass_leaves_a_fifth_less(int expected, int collecting, int dirtied, bool hasConverged)
     {
         Convergence convergence = new();
         convergence.OnPass(100 * MiB, TimeSpan.FromSeconds(1));
         Assert.Equal(
-            hasConverged, convergence.HasConverged(TimeSpan.FromMilliseconds(expected), TimeSpan.FromMilliseconds(300), dirtied * (double)MiB));
+            hasConverged,
+            convergence.HasConverged(
+                TimeSpan.FromMilliseconds(expected), TimeSpan.FromMilliseconds(collecting), TimeSpan.FromMilliseconds(300), dirtied * (double)MiB));
     }
 
     [Fact]
-    public void A_stop_is_shortened_by_two_passes_at_most()
+    public void A_stop_is_shortened_by_three_passes_at_most()
     {
         Convergence convergence = new();
         convergence.OnPass(100 * MiB, TimeSpan.FromSeconds(1));
         TimeSpan limit = TimeSpan.FromMilliseconds(300);
-        Assert.Equal([false, false, true], Enumerable.Range(0, 3).Select(_ => convergence.HasConverged(limit, limit, 0)));
+        Assert.Equal([false, false, false, true], Enumerable.Range(0, 4).Select(_ => convergence.HasConverged(limit, TimeSpan.Zero, limit, 0)));
     }
 
     [Fact]
