@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Net;
 using System.Text.Json;
 using RdmaMigration.Engine;
 using RdmaMigration.Transport;
@@ -108,7 +107,7 @@ internal sealed class ParameterOptions
         Parameter<TimeSpan?> time => new Bound<TimeSpan?>(time),
         Parameter<string> text => new Bound<string>(text),
         Parameter<SwitchoverAck> choice => new Bound<SwitchoverAck>(choice),
-        Parameter<IReadOnlyList<IPNetwork>> networks => new Bound<IReadOnlyList<IPNetwork>>(networks),
+        Parameter<IReadOnlyList<AllowedPeers>> peers => new Bound<IReadOnlyList<AllowedPeers>>(peers),
         _ => throw new InvalidOperationException($"parameter {parameter.Name} has a type that no option is made for"),
     };
 

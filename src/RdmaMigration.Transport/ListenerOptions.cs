@@ -1,5 +1,3 @@
-using System.Net;
-
 namespace RdmaMigration.Transport;
 
 /// <summary>What a listener grants and how long it waits. Defaults and their reasons are in the engine's table of parameters.</summary>
@@ -18,8 +16,8 @@ internal sealed record ListenerOptions
     /// </summary>
     public required TimeSpan FirstBytesTimeout { get; init; }
 
-    /// <summary>Networks that may connect by RDMA or TCP; empty admits everyone. There is no other access control.</summary>
-    public required IReadOnlyList<IPNetwork> Allow { get; init; }
+    /// <summary>Who may connect by RDMA or TCP; empty admits everyone. There is no other access control.</summary>
+    public required IReadOnlyList<AllowedPeers> Allow { get; init; }
 
     /// <summary>
     /// TLS for sources that come by TCP: one that begins without it is refused. Null: one that begins with it is refused. Other listeners have none in any

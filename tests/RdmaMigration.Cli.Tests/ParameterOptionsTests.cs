@@ -40,7 +40,8 @@ public class ParameterOptionsTests
             MigrationSide.Both,
             "--pin-all", "--return-path", "--verify", "--switchover-ack", "never", "--window", "2M", "--max-bandwidth", "1.5G", "--max-ram", "16G",
             "--max-device-state", "2G", "--page-size", "1K", "--timeout", "90", "--connect-timeout", "0.5", "--keepalive-interval", "0",
-            "--answer-timeout", "5", "--confirm-timeout", "86400", "--allow", "10.0.0.0/8", "--allow", "192.0.2.1", "--tls-creds", "/etc/pki",
+            "--answer-timeout", "5", "--confirm-timeout", "86400", "--allow", "10.0.0.0/8", "--allow", "[fd00::/8]:1-1023",
+            "--tls-creds", "/etc/pki",
             "--tls-hostname", "vm-host", "--tls-authz", "CN=source,O=Example");
 
         Assert.True(parameters.Get(MigrationParameters.PinAll));
@@ -56,7 +57,8 @@ public class ParameterOptionsTests
         Assert.Equal(TimeSpan.Zero, parameters.Get(MigrationParameters.KeepAliveInterval));
         Assert.Equal(TimeSpan.FromSeconds(5), parameters.Get(MigrationParameters.AnswerTimeout));
         Assert.Equal(TimeSpan.FromDays(1), parameters.Get(MigrationParameters.ConfirmTimeout));
-        Assert.Equal([IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("192.0.2.1/32")], parameters.Get(MigrationParameters.Allow));
+        Assert.Equal(
+            [new AllowedPeers(IPNetwork.Parse("10.0.0.0/8")), new AllowedPeers(IPNetwork.Parse("fd00::/8"), 1, 1023)], parameters.Get(MigrationParameters.Allow));
         Assert.Equal("/etc/pki", parameters.Get(MigrationParameters.TlsCreds));
         Assert.Equal("vm-host", parameters.Get(MigrationParameters.TlsHostname));
         Assert.Equal("CN=source,O=Example", parameters.Get(MigrationParameters.TlsAuthz));
@@ -70,7 +72,7 @@ public class ParameterOptionsTests
         ParameterSet set = ParameterSet.Defaults
             .With(MigrationParameters.PinAll, true)
             .With(MigrationParameters.SwitchoverAck, SwitchoverAck.Never)
-            .With(MigrationParameters.Allow, [IPNetwork.Parse("10.0.0.0/8")]);
+            .With(MigrationParameters.Allow, [new AllowedPeers(IPNetwork.Parse("10.0.0.0/8"), 1, 1023)]);
         using MemoryStream written = new();
         using (Utf8JsonWriter writer = new(written))
         {
@@ -89,7 +91,7 @@ public class ParameterOptionsTests
                 .Select(row => row.Name),
             document.RootElement.EnumerateObject().Select(member => member.Name));
         Assert.Equal("\"never\"", document.RootElement.GetProperty("switchover-ack").GetRawText());
-        Assert.Equal("[\"10.0.0.0/8\"]", document.RootElement.GetProperty("allow").GetRawText());
+        Assert.Equal("[\"10.0.0.0/8:1-1023\"]", document.RootElement.GetProperty("allow").GetRawText());
         Assert.Equal("null", document.RootElement.GetProperty("timeout").GetRawText());
     }
 

@@ -42,18 +42,19 @@ public sealed class SettingsTests : IDisposable
     [InlineData("off", false)]
     public void A_switch_is_on_or_off_and_a_list_has_commas(string text, bool isPaused)
     {
-        File.WriteAllText(_path, $"paused = {text}\nallow = 10.0.0.0/8, fd00::/8\n");
+        File.WriteAllText(_path, $"paused = {text}\nallow = 10.0.0.0/8:1-1023, [fd00::/8]:1024-2047\n");
 
         (ParseResult parsed, IReadOnlyList<string> errors) = Parse();
 
         Assert.Empty(errors);
         Assert.Equal(isPaused, parsed.GetValue(_paused));
-        Assert.Equal(["10.0.0.0/8", "fd00::/8"], parsed.GetRequiredValue(_allow));
+        Assert.Equal(["10.0.0.0/8:1-1023", "[fd00::/8]:1024-2047"], parsed.GetRequiredValue(_allow));
     }
 
     [Theory]
     [InlineData("max-ram = 32K\nqmp = /run/x\n", "max-ram = 32K: --max-ram: '32K' is out of range: the least is 64 KiB")]
     [InlineData("qmp = /run/x\nmetrics = 9464\n", "metrics = 9464: --metrics: '9464' has no port")]
+    [InlineData("qmp = /run/x\nallow = fd00::/8, 10.0.0.0/8:0\n", "--allow: the port '0' of '10.0.0.0/8:0'")]
     [InlineData("qmp = /run/x\npaused = perhaps\n", "paused = perhaps: ")]
     [InlineData("qmp = /run/x\nmax-rum = 64G\n", "max-rum: 'rdmamig serve' has no option --max-rum")]
     [InlineData("[vm]\nqmp = /run/x\n", "vm:qmp: 'rdmamig serve' has no option --vm:qmp")]

@@ -117,6 +117,22 @@ public sealed class RefusalTests : ReceiverTests
         Assert.DoesNotContain(receiver.Events.Snapshot(), e => e is { Name: "MIGRATION", Status: "active" });
     }
 
+    [Fact]
+    public async Task A_source_port_that_is_not_allowed_is_turned_away_and_one_that_is_gets_in()
+    {
+        await using (RdmamigProcess closed =
+            await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("closed"), ["--allow", $"{RdmaAddress.V4}:1-1023"]))
+        {
+            await using QemuMachine source = await StartSourceAsync("pc", 8);
+            Assert.NotEqual("completed", await MigrationStatusAsync(source, closed.Uri));
+            Assert.DoesNotContain(closed.Events.Snapshot(), e => e is { Name: "MIGRATION", Status: "active" });
+        }
+
+        await using RdmamigProcess open =
+            await RdmamigProcess.ListenAsync(RdmaAddress.NextUri(), NewFolder("captures"), ["--allow", $"{RdmaAddress.V4}:1024-65535"]);
+        await NextMigrationWorksAsync(open);
+    }
+
     [Theory]
     [InlineData("INT")]
     [InlineData("TERM")]

@@ -30,7 +30,7 @@ public class ReceiverHostTests
             Anywhere with
             {
                 Uri = new UnixUri("/nowhere"),
-                Parameters = ParameterSet.Defaults.With(MigrationParameters.Allow, [IPNetwork.Parse("10.0.0.0/8")]),
+                Parameters = ParameterSet.Defaults.With(MigrationParameters.Allow, [new AllowedPeers(IPNetwork.Parse("10.0.0.0/8"))]),
             },
             "allow"
         },

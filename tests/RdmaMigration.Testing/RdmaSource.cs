@@ -65,6 +65,9 @@ public sealed unsafe class RdmaSource : IDisposable
         }
     }
 
+    /// <summary>The address and port that it connects from.</summary>
+    public IPEndPoint LocalEndPoint => _id.LocalEndPoint!;
+
     /// <summary>The payload of the control message received last.</summary>
     public byte[] Payload { get; private set; } = [];
 

@@ -180,7 +180,7 @@ public sealed class CandidateTests
     {
         using ManualResetEventSlim isHeld = new();
         using ManualResetEventSlim goOn = new();
-        ListenerOptions options = TestOptions.Listener with { Allow = [IPNetwork.Parse("127.0.0.1/32"), IPNetwork.Parse("127.0.0.2/32")] };
+        ListenerOptions options = TestOptions.Listener with { Allow = [TestOptions.Peers("127.0.0.1"), TestOptions.Peers("127.0.0.2")] };
         using Listening listening = Anywhere(options, _ =>
         {
             isHeld.Set();

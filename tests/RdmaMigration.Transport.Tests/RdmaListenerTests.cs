@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.RegularExpressions;
 using RdmaMigration.Testing;
 using RdmaMigration.Verbs;
 
@@ -32,14 +33,29 @@ public sealed class RdmaListenerTests
     [Fact]
     public void A_source_outside_the_allowed_networks_is_rejected_and_one_inside_gets_in()
     {
-        using (ListeningDestination closed = new(TestOptions.Listener with { Allow = [IPNetwork.Parse("192.0.2.0/24")] }))
+        using (ListeningDestination closed = new(TestOptions.Listener with { Allow = [TestOptions.Peers("192.0.2.0/24")] }))
         {
             Assert.Contains("192.0.2.0/24", Assert.Throws<ConnectionRejectedException>(() => closed.Connect()).Message, StringComparison.Ordinal);
         }
 
-        using ListeningDestination open = new(TestOptions.Listener with { Allow = [IPNetwork.Parse("192.0.2.0/24"), new IPNetwork(RdmaAddress.V4, 32)] });
+        using ListeningDestination open = new(TestOptions.Listener with { Allow = [TestOptions.Peers("192.0.2.0/24"), TestOptions.Peers($"{RdmaAddress.V4}")] });
         using RdmaSource source = open.Connect();
         open.Accept();
+    }
+
+    [Fact]
+    public void A_source_port_that_is_not_allowed_is_rejected_and_one_that_is_gets_in()
+    {
+        // The kernel gives a source a port of net.ipv4.ip_local_port_range, which has no privileged one.
+        using (ListeningDestination closed = new(TestOptions.Listener with { Allow = [TestOptions.Peers($"{RdmaAddress.V4}:1-1023")] }))
+        {
+            string refusal = Assert.Throws<ConnectionRejectedException>(() => closed.Connect()).Message;
+            Assert.Matches($@"{Regex.Escape(RdmaAddress.V4.ToString())}:\d{{4,5}} .*{Regex.Escape($"{RdmaAddress.V4}/32:1-1023")}", refusal);
+        }
+
+        using ListeningDestination open = new(TestOptions.Listener with { Allow = [TestOptions.Peers($"{RdmaAddress.V4}:1024-65535")] });
+        using RdmaSource source = open.Connect();
+        Assert.Equal(source.LocalEndPoint.ToString(), open.Accept().Peer);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
 
 namespace RdmaMigration.Transport.Tests;
 
@@ -146,7 +147,7 @@ public sealed class SocketListenerTests : IDisposable
     [Fact]
     public void A_source_outside_the_allowed_networks_is_reset_and_the_next_one_gets_in()
     {
-        using Listening listening = new(new TcpUri("", 0), TestOptions.Listener with { Allow = [IPNetwork.Parse("127.0.0.2/32")] });
+        using Listening listening = new(new TcpUri("", 0), TestOptions.Listener with { Allow = [TestOptions.Peers("127.0.0.2")] });
         IPEndPoint address = new(IPAddress.Loopback, listening.EndPoint.Port);
         using (Stream stranger = IncomingPair.ConnectTo(address))
         {
@@ -158,6 +159,32 @@ public sealed class SocketListenerTests : IDisposable
         friend.Write(IncomingPair.Begun);
         using IncomingChannel channel = listening.Accept();
         Assert.StartsWith("127.0.0.2:", channel.Peer, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1", "127.0.0.1")]
+    [InlineData("::1", "[::1]")]
+    public void A_source_port_that_is_not_allowed_is_reset_and_one_that_is_gets_in(string host, string written)
+    {
+        IPAddress loopback = IPAddress.Parse(host);
+        using Socket allowed = new(loopback.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        allowed.Bind(new IPEndPoint(loopback, 0));
+        string rule = $"{written}:{((IPEndPoint)allowed.LocalEndPoint!).Port}";
+        using Listening listening = new(new TcpUri("", 0), TestOptions.Listener with { Allow = [TestOptions.Peers(rule)] });
+        IPEndPoint address = new(loopback, listening.EndPoint.Port);
+        using (Stream stranger = IncomingPair.ConnectTo(address))
+        {
+            string from = ((NetworkStream)stranger).Socket.LocalEndPoint!.ToString()!;
+            IOException reset = Assert.Throws<IOException>(() => stranger.ReadByte());
+            Assert.Equal(SocketError.ConnectionReset, ((SocketException)reset.InnerException!).SocketErrorCode);
+            listening.AwaitLog(LogLevel.Warning, from);
+        }
+
+        allowed.Connect(address);
+        using NetworkStream friend = new(allowed);
+        friend.Write(IncomingPair.Begun);
+        using IncomingChannel channel = listening.Accept();
+        Assert.Equal(rule, channel.Peer);
     }
 
     // Address options as QEMU 7.2 understands them.

@@ -29,4 +29,8 @@ internal static class TestOptions
 
     public static DescriptorChannelOptions Descriptors { get; } =
         new() { ConnectTimeout = TimeSpan.FromSeconds(30), KeepAliveInterval = TimeSpan.FromSeconds(5) };
+
+    /// <summary>Peers that may connect, as the command line has them.</summary>
+    public static AllowedPeers Peers(string text) =>
+        AllowedPeers.TryParse(text, out AllowedPeers? peers, out string? error) ? peers : throw new FormatException(error);
 }

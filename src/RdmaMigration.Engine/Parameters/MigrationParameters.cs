@@ -1,4 +1,4 @@
-using System.Net;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
@@ -304,14 +304,15 @@ internal static class MigrationParameters
     /// <summary>What <see cref="ConfirmTimeout"/> is when it is not set and the destination has no return path.</summary>
     public static TimeSpan CloseTimeout { get; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Networks that may connect.</summary>
-    public static Parameter<IReadOnlyList<IPNetwork>> Allow { get; } = new(new NetworksKind(), [])
+    /// <summary>Who may connect.</summary>
+    public static Parameter<IReadOnlyList<AllowedPeers>> Allow { get; } = new(new AllowedPeersKind(), [])
     {
         Name = "allow",
         Side = MigrationSide.Incoming,
         Scope = ParameterScope.Network,
         Surface = ParameterSurface.CommandLine,
-        Help = "A network that may connect by RDMA or TCP, such as 10.0.0.0/24; repeatable",
+        Help = "A network that may connect by RDMA or TCP, such as 10.0.0.0/24, and the source ports that it may use, as in 10.0.0.0/24:1-1023 or "
+            + "[fd00::/8]:1024-2047; repeatable",
         Reason = "QEMU admits everyone; there is no other access control",
     };
 

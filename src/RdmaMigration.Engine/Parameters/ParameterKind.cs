@@ -1,8 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
-using System.Net;
 using System.Numerics;
 using System.Text.Json;
+using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
@@ -241,45 +241,36 @@ internal sealed class TextKind(string valueName, string range, string none) : Pa
     public override void Write(Utf8JsonWriter writer, string value) => writer.WriteStringValue(value);
 }
 
-/// <summary>Networks; none stands for every one.</summary>
-internal sealed class NetworksKind : ParameterKind<IReadOnlyList<IPNetwork>>
+/// <summary>Networks and the source ports of their hosts; none stands for every one.</summary>
+internal sealed class AllowedPeersKind : ParameterKind<IReadOnlyList<AllowedPeers>>
 {
-    public override string ValueName => "CIDR";
+    public override string ValueName => AllowedPeers.Form;
 
-    public override string Range => "networks such as 10.0.0.0/24, or addresses";
+    public override string Range => "networks such as 10.0.0.0/24, or addresses; each with or without source ports, as in 10.0.0.0/24:1-1023";
 
     public override bool TakesMany => true;
 
-    public override bool TryParse(string text, [MaybeNullWhen(false)] out IReadOnlyList<IPNetwork> value, [NotNullWhen(false)] out string? error)
+    public override bool TryParse(string text, [MaybeNullWhen(false)] out IReadOnlyList<AllowedPeers> value, [NotNullWhen(false)] out string? error)
     {
-        // One host needs no prefix length.
-        if (IPAddress.TryParse(text, out IPAddress? host))
-        {
-            value = [new IPNetwork(host, host.GetAddressBytes().Length * 8)];
-            error = null;
-            return true;
-        }
-
-        bool isNetwork = IPNetwork.TryParse(text, out IPNetwork network);
-        value = isNetwork ? [network] : null;
-        error = isNetwork ? null : $"'{text}' is not a network: write an address and a prefix length, such as 10.0.0.0/24";
-        return isNetwork;
+        bool isRead = AllowedPeers.TryParse(text, out AllowedPeers? peers, out error);
+        value = isRead ? [peers!] : null;
+        return isRead;
     }
 
-    public override string Format(IReadOnlyList<IPNetwork> value) => value.Count == 0 ? "everyone" : string.Join(", ", value);
+    public override string Format(IReadOnlyList<AllowedPeers> value) => value.Count == 0 ? "everyone" : string.Join(", ", value);
 
-    public override void Write(Utf8JsonWriter writer, IReadOnlyList<IPNetwork> value)
+    public override void Write(Utf8JsonWriter writer, IReadOnlyList<AllowedPeers> value)
     {
         writer.WriteStartArray();
-        foreach (IPNetwork network in value)
+        foreach (AllowedPeers peers in value)
         {
-            writer.WriteStringValue(network.ToString());
+            writer.WriteStringValue(peers.ToString());
         }
 
         writer.WriteEndArray();
     }
 
-    public override IReadOnlyList<IPNetwork> Join(IReadOnlyList<IPNetwork> first, IReadOnlyList<IPNetwork> second) => [.. first, .. second];
+    public override IReadOnlyList<AllowedPeers> Join(IReadOnlyList<AllowedPeers> first, IReadOnlyList<AllowedPeers> second) => [.. first, .. second];
 }
 
 /// <summary>A value, or none.</summary>

@@ -29,8 +29,9 @@ internal sealed class Candidate : IDisposable
         socket.Blocking = false;
         if (socket.RemoteEndPoint is IPEndPoint source)
         {
-            Address = source.Address.IsIPv4MappedToIPv6 ? source.Address.MapToIPv4() : source.Address;
-            Peer = new IPEndPoint(Address, source.Port).ToString();
+            IPAddress address = source.Address.IsIPv4MappedToIPv6 ? source.Address.MapToIPv4() : source.Address;
+            EndPoint = new IPEndPoint(address, source.Port);
+            Peer = EndPoint.ToString();
         }
         else
         {
@@ -55,8 +56,11 @@ internal sealed class Candidate : IDisposable
     /// <summary>Why there is no TLS with it; null when there is, or none is tried.</summary>
     public string? Refusal { get; private set; }
 
+    /// <summary>The address and port of the other side; null on a UNIX domain socket.</summary>
+    public IPEndPoint? EndPoint { get; }
+
     /// <summary>Null on a UNIX domain socket.</summary>
-    public IPAddress? Address { get; }
+    public IPAddress? Address => EndPoint?.Address;
 
     /// <summary>The socket's descriptor.</summary>
     public int Number => _descriptor.Number;

@@ -163,9 +163,9 @@ internal sealed class SocketListener : ChannelListener
     /// <summary>A connection has been accepted.</summary>
     private void OnEntered(Candidate candidate)
     {
-        if (_options.Allow.Count > 0 && candidate.Address is { } address && !_options.Allow.Any(network => network.Contains(address)))
+        if (candidate.EndPoint is { } peer && AllowedPeers.WhyRefused(peer, _options.Allow) is { } refusal)
         {
-            Refuse(candidate, $"{address} is in none of the allowed networks {string.Join(", ", _options.Allow)}");
+            Refuse(candidate, refusal);
         }
         else if (!_options.Queues && IsTaken && !IsOfActive(candidate))
         {

@@ -15,7 +15,10 @@ internal sealed record ConnectionRequest(CmId Id, byte[] PrivateData)
     /// <summary>The source's address and port, for messages.</summary>
     public string Peer { get; } = Id.RemoteEndPoint?.ToString() ?? "unknown peer";
 
-    public IPAddress? PeerAddress { get; } = Id.RemoteEndPoint?.Address;
+    /// <summary>The source's address and port. Null where the connection manager gives none.</summary>
+    public IPEndPoint? PeerEndPoint { get; } = Id.RemoteEndPoint;
+
+    public IPAddress? PeerAddress => PeerEndPoint?.Address;
 
     /// <summary>Null where the private data is too short for it.</summary>
     public RdmaCapabilities? Capabilities { get; } = PrivateData.Length < RdmaCapabilities.Size ? null : RdmaCapabilities.Read(PrivateData);
@@ -23,22 +26,14 @@ internal sealed record ConnectionRequest(CmId Id, byte[] PrivateData)
     /// <summary>What a source of ours says the connection is for; null from a QEMU.</summary>
     public ConnectionPurpose? Purpose { get; } = ConnectionPurpose.Read(PrivateData);
 
-    /// <summary>Why the source is not let in, whatever else is going on: its address, or the protocol that it speaks. Null if nothing is wrong.</summary>
-    /// <param name="allowed">The networks that may connect; empty for everyone.</param>
-    public string? WhyRefused(IReadOnlyCollection<IPNetwork> allowed)
+    /// <summary>Why the source is not let in, whatever else is going on: its address or port, or the protocol that it speaks. Null if nothing is wrong.</summary>
+    /// <param name="allowed">Who may connect; empty for everyone.</param>
+    public string? WhyRefused(IReadOnlyCollection<AllowedPeers> allowed) => AllowedPeers.WhyRefused(PeerEndPoint, allowed) ?? Capabilities switch
     {
-        if (allowed.Count > 0 && !allowed.Any(network => PeerAddress is not null && network.Contains(PeerAddress)))
-        {
-            return $"{PeerAddress} is in none of the allowed networks {string.Join(", ", allowed)}";
-        }
-
-        return Capabilities switch
-        {
-            null => $"private data of {PrivateData.Length} bytes; expected at least {RdmaCapabilities.Size}",
-            { Version: RdmaCapabilities.CurrentVersion } => null,
-            { Version: uint version } => $"control protocol version {version}; expected {RdmaCapabilities.CurrentVersion}",
-        };
-    }
+        null => $"private data of {PrivateData.Length} bytes; expected at least {RdmaCapabilities.Size}",
+        { Version: RdmaCapabilities.CurrentVersion } => null,
+        { Version: uint version } => $"control protocol version {version}; expected {RdmaCapabilities.CurrentVersion}",
+    };
 
     /// <summary>Tells the source why it is not let in, and frees the id.</summary>
     /// <exception cref="VerbsException">The source is gone already. The id is freed.</exception>

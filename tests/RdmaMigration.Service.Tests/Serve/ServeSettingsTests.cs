@@ -56,7 +56,7 @@ public sealed class ServeSettingsTests
     [Fact]
     public void An_option_that_means_nothing_for_the_incoming_address_is_refused()
     {
-        ParameterSet parameters = ParameterSet.Defaults.With(MigrationParameters.Allow, [IPNetwork.Parse("10.0.0.0/8")]);
+        ParameterSet parameters = ParameterSet.Defaults.With(MigrationParameters.Allow, [new AllowedPeers(IPNetwork.Parse("10.0.0.0/8"))]);
         ServeOptions options = new() { Monitor = "/nowhere/qmp", Incoming = new ServeIncoming(new UnixUri("/nowhere/socket")), Parameters = parameters };
         OptionsValidationException refused = Assert.Throws<OptionsValidationException>(() => new ServeHost(options, new Observer()).Run());
         Assert.Contains("allow", refused.Failures.Single(), StringComparison.Ordinal);
