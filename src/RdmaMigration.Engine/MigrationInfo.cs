@@ -157,6 +157,9 @@ internal sealed record MigrationInfo
     /// <summary>Why it failed, as long as no new migration has begun.</summary>
     public string? ErrorDescription { get; init; }
 
+    /// <summary>Outgoing: it was cancelled in status pre-switchover.</summary>
+    public bool IsCancelledInPause { get; init; }
+
     /// <summary>The kind of the failure.</summary>
     public FailureReason? ErrorClass { get; init; }
 

@@ -20,6 +20,7 @@ internal sealed class MigrationState
     private TimeSpan? _errorLatency;
     private bool _isDecided;
     private bool _isSettled;
+    private bool _isCancelledInPause;
 
     /// <summary>Called with a snapshot at each transition, in order, with this state locked: it may only schedule. Set before the first transition.</summary>
     public Action<MigrationInfo>? Changed { get; set; }
@@ -50,6 +51,7 @@ internal sealed class MigrationState
                 ErrorDescription = _error,
                 ErrorClass = _reason,
                 ErrorLatency = _errorLatency,
+                IsCancelledInPause = _isCancelledInPause,
             };
         }
     }
@@ -118,6 +120,7 @@ internal sealed class MigrationState
             _stopped = (reason, description);
             if (reason is FailureReason.Cancelled)
             {
+                _isCancelledInPause = _status is MigrationStatus.PreSwitchover;
                 GoTo(MigrationStatus.Cancelling);
             }
 

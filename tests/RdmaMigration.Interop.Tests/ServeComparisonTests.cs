@@ -20,7 +20,7 @@ public sealed class ServeComparisonTests : ReceiverTests
         ["failed"] = "running True failed {running,status} {error-desc,status}",
         ["pre-switchover"] = "finish-migrate False pre-switchover {running,status} "
             + $"{{expected-downtime,{RecordedRam},remaining,setup-time,status,total-time}}",
-        ["cancelled"] = "running True cancelled {running,status} {status}",
+        ["cancelled"] = "running True cancelled {running,status} {error-desc,status}",
         ["lost"] = "running failed",
         ["completed"] = $"postmigrate False completed {{running,status}} {{downtime,{RecordedRam},setup-time,status,total-time}}",
         ["events"] = "setup active RESUME completed setup failing failed setup active STOP pre-switchover cancelling RESUME cancelled "

@@ -88,7 +88,7 @@ internal static class HumanMigration
     }
 
     private static string? Status(JsonElement migration) => !migration.TryGetProperty("status", out JsonElement status) ? null
-        : migration.TryGetProperty("error-desc", out JsonElement error) ? $"{status} ({error})"
+        : status.ValueEquals("failed") && migration.TryGetProperty("error-desc", out JsonElement error) ? $"{status} ({error})"
         : status.ToString();
 
     private static StringBuilder Addresses(StringBuilder text, JsonElement migration, string title)

@@ -27,6 +27,7 @@ internal sealed record QemuProfile(string Name, Version Version)
         HasDeviceWithoutPause = true,
         HasFirstPass = true,
         HasMigrationThreads = true,
+        HasReasonOfCancel = true,
     };
 
     /// <summary>QEMU 11.1.</summary>
@@ -39,6 +40,7 @@ internal sealed record QemuProfile(string Name, Version Version)
         HasRemaining = true,
         HasFailing = true,
         HasNewInfoMigrate = true,
+        HasReasonOfCancel = true,
     };
 
     /// <summary>All profiles; the last is the default.</summary>
@@ -82,6 +84,9 @@ internal sealed record QemuProfile(string Name, Version Version)
 
     /// <summary>MIGRATION_PASS is sent for the first pass too, before MIGRATION active.</summary>
     public bool HasFirstPass { get; private init; }
+
+    /// <summary>query-migrate has error-desc for a migration that was cancelled in pre-switchover.</summary>
+    public bool HasReasonOfCancel { get; private init; }
 
     /// <summary>There is query-migrationthreads.</summary>
     public bool HasMigrationThreads { get; private init; }

@@ -22,7 +22,7 @@ internal sealed class QueryMigrate(QemuProfile profile)
         if (info.Status is not MigrationStatus.None)
         {
             writer.WriteString("status", info.Status.ToQmp());
-            if (info is { Status: MigrationStatus.Failed, ErrorDescription: { } error })
+            if (info.ErrorDescription is { } error && (info.Status is MigrationStatus.Failed || IsCancelledWithReason(info)))
             {
                 writer.WriteString("error-desc", error);
             }
@@ -44,6 +44,9 @@ internal sealed class QueryMigrate(QemuProfile profile)
 
         writer.WriteEndObject();
     }
+
+    private bool IsCancelledWithReason(MigrationInfo info) =>
+        profile.HasReasonOfCancel && info is { Status: MigrationStatus.Cancelled, IsCancelledInPause: true };
 
     private void WriteOutgoing(Utf8JsonWriter writer, MigrationInfo info)
     {

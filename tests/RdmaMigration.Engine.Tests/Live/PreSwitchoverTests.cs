@@ -37,6 +37,7 @@ public sealed class PreSwitchoverTests
 
         MigrationInfo ended = source.Ended();
         Assert.Equal(fault is Fault.CancelAtSource ? MigrationStatus.Cancelled : MigrationStatus.Failed, ended.Status);
+        Assert.Equal(fault is Fault.CancelAtSource, ended.IsCancelledInPause);
         Assert.Contains("the machine goes on here", ended.ErrorDescription, StringComparison.Ordinal);
         source.Settle();
         Assert.Equal((true, 1, 0), (source.Machine.IsRunning, source.Machine.Stops, destination.Machine.Starts));
