@@ -9,6 +9,9 @@ internal sealed class LibvirtPlayer(QmpClient monitor)
     private JsonElement _before;
     private int _seen;
 
+    /// <summary>Talks to a process. What it has reported so far is left out.</summary>
+    public static LibvirtPlayer From(ServeProcess process) => new(process.Monitor) { _seen = process.Monitor.Events.Count };
+
     /// <summary>Sends the commands and awaits the events.</summary>
     public async Task PlayAsync(params string[] sequences)
     {
@@ -25,9 +28,6 @@ internal sealed class LibvirtPlayer(QmpClient monitor)
             });
         }
     }
-
-    /// <summary>Leaves out the events until now.</summary>
-    public void SkipEvents() => _seen = monitor.Events.Count;
 
     private async Task ExecuteAsync(string command, string arguments)
     {

@@ -1,6 +1,4 @@
 using System.IO.Pipes;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using RdmaMigration.Testing;
 
@@ -12,10 +10,9 @@ namespace RdmaMigration.Interop;
 /// </summary>
 public sealed class LibvirtSequenceTests : ReceiverTests
 {
-    private const string Anywhere = "tcp:127.0.0.1:0";
+    private const string Anywhere = LibvirtPair.Anywhere;
     private const string OneWay = "";
     private const string ReturnPath = "return-path switchover-ack";
-    private const long Slow = 1 << 20;
 
     [Theory]
     [Trait("needs", "qemu")]
@@ -31,7 +28,8 @@ public sealed class LibvirtSequenceTests : ReceiverTests
             .Replace("PIPE", pipe.GetClientHandleAsString(), StringComparison.Ordinal);
         await using ServeProcess second = await ServeProcess.StartAsync("--incoming", "defer", "--paused");
         pipe.DisposeLocalCopyOfClientHandle();
-        (LibvirtPlayer source, LibvirtPlayer destination) = (Player(first), Player(second));
+        LibvirtPair pair = new(first, second);
+        (LibvirtPlayer source, LibvirtPlayer destination) = (pair.Source, pair.Destination);
 
         await destination.PlayAsync(LibvirtSequences.Begin, LibvirtSequences.Listens(uri, capabilities));
         await source.PlayAsync(LibvirtSequences.Prepares(capabilities: capabilities));
@@ -42,14 +40,14 @@ public sealed class LibvirtSequenceTests : ReceiverTests
         }
         else
         {
-            await PassConnectionAsync(first, second, uri);
+            await pair.PassConnectionAsync(uri);
         }
 
         await Task.WhenAll(
             source.PlayAsync(LibvirtSequences.Migrates("fd:migrate"), LibvirtSequences.Stops, LibvirtSequences.SwitchesOver),
             destination.PlayAsync(LibvirtSequences.Arrives, LibvirtSequences.RunsOn));
 
-        await EndsAsync(first, source);
+        await LibvirtPair.EndAsync(first, source);
         Assert.Equal("running", await QmpMove.RunStateAsync(second.Monitor));
         await HasAsync(second, guest);
     }
@@ -62,7 +60,8 @@ public sealed class LibvirtSequenceTests : ReceiverTests
         await using QemuMachine guest = await StartSourceAsync(NewMachine("pc", 64) with { Paused = false });
         await using ServeProcess first = await TakeAsync(guest);
         await using ServeProcess second = await ServeProcess.StartAsync("--incoming", "defer", "--paused");
-        (LibvirtPlayer source, LibvirtPlayer destination) = (Player(first), Player(second));
+        LibvirtPair pair = new(first, second);
+        (LibvirtPlayer source, LibvirtPlayer destination) = (pair.Source, pair.Destination);
         int port = RdmaAddress.NextPort();
 
         await destination.PlayAsync(LibvirtSequences.Begin, LibvirtSequences.Listens($"rdma:[::]:{port}", capabilities));
@@ -71,7 +70,7 @@ public sealed class LibvirtSequenceTests : ReceiverTests
             source.PlayAsync(LibvirtSequences.Migrates(RdmaAddress.Uri(port)), LibvirtSequences.Stops, LibvirtSequences.SwitchesOver),
             destination.PlayAsync(LibvirtSequences.Arrives, LibvirtSequences.RunsOn));
 
-        await EndsAsync(first, source);
+        await LibvirtPair.EndAsync(first, source);
         await HasAsync(second, guest);
     }
 
@@ -82,11 +81,12 @@ public sealed class LibvirtSequenceTests : ReceiverTests
         await using QemuMachine guest = await StartSourceAsync(NewMachine("pc", 32) with { Paused = false });
         await using ServeProcess first = await TakeAsync(guest);
         await using ServeProcess second = await ServeProcess.StartAsync("--incoming", "defer", "--paused");
-        (LibvirtPlayer source, LibvirtPlayer destination) = (Player(first), Player(second));
+        LibvirtPair pair = new(first, second);
+        (LibvirtPlayer source, LibvirtPlayer destination) = (pair.Source, pair.Destination);
 
         await destination.PlayAsync(LibvirtSequences.Begin, LibvirtSequences.Listens(Anywhere));
         await source.PlayAsync(LibvirtSequences.Prepares(), LibvirtSequences.Suspends);
-        await PassConnectionAsync(first, second);
+        await pair.PassConnectionAsync();
         await Task.WhenAll(
             source.PlayAsync(LibvirtSequences.Migrates("fd:migrate"), LibvirtSequences.Sends, LibvirtSequences.SwitchesOver),
             destination.PlayAsync(LibvirtSequences.Arrives, LibvirtSequences.StaysPaused));
@@ -102,11 +102,11 @@ public sealed class LibvirtSequenceTests : ReceiverTests
         await using QemuMachine guest = await StartSourceAsync(NewMachine("pc", 64) with { Paused = false });
         await using ServeProcess first = await TakeAsync(guest);
         await using ServeProcess second = await ServeProcess.StartAsync("--incoming", "defer", "--paused");
-        (LibvirtPlayer source, LibvirtPlayer destination) = await BeginSlowlyAsync(first, second);
+        LibvirtPair pair = await LibvirtPair.BeginSlowlyAsync(first, second);
 
-        await Task.WhenAll(source.PlayAsync(LibvirtSequences.IsAborted), destination.PlayAsync(LibvirtSequences.Fails));
+        await Task.WhenAll(pair.Source.PlayAsync(LibvirtSequences.IsAborted), pair.Destination.PlayAsync(LibvirtSequences.Fails));
 
-        await EndsAsync(second, destination);
+        await LibvirtPair.EndAsync(second, pair.Destination);
         Assert.Equal("running", await QmpMove.RunStateAsync(first.Monitor));
         await HasAsync(first, guest);
     }
@@ -118,10 +118,10 @@ public sealed class LibvirtSequenceTests : ReceiverTests
         await using QemuMachine guest = await StartSourceAsync(NewMachine("pc", 64) with { Paused = false });
         await using ServeProcess first = await TakeAsync(guest);
         await using ServeProcess second = await ServeProcess.StartAsync("--incoming", "defer", "--paused");
-        (LibvirtPlayer source, _) = await BeginSlowlyAsync(first, second);
+        LibvirtPair pair = await LibvirtPair.BeginSlowlyAsync(first, second);
 
         second.Process.KillNow();
-        await source.PlayAsync(LibvirtSequences.LosesDestination);
+        await pair.Source.PlayAsync(LibvirtSequences.LosesDestination);
 
         Assert.Equal("running", await QmpMove.RunStateAsync(first.Monitor));
         await HasAsync(first, guest);
@@ -134,13 +134,13 @@ public sealed class LibvirtSequenceTests : ReceiverTests
         await using QemuMachine guest = await StartSourceAsync(NewMachine("pc", 64) with { Paused = false });
         await using ServeProcess first = await TakeAsync(guest);
         await using ServeProcess second = await ServeProcess.StartAsync("--incoming", "defer", "--paused");
-        (_, LibvirtPlayer destination) = await BeginSlowlyAsync(first, second);
+        LibvirtPair pair = await LibvirtPair.BeginSlowlyAsync(first, second);
 
         first.Process.KillNow();
-        await destination.PlayAsync(LibvirtSequences.Fails);
+        await pair.Destination.PlayAsync(LibvirtSequences.Fails);
 
         Assert.Equal("inmigrate", await QmpMove.RunStateAsync(second.Monitor));
-        await EndsAsync(second, destination);
+        await LibvirtPair.EndAsync(second, pair.Destination);
     }
 
     /// <summary>libvirt enables multifd for --parallel, and the other two for --postcopy.</summary>
@@ -151,10 +151,10 @@ public sealed class LibvirtSequenceTests : ReceiverTests
     public async Task Capabilities_that_are_not_supported_are_refused_on_both_sides(string capabilities)
     {
         await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer", "--paused");
-        LibvirtPlayer player = Player(service);
+        LibvirtPlayer player = LibvirtPlayer.From(service);
         await player.PlayAsync(LibvirtSequences.Begin);
 
-        foreach (string part in (string[])[LibvirtSequences.Listens(Anywhere, $"{ReturnPath} {capabilities}"), LibvirtSequences.Prepares(Slow, capabilities)])
+        foreach (string part in (string[])[LibvirtSequences.Listens(Anywhere, $"{ReturnPath} {capabilities}"), LibvirtSequences.Prepares(LibvirtPair.Slow, capabilities)])
         {
             QmpException refused = await Assert.ThrowsAsync<QmpException>(() => player.PlayAsync(part));
             Assert.Equal("GenericError", refused.ErrorClass);
@@ -172,48 +172,6 @@ public sealed class LibvirtSequenceTests : ReceiverTests
         await QmpMove.RunAsync(guest.Monitor, service.Monitor, Anywhere);
         await QmpMove.UntilRunStateAsync(service.Monitor, "running");
         return service;
-    }
-
-    /// <summary>Begins a migration that takes half a minute, and returns when both are active.</summary>
-    private static async Task<(LibvirtPlayer Source, LibvirtPlayer Destination)> BeginSlowlyAsync(ServeProcess first, ServeProcess second)
-    {
-        (LibvirtPlayer source, LibvirtPlayer destination) = (Player(first), Player(second));
-        await destination.PlayAsync(LibvirtSequences.Begin, LibvirtSequences.Listens(Anywhere));
-        await source.PlayAsync(LibvirtSequences.Prepares(Slow));
-        await PassConnectionAsync(first, second);
-        await source.PlayAsync(LibvirtSequences.Migrates("fd:migrate"), LibvirtSequences.Sends);
-        await second.Monitor.Events.FirstAsync(said => said.Status == "active", 0, Deadlines.Migration, "active");
-        return (source, destination);
-    }
-
-    private static LibvirtPlayer Player(ServeProcess service)
-    {
-        LibvirtPlayer player = new(service.Monitor);
-        player.SkipEvents();
-        return player;
-    }
-
-    /// <summary>libvirt connects to the destination, and passes the connection to the source.</summary>
-    private static async Task PassConnectionAsync(ServeProcess first, ServeProcess second, string uri = Anywhere)
-    {
-        bool isLocal = uri.StartsWith("unix:", StringComparison.Ordinal);
-        using Socket connection = new(isLocal ? AddressFamily.Unix : AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Unspecified);
-        await connection.ConnectAsync(isLocal ? new UnixDomainSocketEndPoint(uri["unix:".Length..]) : await AddressAsync(second));
-        await first.Monitor.ExecuteAsync("getfd", new { fdname = "migrate" }, connection.SafeHandle);
-    }
-
-    private static async Task<IPEndPoint> AddressAsync(ServeProcess destination)
-    {
-        JsonElement address = (await destination.Monitor.ExecuteAsync("query-migrate")).GetProperty("socket-address")[0];
-        return IPEndPoint.Parse($"127.0.0.1:{address.GetProperty("port").GetString()}");
-    }
-
-    /// <summary>libvirt ends a process that it needs no longer.</summary>
-    private static async Task EndsAsync(ServeProcess service, LibvirtPlayer player)
-    {
-        await service.SignalAsync("TERM");
-        await player.PlayAsync("* SHUTDOWN");
-        Assert.Equal(0, await service.Process.WaitForExitAsync(Deadlines.Answer));
     }
 
     /// <summary>Moves the machine into a QEMU, which must have the guest's.</summary>
