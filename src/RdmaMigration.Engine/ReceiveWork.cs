@@ -53,18 +53,6 @@ internal sealed class ReceiveWork(
 
     public void Begin()
     {
-        if (channel.IsConnected)
-        {
-            TimeSpan setup = parameters.Get(MigrationParameters.SetupTimeout);
-            context.After(setup, () =>
-            {
-                if (Volatile.Read(ref _handler) is not { HasBegun: true })
-                {
-                    context.Stop(FailureReason.Timeout, $"the source {channel.Peer} sent no stream within {setup.TotalSeconds:0.#} s after it connected");
-                }
-            });
-        }
-
         if (IsLast)
         {
             context.After(s_lastStream, StopIfLate);
@@ -74,6 +62,18 @@ internal sealed class ReceiveWork(
         {
             context.StopAfter(timeout, $"the migration from {channel.Peer} did not end within {timeout.TotalSeconds:0.#} s");
         }
+    }
+
+    private void WatchSetup()
+    {
+        TimeSpan setup = parameters.Get(MigrationParameters.SetupTimeout);
+        context.After(setup, () =>
+        {
+            if (Volatile.Read(ref _handler) is not { HasBegun: true })
+            {
+                context.Stop(FailureReason.Timeout, $"the source {channel.Peer} sent no stream within {setup.TotalSeconds:0.#} s after it connected");
+            }
+        });
     }
 
     private void StopIfLate()
@@ -92,6 +92,11 @@ internal sealed class ReceiveWork(
     public void Run()
     {
         sink.Begin();
+        if (channel.IsConnected)
+        {
+            WatchSetup();
+        }
+
         context.State.Enter(MigrationPhase.Ram);
         context.State.GoTo(MigrationStatus.Active);
         Load(BigLockState.NotHeld);

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 using RdmaMigration.VmState;
 
@@ -67,9 +68,9 @@ internal sealed class LiveMachine(string type, ILogger log) : ILiveMachine, IDis
     /// <summary>The machine runs at its destination.</summary>
     public void OnMoved() => _state = MachineState.Moved;
 
-    /// <summary>Forgets what RAM has, since the machine arrives anew. Nothing uses it.</summary>
     public void Clear()
     {
+        BlockingCalls.AssertAllowed();
         foreach (RamBlock block in _blocks)
         {
             if (!block.TryDiscard(0, block.Length))

@@ -64,11 +64,6 @@ internal sealed class MachineMoves
     {
         CheckIdle();
         CheckAway();
-        if (_machine.State is MachineState.Moved)
-        {
-            _loop.WithoutLock(_machine.Clear);
-        }
-
         _process.Listen(options);
     }
 
@@ -110,7 +105,6 @@ internal sealed class MachineMoves
             CheckAway();
             return BeginMove();
         }).ConfigureAwait(false);
-        _machine.Clear();
         await BeginAsync(() => _loop.InvokeAsync(() =>
         {
             _process.Listen(options);

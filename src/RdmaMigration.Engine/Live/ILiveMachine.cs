@@ -32,6 +32,12 @@ internal interface ILiveMachine
     /// </summary>
     void Stop();
 
+    /// <summary>
+    /// Forgets what RAM has, since the machine arrives anew. On the thread mig/dst/main, without the lock, before anything arrives: the time grows with the RAM
+    /// that is in use.
+    /// </summary>
+    void Clear();
+
     /// <summary>Slows the program's writers. On the thread mig/src/main, without the lock.</summary>
     /// <param name="percent">The share of time in which they must not run, 0 to 99; 0 ends the throttling.</param>
     void Throttle(int percent);

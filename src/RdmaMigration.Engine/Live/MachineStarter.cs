@@ -17,7 +17,11 @@ internal sealed class MachineStarter(ILiveMachine machine, ArrivingMachine arriv
     // After this time no further device is applied in the same bottom half.
     private static readonly TimeSpan s_longHold = TimeSpan.FromMilliseconds(1);
 
-    public void Begin() => CheckStopped();
+    public void Begin()
+    {
+        CheckStopped();
+        machine.Clear();
+    }
 
     public void Announce(StreamConfiguration configuration)
     {

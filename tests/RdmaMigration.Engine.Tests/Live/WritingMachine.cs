@@ -85,6 +85,9 @@ internal sealed class WritingMachine : ILiveMachine, IDisposable
     /// <summary>What <see cref="Start"/> throws.</summary>
     public Exception? RefusesToStart { get; set; }
 
+    /// <summary>Called by <see cref="Clear"/>.</summary>
+    public Action? Clearing { get; init; }
+
     public int Starts { get; private set; }
 
     public int Stops { get; private set; }
@@ -131,6 +134,17 @@ internal sealed class WritingMachine : ILiveMachine, IDisposable
         _threads.Clear();
         Counter.Value = (ulong)++Stops * 1000;
         IsRunning = false;
+    }
+
+    public void Clear()
+    {
+        Assert.False(LockIsHeld());
+        Assert.False(IsRunning);
+        Clearing?.Invoke();
+        foreach (RamBlock block in Ram)
+        {
+            block.Zero(0, block.Length);
+        }
     }
 
     public void Throttle(int percent)
