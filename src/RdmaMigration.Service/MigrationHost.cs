@@ -47,8 +47,9 @@ internal abstract class MigrationHost
         MachineProcess process = host.Services.GetRequiredService<MachineProcess>();
         ProcessEnd end = host.Services.GetRequiredService<ProcessEnd>();
         _end = end;
-        ILogger log = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger(GetType());
-        using TelemetryExport? exports = Export(host.Services, process, log);
+        ILoggerFactory logs = host.Services.GetRequiredService<ILoggerFactory>();
+        ILogger log = logs.CreateLogger(GetType());
+        using TelemetryExport? exports = TelemetryExport.Open(Telemetry, MachineName, process.Query, AddInstruments, logs);
         SystemdReports systemd = new(
             host.Services.GetRequiredService<ISystemdNotifier>(), process, loop, SystemdReports.WatchdogOfEnvironment(), log);
 
@@ -87,6 +88,10 @@ internal abstract class MigrationHost
     public void Quit(int exitCode) =>
         (_end ?? throw new InvalidOperationException("the host does not run")).Quit(exitCode);
 
+    /// <summary>Sets the least important level that is logged; of the metrics endpoint only warnings are.</summary>
+    internal static void LogFrom(ILoggingBuilder logging, LogLevel level) =>
+        logging.SetMinimumLevel(level).AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+
     /// <summary>Logs to stderr, in systemd's format when systemd started the process.</summary>
     internal static void LogToStandardError(ILoggingBuilder logging)
     {
@@ -122,27 +127,6 @@ internal abstract class MigrationHost
     /// <summary>The code with which the process ends after this transition; null to go on.</summary>
     private protected abstract int? ExitCodeAfter(MigrationInfo info);
 
-    private TelemetryExport? Export(IServiceProvider services, MachineProcess process, ILogger log)
-    {
-        if (Telemetry.IsNone)
-        {
-            return null;
-        }
-
-        TelemetryExport exports = new(Telemetry, MachineName, process.Query);
-        AddInstruments(exports.Meter);
-        try
-        {
-            exports.Serve(services, log);
-            return exports;
-        }
-        catch
-        {
-            exports.Dispose();
-            throw;
-        }
-    }
-
     private IHost Build()
     {
         if (CheckOptions() is { Count: > 0 } failures)
@@ -152,7 +136,7 @@ internal abstract class MigrationHost
 
         // No configuration files or environment here: the options of the host are the configuration.
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
-        builder.Logging.SetMinimumLevel(_logLevel).AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        LogFrom(builder.Logging, _logLevel);
         _logging(builder.Logging);
         builder.Services
             .AddSingleton(_observer)

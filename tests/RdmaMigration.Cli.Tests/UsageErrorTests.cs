@@ -121,6 +121,19 @@ public class UsageErrorTests
         Assert.False(File.Exists(socket));
     }
 
+    [Fact]
+    public void A_metrics_port_that_is_in_use_ends_guest_with_3_before_it_runs()
+    {
+        using TcpListener other = new(IPAddress.Loopback, 0);
+        other.Start();
+
+        CommandLine cannot = CommandLine.Run("guest", "--ram", "1M", "--json", "--metrics", $"{other.LocalEndpoint}");
+
+        Assert.Equal(ExitCode.HostCannot, cannot.ExitCode);
+        Assert.Contains($"--metrics {other.LocalEndpoint}", cannot.Error, StringComparison.Ordinal);
+        Assert.Empty(cannot.Out);
+    }
+
     [Theory]
     [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")]
     [InlineData("OTEL_SDK_DISABLED", "true")]

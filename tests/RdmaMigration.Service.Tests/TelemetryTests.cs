@@ -1,8 +1,8 @@
 using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
 using RdmaMigration.Engine;
@@ -79,8 +79,7 @@ public sealed class TelemetryTests : IDisposable
         using Meter meter = new("RdmaMigration.Service");
         meter.CreateObservableGauge("rdmamig_answer", () => 42, description: "A test.");
         using MeterProvider metrics = Sdk.CreateMeterProviderBuilder().AddMeter(meter.Name).AddPrometheusExporter().Build();
-        await using ServiceProvider services = new ServiceCollection().AddLogging().AddOptions().BuildServiceProvider();
-        using MetricsServer server = MetricsServer.Start(new TcpUri(listensAt, 0), metrics, services);
+        using MetricsServer server = MetricsServer.Start(new TcpUri(listensAt, 0), metrics, NullLoggerFactory.Instance);
         int port = new Uri(server.Addresses.Single().Replace("[::]", "localhost", StringComparison.Ordinal)).Port;
         using HttpClient http = new() { BaseAddress = new Uri($"http://{asked}:{port}") };
 

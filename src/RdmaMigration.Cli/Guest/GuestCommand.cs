@@ -92,7 +92,7 @@ internal sealed class GuestCommand : MigrationCommand
         }
 
         _parameters.AddTo(this);
-        AddReportOptions();
+        AddHostOptions();
         Validators.Add(Check);
     }
 
@@ -102,6 +102,7 @@ internal sealed class GuestCommand : MigrationCommand
         "rdmamig guest --ram 1G --incoming rdma:10.0.0.7:4444                        # on one host: waits for a guest",
         "rdmamig guest --ram 1G --dirty-rate 200M --migrate rdma:10.0.0.7:4444       # on another: runs 5 s, then moves there",
         "rdmamig guest --ram 1G --qmp /run/guest.qmp                                 # runs; 'rdmamig migrate' and 'rdmamig top' drive it there",
+        "rdmamig guest --ram 1G --qmp /run/guest.qmp --metrics 127.0.0.1:9464        # curl http://127.0.0.1:9464/metrics",
         "rdmamig guest --ram 256M --incoming unix:/run/guest.sock --for 10 --json    # verifies, runs 10 s, verifies again, exits",
     ];
 
@@ -121,6 +122,7 @@ internal sealed class GuestCommand : MigrationCommand
             Destination = parsed.GetValue(_migrate),
             After = parsed.GetValue(_after) ?? s_defaultAfter,
             For = parsed.GetValue(_for),
+            Telemetry = Telemetry(parsed),
             Parameters = _parameters.Read(parsed),
         };
         if (plan.Destination is { } to && Addresses.ReasonCannotSend(to) is { } reason)
@@ -144,7 +146,11 @@ internal sealed class GuestCommand : MigrationCommand
 
     private static int Run(GuestPlan plan, ReportThread report, LogLevel level, Action<ILoggingBuilder> logging)
     {
-        using ILoggerFactory log = LoggerFactory.Create(builder => logging(builder.SetMinimumLevel(level)));
+        using ILoggerFactory log = LoggerFactory.Create(builder =>
+        {
+            MigrationHost.LogFrom(builder, level);
+            logging(builder);
+        });
         return new GuestSession(plan, report, log).Run();
     }
 

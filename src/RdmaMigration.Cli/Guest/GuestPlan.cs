@@ -31,6 +31,9 @@ internal sealed record GuestPlan
     /// <summary>How long the guest runs in the end; null for no limit.</summary>
     public TimeSpan? For { get; init; }
 
+    /// <summary>What is exported of metrics and traces.</summary>
+    public TelemetryOptions Telemetry { get; init; } = TelemetryOptions.None;
+
     /// <summary>Limits and capabilities of the migrations.</summary>
     public ParameterSet Parameters { get; init; } = ParameterSet.Defaults;
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Cli.Reports;
 using RdmaMigration.Engine;
@@ -15,6 +16,7 @@ internal sealed class GuestSession(GuestPlan plan, ReportThread report, ILoggerF
     private const string MachineName = "synthetic-guest-1";
 
     private readonly TaskCompletionSource<GuestVerdict> _arrived = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private MachineMonitor? _monitor;
 
     /// <summary>Runs to the end.</summary>
     /// <returns>The exit code.</returns>
@@ -40,6 +42,7 @@ internal sealed class GuestSession(GuestPlan plan, ReportThread report, ILoggerF
         machine.Program = guest;
         machine.Process.StatusChanged += report.OnStatusChanged;
         guest.Verified += OnArrived;
+        using TelemetryExport? exports = TelemetryExport.Open(plan.Telemetry, MachineName, machine.Process.Query, AddInstruments, log);
 
         using CancellationTokenSource end = new();
         Task rates = ReportRatesAsync(machine, guest, end.Token);
@@ -137,6 +140,7 @@ internal sealed class GuestSession(GuestPlan plan, ReportThread report, ILoggerF
             Parameters = plan.Parameters,
         };
         await using MachineMonitor monitor = await MachineMonitor.OpenAsync(machine, options, log);
+        Volatile.Write(ref _monitor, monitor);
         if (plan.Incoming is not null)
         {
             report.OnStarted(machine.Process);
@@ -212,6 +216,14 @@ internal sealed class GuestSession(GuestPlan plan, ReportThread report, ILoggerF
         GuestVerdict verdict = guest.Verify();
         report.OnGuestVerified(verdict);
         return verdict.IsIntact ? exitCode : ExitCode.Failed;
+    }
+
+    private void AddInstruments(Meter meter)
+    {
+        if (plan.Monitor is not null)
+        {
+            ServeMonitor.AddClients(meter, () => Volatile.Read(ref _monitor)?.Clients ?? 0);
+        }
     }
 
     private void OnArrived(GuestVerdict verdict)

@@ -42,12 +42,15 @@ internal abstract class MigrationCommand : Command
         Add(_json);
     }
 
-    /// <summary>Adds the options of the commands that run a host, behind their own.</summary>
+    /// <summary>Adds the options of the commands that run migrations of their own, behind their own options.</summary>
     protected void AddHostOptions()
     {
         AddReportOptions();
         _telemetry.AddTo(this);
     }
+
+    /// <summary>What is exported of metrics and traces.</summary>
+    protected TelemetryOptions Telemetry(ParseResult parsed) => _telemetry.Read(parsed);
 
     /// <summary>Does the command's work, mostly by <see cref="RunHost"/>.</summary>
     protected abstract int Run(ParseResult parsed);
@@ -65,7 +68,7 @@ internal abstract class MigrationCommand : Command
         RunReported(parsed, uri, writeParameters, (level, report, logging) =>
         {
             MigrationHost host = create(level, report, logging);
-            host.Telemetry = _telemetry.Read(parsed);
+            host.Telemetry = Telemetry(parsed);
             return host.Run();
         });
 

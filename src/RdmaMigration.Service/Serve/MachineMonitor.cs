@@ -41,6 +41,9 @@ public sealed class MachineMonitor : IAsyncDisposable
             options.Log ?? NullLoggerFactory.Instance);
     }
 
+    /// <summary>Clients that are connected.</summary>
+    internal int Clients => _monitor.Clients;
+
     /// <summary>Disconnects the clients, after a second at most. The machine goes on as it is.</summary>
     public async ValueTask DisposeAsync()
     {

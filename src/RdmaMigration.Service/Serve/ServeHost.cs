@@ -24,8 +24,7 @@ internal sealed class ServeHost : MigrationHost
 
     private protected override string? MachineName => _options.Name;
 
-    private protected override void AddInstruments(Meter meter) => meter.CreateObservableGauge(
-        "rdmamig_monitor_clients", () => Volatile.Read(ref _monitor)?.Clients ?? 0, description: "Clients that are connected to the QMP monitor.");
+    private protected override void AddInstruments(Meter meter) => ServeMonitor.AddClients(meter, () => Volatile.Read(ref _monitor)?.Clients ?? 0);
 
     private protected override Task Start(MachineProcess process, MainLoop loop, ILogger log)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using RdmaMigration.Engine;
 using RdmaMigration.Qmp;
@@ -47,6 +48,10 @@ internal sealed class ServeMonitor
 
     /// <summary>Clients that are connected. Any thread.</summary>
     public int Clients => _monitor.Clients;
+
+    /// <summary>Creates the gauge of a monitor's clients.</summary>
+    public static void AddClients(Meter meter, Func<int> clients) =>
+        meter.CreateObservableGauge("rdmamig_monitor_clients", clients, description: "Clients that are connected to the QMP monitor.");
 
     /// <summary>Serves clients from now on, and listens for the machine that the options ask for. Main thread.</summary>
     /// <exception cref="Linux.MigrationException">The monitor's socket cannot be opened, or no machine can be received there.</exception>

@@ -24,8 +24,13 @@ internal sealed class MetricsServer : IDisposable
     private const int MaximumConnections = 32;
 
     private readonly KestrelServer _server;
+    private readonly ServiceProvider _services;
 
-    private MetricsServer(KestrelServer server) => _server = server;
+    private MetricsServer(KestrelServer server, ServiceProvider services)
+    {
+        _server = server;
+        _services = services;
+    }
 
     /// <summary>What a scraper gets: <c>http://127.0.0.1:9464/metrics</c>.</summary>
     public IEnumerable<string> Addresses => _server.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Select(address => address + Path);
@@ -33,11 +38,11 @@ internal sealed class MetricsServer : IDisposable
     /// <summary>Listens, and returns when scrapers can connect.</summary>
     /// <param name="endpoint">Where; an empty host is every address.</param>
     /// <param name="metrics">What is served. It has the exporter for Prometheus.</param>
-    /// <param name="services">Loggers.</param>
+    /// <param name="logs">Takes logs. It outlives the server.</param>
     /// <exception cref="ConnectFailedException">The address cannot be listened at.</exception>
-    public static MetricsServer Start(TcpUri endpoint, MeterProvider metrics, IServiceProvider services)
+    public static MetricsServer Start(TcpUri endpoint, MeterProvider metrics, ILoggerFactory logs)
     {
-        ILoggerFactory logs = services.GetRequiredService<ILoggerFactory>();
+        ServiceProvider services = new ServiceCollection().AddSingleton(logs).AddLogging().AddOptions().BuildServiceProvider();
         RequestDelegate pipeline = new ApplicationBuilder(services)
             .UseOpenTelemetryPrometheusScrapingEndpoint(metrics, predicate: null, Path, configureBranchedPipeline: null, optionsName: null)
             .Build();
@@ -49,20 +54,25 @@ internal sealed class MetricsServer : IDisposable
                 new SocketTransportFactory(Options.Create(new SocketTransportOptions()), logs),
                 logs);
             server.StartAsync(new Application(pipeline), CancellationToken.None).GetAwaiter().GetResult();
-            return new MetricsServer(server);
+            return new MetricsServer(server, services);
         }
         catch (Exception failed) when (failed is IOException or SocketException)
         {
             server?.Dispose();
+            services.Dispose();
             string address = endpoint.ToString()[(endpoint.Scheme.Length + 1)..];
             throw new ConnectFailedException($"cannot serve metrics (--metrics {address}): {failed.Message.TrimEnd('.')}", failed);
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _server.Dispose();
+    public void Dispose()
+    {
+        _server.Dispose();
+        _services.Dispose();
+    }
 
-    private static KestrelServerOptions OptionsFor(TcpUri endpoint, IServiceProvider services)
+    private static KestrelServerOptions OptionsFor(TcpUri endpoint, ServiceProvider services)
     {
         KestrelServerOptions options = new() { AddServerHeader = false, ApplicationServices = services };
         options.Limits.MaxConcurrentConnections = MaximumConnections;

@@ -37,11 +37,7 @@ internal sealed class TelemetryExport : IDisposable
     private readonly TracerProvider? _traces;
     private MetricsServer? _server;
 
-    /// <summary>Collects from now on; pushes if the options say so.</summary>
-    /// <param name="options">What is exported, and where to.</param>
-    /// <param name="machine">The machine's name; null when it has none.</param>
-    /// <param name="query">Returns the migration that runs or ran last. Called from any thread.</param>
-    public TelemetryExport(TelemetryOptions options, string? machine, Func<MigrationInfo> query)
+    private TelemetryExport(TelemetryOptions options, string? machine, Func<MigrationInfo> query)
     {
         _options = options;
         MeterProviderBuilder metrics = Sdk.CreateMeterProviderBuilder().ConfigureResource(Describe).AddMeter(Engine, Transport, Service);
@@ -71,19 +67,46 @@ internal sealed class TelemetryExport : IDisposable
             .AddEnvironmentVariableDetector();
     }
 
-    /// <summary>For the instruments of the service itself.</summary>
-    public Meter Meter { get; } = new(Service);
+    private Meter Meter { get; } = new(Service);
 
-    /// <summary>Serves Prometheus, if the options say so. Once.</summary>
+    /// <summary>Collects, pushes and serves from now on, as the options say; null if they say nothing.</summary>
+    /// <param name="options">What is exported, and where to.</param>
+    /// <param name="machine">The machine's name; null when it has none.</param>
+    /// <param name="query">Returns the migration that runs or ran last. Called from any thread.</param>
+    /// <param name="addInstruments">Adds the program's own instruments.</param>
+    /// <param name="logs">Takes logs. It outlives the export.</param>
     /// <exception cref="ConnectFailedException">The address cannot be listened at.</exception>
-    public void Serve(IServiceProvider services, ILogger log)
+    public static TelemetryExport? Open(
+        TelemetryOptions options, string? machine, Func<MigrationInfo> query, Action<Meter> addInstruments, ILoggerFactory logs)
+    {
+        if (options.IsNone)
+        {
+            return null;
+        }
+
+        TelemetryExport exports = new(options, machine, query);
+        try
+        {
+            addInstruments(exports.Meter);
+            exports.Serve(logs);
+            return exports;
+        }
+        catch
+        {
+            exports.Dispose();
+            throw;
+        }
+    }
+
+    private void Serve(ILoggerFactory logs)
     {
         if (_options.Endpoint is not { } endpoint)
         {
             return;
         }
 
-        _server = MetricsServer.Start(endpoint, _metrics, services);
+        _server = MetricsServer.Start(endpoint, _metrics, logs);
+        ILogger log = logs.CreateLogger<TelemetryExport>();
         foreach (string address in _server.Addresses)
         {
             ServiceLog.Metrics(log, address);

@@ -54,6 +54,35 @@ public sealed partial class MetricsTests : ReceiverTests
     }
 
     [Fact]
+    public async Task A_scrape_of_a_guest_shows_what_query_migrate_says_of_its_move()
+    {
+        const string iterations = "rdmamig_iterations_total";
+        await using ServeProcess destination = await ServeProcess.StartGuestAsync(["--ram", "16M", "--incoming", "defer", .. MetricsEndpoint.Options]);
+        await using ServeProcess source = await ServeProcess.StartGuestAsync(["--ram", "16M", "--dirty-rate", "4M", .. MetricsEndpoint.Options]);
+        using MetricsEndpoint sending = await MetricsEndpoint.OfAsync(source);
+        using MetricsEndpoint receiving = await MetricsEndpoint.OfAsync(destination);
+        Scrape before = await sending.ScrapeAsync();
+        Assert.Equal(("none", 1, 0), (before.Status, before.Value("rdmamig_monitor_clients"), before.Value(iterations)));
+
+        await QmpMove.RunAsync(source.Monitor, destination.Monitor, Anywhere, "return-path");
+
+        JsonElement sent = await source.Monitor.ExecuteAsync("query-migrate");
+        JsonElement ram = sent.GetProperty("ram");
+        Scrape after = await sending.UntilAsync("completed");
+        Assert.Equal(
+            ("source", 16 << 20, ram.GetProperty("transferred").GetInt64(), ram.GetProperty("dirty-sync-count").GetInt32()),
+            (after.Side, after.Value(Ram), after.Value(Transferred), after.Value(iterations)));
+        Assert.InRange(after.Value("rdmamig_migration_downtime_seconds") * 1000 - sent.GetProperty("downtime").GetInt64(), -0.01, 1);
+        Assert.Equal(1, after.Value("rdmamig_downtime_seconds_count"));
+        Scrape arrived = await receiving.UntilAsync("completed");
+        Assert.Equal(
+            ("destination", 16 << 20, 1),
+            (arrived.Side, arrived.Value(Ram), arrived.Value("rdmamig_migrations_total", "side=\"destination\"", "status=\"completed\"")));
+        await NothingIsWrongAsync(after);
+        await NothingIsWrongAsync(arrived);
+    }
+
+    [Fact]
     public async Task Prometheus_scrapes_a_service_and_answers_the_dashboards_queries()
     {
         await using ServeProcess service = await ServeProcess.StartAsync(["--incoming", "defer", .. MetricsEndpoint.Options]);
