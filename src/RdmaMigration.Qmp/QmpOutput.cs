@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Threading.Channels;
 
 namespace RdmaMigration.Qmp;
@@ -14,6 +15,9 @@ internal sealed class QmpOutput(Action<long> overflowed)
     /// client that is stopped or swapped out. One line may exceed it.
     /// </summary>
     public const int MaximumWaiting = 8 << 20;
+
+    /// <summary>Bytes that are sent in one call. One line may exceed it.</summary>
+    private const int Batch = 32 << 10;
 
     private readonly Channel<byte[]> _lines = Channel.CreateUnbounded<byte[]>(new UnboundedChannelOptions { SingleReader = true });
     private long _waiting;
@@ -38,14 +42,27 @@ internal sealed class QmpOutput(Action<long> overflowed)
     /// <summary>No further line comes: <see cref="SendAsync"/> ends when the last one is sent.</summary>
     public void Complete() => _lines.Writer.TryComplete();
 
-    /// <summary>Sends lines in their order, until <see cref="Complete"/> or the client's end.</summary>
+    /// <summary>Sends lines in their order, those that wait together, until <see cref="Complete"/> or the client's end.</summary>
     /// <exception cref="IOException">The client is gone.</exception>
     public async Task SendAsync(Stream client, CancellationToken end)
     {
-        await foreach (byte[] line in _lines.Reader.ReadAllAsync(end).ConfigureAwait(false))
+        ArrayBufferWriter<byte> batch = new();
+        while (await _lines.Reader.WaitToReadAsync(end).ConfigureAwait(false))
         {
-            await client.WriteAsync(line, end).ConfigureAwait(false);
-            Interlocked.Add(ref _waiting, -line.Length);
+            while (batch.WrittenCount < Batch && _lines.Reader.TryRead(out byte[]? line))
+            {
+                batch.Write(line);
+            }
+
+            await client.WriteAsync(batch.WrittenMemory, end).ConfigureAwait(false);
+            Interlocked.Add(ref _waiting, -batch.WrittenCount);
+            if (batch.Capacity > 2 * Batch)
+            {
+                // A long reply does not stay in memory.
+                batch = new ArrayBufferWriter<byte>();
+            }
+
+            batch.ResetWrittenCount();
         }
     }
 }

@@ -58,7 +58,8 @@ public class ParameterOptionsTests
         Assert.Equal(TimeSpan.FromSeconds(5), parameters.Get(MigrationParameters.AnswerTimeout));
         Assert.Equal(TimeSpan.FromDays(1), parameters.Get(MigrationParameters.ConfirmTimeout));
         Assert.Equal(
-            [new AllowedPeers(IPNetwork.Parse("10.0.0.0/8")), new AllowedPeers(IPNetwork.Parse("fd00::/8"), 1, 1023)], parameters.Get(MigrationParameters.Allow));
+            [new AllowedPeers(IPNetwork.Parse("10.0.0.0/8")), new AllowedPeers(IPNetwork.Parse("fd00::/8"), 1, 1023)],
+            parameters.Get(MigrationParameters.Allow));
         Assert.Equal("/etc/pki", parameters.Get(MigrationParameters.TlsCreds));
         Assert.Equal("vm-host", parameters.Get(MigrationParameters.TlsHostname));
         Assert.Equal("CN=source,O=Example", parameters.Get(MigrationParameters.TlsAuthz));

@@ -28,10 +28,10 @@ public abstract class ReceiverTests : IDisposable
         return await StartAsync(options);
     }
 
-    /// <summary>Starts a running machine that dirties 8 MiB of its RAM for ever; it does so when this returns.</summary>
-    private protected async Task<QemuMachine> StartDirtyingSourceAsync(string machineType, int mebibytes)
+    /// <summary>Starts a running machine that dirties 8 MiB of its RAM for ever; it does so when this returns. It has a monitor at each socket.</summary>
+    private protected async Task<QemuMachine> StartDirtyingSourceAsync(string machineType, int mebibytes, params string[] sockets)
     {
-        QemuOptions options = NewMachine(machineType, mebibytes);
+        QemuOptions options = NewMachine(machineType, mebibytes).WithSockets(sockets);
         options = options with { Paused = false, BootImage = Work.File($"{options.Name}.boot") };
         DirtyingGuest.WriteImage(options.BootImage!, first: 16 << 20, end: 24 << 20);
         GuestMemory.Fill(options.MemoryFile, mebibytes, seed: (ulong)(1000 + _machines), halfZero: true);

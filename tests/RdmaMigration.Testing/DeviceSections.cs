@@ -46,6 +46,21 @@ public static class DeviceSections
         return differences;
     }
 
+    /// <summary>The offset of the vmdescription: 06, be32 length, and JSON of exactly that length up to the last byte.</summary>
+    public static int LastDescription(byte[] state)
+    {
+        for (int at = state.Length - 6; at >= 0; at--)
+        {
+            if (state[at] == 0x06 && state[at + 5] == (byte)'{'
+                && BinaryPrimitives.ReadUInt32BigEndian(state.AsSpan(at + 1)) == state.Length - at - 5)
+            {
+                return at;
+            }
+        }
+
+        throw new InvalidDataException("no vmdescription at the end of the device state");
+    }
+
     private static Dictionary<string, byte[]> Split(ReadOnlySpan<byte> state, JsonElement devices)
     {
         Dictionary<string, byte[]> sections = [];
@@ -98,21 +113,6 @@ public static class DeviceSections
         }
 
         return length;
-    }
-
-    // 06, be32 length, and JSON of exactly that length up to the last byte.
-    private static int LastDescription(byte[] state)
-    {
-        for (int at = state.Length - 6; at >= 0; at--)
-        {
-            if (state[at] == 0x06 && state[at + 5] == (byte)'{'
-                && BinaryPrimitives.ReadUInt32BigEndian(state.AsSpan(at + 1)) == state.Length - at - 5)
-            {
-                return at;
-            }
-        }
-
-        throw new InvalidDataException("no vmdescription at the end of the device state");
     }
 
     private static void Expect(bool condition, int at, string what)

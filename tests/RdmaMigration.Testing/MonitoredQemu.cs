@@ -9,6 +9,10 @@ public static class MonitoredQemu
     public static QemuOptions WithSocket(this QemuOptions options, string path) =>
         options with { Extra = [.. options.Extra, "-qmp", $"unix:{path},server=on,wait=off"] };
 
+    /// <summary>Options of a machine with several: each serves one client.</summary>
+    public static QemuOptions WithSockets(this QemuOptions options, IEnumerable<string> paths) =>
+        paths.Aggregate(options, (machine, path) => machine.WithSocket(path));
+
     /// <summary>A client that occupies a monitor.</summary>
     public static async Task<Socket> OccupyAsync(string path)
     {

@@ -38,7 +38,8 @@ public sealed class RdmaListenerTests
             Assert.Contains("192.0.2.0/24", Assert.Throws<ConnectionRejectedException>(() => closed.Connect()).Message, StringComparison.Ordinal);
         }
 
-        using ListeningDestination open = new(TestOptions.Listener with { Allow = [TestOptions.Peers("192.0.2.0/24"), TestOptions.Peers($"{RdmaAddress.V4}")] });
+        using ListeningDestination open = new(
+            TestOptions.Listener with { Allow = [TestOptions.Peers("192.0.2.0/24"), TestOptions.Peers($"{RdmaAddress.V4}")] });
         using RdmaSource source = open.Connect();
         open.Accept();
     }

@@ -26,7 +26,9 @@ internal sealed record ConnectionRequest(CmId Id, byte[] PrivateData)
     /// <summary>What a source of ours says the connection is for; null from a QEMU.</summary>
     public ConnectionPurpose? Purpose { get; } = ConnectionPurpose.Read(PrivateData);
 
-    /// <summary>Why the source is not let in, whatever else is going on: its address or port, or the protocol that it speaks. Null if nothing is wrong.</summary>
+    /// <summary>
+    /// Why the source is not let in, whatever else is going on: its address or port, or the protocol that it speaks. Null if nothing is wrong.
+    /// </summary>
     /// <param name="allowed">Who may connect; empty for everyone.</param>
     public string? WhyRefused(IReadOnlyCollection<AllowedPeers> allowed) => AllowedPeers.WhyRefused(PeerEndPoint, allowed) ?? Capabilities switch
     {

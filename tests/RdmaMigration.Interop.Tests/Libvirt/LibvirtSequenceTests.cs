@@ -154,7 +154,8 @@ public sealed class LibvirtSequenceTests : ReceiverTests
         LibvirtPlayer player = LibvirtPlayer.From(service);
         await player.PlayAsync(LibvirtSequences.Begin);
 
-        foreach (string part in (string[])[LibvirtSequences.Listens(Anywhere, $"{ReturnPath} {capabilities}"), LibvirtSequences.Prepares(LibvirtPair.Slow, capabilities)])
+        string listens = LibvirtSequences.Listens(Anywhere, $"{ReturnPath} {capabilities}");
+        foreach (string part in (string[])[listens, LibvirtSequences.Prepares(LibvirtPair.Slow, capabilities)])
         {
             QmpException refused = await Assert.ThrowsAsync<QmpException>(() => player.PlayAsync(part));
             Assert.Equal("GenericError", refused.ErrorClass);

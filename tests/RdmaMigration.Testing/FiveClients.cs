@@ -1,0 +1,75 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+
+namespace RdmaMigration.Testing;
+
+/// <summary>Five clients of a monitor: four ask query-migrate every two milliseconds, and one never reads.</summary>
+public sealed class FiveClients : IDisposable
+{
+    /// <summary>How many there are.</summary>
+    public const int Count = 5;
+
+    private const int Attempts = 3;
+
+    private readonly Socket _silent;
+    private readonly AskingClient[] _asking;
+
+    /// <summary>Connects all to one monitor.</summary>
+    public FiveClients(string socket)
+        : this([.. Enumerable.Repeat(socket, Count)])
+    {
+    }
+
+    /// <summary>Connects each to a socket of its own, as a QEMU has them.</summary>
+    public FiveClients(IReadOnlyList<string> sockets)
+    {
+        _silent = AskingClient.Connect(sockets[0]);
+        _silent.Send("""{"execute": "qmp_capabilities"}"""u8);
+        _asking = [.. sockets.Skip(1).Select(socket => new AskingClient(socket))];
+    }
+
+    /// <summary>Events that each client has read.</summary>
+    public int Events => _asking[0].Events;
+
+    /// <summary>Sockets for the monitors of a QEMU.</summary>
+    public static string[] Sockets(WorkDirectory work) => [.. Enumerable.Range(1, Count).Select(number => work.File($"qmp{number}"))];
+
+    /// <summary>
+    /// Asks for a time, and again if answers are late, three times at most: other programs of the host can make answers late for a while. A monitor that the
+    /// stall blocks is late each time.
+    /// </summary>
+    /// <param name="time">How long.</param>
+    /// <param name="bound">99 of 100 answers come within it.</param>
+    /// <returns>The last time's answers.</returns>
+    /// <exception cref="InvalidOperationException">No migration is active.</exception>
+    public async Task<AnswerTimes> AskAsync(TimeSpan time, TimeSpan bound)
+    {
+        AnswerTimes answers;
+        int times = 0;
+        do
+        {
+            long begun = Stopwatch.GetTimestamp();
+            answers = await AskUntilAsync(() => Stopwatch.GetElapsedTime(begun) >= time);
+        }
+        while (answers.P99 > bound && ++times < Attempts);
+
+        return answers;
+    }
+
+    /// <summary>Asks until it is over.</summary>
+    /// <exception cref="InvalidOperationException">No migration is active.</exception>
+    public async Task<AnswerTimes> AskUntilAsync(Func<bool> isOver)
+    {
+        List<TimeSpan>[] answers = await Task.WhenAll(_asking.Select(client => client.AskUntilAsync(isOver)));
+        return new AnswerTimes(answers.SelectMany(times => times));
+    }
+
+    public void Dispose()
+    {
+        _silent.Dispose();
+        foreach (AskingClient client in _asking)
+        {
+            client.Dispose();
+        }
+    }
+}
