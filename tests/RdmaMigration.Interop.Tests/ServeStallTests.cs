@@ -2,7 +2,7 @@ using RdmaMigration.Testing;
 
 namespace RdmaMigration.Interop;
 
-/// <summary>A source that stalls does not stall the monitor of `rdmamig serve`. Its stream is a QEMU's. A source over RDMA: ServeStallRdmaTests.</summary>
+/// <summary>A source that stalls does not stall the monitor of `rdmamig serve`. Its stream is a QEMU's.</summary>
 [Trait("needs", "qemu")]
 public sealed class ServeStallTests : ReceiverTests
 {
