@@ -99,7 +99,7 @@ public sealed class ServiceTests : IDisposable
 
         await service.SignalAsync("TERM");
         Assert.Equal(0, await service.Process.WaitForExitAsync(s_soon));
-        Assert.Equal(!isAdmitted, service.Process.Errors.Contains("none of the allowed networks", StringComparison.Ordinal));
+        Assert.Equal(!isAdmitted, service.Process.Errors.Contains("is not in the allowed networks", StringComparison.Ordinal));
     }
 
     [Fact]
