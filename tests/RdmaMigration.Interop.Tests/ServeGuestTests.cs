@@ -106,7 +106,7 @@ public sealed class ServeGuestTests : ReceiverTests
         await BeginFloodAsync(source.Monitor, await destination.ListenAsync(Address("unix", "qemu")));
         await source.SetLimitsAsync(256 << 20, downtimeMilliseconds: 1);
         using FiveClients clients = new(sockets);
-        AnswerTimes answersOfQemu = await clients.AskAsync(s_flood, TimeSpan.MaxValue);
+        AnswerTimes answersOfQemu = await clients.AskAsync(s_flood);
 
         Measured($"QEMU 7.2: {answersOfQemu}; {clients.Events / s_flood.TotalSeconds:0} events a second");
         Assert.InRange(answers.P99, TimeSpan.Zero, s_bound);
@@ -120,19 +120,21 @@ public sealed class ServeGuestTests : ReceiverTests
     [Trait("needs", "qemu")]
     public async Task Four_clients_of_a_destination_are_answered_within_10_ms_while_its_source_stalls(long bytes, string? device, string? deviceOfQemu)
     {
-        await using ServeProcess source = await StartAsync("--dirty-rate", "1M");
-        await using ServeProcess destination = await StartAsync("--incoming", "defer");
-        AnswerTimes answers;
-        using (FiveClients clients = new(destination.Socket))
-        {
-            answers = await StallAsync(source.Monitor, destination.Monitor, bytes, device, clients);
-        }
+        AnswerTimes[] answers = await FiveClients.MeasureAsync(
+            async () =>
+            {
+                await using ServeProcess source = await StartAsync("--dirty-rate", "1M");
+                await using ServeProcess destination = await StartAsync("--incoming", "defer");
+                using FiveClients clients = new(destination.Socket);
+                return [await StallAsync(source.Monitor, destination.Monitor, bytes, device, clients)];
+            },
+            s_bound);
 
         await using QemuMachine from = await StartSourceAsync("pc", 16);
         await using QemuMachine to = await QemuMachine.StartAsync((NewMachine("pc", 16) with { Incoming = "defer" }).WithSockets(FiveClients.Sockets(Work)));
         using FiveClients clientsOfQemu = new(FiveClients.Sockets(Work));
-        Measured($"{answers}; QEMU 7.2: {await StallAsync(from.Monitor, to.Monitor, bytes, deviceOfQemu, clientsOfQemu)}");
-        Assert.InRange(answers.P99, TimeSpan.Zero, s_bound);
+        Measured($"{answers[0]}; QEMU 7.2: {await StallAsync(from.Monitor, to.Monitor, bytes, deviceOfQemu, clientsOfQemu)}");
+        Assert.InRange(answers[0].P99, TimeSpan.Zero, s_bound);
     }
 
     /// <summary>Holds a migration in its link, asks the destination, and lets it end.</summary>
@@ -147,7 +149,7 @@ public sealed class ServeGuestTests : ReceiverTests
         };
         await source.ExecuteAsync("migrate", new { uri = link.Begin().Uri });
         await link.Held.WaitAsync(Deadlines.Migration, TestContext.Current.CancellationToken);
-        AnswerTimes answers = await clients.AskAsync(s_stall, s_bound);
+        AnswerTimes answers = await clients.AskAsync(s_stall);
         link.Release();
         await QmpMove.EndAsync(source);
         await QmpMove.EndAsync(destination);

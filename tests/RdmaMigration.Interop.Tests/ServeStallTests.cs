@@ -24,18 +24,19 @@ public sealed class ServeStallTests : ReceiverTests
 
         (string Name, int At)[] places = Places(capture);
         byte[] stream = await File.ReadAllBytesAsync(capture);
-        AnswerTimes[] ours;
-        await using (ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer"))
-        {
-            using FiveClients clients = new(service.Socket);
-            ours = await StallAsync(service.Monitor, clients, uri => new StalledSource(uri, stream, stall, [.. places.Select(place => place.At)]), time);
-        }
+        AnswerTimes[] ours = await FiveClients.MeasureAsync(
+            async () =>
+            {
+                await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
+                using FiveClients clients = new(service.Socket);
+                return await StallAsync(service.Monitor, clients, Connect, time);
+            },
+            s_bound);
 
         string[] sockets = FiveClients.Sockets(Work);
         await using QemuMachine qemu = await QemuMachine.StartAsync((NewMachine("pc", 16) with { Incoming = "defer" }).WithSockets(sockets));
         using FiveClients clientsOfQemu = new(sockets);
-        AnswerTimes[] theirs = await StallAsync(
-            qemu.Monitor, clientsOfQemu, uri => new StalledSource(uri, stream, stall, [.. places.Select(place => place.At)]), time);
+        AnswerTimes[] theirs = await StallAsync(qemu.Monitor, clientsOfQemu, Connect, time);
 
         for (int i = 0; i < places.Length; i++)
         {
@@ -43,6 +44,8 @@ public sealed class ServeStallTests : ReceiverTests
         }
 
         Assert.All(ours, answers => Assert.InRange(answers.P99, TimeSpan.Zero, s_bound));
+
+        StalledSource Connect(string uri) => new(uri, stream, stall, [.. places.Select(place => place.At)]);
     }
 
     /// <summary>Has a source stall at each place, asks the destination, and lets the source finish.</summary>
@@ -55,7 +58,7 @@ public sealed class ServeStallTests : ReceiverTests
         {
             await source.StallAsync();
             await destination.Events.FirstAsync(said => said.Status == "active", 0, Deadlines.Answer, "active");
-            answers.Add(await clients.AskAsync(time, s_bound));
+            answers.Add(await clients.AskAsync(time));
         }
 
         await source.FinishAsync();

@@ -35,25 +35,30 @@ public sealed class FiveClients : IDisposable
     public static string[] Sockets(WorkDirectory work) => [.. Enumerable.Range(1, Count).Select(number => work.File($"qmp{number}"))];
 
     /// <summary>
-    /// Asks for a time, and again if answers are late, three times at most: other programs of the host can make answers late for a while. A monitor that the
-    /// stall blocks is late each time.
+    /// Measures a stall, and again from its beginning if answers are late, three times at most: other programs of the host can make answers late for a
+    /// while. A monitor that the stall blocks is late each time.
     /// </summary>
-    /// <param name="time">How long.</param>
+    /// <param name="stall">Has a new source stall; the answers at each place.</param>
     /// <param name="bound">99 of 100 answers come within it.</param>
-    /// <returns>The last time's answers.</returns>
-    /// <exception cref="InvalidOperationException">No migration is active.</exception>
-    public async Task<AnswerTimes> AskAsync(TimeSpan time, TimeSpan bound)
+    /// <returns>The last stall's answers.</returns>
+    public static async Task<AnswerTimes[]> MeasureAsync(Func<Task<AnswerTimes[]>> stall, TimeSpan bound)
     {
-        AnswerTimes answers;
-        int times = 0;
-        do
+        for (int attempt = 1; ; attempt++)
         {
-            long begun = Stopwatch.GetTimestamp();
-            answers = await AskUntilAsync(() => Stopwatch.GetElapsedTime(begun) >= time);
+            AnswerTimes[] answers = await stall();
+            if (attempt == Attempts || Array.TrueForAll(answers, times => times.P99 <= bound))
+            {
+                return answers;
+            }
         }
-        while (answers.P99 > bound && ++times < Attempts);
+    }
 
-        return answers;
+    /// <summary>Asks for a time.</summary>
+    /// <exception cref="InvalidOperationException">No migration is active.</exception>
+    public Task<AnswerTimes> AskAsync(TimeSpan time)
+    {
+        long begun = Stopwatch.GetTimestamp();
+        return AskUntilAsync(() => Stopwatch.GetElapsedTime(begun) >= time);
     }
 
     /// <summary>Asks until it is over.</summary>

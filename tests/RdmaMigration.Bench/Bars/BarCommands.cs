@@ -14,6 +14,7 @@ internal static class BarCommands
         Sparse.Create(),
         ControlLatency.Create(),
         TrackingCost.Create(),
+        Moves.Create(),
         VerifyCost.Create(),
         Create("cpu", "user CPU per GiB of rdmamig beside QEMU's, sending and receiving: at most as much", 3, ProcessorUse.RunAsync),
     ];
