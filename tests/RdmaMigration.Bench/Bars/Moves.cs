@@ -9,12 +9,12 @@ internal static class Moves
     private const int DowntimeLimitMilliseconds = 300;
     private const double Tolerance = 1.2;
     private const double ShareWithin = 0.95;
-    private const int BandwidthSamples = 3;
+    private const int TimeoutSeconds = 100;
     private const double BytesPerMebibyte = 1 << 20;
 
     public static Command Create()
     {
-        Option<int> moves = new("--repeats") { Description = "How often it moves, with dynamic registration and pin-all in turn", DefaultValueFactory = _ => 50 };
+        Option<int> moves = new("--repeats") { Description = "How often it moves, dynamic and pin-all in turn", DefaultValueFactory = _ => 50 };
         Option<int> ram = new("--ram") { Description = "The guest's RAM in MiB", DefaultValueFactory = _ => 512 };
         Option<FileInfo?> json = new("--json") { Description = "Also write the figures to this file" };
         Command command = new(
@@ -30,70 +30,93 @@ internal static class Moves
 
     private static async Task<int> RunAsync(int count, int mebibytes, FileInfo? json)
     {
-        Progress progress = new(BandwidthSamples + count + 1);
-        List<double> bandwidth = [];
-        for (int i = 0; i < BandwidthSamples; i++)
-        {
-            bandwidth.Add(await BandwidthAsync());
-        }
-
-        long rate = (long)(Statistic.Of(bandwidth).Median * BytesPerMebibyte / 2);
-        List<(Mode Mode, GuestMove Move)> moves = [];
+        Progress progress = new(count + ((count + 1) / 2));
+        List<Passed> moves = [];
+        double link = 0;
         for (int i = 0; i < count; i++)
         {
+            // The device drifts, so the rate follows it.
+            link = i % 2 == 0 ? await progress.StepAsync("ib_write_bw", Perftest.WriteBandwidthAsync, found => Report.Text($"{found:0} MiB/s")) : link;
             Mode mode = i % 2 == 0 ? Mode.Dynamic : Mode.PinAll;
-            moves.Add((mode, await progress.StepAsync(Words.Of(mode), () => MoveAsync(mebibytes, rate, mode), Short)));
+            moves.Add(await progress.StepAsync(Words.Of(mode), () => MoveAsync(mebibytes, link, mode), passed => passed.Short()));
         }
 
-        bandwidth.Add(await BandwidthAsync());
         Report.Table(
-            Report.Text($"rdmamig guest, {mebibytes} MiB, {rate / BytesPerMebibyte:0.0} MiB/s dirtied, downtime-limit {DowntimeLimitMilliseconds} ms"),
-            ["", "moves", "total, ms", "downtime, ms", "passes", "not intact"],
-            moves.GroupBy(one => one.Mode, one => one.Move).Select(of => new[]
+            Report.Text($"rdmamig guest, {mebibytes} MiB, downtime-limit {DowntimeLimitMilliseconds} ms"),
+            ["", "ib_write_bw, MiB/s", "dirtied, MiB/s", "sent, MiB/s", "total, ms", "downtime, ms", "passes", "completed", "not intact"],
+            moves.GroupBy(passed => passed.Mode).Select(of => new[]
             {
                 Words.Of(of.Key),
-                Report.Text($"{of.Count()}"),
-                Statistic.Of(of.Select(move => (double)move.Result.TotalMilliseconds)).ToText("0"),
-                Statistic.Of(of.Select(move => move.Downtime.TotalMilliseconds)).ToText("0"),
-                Statistic.Of(of.Select(move => (double)move.Passes)).ToText("0"),
-                Report.Text($"{of.Count(move => !move.IsIntact)}"),
+                Statistic.Of(of.Select(passed => passed.Link)).ToText("0"),
+                Statistic.Of(of.Select(passed => passed.Link / 2)).ToText("0"),
+                Of(of, move => move.Bandwidth / BytesPerMebibyte),
+                Of(of, move => move.Result.TotalMilliseconds),
+                Of(of, move => move.Downtime.TotalMilliseconds),
+                Of(of, move => move.Passes),
+                Report.Text($"{of.Count(passed => passed.Move is not null)} of {of.Count()}"),
+                Report.Text($"{of.Count(passed => passed.Move is { IsIntact: false })}"),
             }));
-        Report.Say($"ib_write_bw, 1 MiB writes: {Statistic.Of(bandwidth).ToText("0")} MiB/s");
-        int within = moves.Count(one => one.Move.Downtime.TotalMilliseconds <= Tolerance * DowntimeLimitMilliseconds);
         return await Bar.ReportAsync(
             "",
             [
-                new Bar("moves whose memory was not intact / moves", (double)moves.Count(one => !one.Move.IsIntact) / count, Bound: 0),
+                new Bar("moves that completed with memory intact / moves", Share(move => move.IsIntact), 1, IsMost: false),
                 new Bar(
-                    Report.Text($"moves with a downtime of {Tolerance * DowntimeLimitMilliseconds:0} ms at most / moves"),
-                    (double)within / count,
+                    Report.Text($"moves with a downtime of at most {DowntimeLimitMilliseconds * Tolerance:0} ms / moves"),
+                    Share(move => move.Downtime.TotalMilliseconds <= DowntimeLimitMilliseconds * Tolerance),
                     ShareWithin,
                     IsMost: false),
             ],
-            new
-            {
-                bandwidth,
-                rate,
-                moves = moves.Select(one => new
-                {
-                    one.Mode,
-                    one.Move.Result.TotalMilliseconds,
-                    DowntimeMilliseconds = one.Move.Downtime.TotalMilliseconds,
-                    one.Move.Passes,
-                    one.Move.IsIntact,
-                }),
-            },
+            moves.Select(passed => passed.ToFigures()),
             json);
 
-        Task<double> BandwidthAsync() => progress.StepAsync("ib_write_bw", Perftest.WriteBandwidthAsync, found => Report.Text($"{found:0} MiB/s"));
+        double Share(Func<GuestMove, bool> holds) => (double)moves.Count(passed => passed.Move is { } move && holds(move)) / count;
     }
 
-    private static Task<GuestMove> MoveAsync(int mebibytes, long rate, Mode mode) => GuestMove.RunAsync(
-        RdmaAddress.NextUri(),
-        mebibytes,
-        rate,
-        ["--downtime-limit", Report.Text($"{DowntimeLimitMilliseconds}"), .. mode == Mode.PinAll ? (string[])["--pin-all"] : []]);
+    private static string Of(IEnumerable<Passed> moves, Func<GuestMove, double> figure)
+    {
+        double[] figures = [.. moves.Select(passed => passed.Move).OfType<GuestMove>().Select(figure)];
+        return figures.Length == 0 ? "" : Statistic.Of(figures).ToText("0");
+    }
 
-    private static string Short(GuestMove move) => Report.Text(
-        $"{move.Result.TotalMilliseconds} ms, {move.Passes} passes, downtime {move.Downtime.TotalMilliseconds:0} ms{(move.IsIntact ? "" : ", NOT INTACT")}");
+    private static async Task<Passed> MoveAsync(int mebibytes, double link, Mode mode)
+    {
+        try
+        {
+            GuestMove move = await GuestMove.RunAsync(
+                RdmaAddress.NextUri(),
+                mebibytes,
+                (long)(link * BytesPerMebibyte / 2),
+                [
+                    "--downtime-limit", Report.Text($"{DowntimeLimitMilliseconds}"),
+                    "--timeout", Report.Text($"{TimeoutSeconds}"),
+                    .. mode == Mode.PinAll ? (string[])["--pin-all"] : [],
+                ]);
+            return new Passed(mode, link, move, "");
+        }
+        catch (InvalidOperationException e)
+        {
+            return new Passed(mode, link, null, e.Message);
+        }
+    }
+
+    /// <summary>One move, or why it did not end.</summary>
+    private sealed record Passed(Mode Mode, double Link, GuestMove? Move, string Reason)
+    {
+        public string Short() => Move is { } move
+            ? Report.Text($"{move.Result.TotalMilliseconds} ms, {move.Passes} passes, {move.Bandwidth / BytesPerMebibyte:0} MiB/s, ")
+                + Report.Text($"downtime {move.Downtime.TotalMilliseconds:0} ms{(move.IsIntact ? "" : ", NOT INTACT")}")
+            : $"NOT COMPLETED: {Reason}";
+
+        public object ToFigures() => new
+        {
+            Mode,
+            LinkMebibytesPerSecond = Link,
+            Move?.Result.TotalMilliseconds,
+            DowntimeMilliseconds = Move?.Downtime.TotalMilliseconds,
+            Move?.Passes,
+            Move?.Bandwidth,
+            Move?.IsIntact,
+            Reason,
+        };
+    }
 }
