@@ -10,6 +10,7 @@ internal static class Moves
     private const double Tolerance = 1.2;
     private const double ShareWithin = 0.95;
     private const int TimeoutSeconds = 100;
+    private const int BandwidthSamples = 3;
     private const double BytesPerMebibyte = 1 << 20;
 
     public static Command Create()
@@ -32,11 +33,16 @@ internal static class Moves
     {
         Progress progress = new(count + ((count + 1) / 2));
         List<Passed> moves = [];
-        double link = 0;
+        List<double> bandwidth = [];
         for (int i = 0; i < count; i++)
         {
-            // The device drifts, so the rate follows it.
-            link = i % 2 == 0 ? await progress.StepAsync("ib_write_bw", Perftest.WriteBandwidthAsync, found => Report.Text($"{found:0} MiB/s")) : link;
+            if (i % 2 == 0)
+            {
+                bandwidth.Add(await progress.StepAsync("ib_write_bw", Perftest.WriteBandwidthAsync, found => Report.Text($"{found:0} MiB/s")));
+            }
+
+            // The device drifts, so the rate follows it; a single figure may be far off.
+            double link = Statistic.Of(bandwidth.TakeLast(BandwidthSamples)).Median;
             Mode mode = i % 2 == 0 ? Mode.Dynamic : Mode.PinAll;
             moves.Add(await progress.StepAsync(Words.Of(mode), () => MoveAsync(mebibytes, link, mode), passed => passed.Short()));
         }
