@@ -128,7 +128,8 @@ public sealed class ServeGuestTests : ReceiverTests
                 using FiveClients clients = new(destination.Socket);
                 return [await StallAsync(source.Monitor, destination.Monitor, bytes, device, clients)];
             },
-            s_bound);
+            s_bound,
+            Measured);
 
         await using QemuMachine from = await StartSourceAsync("pc", 16);
         await using QemuMachine to = await QemuMachine.StartAsync((NewMachine("pc", 16) with { Incoming = "defer" }).WithSockets(FiveClients.Sockets(Work)));

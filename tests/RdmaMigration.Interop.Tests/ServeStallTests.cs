@@ -31,7 +31,8 @@ public sealed class ServeStallTests : ReceiverTests
                 using FiveClients clients = new(service.Socket);
                 return await StallAsync(service.Monitor, clients, Connect, time);
             },
-            s_bound);
+            s_bound,
+            Measured);
 
         string[] sockets = FiveClients.Sockets(Work);
         await using QemuMachine qemu = await QemuMachine.StartAsync((NewMachine("pc", 16) with { Incoming = "defer" }).WithSockets(sockets));

@@ -40,8 +40,9 @@ public sealed class FiveClients : IDisposable
     /// </summary>
     /// <param name="stall">Has a new source stall; the answers at each place.</param>
     /// <param name="bound">99 of 100 answers come within it.</param>
+    /// <param name="onLate">Gets the answers of a stall that is measured again.</param>
     /// <returns>The last stall's answers.</returns>
-    public static async Task<AnswerTimes[]> MeasureAsync(Func<Task<AnswerTimes[]>> stall, TimeSpan bound)
+    public static async Task<AnswerTimes[]> MeasureAsync(Func<Task<AnswerTimes[]>> stall, TimeSpan bound, Action<string> onLate)
     {
         for (int attempt = 1; ; attempt++)
         {
@@ -50,6 +51,8 @@ public sealed class FiveClients : IDisposable
             {
                 return answers;
             }
+
+            onLate($"late, measured again: {string.Join("; ", answers.Select(times => times.ToString()))}");
         }
     }
 
