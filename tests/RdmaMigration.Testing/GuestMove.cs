@@ -9,7 +9,8 @@ namespace RdmaMigration.Testing;
 /// <param name="TornPages">Pages of two writes.</param>
 /// <param name="IsIntact">Nothing else is wrong either.</param>
 /// <param name="Downtime">From the last instruction at the source to the first at the destination.</param>
-public sealed record GuestMove(ReceiveResult Result, long LostWrites, long TornPages, bool IsIntact, TimeSpan Downtime)
+/// <param name="Throttle">By how much auto-converge slowed it at most, in percent; 0 for not at all.</param>
+public sealed record GuestMove(ReceiveResult Result, long LostWrites, long TornPages, bool IsIntact, TimeSpan Downtime, int Throttle)
 {
     /// <summary>Bytes a second that the last passes over RAM reached.</summary>
     public long Bandwidth => Result.Values.GetProperty("bandwidth").GetInt64();
@@ -42,6 +43,7 @@ public sealed record GuestMove(ReceiveResult Result, long LostWrites, long TornP
             found.GetProperty("lost-writes").GetInt64(),
             found.GetProperty("torn-pages").GetInt64(),
             found.GetProperty("intact").GetBoolean(),
-            TimeSpan.FromMilliseconds(found.GetProperty("downtime").GetDouble()));
+            TimeSpan.FromMilliseconds(found.GetProperty("downtime").GetDouble()),
+            here.Events.Snapshot().Where(e => e.Name == "GUEST").Max(e => (int?)e.Values.GetProperty("throttle-percentage").GetInt32()) ?? 0);
     }
 }

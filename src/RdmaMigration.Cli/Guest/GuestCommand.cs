@@ -65,6 +65,7 @@ internal sealed class GuestCommand : MigrationCommand
         MigrationSide.Both,
         MigrationParameters.DowntimeLimit,
         MigrationParameters.AutoConverge,
+        MigrationParameters.ThrottleTriggerThreshold,
         MigrationParameters.CpuThrottleInitial,
         MigrationParameters.CpuThrottleIncrement,
         MigrationParameters.MaxCpuThrottle,

@@ -1,13 +1,14 @@
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// Decides when a program that writes faster than the channel takes pages is slowed, as QEMU does: each second time that it has written more than half of what
-/// was sent. One thread uses it.
+/// Decides when a program that writes faster than the channel takes pages is slowed, as QEMU does: each second time that it has written more than a share of
+/// what was sent. One thread uses it.
 /// </summary>
+/// <param name="threshold">That share, in percent.</param>
 /// <param name="initial">The first percentage.</param>
 /// <param name="increment">What is added each further time.</param>
 /// <param name="most">The highest percentage.</param>
-internal sealed class AutoConverge(int initial, int increment, int most)
+internal sealed class AutoConverge(int threshold, int initial, int increment, int most)
 {
     /// <summary>Passes that are shorter are judged together.</summary>
     private static readonly TimeSpan s_period = TimeSpan.FromMilliseconds(200);
@@ -34,7 +35,7 @@ internal sealed class AutoConverge(int initial, int increment, int most)
             return false;
         }
 
-        bool isHigh = _dirtied > _sent / 2;
+        bool isHigh = _dirtied > _sent / 100.0 * threshold;
         (_time, _dirtied, _sent) = (TimeSpan.Zero, 0, 0);
         if (!isHigh || ++_highRates < 2)
         {

@@ -6,6 +6,9 @@ internal sealed class Convergence
     /// <summary>QEMU measures over as long a time at least.</summary>
     private const double LeastSeconds = 0.1;
 
+    /// <summary>The share of the limit that the rest of RAM may take. What remains is for the devices and for the start at the destination.</summary>
+    private const double ForRam = 0.8;
+
     /// <summary>So many passes are sent to shorten a stop that would be short enough.</summary>
     private const int MostForShorter = 3;
 
@@ -33,7 +36,7 @@ internal sealed class Convergence
     }
 
     /// <summary>
-    /// Whether to stop the machine. Once the rest can be sent within the limit, up to three more passes are sent while each leaves a fifth less at least: a
+    /// Whether to stop the machine. Once the rest can be sent within four fifths of the limit, up to three more passes are sent while each leaves a fifth less at least: a
     /// channel that slows down just then does not break the limit.
     /// </summary>
     /// <param name="expected">How long the rest takes.</param>
@@ -42,7 +45,7 @@ internal sealed class Convergence
     /// <param name="dirtied">Bytes that the machine writes anew in a second.</param>
     public bool HasConverged(TimeSpan expected, TimeSpan collecting, TimeSpan limit, double dirtied)
     {
-        if (expected > limit - collecting)
+        if (expected > (limit * ForRam) - collecting)
         {
             return false;
         }

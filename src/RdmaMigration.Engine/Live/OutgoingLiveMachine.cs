@@ -27,6 +27,7 @@ internal sealed class OutgoingLiveMachine(
     private readonly Convergence _convergence = new();
     private readonly AutoConverge? _autoConverge = parameters.Get(MigrationParameters.AutoConverge)
         ? new AutoConverge(
+            parameters.Get(MigrationParameters.ThrottleTriggerThreshold),
             parameters.Get(MigrationParameters.CpuThrottleInitial),
             parameters.Get(MigrationParameters.CpuThrottleIncrement),
             parameters.Get(MigrationParameters.MaxCpuThrottle))

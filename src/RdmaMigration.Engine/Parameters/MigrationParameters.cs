@@ -125,6 +125,16 @@ internal static class MigrationParameters
         Reason = "QEMU's default; a slowed program serves its users more slowly",
     };
 
+    /// <summary>How fast a machine must write for auto-converge to slow it.</summary>
+    public static Parameter<int> ThrottleTriggerThreshold { get; } = new(new CountKind(1, 100), 50)
+    {
+        Name = "throttle-trigger-threshold",
+        Side = MigrationSide.Outgoing,
+        Surface = ParameterSurface.Qmp,
+        Help = "auto-converge: the writers are slowed once they write more than this share, in percent, of what is sent meanwhile",
+        Reason = "QEMU's default",
+    };
+
     /// <summary>By how much auto-converge slows a machine first.</summary>
     public static Parameter<int> CpuThrottleInitial { get; } = new(new CountKind(1, 99), 20)
     {
@@ -375,9 +385,8 @@ internal static class MigrationParameters
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
-        PinAll, ReturnPath, Verify, SwitchoverAck, Window, MaxBandwidth, DowntimeLimit, PauseBeforeSwitchover, AutoConverge, CpuThrottleInitial,
-        CpuThrottleIncrement, MaxCpuThrottle, MaxRam, MaxDeviceState, DeviceStateInMemory, PageSize, Timeout,
-        SetupTimeout, SilenceTimeout,
+        PinAll, ReturnPath, Verify, SwitchoverAck, Window, MaxBandwidth, DowntimeLimit, PauseBeforeSwitchover, AutoConverge, ThrottleTriggerThreshold,
+        CpuThrottleInitial, CpuThrottleIncrement, MaxCpuThrottle, MaxRam, MaxDeviceState, DeviceStateInMemory, PageSize, Timeout, SetupTimeout, SilenceTimeout,
         ConnectTimeout, AcceptTimeout, ReturnPathTimeout, ReportTimeout, KeepAliveInterval, AnswerTimeout, ConfirmTimeout, Allow, TlsCreds,
         TlsHostname, TlsAuthz, Backlog, SpinTime,
     ];

@@ -58,7 +58,12 @@ internal sealed class QemuParameters
     ];
 
     private static readonly Parameter<int>[] s_throttle =
-        [MigrationParameters.CpuThrottleInitial, MigrationParameters.CpuThrottleIncrement, MigrationParameters.MaxCpuThrottle];
+    [
+        MigrationParameters.ThrottleTriggerThreshold,
+        MigrationParameters.CpuThrottleInitial,
+        MigrationParameters.CpuThrottleIncrement,
+        MigrationParameters.MaxCpuThrottle,
+    ];
 
     private readonly QemuParameter[] _rows;
     private readonly Dictionary<string, JsonElement> _values = [];

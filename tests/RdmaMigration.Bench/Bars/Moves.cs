@@ -10,6 +10,10 @@ internal static class Moves
     private const double Tolerance = 1.2;
     private const double ShareWithin = 0.95;
     private const int TimeoutSeconds = 100;
+
+    /// <summary>A guest at half the link's rate is slowed only if the link is much slower than when it was measured.</summary>
+    private const int ThrottleTriggerThreshold = 80;
+
     private const double BytesPerMebibyte = 1 << 20;
 
     public static Command Create()
@@ -20,7 +24,7 @@ internal static class Moves
         Command command = new(
             "moves",
             "rdmamig guest → rdmamig guest at half the rate of ib_write_bw just before: no write is lost or torn, and in 95 % of the moves the downtime is "
-            + "at most 1.2 times downtime-limit. Exit code 3 if not.")
+            + "at most 1.2 times downtime-limit. auto-converge slows a guest that writes more than 80 % of what is sent. Exit code 3 if not.")
         {
             moves, ram, json,
         };
@@ -47,7 +51,7 @@ internal static class Moves
 
         Report.Table(
             Report.Text($"rdmamig guest, {mebibytes} MiB, downtime-limit {DowntimeLimitMilliseconds} ms"),
-            ["", "ib_write_bw, MiB/s", "dirtied, MiB/s", "sent, MiB/s", "total, ms", "downtime, ms", "passes", "completed", "not intact"],
+            ["", "ib_write_bw, MiB/s", "dirtied, MiB/s", "sent, MiB/s", "total, ms", "downtime, ms", "passes", "slowed", "completed", "not intact"],
             moves.GroupBy(passed => passed.Mode).Select(of => new[]
             {
                 Words.Of(of.Key),
@@ -57,6 +61,7 @@ internal static class Moves
                 Of(of, move => move.Result.TotalMilliseconds),
                 Of(of, move => move.Downtime.TotalMilliseconds),
                 Of(of, move => move.Passes),
+                Report.Text($"{of.Count(passed => passed.Move is { Throttle: > 0 })}"),
                 Report.Text($"{of.Count(passed => passed.Move is not null)} of {of.Count()}"),
                 Report.Text($"{of.Count(passed => passed.Move is { IsIntact: false })}"),
             }));
@@ -92,6 +97,7 @@ internal static class Moves
                 (long)(link * BytesPerMebibyte / 2),
                 [
                     "--downtime-limit", Report.Text($"{DowntimeLimitMilliseconds}"),
+                    "--auto-converge", "--throttle-trigger-threshold", Report.Text($"{ThrottleTriggerThreshold}"),
                     "--timeout", Report.Text($"{TimeoutSeconds}"),
                     .. mode == Mode.PinAll ? (string[])["--pin-all"] : [],
                 ]);
@@ -108,7 +114,7 @@ internal static class Moves
     {
         public string Short() => Move is { } move
             ? Report.Text($"{move.Result.TotalMilliseconds} ms, {move.Passes} passes, {move.Bandwidth / BytesPerMebibyte:0} MiB/s, ")
-                + Report.Text($"downtime {move.Downtime.TotalMilliseconds:0} ms{(move.IsIntact ? "" : ", NOT INTACT")}")
+                + Report.Text($"downtime {move.Downtime.TotalMilliseconds:0} ms{(move.Throttle > 0 ? Report.Text($", slowed by {move.Throttle} %") : "")}{(move.IsIntact ? "" : ", NOT INTACT")}")
             : $"NOT COMPLETED: {Reason}";
 
         public object ToFigures() => new
@@ -119,6 +125,7 @@ internal static class Moves
             DowntimeMilliseconds = Move?.Downtime.TotalMilliseconds,
             Move?.Passes,
             Move?.Bandwidth,
+            ThrottlePercentage = Move?.Throttle,
             Move?.IsIntact,
             Reason,
         };
