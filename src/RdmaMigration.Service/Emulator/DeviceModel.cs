@@ -18,8 +18,12 @@ internal sealed class DeviceModel : IDisposable
 
     private readonly Process _process;
     private QmpClient? _monitor;
+    private volatile bool _hasEnded;
 
     private DeviceModel(Process process) => _process = process;
+
+    /// <summary>It was asked and has not answered, because it has ended. Any thread.</summary>
+    public bool HasEnded => _hasEnded;
 
     /// <summary>Its version, for the shapes of the monitor.</summary>
     public Version Version { get; private set; } = new();
@@ -88,7 +92,7 @@ internal sealed class DeviceModel : IDisposable
         Commands =
         [
             .. names.EnumerateArray().Select(command => command.GetProperty("name").GetString()!).Where(DeviceCommands.IsForwarded)
-                .Select(name => QmpCommand.Waiting(name, (arguments, end) => ForwardAsync(_monitor, name, arguments, end)) with
+                .Select(name => QmpCommand.Waiting(name, (arguments, end) => ForwardAsync(name, arguments, end)) with
                 {
                     Arguments = null,
                     Returns = QmpType.Any,
@@ -96,12 +100,12 @@ internal sealed class DeviceModel : IDisposable
         ];
     }
 
-    private static async Task<QmpFunction> ForwardAsync(QmpClient monitor, string command, QmpArguments arguments, CancellationToken end)
+    private async Task<QmpFunction> ForwardAsync(string command, QmpArguments arguments, CancellationToken end)
     {
         JsonElement? members = arguments.TakeUnchecked();
         try
         {
-            JsonElement answer = await monitor.ExecuteAsync(command, members is { } given ? Write(given) : null, end).ConfigureAwait(false);
+            JsonElement answer = await _monitor!.ExecuteAsync(command, members is { } given ? Write(given) : null, end).ConfigureAwait(false);
             return (_, _) => answer.WriteTo;
         }
         catch (QmpCommandException refused)
@@ -111,6 +115,7 @@ internal sealed class DeviceModel : IDisposable
         }
         catch (QmpClientException)
         {
+            _hasEnded = true;
             throw new QmpException($"{command}: the QEMU that answers for the machine's devices has ended");
         }
     }

@@ -23,6 +23,7 @@ internal sealed class MachineQueries(QemuProfile profile)
         Empty("query-named-block-nodes", s_flat),
         Empty("qom-list", new QmpMember("path", QmpType.String)),
         .. profile.Version.Major >= 11 ? (QmpCommand[])[Properties()] : [],
+        .. profile.Version.Major >= 10 ? (QmpCommand[])[SetActive()] : [],
         Take(
             "set-action",
             QmpMember.Optional("reboot", new QmpEnum("reset", "shutdown")),
@@ -52,6 +53,10 @@ internal sealed class MachineQueries(QemuProfile profile)
         given.End();
         return write;
     }
+
+    /// <summary>libvirt 12 sends it before a machine leaves, so that none of its disks is inactive. Here none is open.</summary>
+    private static QmpCommand SetActive() =>
+        Take("blockdev-set-active", QmpMember.Optional("node-name", QmpType.String), new QmpMember("active", QmpType.Boolean));
 
     /// <summary>qom-list-get: one entry for each path.</summary>
     private static QmpCommand Properties() => new("qom-list-get", (given, _) =>

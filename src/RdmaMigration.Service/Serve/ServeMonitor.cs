@@ -178,16 +178,37 @@ internal sealed class ServeMonitor
     /// <summary>The service's own commands, those of the device model that it has not itself, and answers for a machine without a device model.</summary>
     private IEnumerable<QmpCommand> WithDevices(IReadOnlyList<QmpCommand> own)
     {
+        Dictionary<string, QmpCommand> withoutDevices = new MachineQueries(_options.Profile).Rows.ToDictionary(command => command.Name);
         IEnumerable<QmpCommand> ofDevices = _options.DeviceModel?.Commands ?? [];
         QmpCommand[] known =
         [
             .. own,
             .. ofDevices
                 .ExceptBy(own.Select(command => command.Name).Concat(QmpMonitor.OwnCommands), command => command.Name)
-                .Select(command => DeviceCommands.IsBeforeArrival(command.Name) ? UntilArrival(command) : command),
+                .Select(command =>
+                    DeviceCommands.IsBeforeArrival(command.Name) ? UntilArrival(command)
+                    : withoutDevices.TryGetValue(command.Name, out QmpCommand? other) ? OrWithoutDevices(command, other)
+                    : command),
         ];
-        return known.Concat(new MachineQueries(_options.Profile).Rows.ExceptBy(known.Select(command => command.Name), command => command.Name));
+        return known.Concat(withoutDevices.Values.ExceptBy(known.Select(command => command.Name), command => command.Name));
     }
+
+    /// <summary>A machine whose device model has ended can still leave: libvirt asks for its disks first.</summary>
+    private QmpCommand OrWithoutDevices(QmpCommand command, QmpCommand other) => QmpCommand.Waiting(command.Name, async (arguments, end) =>
+    {
+        try
+        {
+            return await command.Prepare!(arguments, end).ConfigureAwait(false);
+        }
+        catch (QmpException) when (_options.DeviceModel!.HasEnded)
+        {
+            return other.Run;
+        }
+    }) with
+    {
+        Arguments = command.Arguments,
+        Returns = command.Returns,
+    };
 
     private QmpCommand UntilArrival(QmpCommand command) => QmpCommand.Waiting(command.Name, (arguments, end) => _machine.State is RunState.InMigrate
         ? command.Prepare!(arguments, end)

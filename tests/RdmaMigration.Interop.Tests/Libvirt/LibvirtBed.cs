@@ -9,7 +9,6 @@ public sealed class LibvirtBed : IAsyncLifetime
     public const string Guest = "guest";
 
     private const int Mebibytes = 64;
-    private static readonly Peer s_peer = new("trixie");
 
     private readonly WorkDirectory _work = new();
     private LibvirtHost? _home;
@@ -30,7 +29,7 @@ public sealed class LibvirtBed : IAsyncLifetime
     /// <inheritdoc/>
     public async ValueTask InitializeAsync()
     {
-        if (s_peer.Exists)
+        if (LibvirtHost.Peer.Exists)
         {
             DirtyingGuest.WriteImage(File("disk"), first: 1 << 20, end: 4 << 20, pagesPerTick: 256, pagesPerCharacter: 768);
             LibvirtHost[] hosts = await Task.WhenAll(
@@ -43,7 +42,7 @@ public sealed class LibvirtBed : IAsyncLifetime
     /// <param name="memtune">The element of that name in its XML; empty for none.</param>
     public async Task StartGuestAsync(string memtune = "")
     {
-        Assert.SkipUnless(s_peer.Exists, s_peer.HowToMake);
+        Assert.SkipUnless(LibvirtHost.Peer.Exists, LibvirtHost.Peer.HowToMake);
         foreach (LibvirtHost host in (LibvirtHost[])[Home, Capture])
         {
             await host.TryAsync("destroy", Guest);

@@ -7,7 +7,6 @@ namespace RdmaMigration.Interop;
 /// <summary>A libvirtd as a host of its own: <c>docker/peers/libvirt-host</c>. Its machines end with it.</summary>
 public sealed class LibvirtHost : IAsyncDisposable
 {
-    private const string Release = "trixie";
     private static readonly string s_peers = Path.Combine(Executables.RepositoryRoot, "docker", "peers");
 
     private readonly ChildProcess _process;
@@ -17,6 +16,9 @@ public sealed class LibvirtHost : IAsyncDisposable
         Uri = $"qemu+unix:///system?socket={directory}/libvirt-sock";
         _process = process;
     }
+
+    /// <summary>Has libvirt: the release that LIBVIRT_RELEASE names, trixie without it.</summary>
+    public static Peer Peer { get; } = new(Environment.GetEnvironmentVariable("LIBVIRT_RELEASE") is { Length: > 0 } release ? release : "trixie");
 
     /// <summary>What virsh connects to.</summary>
     public string Uri { get; }
@@ -28,7 +30,7 @@ public sealed class LibvirtHost : IAsyncDisposable
     {
         string script = Path.Combine(Executables.RepositoryRoot, "src", "RdmaMigration.Service", "libvirt", "rdmamig-qemu");
         string[] wrapper = isCapture ? [script, Executables.Rdmamig] : [];
-        ChildProcess process = ChildProcess.Start("libvirtd", Path.Combine(s_peers, "libvirt-host"), [Release, directory, .. wrapper]);
+        ChildProcess process = ChildProcess.Start("libvirtd", Path.Combine(s_peers, "libvirt-host"), [Peer.Release, directory, .. wrapper]);
         LibvirtHost host = new(directory, process);
 
         // libvirtd probes QEMU before it answers, which takes a minute in an emulated guest on a busy host.
@@ -47,7 +49,7 @@ public sealed class LibvirtHost : IAsyncDisposable
 
     /// <summary>Runs virsh.</summary>
     public Task<(int ExitCode, string Output)> TryAsync(params string[] arguments) =>
-        ChildProcess.RunAsync(Path.Combine(s_peers, "peers"), ["run", Release, "--", "virsh", "-c", Uri, .. arguments]);
+        ChildProcess.RunAsync(Path.Combine(s_peers, "peers"), ["run", Peer.Release, "--", "virsh", "-c", Uri, .. arguments]);
 
     /// <summary>Runs virsh, which must succeed.</summary>
     public async Task<string> RunAsync(params string[] arguments)
