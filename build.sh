@@ -22,6 +22,7 @@ usage: ./build.sh build                        build everything, and the program
                                                a short matrix with plots (5 minutes). bench --help lists the commands
        ./build.sh bench --micro [OPTION]...    measure zero scan and page path with BenchmarkDotNet; needs no RDMA device
        ./build.sh peers [RELEASE]              make a root file system with the QEMU of a newer Debian (default: trixie) for the interop tests
+       ./build.sh pack                         make the NuGet packages of the libraries: .artifacts/packages
        ./build.sh check                        check the format of the source code
        ./build.sh clean                        remove everything that was built
        ./build.sh help                         print this text
@@ -124,6 +125,14 @@ peers() {
   [[ -d .artifacts/peers/$release ]] || become_root "debootstrap needs root. As root, run: docker/peers/peers make $release"
   ${as_root[@]+"${as_root[@]}"} docker/peers/peers make "$release"
   docker/peers/peers list
+}
+
+# The folder may hold packages of another version.
+pack() {
+  prepare
+  rm -f .artifacts/packages/*.nupkg .artifacts/packages/*.snupkg
+  dotnet pack RdmaMigration.Packages.slnf -c Release -v quiet --tl:off
+  say "made the packages in .artifacts/packages"
 }
 
 # Runs in the guest. The guest does not cache files of the repository and starts rdmamig often, so it runs a copy in memory.
@@ -308,7 +317,7 @@ clean() { rm -rf .artifacts; }
 command=${1:-help}
 (($# == 0)) || shift
 case $command in
-  build | demo | bench | peers | check | clean) "$command" "$@" ;;
+  build | demo | bench | peers | pack | check | clean) "$command" "$@" ;;
   test) run_tests "$@" ;;
   help | --help | -h) usage ;;
   *) usage >&2; exit 2 ;;

@@ -29,20 +29,12 @@ internal sealed class Rig : IDisposable
     public CancellationToken Deadline => _deadline.Token;
 
     /// <summary>Starts a guest even where the host has an RDMA device.</summary>
-    public static Rig Run(params string[] arguments) => Start(["run", "--guest", .. arguments]);
+    public static Rig Run(params string[] arguments) => RunIn(Repository, arguments);
 
-    public static Rig Start(params string[] arguments)
-    {
-        // A suite that runs in the background ignores SIGINT, and so would the rig.
-        ProcessStartInfo start = new("env", ["--default-signal=INT", Path.Combine(Repository, "docker/softroce/softroce"), .. arguments])
-        {
-            WorkingDirectory = Repository,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        return new Rig(Process.Start(start)!);
-    }
+    /// <summary>As <see cref="Run"/>, with a folder that the guest then sees, too.</summary>
+    public static Rig RunIn(string folder, params string[] arguments) => StartIn(folder, ["run", "--guest", .. arguments]);
+
+    public static Rig Start(params string[] arguments) => StartIn(Repository, arguments);
 
     public static async Task<(int Code, string Output, string Error)> RunToEnd(params string[] arguments)
     {
@@ -99,6 +91,19 @@ internal sealed class Rig : IDisposable
 
         _process.Dispose();
         _deadline.Dispose();
+    }
+
+    private static Rig StartIn(string folder, string[] arguments)
+    {
+        // A suite that runs in the background ignores SIGINT, and so would the rig.
+        ProcessStartInfo start = new("env", ["--default-signal=INT", Path.Combine(Repository, "docker/softroce/softroce"), .. arguments])
+        {
+            WorkingDirectory = folder,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        return new Rig(Process.Start(start)!);
     }
 
     private static int? ParentOf(int id)

@@ -1,0 +1,15 @@
+using PublicApiGenerator;
+
+namespace RdmaMigration.Service.Tests;
+
+public sealed class PublicApiTests
+{
+    [Fact]
+    public void Public_surface_is_the_checked_in_one()
+    {
+        string actual = typeof(MachineMonitor).Assembly.GeneratePublicApi(new ApiGeneratorOptions { IncludeAssemblyAttributes = false });
+
+        string expected = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "PublicApi.txt"));
+        Assert.True(expected == actual, $"The public surface differs from PublicApi.txt. If that is intended, make it this:\n{actual}");
+    }
+}
