@@ -20,11 +20,9 @@ internal static class BashCompletion
 
     private const string End = """
             esac
-            mapfile -t COMPREPLY < <(
-                compgen -W "$words" -- "$word"
-                [[ -z $files ]] || compgen -f -- "$word"
-            )
-            [[ -z $files ]] || compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+            # bash itself completes file names, with ~ and quotes, where no word matches.
+            [[ -z $files ]] || compopt -o default
         }
         complete -F _rdmamig rdmamig
 
@@ -40,7 +38,7 @@ internal static class BashCompletion
             if (CommandTree.ValueOf(option) is { } value)
             {
                 ValueForm form = ValueForm.Of(value);
-                IEnumerable<string> patterns = CommandTree.NamesOf(option).Select(name => $"1:{command.Name}:{name}");
+                IEnumerable<string> patterns = CommandTree.CompletedNamesOf(option).Select(name => $"1:{command.Name}:{name}");
                 yield return Case(string.Join(" | ", patterns), form.IsFile ? $"{Words(form.Words)} files=yes" : Words(form.Words));
             }
         }
@@ -56,5 +54,5 @@ internal static class BashCompletion
     private static string Words(IEnumerable<string> words) => $"words='{string.Join(' ', words)}'";
 
     private static IEnumerable<string> NamesOf(Command command) =>
-        command.Subcommands.Select(subcommand => subcommand.Name).Concat(CommandTree.OptionsOf(command).SelectMany(CommandTree.NamesOf));
+        command.Subcommands.Select(subcommand => subcommand.Name).Concat(CommandTree.OptionsOf(command).SelectMany(CommandTree.CompletedNamesOf));
 }

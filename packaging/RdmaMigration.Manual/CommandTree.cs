@@ -16,6 +16,9 @@ internal static class CommandTree
     public static IReadOnlyList<string> NamesOf(Option option) =>
         [.. option.Aliases.Where(alias => alias.StartsWith('-')).Order(StringComparer.Ordinal), option.Name];
 
+    /// <summary>The names that a shell completes. <c>-?</c> is left out: shells read it as a pattern.</summary>
+    public static IReadOnlyList<string> CompletedNamesOf(Option option) => [.. NamesOf(option).Where(name => !name.Contains('?'))];
+
     /// <summary>The name of the option's value; null for a switch.</summary>
     public static string? ValueOf(Option option) =>
         option.Arity.MaximumNumberOfValues == 0 || option.ValueType == typeof(bool) ? null : option.HelpName ?? option.Name.TrimStart('-').ToUpperInvariant();

@@ -33,7 +33,7 @@ internal static class FishCompletion
 
     private static string Line(Option option, string condition)
     {
-        IEnumerable<string> names = CommandTree.NamesOf(option)
+        IEnumerable<string> names = CommandTree.CompletedNamesOf(option)
             .Select(name => $"{(name.StartsWith("--", StringComparison.Ordinal) ? "-l" : "-s")} {Quote(name.TrimStart('-'))}");
         return $"{Complete(condition)} {string.Join(' ', names)}{Value(option)} -d {Quote(CommandTree.SummaryOf(option))}";
     }

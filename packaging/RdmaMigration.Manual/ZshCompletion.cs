@@ -9,7 +9,7 @@ internal static class ZshCompletion
         #compdef rdmamig
         # Generated from the command tree of rdmamig.
         _rdmamig() {
-          local state line
+          local context state state_descr line
           local -a commands
           local -A opt_args
         """;
@@ -57,7 +57,7 @@ internal static class ZshCompletion
     /// <summary>One for each name. An option is offered once, unless it can be repeated.</summary>
     private static IEnumerable<string> Specifications(Option option)
     {
-        IReadOnlyList<string> names = CommandTree.NamesOf(option);
+        IReadOnlyList<string> names = CommandTree.CompletedNamesOf(option);
         string? value = CommandTree.ValueOf(option);
         string repeat = option.Arity.MaximumNumberOfValues > 1 ? "*" : $"({string.Join(' ', names)})";
         string summary = CommandTree.SummaryOf(option).Replace(@"\", @"\\", StringComparison.Ordinal)
@@ -77,7 +77,8 @@ internal static class ZshCompletion
         }
 
         ValueForm form = ValueForm.Of(value);
-        string action = form.Words.Count > 0 ? $"({string.Join(' ', form.Words)})" : form.IsFile ? "_files" : " ";
+        // An empty list, not zsh's blank for "nothing to complete": after a blank zsh lists an option that matches, and does not insert it.
+        string action = form.IsFile && form.Words.Count == 0 ? "_files" : $"({string.Join(' ', form.Words)})";
         return $":{value.Replace(":", @"\:", StringComparison.Ordinal)}:{action}";
     }
 
