@@ -27,6 +27,7 @@ internal sealed class CleanRoot : IAsyncDisposable
         Assert.SkipUnless(
             Directory.Exists(Path.Combine(Executables.RepositoryRoot, ".artifacts", "clean-root", release)),
             "this test needs a plain Debian: run packaging/clean-root make");
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "only root can mount a plain Debian: run this test as root");
         TaskCompletionSource ready = new();
         ChildProcess holder = ChildProcess.Start(
             "clean-root", s_script, ["run", "--", "/bin/sh", "-c", "echo ready; exec sleep infinity"], _ => ready.TrySetResult());

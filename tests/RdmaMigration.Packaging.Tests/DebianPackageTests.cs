@@ -71,6 +71,8 @@ public sealed class DebianPackageTests : IDisposable
     public async Task An_upgrade_keeps_an_edited_configuration_and_a_purge_leaves_no_file()
     {
         await using CleanRoot root = await CleanRoot.StartAsync();
+        // Debian's packages of the libraries leave a group and files behind, so they are there first and stay.
+        await root.DoAsync("apt-get", "install", "-y", "--no-install-recommends", "ibverbs-providers", "libibverbs1", "librdmacm1");
         string[] before = await FilesAsync(root);
         await InstallAsync(root, Package.Debian);
         string original = await root.DoAsync("cat", Configuration);
@@ -78,22 +80,34 @@ public sealed class DebianPackageTests : IDisposable
 
         await InstallAsync(root, await NewerPackageAsync("9.9.9-1"));
 
-        Assert.Equal("9.9.9-1", await root.DoAsync("dpkg-query", "--show", "--showformat=${Version}", "rdmamig"));
+        Assert.Equal("9.9.9-1\n", await root.DoAsync("dpkg-query", "--show", "--showformat=${Version}\\n", "rdmamig"));
         Assert.Equal(original + Edit, await root.DoAsync("cat", Configuration));
 
         await root.DoAsync("apt-get", "remove", "-y", "rdmamig");
         Assert.NotEqual(0, (await root.RunAsync("rdmamig", "--version")).ExitCode);
         Assert.Equal(original + Edit, await root.DoAsync("cat", Configuration));
+        // dpkg has put the settings of the newer package beside the edited ones.
+        Assert.Equal(
+            ["/etc/rdmamig", Configuration, $"{Configuration}.dpkg-dist"],
+            (await FilesAsync(root)).Where(file => file.Contains("rdmamig", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
 
-        await root.DoAsync("apt-get", "purge", "-y", "--autoremove", "rdmamig");
+        await root.DoAsync("apt-get", "purge", "-y", "rdmamig");
         string[] after = await FilesAsync(root);
         Assert.Empty(after.Except(before));
         Assert.Empty(before.Except(after));
     }
 
     /// <summary>As a user installs it. apt keeps an edited file of settings when it cannot ask.</summary>
-    private static Task<string> InstallAsync(CleanRoot root, string package) => root.DoAsync(
-        "apt-get", "install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", package);
+    private async Task InstallAsync(CleanRoot root, string package)
+    {
+        string visible = _work.File(Path.GetFileName(package));
+        if (visible != package)
+        {
+            File.Copy(package, visible);
+        }
+
+        await root.DoAsync("apt-get", "install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", visible);
+    }
 
     /// <summary>All files but those of the package manager itself.</summary>
     private static async Task<string[]> FilesAsync(CleanRoot root)

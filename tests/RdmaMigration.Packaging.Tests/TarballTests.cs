@@ -12,7 +12,7 @@ public sealed class TarballTests : IDisposable
     public void Dispose() => _work.Dispose();
 
     [Fact]
-    public async Task An_unpacked_tarball_runs()
+    public async Task An_unpacked_tarball_runs_and_can_be_removed()
     {
         await using CleanRoot root = await CleanRoot.StartAsync();
         string copy = _work.File("rdmamig.tar.gz");
@@ -21,6 +21,10 @@ public sealed class TarballTests : IDisposable
         await root.DoAsync("tar", "-xzf", copy, "-C", "/", "--strip-components=1");
 
         Assert.Equal(await ChildProcess.RunAsync(Executables.Rdmamig, "--version"), await root.RunAsync("rdmamig", "--version"));
+
+        await root.DoAsync("sh", "-c", $"tar -tzf {copy} | sed 's:[^/]*::' | xargs rm");
+
+        Assert.Equal("", await root.DoAsync("find", "/usr", "/etc", "-name", "*rdmamig*", "-not", "-type", "d"));
     }
 
     [Fact]
