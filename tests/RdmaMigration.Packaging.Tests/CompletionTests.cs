@@ -47,10 +47,11 @@ public sealed class CompletionTests : IDisposable
     {
         (string program, string setup) = shell switch
         {
-            "bash" => ("bash --norc --noprofile -i", $"rdmamig() {{ echo \"RAN[$*]\"; }}; source {_work.File(ManualFile.Bash)}"),
+            "bash" => ("bash --norc --noprofile -i", $"rdmamig() {{ echo \"RAN[$*]\"; }}; source {_work.File(ManualFile.Bash)}; PS1=REA''DY"),
             "zsh" => ("zsh -f -i",
-                $"fpath=({_work.FullName} $fpath); autoload -Uz compinit; compinit -u -D; rdmamig() {{ echo \"RAN[$*]\" }}"),
-            _ => ("fish --no-config -i", $"function rdmamig; echo \"RAN[$argv]\"; end; source {_work.File(ManualFile.Fish)}"),
+                $"fpath=({_work.FullName} $fpath); autoload -Uz compinit; compinit -u -D; rdmamig() {{ echo \"RAN[$*]\" }}; PS1=REA''DY"),
+            _ => ("fish --no-config -i",
+                $"function rdmamig; echo \"RAN[$argv]\"; end; source {_work.File(ManualFile.Fish)}; function fish_prompt; echo REA''DY; end"),
         };
         _ = Executables.OnPath(shell, shell);
 
