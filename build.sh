@@ -22,13 +22,14 @@ usage: ./build.sh build                        build everything, and the program
                                                a short matrix with plots (5 minutes). bench --help lists the commands
        ./build.sh bench --micro [OPTION]...    measure zero scan and page path with BenchmarkDotNet; needs no RDMA device
        ./build.sh peers [RELEASE]              make a root file system with the QEMU of a newer Debian (default: trixie) for the interop tests
-       ./build.sh pack                         make the NuGet packages of the libraries: .artifacts/packages
+       ./build.sh pack [nuget|deb|tarball]     make the packages: NuGet packages of the libraries, a Debian package, and a tarball for other
+                                               distributions: .artifacts/packages
        ./build.sh check                        check the format of the source code
        ./build.sh clean                        remove everything that was built
        ./build.sh help                         print this text
 
 Requires Debian 12 or later on x86-64 and the .NET 10 SDK. The script installs missing Debian packages, as root or with sudo: a compiler and the
-verbs headers for build; QEMU, the RDMA tools and perftest for demo, test and bench.
+verbs headers for build; QEMU, the RDMA tools and perftest for demo, test and bench; dpkg-dev for deb and tarball.
 Tests that need an RDMA device run in a guest with soft-RoCE if this machine has none: docker/softroce/README.md.
 HELP
 }
@@ -47,6 +48,9 @@ declare -A packages=(
   # A peer to compare with; the plots' font.
   [bench]='perftest fonts-dejavu-core'
   [peers]='debootstrap'
+  [package]='dpkg-dev'
+  # Checks of the package and its man pages; a plain Debian to install it on; shells with completions.
+  [packaging]='lintian mandoc man-db debootstrap zsh fish'
 )
 
 as_root=()
@@ -100,11 +104,18 @@ build() {
   publish
 }
 
-# The programs of these suites, and rdmamig if they start it.
+# What packages are made of.
+build_packaged() {
+  prepare package
+  compile packaging/RdmaMigration.Manual
+  publish
+}
+
+# The programs of these suites, and rdmamig and its packages if they use them.
 build_suites() {
   local suite
   for suite; do compile "tests/$suite"; done
-  [[ " $* " != *.@(Interop|SoftRoce).Tests* ]] || publish
+  [[ " $* " != *.@(Interop|SoftRoce|Packaging).Tests* ]] || publish
 }
 
 # The format: what the formatter would change, and lines that are longer than .editorconfig allows.
@@ -113,7 +124,7 @@ check() {
   local longest
   longest=$(sed -n 's/^max_line_length = //p' .editorconfig)
   # In UTF-8, or an arrow would count as three characters.
-  if LC_ALL=C.UTF-8 grep -rnE --include='*.cs' "^.{$((longest + 1)),}" src tests | cut -c 1-120 | grep . >&2; then
+  if LC_ALL=C.UTF-8 grep -rnE --include='*.cs' "^.{$((longest + 1)),}" src tests packaging | cut -c 1-120 | grep . >&2; then
     fail "the lines above exceed the $longest characters that .editorconfig allows"
   fi
   dotnet format RdmaMigration.sln --verify-no-changes || fail "the format differs from .editorconfig. Fix it with: dotnet format RdmaMigration.sln"
@@ -127,11 +138,24 @@ peers() {
   docker/peers/peers list
 }
 
-# The folder may hold packages of another version.
 pack() {
-  prepare
-  rm -f .artifacts/packages/*.nupkg .artifacts/packages/*.snupkg
-  dotnet pack RdmaMigration.Packages.slnf -c Release -v quiet --tl:off
+  (($#)) || set -- nuget deb tarball
+  local kind
+  for kind; do
+    case $kind in
+      nuget)
+        prepare
+        # The folder may hold packages of another version.
+        rm -f .artifacts/packages/*.nupkg .artifacts/packages/*.snupkg
+        dotnet pack RdmaMigration.Packages.slnf -c Release -v quiet --tl:off
+        ;;
+      deb | tarball)
+        build_packaged
+        packaging/package "$kind"
+        ;;
+      *) fail "pack makes nuget, deb or tarball, not $kind" ;;
+    esac
+  done
   say "made the packages in .artifacts/packages"
 }
 
@@ -253,6 +277,7 @@ run_tests() {
     done
   done
   prepare rdma test
+  [[ " ${suites[*]} " != *" RdmaMigration.Packaging.Tests "* ]] || install_packages package packaging
   if [[ ${CI:-} == true ]]; then
     # A test that is skipped in CI proves nothing, so it counts as a failure there.
     strict=(-failSkips)
@@ -263,9 +288,11 @@ run_tests() {
       checking=$!
     fi
     [[ " ${suites[*]} " != *" RdmaMigration.Interop.Tests "* ]] || peers
+    [[ " ${suites[*]} " != *" RdmaMigration.Packaging.Tests "* ]] || packaging/clean-root make
     [[ -z $checking ]] || wait "$checking"
   fi
   if ((${#wanted[@]} == 0)); then build; else build_suites "${suites[@]}"; fi
+  [[ " ${suites[*]} " != *" RdmaMigration.Packaging.Tests "* ]] || packaging/package deb tarball
   rm -rf "$results"
   mkdir -p "$results"
 

@@ -17,11 +17,14 @@ internal sealed class HelpPage(HelpAction inner, IReadOnlyDictionary<Command, st
         return code;
     }
 
+    /// <summary>The examples of a command; for the program, those of all commands.</summary>
+    public IEnumerable<string> ExamplesOf(Command command) =>
+        examples.TryGetValue(command, out string[]? own) ? own : examples.Values.SelectMany(lines => lines);
+
     private void Write(Command command, TextWriter output)
     {
         output.WriteLine("Examples:");
-        IEnumerable<string> shown = examples.TryGetValue(command, out string[]? own) ? own : examples.Values.SelectMany(lines => lines);
-        foreach (string line in shown)
+        foreach (string line in ExamplesOf(command))
         {
             output.WriteLine($"  {line}");
         }

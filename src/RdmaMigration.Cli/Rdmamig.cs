@@ -89,7 +89,8 @@ internal static class Rdmamig
         return ExitCode.Usage;
     }
 
-    private static RootCommand CreateRoot(Screen screen)
+    /// <summary>The whole command tree. Man pages and completions are generated from it too.</summary>
+    public static RootCommand CreateRoot(Screen screen)
     {
         ReceiveCommand receive = new(screen);
         SendCommand send = new(screen);
@@ -144,15 +145,15 @@ internal static class Rdmamig
         return root;
     }
 
+    /// <summary>What a user types to run the command.</summary>
+    public static string Path(Command command) => command is RootCommand ? "rdmamig" : $"rdmamig {command.Name}";
+
     private static string Shorten(string version)
     {
         const int digits = 12;
         int commit = version.IndexOf('+') + 1;
         return commit > 0 && version.Length > commit + digits ? version[..(commit + digits)] : version;
     }
-
-    private static string Path(Command command) =>
-        command is RootCommand ? "rdmamig" : $"rdmamig {command.Name}";
 
     private sealed class VersionLine : SynchronousCommandLineAction
     {

@@ -24,7 +24,7 @@ public sealed partial class Packages : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        await RunAsync(Rig.Repository, Path.Combine(Rig.Repository, "build.sh"), "pack");
+        await RunAsync(Rig.Repository, Path.Combine(Rig.Repository, "build.sh"), "pack", "nuget");
         await File.WriteAllTextAsync(_work.File("nuget.config"), $"""
             <configuration>
               <packageSources>
