@@ -22,6 +22,7 @@ usage: ./build.sh build                        build everything, and the program
                                                a short matrix with plots (5 minutes). bench --help lists the commands
        ./build.sh bench --micro [OPTION]...    measure zero scan and page path with BenchmarkDotNet; needs no RDMA device
        ./build.sh peers [RELEASE]              make a root file system with the QEMU of a newer Debian (default: trixie) for the interop tests
+       ./build.sh image                        make the Docker image softroce: a container is an RDMA host (docker/softroce/README.md)
        ./build.sh check                        check the format of the source code
        ./build.sh clean                        remove everything that was built
        ./build.sh help                         print this text
@@ -29,6 +30,7 @@ usage: ./build.sh build                        build everything, and the program
 Requires Debian 12 or later on x86-64 and the .NET 10 SDK. The script installs missing Debian packages, as root or with sudo: a compiler and the
 verbs headers for build; QEMU, the RDMA tools and perftest for demo, test and bench.
 Tests that need an RDMA device run in a guest with soft-RoCE if this machine has none: docker/softroce/README.md.
+Tests of the image softroce run if a Docker engine answers and has the image. With CI=true, test installs and starts an engine and makes the image.
 HELP
 }
 
@@ -46,6 +48,8 @@ declare -A packages=(
   # A peer to compare with; the plots' font.
   [bench]='perftest fonts-dejavu-core'
   [peers]='debootstrap'
+  [image]='debootstrap'
+  [engine]='docker.io'
 )
 
 as_root=()
@@ -124,6 +128,45 @@ peers() {
   [[ -d .artifacts/peers/$release ]] || become_root "debootstrap needs root. As root, run: docker/peers/peers make $release"
   ${as_root[@]+"${as_root[@]}"} docker/peers/peers make "$release"
   docker/peers/peers list
+}
+
+# Whether a Docker engine answers. Debian's engine refuses Testcontainers' newer API, so the version is exported for it.
+find_engine() { DOCKER_API_VERSION=$(docker version --format '{{.Server.APIVersion}}' 2> /dev/null) && export DOCKER_API_VERSION; }
+
+engine=''
+stop_engine() { kill "$engine" && wait "$engine" || true; }
+
+# Starts a Docker engine if none answers. It ends with this script. It leaves the machine's firewall and routes alone: containers of one network
+# reach each other without them.
+start_engine() {
+  ! find_engine || return 0
+  install_packages engine
+  ((!EUID)) || fail "the Docker engine needs root: run dockerd"
+  local log=.artifacts/dockerd.log waited=0
+  mkdir -p .artifacts
+  dockerd --bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false > "$log" 2>&1 &
+  engine=$!
+  trap stop_engine EXIT
+  until find_engine; do
+    if ((waited++ == 150)) || ! kill -0 "$engine" 2> /dev/null; then
+      tail -n 15 "$log" >&2
+      fail "the Docker engine does not answer; the whole log: $log"
+    fi
+    sleep 0.2
+  done
+}
+
+# Makes the base from Debian packages, so that no image is pulled. The build uses this machine's network, where the engine has none of its own.
+image() {
+  find_engine || fail "no Docker engine answers. Install and start one: apt-get install docker.io"
+  install_packages image
+  local base=rdmamig-debian:bookworm log=.artifacts/image.log
+  mkdir -p .artifacts
+  docker image inspect "$base" > /dev/null 2>&1 || become_root "debootstrap needs root. As root, run: docker/debian-image bookworm $base"
+  ${as_root[@]+"${as_root[@]}"} docker/debian-image bookworm "$base"
+  docker build --network host --build-arg BASE="$base" -t softroce docker/softroce > "$log" 2>&1 ||
+    { tail -n 15 "$log" >&2; fail "the image softroce could not be made; the whole log: $log"; }
+  say "made the image softroce"
 }
 
 # Runs in the guest. The guest does not cache files of the repository and starts rdmamig often, so it runs a copy in memory.
@@ -247,14 +290,20 @@ run_tests() {
   if [[ ${CI:-} == true ]]; then
     # A test that is skipped in CI proves nothing, so it counts as a failure there.
     strict=(-failSkips)
-    # The check takes one core for minutes, the peers mostly wait for the network.
+    # The check takes one core for minutes; peers and image mostly wait for the network.
     local checking=
     if ((${#wanted[@]} == 0)); then
       check &
       checking=$!
     fi
     [[ " ${suites[*]} " != *" RdmaMigration.Interop.Tests "* ]] || peers
+    if [[ " ${suites[*]} " == *" RdmaMigration.SoftRoce.Tests "* ]]; then
+      start_engine
+      image
+    fi
     [[ -z $checking ]] || wait "$checking"
+  else
+    find_engine || true
   fi
   if ((${#wanted[@]} == 0)); then build; else build_suites "${suites[@]}"; fi
   rm -rf "$results"
@@ -275,12 +324,13 @@ run_tests() {
   # Makes the guest now, so that the messages about it do not appear in the output that the rig's tests look at.
   [[ " ${suites[*]} " != *" RdmaMigration.SoftRoce.Tests "* ]] || "$softroce" build
   # The rig's tests mostly wait for guests of their own, so they run beside the tests in the guest. Their output follows that of the guest.
-  local beside=RdmaMigration.SoftRoce.Tests beside_log=$results/SoftRoce.log
+  local beside=RdmaMigration.SoftRoce.Tests beside_log=$results/SoftRoce.log beside_process=''
   for suite in "${host_suites[@]}"; do
     [[ $suite == "$beside" ]] || run_suite "$suite" host -trait- needs=rdma "${strict[@]}" "${options[@]}"
   done
   if [[ " ${host_suites[*]} " == *" $beside "* ]]; then
     run_suite "$beside" host -trait- needs=rdma "${strict[@]}" "${options[@]}" &> "$beside_log" &
+    beside_process=$!
   fi
   if ((${#guest_suites[@]})); then
     echo "== in the guest: ${guest_suites[*]}"
@@ -293,7 +343,7 @@ run_tests() {
     } > "$results/in-guest"
     "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" --timeout "$guest_seconds" -- bash "$results/in-guest" || say "the guest ended with exit code $?"
   fi
-  wait
+  [[ -z $beside_process ]] || wait "$beside_process"
   [[ ! -f $beside_log ]] || cat "$beside_log"
 
   summarise host "${host_suites[@]}"
@@ -308,7 +358,7 @@ clean() { rm -rf .artifacts; }
 command=${1:-help}
 (($# == 0)) || shift
 case $command in
-  build | demo | bench | peers | check | clean) "$command" "$@" ;;
+  build | demo | bench | peers | image | check | clean) "$command" "$@" ;;
   test) run_tests "$@" ;;
   help | --help | -h) usage ;;
   *) usage >&2; exit 2 ;;
