@@ -22,7 +22,8 @@ usage: ./build.sh build                        build everything, and the program
                                                a short matrix with plots (5 minutes). bench --help lists the commands
        ./build.sh bench --micro [OPTION]...    measure zero scan and page path with BenchmarkDotNet; needs no RDMA device
        ./build.sh peers [RELEASE]              make a root file system with the QEMU of a newer Debian (default: trixie) for the interop tests
-       ./build.sh image                        make the Docker image softroce: a container is an RDMA host (docker/softroce/README.md)
+       ./build.sh image [softroce|service]     make a Docker image: of a soft-RoCE host (docker/softroce/README.md), or of rdmamig
+                                               (docker/service/README.md)
        ./build.sh check                        check the format of the source code
        ./build.sh clean                        remove everything that was built
        ./build.sh help                         print this text
@@ -30,7 +31,7 @@ usage: ./build.sh build                        build everything, and the program
 Requires Debian 12 or later on x86-64 and the .NET 10 SDK. The script installs missing Debian packages, as root or with sudo: a compiler and the
 verbs headers for build; QEMU, the RDMA tools and perftest for demo, test and bench.
 Tests that need an RDMA device run in a guest with soft-RoCE if this machine has none: docker/softroce/README.md.
-Tests of the image softroce run if a Docker engine answers and has the image. With CI=true, test installs and starts an engine and makes the image.
+Tests of the images run if a Docker engine answers and has them. With CI=true, test installs and starts an engine and makes the images.
 HELP
 }
 
@@ -50,6 +51,8 @@ declare -A packages=(
   [peers]='debootstrap'
   [image]='debootstrap'
   [engine]='docker.io'
+  # Since Debian 13 docker.io does not contain the command docker.
+  [docker]='docker-cli'
 )
 
 as_root=()
@@ -141,6 +144,7 @@ stop_engine() { kill "$engine" && wait "$engine" || true; }
 start_engine() {
   ! find_engine || return 0
   install_packages engine
+  command -v docker > /dev/null || install_packages docker
   ((!EUID)) || fail "the Docker engine needs root: run dockerd"
   local log=.artifacts/dockerd.log waited=0
   mkdir -p .artifacts
@@ -156,17 +160,27 @@ start_engine() {
   done
 }
 
-# Makes the base from Debian packages, so that no image is pulled. The build uses this machine's network, where the engine has none of its own.
+# Makes an image. Makes its base from Debian packages, so that no image is pulled. The base is of this machine's release, so that programs that are
+# built here run there. The build uses this machine's network, because the engine that start_engine starts has none.
 image() {
+  local kind=${1:-softroce} name=softroce context=docker/softroce
+  case $kind in
+    softroce) ;;
+    service) name=rdmamig context=.artifacts/publish; [[ -f $context/rdmamig ]] || build ;;
+    *) fail "no image named $kind: softroce or service" ;;
+  esac
   find_engine || fail "no Docker engine answers. Install and start one: apt-get install docker.io"
   install_packages image
-  local base=rdmamig-debian:bookworm log=.artifacts/image.log
+  local release base log=.artifacts/image-$kind.log
+  release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  base=rdmamig-debian:$release
   mkdir -p .artifacts
-  docker image inspect "$base" > /dev/null 2>&1 || become_root "debootstrap needs root. As root, run: docker/debian-image bookworm $base"
-  ${as_root[@]+"${as_root[@]}"} docker/debian-image bookworm "$base"
-  docker build --network host --build-arg BASE="$base" -t softroce docker/softroce > "$log" 2>&1 ||
-    { tail -n 15 "$log" >&2; fail "the image softroce could not be made; the whole log: $log"; }
-  say "made the image softroce"
+  docker image inspect "$base" > /dev/null 2>&1 || become_root "debootstrap needs root. As root, run: docker/debian-image $release $base"
+  ${as_root[@]+"${as_root[@]}"} docker/debian-image "$release" "$base"
+  docker build --network host --build-arg BASE="$base" --build-arg http_proxy --build-arg https_proxy \
+    -t "$name" -f "docker/$kind/Dockerfile" "$context" > "$log" 2>&1 ||
+    { tail -n 15 "$log" >&2; fail "the image $name could not be made; the whole log: $log"; }
+  say "made the image $name"
 }
 
 # Runs in the guest. The guest does not cache files of the repository and starts rdmamig often, so it runs a copy in memory.
@@ -306,6 +320,7 @@ run_tests() {
     find_engine || true
   fi
   if ((${#wanted[@]} == 0)); then build; else build_suites "${suites[@]}"; fi
+  [[ ${CI:-} != true || " ${suites[*]} " != *" RdmaMigration.SoftRoce.Tests "* ]] || image service
   rm -rf "$results"
   mkdir -p "$results"
 
