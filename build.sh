@@ -137,7 +137,7 @@ peers() {
 find_engine() { DOCKER_API_VERSION=$(docker version --format '{{.Server.APIVersion}}' 2> /dev/null) && export DOCKER_API_VERSION; }
 
 engine=''
-stop_engine() { kill "$engine" && wait "$engine" || true; }
+stop_engine() { ! kill "$engine" 2> /dev/null || wait "$engine" || true; }
 
 # Starts a Docker engine if none answers. It ends with this script. It leaves the machine's firewall and routes alone: containers of one network
 # reach each other without them.
@@ -172,7 +172,8 @@ image() {
   find_engine || fail "no Docker engine answers. Install and start one: apt-get install docker.io"
   install_packages image
   local release base log=.artifacts/image-$kind.log
-  release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  # shellcheck source=/dev/null
+  release=$(source /etc/os-release && echo "$VERSION_CODENAME")
   base=rdmamig-debian:$release
   mkdir -p .artifacts
   docker image inspect "$base" > /dev/null 2>&1 || become_root "debootstrap needs root. As root, run: docker/debian-image $release $base"

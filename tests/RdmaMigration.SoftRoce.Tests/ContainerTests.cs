@@ -1,3 +1,5 @@
+using RdmaMigration.Testing;
+
 namespace RdmaMigration.SoftRoce.Tests;
 
 /// <summary>The image softroce: a container is an RDMA host, without a privilege and without a module of its host.</summary>
@@ -24,7 +26,7 @@ public sealed class ContainerTests
     [Fact]
     public async Task The_README_connects_two_containers()
     {
-        string output = await ReadmeLines.RunAsync("softroce", "docker/softroce/README.md", "lab", "host-a", "host-b");
+        string output = await ReadmeLines.RunAsync("softroce", "docker/softroce/README.md", Executables.RepositoryRoot, "lab", null, "host-a", "host-b");
         Assert.Contains("ping data: rdma-ping-2", output, StringComparison.Ordinal);
     }
 }
