@@ -34,8 +34,9 @@ internal static class ReadmeLines
             lines = lines.Replace(name, name + suffix, StringComparison.Ordinal);
         }
 
-        (int code, string output) = await ChildProcess.RunAsync("bash", "-ec", $"trap '({remove}) &> /dev/null' EXIT\ncd '{directory}'\n{lines}");
-        Assert.True(code == 0, output);
-        return output;
+        await using ChildProcess shell = ChildProcess.Start("README", "bash", ["-ec", $"trap '{{ {remove}; }} &> /dev/null || true' EXIT\ncd '{directory}'\n{lines}"]);
+        int code = await shell.WaitForExitAsync(Deadlines.Scale(240));
+        Assert.True(code == 0, shell.Errors);
+        return shell.Errors;
     }
 }

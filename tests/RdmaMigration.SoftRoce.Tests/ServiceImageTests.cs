@@ -19,7 +19,7 @@ public sealed class ServiceImageTests
         Assert.Contains("0", output.Split('\n'));
         (int code, string sent) = await ChildProcess.RunAsync(Executables.Rdmamig, "inspect", work.File("vm.qemu"));
         Assert.Equal(0, code);
-        string ram = Assert.Single(sent.Split('\n'), line => line.StartsWith("pc.ram ", StringComparison.Ordinal));
+        string ram = Assert.Single(sent.Split('\n'), line => line.Contains($" {Mebibytes} MiB ", StringComparison.Ordinal));
         Assert.Contains(ram, output.Split('\n'));
     }
 }
