@@ -31,7 +31,7 @@ public sealed class ContainerFaultTests(ITestOutputHelper output)
         await Task.WhenAll(
             AssertDetectedAsync(hosts, Destination, destination, start, "the source's network was disconnected"),
             AssertDetectedAsync(hosts, Source, source, start, "the source's network was disconnected"));
-        await EndedAsync(hosts, source);
+        await AssertStayedAsync(hosts, source);
         await hosts.ReconnectAsync(Source);
 
         // A hung host. It goes on later, and then learns that its destination is gone.
@@ -40,7 +40,7 @@ public sealed class ContainerFaultTests(ITestOutputHelper output)
         await hosts.PauseAsync(Source);
         await AssertDetectedAsync(hosts, Destination, destination, start, "the source's container was paused");
         await hosts.UnpauseAsync(Source);
-        await EndedAsync(hosts, source);
+        await AssertStayedAsync(hosts, source);
 
         // A host that lost its power.
         (source, destination) = await MoveSlowlyAsync(hosts);
@@ -54,21 +54,26 @@ public sealed class ContainerFaultTests(ITestOutputHelper output)
         Assert.True(code == 0, arrived + error);
         QmpEvent[] verified = [.. (await hosts.EventsAsync(Destination)).Where(e => e.Name == "VERIFIED")];
         Assert.NotEmpty(verified);
-        Assert.All(verified, e => Assert.Equal(
-            (true, 0, 1),
-            (e.Values.GetProperty("intact").GetBoolean(), e.Values.GetProperty("lost-writes").GetInt32(), e.Values.GetProperty("moves").GetInt32())));
+        Assert.All(verified, e => AssertIntact(e, moves: 1));
     }
 
-    /// <summary>Starts a move whose RAM takes a quarter of a minute or more and waits until a part of the RAM was sent. Returns the numbers of events that the hosts had before.</summary>
+    /// <summary>
+    /// Starts a move whose RAM takes a quarter of a minute or more, and waits until a part of the RAM was sent. Returns the numbers of events that the hosts
+    /// had before.
+    /// </summary>
     private static async Task<(int Source, int Destination)> MoveSlowlyAsync(ContainerHosts hosts)
     {
         await hosts.EventAsync(Destination, 0, e => e.Name == "LISTENING", Deadlines.Scale(240), "LISTENING");
         (int source, int destination) = ((await hosts.EventsAsync(Source)).Length, (await hosts.EventsAsync(Destination)).Length);
         await MoveAsync(hosts, "1M");
-        await hosts.EventAsync(
-            Source, source, HasSentRam, Deadlines.Migration, "RAM on its way");
+        await hosts.EventAsync(Source, source, HasSentRam, Deadlines.Migration, "RAM on its way");
         return (source, destination);
     }
+
+    private static void AssertIntact(QmpEvent verified, int moves) => Assert.Equal(
+        (true, 0, moves),
+        (verified.Values.GetProperty("intact").GetBoolean(), verified.Values.GetProperty("lost-writes").GetInt32(),
+            verified.Values.GetProperty("moves").GetInt32()));
 
     private static bool HasSentRam(QmpEvent said) =>
         said.Name == "PROGRESS" && said.Values.TryGetProperty("ram", out JsonElement ram) && ram.GetProperty("transferred").GetInt64() > 0;
@@ -77,10 +82,13 @@ public sealed class ContainerFaultTests(ITestOutputHelper output)
     private static Task MoveAsync(ContainerHosts hosts, string bandwidth) =>
         hosts.ExecuteAsync(Source, "bash", "-ec", $"printf '%s\\n' --max-bandwidth {bandwidth} > new; mv new go");
 
-    private static async Task EndedAsync(ContainerHosts hosts, int from)
+    /// <summary>The source fails and has its guest, intact.</summary>
+    private static async Task AssertStayedAsync(ContainerHosts hosts, int from)
     {
         QmpEvent exit = await hosts.EventAsync(Source, from, e => e.Name == "EXIT", Deadlines.Migration, "EXIT");
         Assert.Equal(1, exit.Values.GetProperty("code").GetInt32());
+        QmpEvent verified = Assert.Single((await hosts.EventsAsync(Source)).Skip(from), e => e.Name == "VERIFIED");
+        AssertIntact(verified, moves: 0);
     }
 
     private async Task AssertDetectedAsync(ContainerHosts hosts, int host, int from, long start, string fault)

@@ -34,7 +34,8 @@ internal static class ReadmeLines
             lines = lines.Replace(name, name + suffix, StringComparison.Ordinal);
         }
 
-        await using ChildProcess shell = ChildProcess.Start("README", "bash", ["-ec", $"trap '{{ {remove}; }} &> /dev/null || true' EXIT\ncd '{directory}'\n{lines}"]);
+        string script = $"trap '{{ {remove}; }} &> /dev/null || true' EXIT\n{lines}";
+        await using ChildProcess shell = ChildProcess.Start("README", "bash", ["-ec", script], workingDirectory: directory);
         int code = await shell.WaitForExitAsync(Deadlines.Scale(240));
         Assert.True(code == 0, shell.Errors);
         return shell.Errors;
