@@ -24,6 +24,8 @@ usage: ./build.sh build                        build everything, and the program
        ./build.sh peers [RELEASE]              make a root file system with the QEMU of a newer Debian (default: trixie) for the interop tests
        ./build.sh pack [nuget|deb|tarball]     make the packages: NuGet packages of the libraries, a Debian package, and a tarball for other
                                                distributions: .artifacts/packages
+       ./build.sh image [softroce|service]     make a Docker image: of a soft-RoCE host (docker/softroce/README.md), or of rdmamig
+                                               (docker/service/README.md)
        ./build.sh check                        check the format of the source code
        ./build.sh clean                        remove everything that was built
        ./build.sh help                         print this text
@@ -31,6 +33,7 @@ usage: ./build.sh build                        build everything, and the program
 Requires Debian 12 or later on x86-64 and the .NET 10 SDK. The script installs missing Debian packages, as root or with sudo: a compiler and the
 verbs headers for build; QEMU, the RDMA tools and perftest for demo, test and bench; dpkg-dev for deb and tarball.
 Tests that need an RDMA device run in a guest with soft-RoCE if this machine has none: docker/softroce/README.md.
+Tests of the images run if a Docker engine answers and has them. With CI=true, test installs and starts an engine and makes the images.
 HELP
 }
 
@@ -51,6 +54,10 @@ declare -A packages=(
   [package]='dpkg-dev'
   # Checks of the package and its man pages; a plain Debian to install it on; shells with completions.
   [packaging]='lintian mandoc man-db debootstrap zsh fish'
+  [image]='debootstrap'
+  [engine]='docker.io'
+  # Since Debian 13 docker.io does not contain the command docker.
+  [docker]='docker-cli'
 )
 
 as_root=()
@@ -157,6 +164,57 @@ pack() {
     esac
   done
   say "made the packages in .artifacts/packages"
+}
+
+# Whether a Docker engine answers. Debian's engine refuses Testcontainers' newer API, so the version is exported for it.
+find_engine() { DOCKER_API_VERSION=$(docker version --format '{{.Server.APIVersion}}' 2> /dev/null) && export DOCKER_API_VERSION; }
+
+engine=''
+stop_engine() { ! kill "$engine" 2> /dev/null || wait "$engine" || true; }
+
+# Starts a Docker engine if none answers. It ends with this script. It leaves the machine's firewall and routes alone: containers of one network
+# reach each other without them.
+start_engine() {
+  ! find_engine || return 0
+  install_packages engine
+  command -v docker > /dev/null || install_packages docker
+  ((!EUID)) || fail "the Docker engine needs root: run dockerd"
+  local log=.artifacts/dockerd.log waited=0
+  mkdir -p .artifacts
+  dockerd --bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false > "$log" 2>&1 &
+  engine=$!
+  trap stop_engine EXIT
+  until find_engine; do
+    if ((waited++ == 150)) || ! kill -0 "$engine" 2> /dev/null; then
+      tail -n 15 "$log" >&2
+      fail "the Docker engine does not answer; the whole log: $log"
+    fi
+    sleep 0.2
+  done
+}
+
+# Makes an image. Makes its base from Debian packages, so that no image is pulled. The base is of this machine's release, so that programs that are
+# built here run there. The build uses this machine's network, because the engine that start_engine starts has none.
+image() {
+  local kind=${1:-softroce} name=softroce context=docker/softroce
+  case $kind in
+    softroce) ;;
+    service) name=rdmamig context=.artifacts/publish; [[ -f $context/rdmamig ]] || build ;;
+    *) fail "no image named $kind: softroce or service" ;;
+  esac
+  find_engine || fail "no Docker engine answers. Install and start one: apt-get install docker.io"
+  install_packages image
+  local release base log=.artifacts/image-$kind.log
+  # shellcheck source=/dev/null
+  release=$(source /etc/os-release && echo "$VERSION_CODENAME")
+  base=rdmamig-debian:$release
+  mkdir -p .artifacts
+  docker image inspect "$base" > /dev/null 2>&1 || become_root "debootstrap needs root. As root, run: docker/debian-image $release $base"
+  ${as_root[@]+"${as_root[@]}"} docker/debian-image "$release" "$base"
+  docker build --network host --build-arg BASE="$base" --build-arg http_proxy --build-arg https_proxy \
+    -t "$name" -f "docker/$kind/Dockerfile" "$context" > "$log" 2>&1 ||
+    { tail -n 15 "$log" >&2; fail "the image $name could not be made; the whole log: $log"; }
+  say "made the image $name"
 }
 
 # Runs in the guest. The guest does not cache files of the repository and starts rdmamig often, so it runs a copy in memory.
@@ -281,7 +339,7 @@ run_tests() {
   if [[ ${CI:-} == true ]]; then
     # A test that is skipped in CI proves nothing, so it counts as a failure there.
     strict=(-failSkips)
-    # The check takes one core for minutes, the peers mostly wait for the network.
+    # The check takes one core for minutes; peers and image mostly wait for the network.
     local checking=
     if ((${#wanted[@]} == 0)); then
       check &
@@ -289,10 +347,17 @@ run_tests() {
     fi
     [[ " ${suites[*]} " != *" RdmaMigration.Interop.Tests "* ]] || peers
     [[ " ${suites[*]} " != *" RdmaMigration.Packaging.Tests "* ]] || packaging/clean-root make
+    if [[ " ${suites[*]} " == *" RdmaMigration.SoftRoce.Tests "* ]]; then
+      start_engine
+      image
+    fi
     [[ -z $checking ]] || wait "$checking"
+  else
+    find_engine || true
   fi
   if ((${#wanted[@]} == 0)); then build; else build_suites "${suites[@]}"; fi
   [[ " ${suites[*]} " != *" RdmaMigration.Packaging.Tests "* ]] || packaging/package deb tarball
+  [[ ${CI:-} != true || " ${suites[*]} " != *" RdmaMigration.SoftRoce.Tests "* ]] || image service
   rm -rf "$results"
   mkdir -p "$results"
 
@@ -311,12 +376,13 @@ run_tests() {
   # Makes the guest now, so that the messages about it do not appear in the output that the rig's tests look at.
   [[ " ${suites[*]} " != *" RdmaMigration.SoftRoce.Tests "* ]] || "$softroce" build
   # The rig's tests mostly wait for guests of their own, so they run beside the tests in the guest. Their output follows that of the guest.
-  local beside=RdmaMigration.SoftRoce.Tests beside_log=$results/SoftRoce.log
+  local beside=RdmaMigration.SoftRoce.Tests beside_log=$results/SoftRoce.log beside_process=''
   for suite in "${host_suites[@]}"; do
     [[ $suite == "$beside" ]] || run_suite "$suite" host -trait- needs=rdma "${strict[@]}" "${options[@]}"
   done
   if [[ " ${host_suites[*]} " == *" $beside "* ]]; then
     run_suite "$beside" host -trait- needs=rdma "${strict[@]}" "${options[@]}" &> "$beside_log" &
+    beside_process=$!
   fi
   if ((${#guest_suites[@]})); then
     echo "== in the guest: ${guest_suites[*]}"
@@ -329,7 +395,7 @@ run_tests() {
     } > "$results/in-guest"
     "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" --timeout "$guest_seconds" -- bash "$results/in-guest" || say "the guest ended with exit code $?"
   fi
-  wait
+  [[ -z $beside_process ]] || wait "$beside_process"
   [[ ! -f $beside_log ]] || cat "$beside_log"
 
   summarise host "${host_suites[@]}"
@@ -344,7 +410,7 @@ clean() { rm -rf .artifacts; }
 command=${1:-help}
 (($# == 0)) || shift
 case $command in
-  build | demo | bench | peers | pack | check | clean) "$command" "$@" ;;
+  build | demo | bench | peers | pack | image | check | clean) "$command" "$@" ;;
   test) run_tests "$@" ;;
   help | --help | -h) usage ;;
   *) usage >&2; exit 2 ;;
