@@ -47,7 +47,9 @@ public sealed class CompletionTests : IDisposable
     {
         (string program, string setup) = shell switch
         {
-            "bash" => ("bash --norc --noprofile -i", $"rdmamig() {{ echo \"RAN[$*]\"; }}; source {_work.File(ManualFile.Bash)}; PS1=REA''DY"),
+            "bash" => ("bash --norc --noprofile -i",
+                // Without a history: bash writes it when its terminal is gone, into the directory that this test deletes then.
+                $"HISTFILE=; rdmamig() {{ echo \"RAN[$*]\"; }}; source {_work.File(ManualFile.Bash)}; PS1=REA''DY"),
             "zsh" => ("zsh -f -i",
                 $"fpath=({_work.FullName} $fpath); autoload -Uz compinit; compinit -u -D; rdmamig() {{ echo \"RAN[$*]\" }}; PS1=REA''DY"),
             _ => ("fish --no-config -i",
