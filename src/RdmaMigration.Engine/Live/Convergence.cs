@@ -36,8 +36,8 @@ internal sealed class Convergence
     }
 
     /// <summary>
-    /// Whether to stop the machine. Once the rest can be sent within four fifths of the limit, up to three more passes are sent while each leaves a fifth less at least: a
-    /// channel that slows down just then does not break the limit.
+    /// Whether to stop the machine. Once the rest can be sent within four fifths of the limit, up to three more passes are sent while each leaves a fifth less
+    /// at least: a channel that slows down just then does not break the limit.
     /// </summary>
     /// <param name="expected">How long the rest takes.</param>
     /// <param name="collecting">How long it takes to find the written pages. They are collected once more when the machine is stopped.</param>

@@ -114,7 +114,9 @@ internal static class Moves
     {
         public string Short() => Move is { } move
             ? Report.Text($"{move.Result.TotalMilliseconds} ms, {move.Passes} passes, {move.Bandwidth / BytesPerMebibyte:0} MiB/s, ")
-                + Report.Text($"downtime {move.Downtime.TotalMilliseconds:0} ms{(move.Throttle > 0 ? Report.Text($", slowed by {move.Throttle} %") : "")}{(move.IsIntact ? "" : ", NOT INTACT")}")
+                + Report.Text($"downtime {move.Downtime.TotalMilliseconds:0} ms")
+                + (move.Throttle > 0 ? Report.Text($", slowed by {move.Throttle} %") : "")
+                + (move.IsIntact ? "" : ", NOT INTACT")
             : $"NOT COMPLETED: {Reason}";
 
         public object ToFigures() => new
