@@ -20,7 +20,8 @@ internal sealed class PointerArrayField<T, TPart>(
 
     public override string Type => StructElements.Type;
 
-    public override bool IsUniform => base.IsUniform && create is null && description.Layout.IsUniform;
+    public override bool IsUniformWithin(HashSet<object>? outer) =>
+        base.IsUniformWithin(outer) && create is null && description.Layout.IsUniformWithin(outer);
 
     public override ApplyField<T> Decode(StateReader reader, in FieldView<T> view, int index)
     {

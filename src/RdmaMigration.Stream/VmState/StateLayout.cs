@@ -10,22 +10,34 @@ internal sealed class StateLayout<T>(string name)
     private readonly List<VmStateField<T>> _fields = [];
     private readonly List<(VmStateDescription<T> Description, bool IsRequired)> _subsections = [];
     private string[]? _names;
-    private bool? _isUniform;
+    private Uniformity _uniformity;
 
-    /// <summary>Arrays of this structure are described once: nothing in it depends on the single element.</summary>
-    public bool IsUniform
+    private enum Uniformity
     {
-        get
-        {
-            if (_isUniform is null)
-            {
-                // For a structure that contains itself.
-                _isUniform = false;
-                _isUniform = _subsections.Count == 0 && _fields.TrueForAll(f => f.IsUniform);
-            }
+        NotLookedAt,
+        Uniform,
+        Mixed,
+    }
 
-            return _isUniform.Value;
+    /// <summary>
+    /// Arrays of this structure are described once: nothing in it depends on the single element. A structure that contains itself is none of them. Any thread:
+    /// machines share descriptions.
+    /// </summary>
+    /// <param name="outer">The layouts around this one that are being looked at; null for none.</param>
+    public bool IsUniformWithin(HashSet<object>? outer)
+    {
+        if (outer is not null)
+        {
+            return LookAt(outer);
         }
+
+        // Two threads that look at the same time see the same.
+        if (_uniformity == Uniformity.NotLookedAt)
+        {
+            _uniformity = LookAt([]) ? Uniformity.Uniform : Uniformity.Mixed;
+        }
+
+        return _uniformity == Uniformity.Uniform;
     }
 
     /// <exception cref="InvalidOperationException">The layout is in use.</exception>
@@ -181,6 +193,18 @@ internal sealed class StateLayout<T>(string name)
         {
             text.EndArray();
         }
+    }
+
+    private bool LookAt(HashSet<object> outer)
+    {
+        if (_subsections.Count > 0 || !outer.Add(this))
+        {
+            return false;
+        }
+
+        bool isUniform = _fields.TrueForAll(field => field.IsUniformWithin(outer));
+        outer.Remove(this);
+        return isUniform;
     }
 
     private void CheckOpen()

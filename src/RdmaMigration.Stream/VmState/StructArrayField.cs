@@ -20,7 +20,7 @@ internal sealed class StructArrayField<T, TPart>(
 {
     public override string Type => StructElements.Type;
 
-    public override bool IsUniform => base.IsUniform && description.Layout.IsUniform;
+    public override bool IsUniformWithin(HashSet<object>? outer) => base.IsUniformWithin(outer) && description.Layout.IsUniformWithin(outer);
 
     public override ApplyField<T> Decode(StateReader reader, in FieldView<T> view, int index)
     {

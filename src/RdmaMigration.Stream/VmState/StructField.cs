@@ -12,7 +12,8 @@ internal sealed class StructField<T, TPart>(FieldTerms<T> terms, VmStateDescript
 {
     public override string Type => opaqueType ?? StructElements.Type;
 
-    public override bool IsUniform => base.IsUniform && (opaqueType is not null || description.Layout.IsUniform);
+    public override bool IsUniformWithin(HashSet<object>? outer) =>
+        base.IsUniformWithin(outer) && (opaqueType is not null || description.Layout.IsUniformWithin(outer));
 
     public override ApplyField<T> Decode(StateReader reader, in FieldView<T> view, int index)
     {

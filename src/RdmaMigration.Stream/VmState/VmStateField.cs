@@ -13,11 +13,15 @@ internal abstract class VmStateField<T>(FieldTerms<T> terms)
     /// <summary>The vmdescription's word for the field's type.</summary>
     public abstract string Type { get; }
 
-    /// <summary>The elements of an array of this kind are described once. A field with a predicate is described for each element.</summary>
-    public virtual bool IsUniform => terms.Exists is null;
+    /// <summary>The elements of an array of this kind are described once.</summary>
+    public bool IsUniform => IsUniformWithin(null);
 
     /// <summary>The field is in a state of the view's version.</summary>
     public bool IsIn(in FieldView<T> view) => terms.Exists is null ? terms.Since <= view.Version : terms.Exists(view);
+
+    /// <summary>As <see cref="IsUniform"/>. A field with a predicate is described for each element.</summary>
+    /// <param name="outer">As in <see cref="StateLayout{T}.IsUniformWithin"/>.</param>
+    public virtual bool IsUniformWithin(HashSet<object>? outer) => terms.Exists is null;
 
     /// <summary>Reads the field and returns what applies it; changes nothing but the reader.</summary>
     /// <param name="reader">The stream.</param>

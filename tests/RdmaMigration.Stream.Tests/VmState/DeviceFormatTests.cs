@@ -63,6 +63,38 @@ public sealed class DeviceFormatTests
         Assert.Equal(expected, fields);
     }
 
+    /// <summary>Machines share descriptions, and each may be saved on a thread of its own.</summary>
+    [Fact]
+    public void Machines_that_are_saved_at_once_have_the_same_description_of_a_device()
+    {
+        for (int i = 0; i < 100; i++)
+        {
+            // Many fields, so that the two threads look at them at the same time.
+            VmStateDescription<SamplePart> part = new("part");
+            for (int field = 0; field < 300; field++)
+            {
+                part.Integer($"a{field}", p => p.A, (p, v) => p.A = v);
+            }
+
+            VmStateDescription<SampleDevice> description = new VmStateDescription<SampleDevice>("d").StructArray("parts", 2, part, d => d.Parts);
+            using Barrier barrier = new(2);
+            string[] texts = new string[2];
+            Thread other = new(() => Save(1));
+            other.Start();
+            Save(0);
+            other.Join();
+            Assert.Equal(texts[0], texts[1]);
+            Assert.Contains("\"array_len\": 2", texts[0], StringComparison.Ordinal);
+
+            void Save(int at)
+            {
+                DeviceList devices = Typed.List(Device.Create(description, new SampleDevice()));
+                barrier.SignalAndWait();
+                texts[at] = Encoding.ASCII.GetString(DeviceWriter.Save(devices, true, 5, 4096).VmDescription.Span);
+            }
+        }
+    }
+
     [Fact]
     public void Elements_that_a_predicate_may_change_are_described_each()
     {
