@@ -31,7 +31,8 @@ usage: ./build.sh build                        build everything, and the program
        ./build.sh help                         print this text
 
 Requires Debian 12 or later on x86-64 and the .NET 10 SDK. The script installs missing Debian packages, as root or with sudo: a compiler and the
-verbs headers for build; QEMU, the RDMA tools and perftest for demo, test and bench; dpkg-dev for deb and tarball.
+verbs headers for build; QEMU, the RDMA tools and perftest for demo, test and bench; dpkg-dev for deb and tarball;
+debootstrap for peers and image; for test also lintian, mandoc, man-db, debootstrap, zsh and fish.
 Tests that need an RDMA device run in a guest with soft-RoCE if this machine has none: docker/softroce/README.md.
 Tests of the images run if a Docker engine answers and has them. With CI=true, test installs and starts an engine and makes the images.
 HELP
@@ -111,7 +112,7 @@ build() {
   publish
 }
 
-# What packages are made of.
+# Builds what deb and tarball contain.
 build_packaged() {
   prepare package
   compile packaging/RdmaMigration.Manual
@@ -147,22 +148,24 @@ peers() {
 
 pack() {
   (($#)) || set -- nuget deb tarball
-  local kind
+  local kind nuget=0 of_program=()
   for kind; do
     case $kind in
-      nuget)
-        prepare
-        # The folder may hold packages of another version.
-        rm -f .artifacts/packages/*.nupkg .artifacts/packages/*.snupkg
-        dotnet pack RdmaMigration.Packages.slnf -c Release -v quiet --tl:off
-        ;;
-      deb | tarball)
-        build_packaged
-        packaging/package "$kind"
-        ;;
+      nuget) nuget=1 ;;
+      deb | tarball) of_program+=("$kind") ;;
       *) fail "pack makes nuget, deb or tarball, not $kind" ;;
     esac
   done
+  if ((nuget)); then
+    prepare
+    # The folder may hold packages of another version.
+    rm -f .artifacts/packages/*.nupkg .artifacts/packages/*.snupkg
+    dotnet pack RdmaMigration.Packages.slnf -c Release -v quiet --tl:off
+  fi
+  if ((${#of_program[@]})); then
+    build_packaged
+    packaging/package "${of_program[@]}"
+  fi
   say "made the packages in .artifacts/packages"
 }
 
@@ -172,13 +175,15 @@ find_engine() { DOCKER_API_VERSION=$(docker version --format '{{.Server.APIVersi
 engine=''
 stop_engine() { ! kill "$engine" 2> /dev/null || wait "$engine" || true; }
 
-# Starts a Docker engine if none answers. It ends with this script. It leaves the machine's firewall and routes alone: containers of one network
-# reach each other without them.
+# Starts a Docker engine if none answers. Where systemd does not run, it ends with this script and leaves the machine's firewall and routes alone:
+# containers of one network reach each other without them.
 start_engine() {
   ! find_engine || return 0
+  ((!EUID)) || fail "the Docker engine needs root: run dockerd"
   install_packages engine
   command -v docker > /dev/null || install_packages docker
-  ((!EUID)) || fail "the Docker engine needs root: run dockerd"
+  # Under systemd the package has started its engine, which stays.
+  ! find_engine || return 0
   local log=.artifacts/dockerd.log waited=0
   mkdir -p .artifacts
   dockerd --bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false > "$log" 2>&1 &
@@ -199,7 +204,7 @@ image() {
   local kind=${1:-softroce} name=softroce context=docker/softroce
   case $kind in
     softroce) ;;
-    service) name=rdmamig context=.artifacts/publish; [[ -f $context/rdmamig ]] || build ;;
+    service) name=rdmamig context=.artifacts/publish; prepare; publish ;;
     *) fail "no image named $kind: softroce or service" ;;
   esac
   find_engine || fail "no Docker engine answers. Install and start one: apt-get install docker.io"
@@ -339,6 +344,7 @@ run_tests() {
   if [[ ${CI:-} == true ]]; then
     # A test that is skipped in CI proves nothing, so it counts as a failure there.
     strict=(-failSkips)
+    ((!EUID)) || fail "with CI=true, test needs root: packages are installed on a plain Debian, and the Docker engine is started"
     # The check takes one core for minutes; peers and image mostly wait for the network.
     local checking=
     if ((${#wanted[@]} == 0)); then

@@ -49,14 +49,14 @@ internal sealed class MigrationTrace(ILogger log)
     /// <param name="transferred">Bytes that were sent.</param>
     /// <param name="time">In so much time.</param>
     /// <param name="bandwidth">Bytes a second, as estimated.</param>
-    /// <param name="threshold">The bytes that fit downtime-limit.</param>
+    /// <param name="threshold">The bytes that may be left when the machine is stopped.</param>
     public void Transferred(long transferred, TimeSpan time, long bandwidth, long threshold)
     {
         EngineLog.Transferred(log, transferred, (long)time.TotalMilliseconds, bandwidth, threshold);
         Add("migrate_transferred", "transferred", transferred);
     }
 
-    /// <summary>What is left fits downtime-limit.</summary>
+    /// <summary>What is left is below the threshold.</summary>
     public void LowPending(long pending)
     {
         EngineLog.LowPending(log, pending);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using RdmaMigration.Testing;
@@ -43,8 +44,10 @@ public sealed class ServeStallRdmaTests : ReceiverTests
         await source.SetLimitsAsync(SlowBytesPerSecond);
         int from = source.Monitor.Events.Count;
         await source.StartMigrationAsync(uri);
+        long began = Stopwatch.GetTimestamp();
         while (await SentAsync(source) < 4 << 20)
         {
+            Assert.True(Stopwatch.GetElapsedTime(began) < Deadlines.Migration, "the source has not sent 4 MiB");
             await Task.Delay(TimeSpan.FromMilliseconds(50), TestContext.Current.CancellationToken);
         }
 

@@ -52,7 +52,7 @@ public sealed class CompletionTests : IDisposable
                 $"HISTFILE=; rdmamig() {{ echo \"RAN[$*]\"; }}; source {_work.File(ManualFile.Bash)}; PS1=REA''DY"),
             "zsh" => ("zsh -f -i",
                 $"fpath=({_work.FullName} $fpath); autoload -Uz compinit; compinit -u -D; rdmamig() {{ echo \"RAN[$*]\" }}; PS1=REA''DY"),
-            _ => ("fish --no-config -i",
+            _ => ("fish --no-config --private -i",
                 $"function rdmamig; echo \"RAN[$argv]\"; end; source {_work.File(ManualFile.Fish)}; function fish_prompt; echo REA''DY; end"),
         };
         _ = Executables.OnPath(shell, shell);

@@ -21,7 +21,7 @@ internal sealed class ContainerHosts : IAsyncDisposable
     private const string Image = "softroce";
 
     /// <summary>Ends a guest whose test was killed, so that its container does not run for ever.</summary>
-    private const int CommandSeconds = 600;
+    private static readonly TimeSpan s_commandLimit = Deadlines.Scale(600);
 
     private static readonly TimeSpan s_pollInterval = TimeSpan.FromSeconds(0.3);
 
@@ -137,9 +137,15 @@ internal sealed class ContainerHosts : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Task.WhenAll(_containers.Select(container => container.DisposeAsync().AsTask()));
-        await _network.DisposeAsync();
-        _engine.Dispose();
+        try
+        {
+            await Task.WhenAll(_containers.Select(container => container.DisposeAsync().AsTask()));
+        }
+        finally
+        {
+            await _network.DisposeAsync();
+            _engine.Dispose();
+        }
     }
 
     private IContainer Build(int host, int count, string script)
@@ -148,7 +154,8 @@ internal sealed class ContainerHosts : IAsyncDisposable
             .SelectMany(other => (string[])["--peer", $"{Letter(other)}=host-{Letter(other)}"]);
         string[] command =
         [
-            "run", "--wire", "lab", "--host", Letter(host), .. peers, "--memory", "1024", "--timeout", $"{CommandSeconds}", "--", "bash", "-ec", script,
+            "run", "--wire", "lab", "--host", Letter(host), .. peers, "--memory", "1024", "--timeout", $"{(int)s_commandLimit.TotalSeconds}",
+            "--", "bash", "-ec", script,
         ];
         return new ContainerBuilder(Image)
             .WithLogger(NullLogger.Instance)

@@ -10,7 +10,7 @@ public sealed partial class Packages : IAsyncLifetime
     private static readonly TimeSpan s_patience = Deadlines.Scale(600);
 
     // Not in memory: the packages that the projects depend on are large.
-    private readonly WorkDirectory _work = new(Path.GetTempPath());
+    private readonly WorkDirectory _work = new("/var/tmp");
 
     /// <summary>The names of the projects that are to be packages, with those that they refer to.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Projects { get; } =

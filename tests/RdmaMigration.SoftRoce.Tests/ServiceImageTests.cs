@@ -12,6 +12,7 @@ public sealed class ServiceImageTests
     {
         using WorkDirectory work = new(Path.Combine(Executables.RepositoryRoot, ".artifacts"));
         await SavedMachine.SaveAsync(work.File("vm.qemu"), work.File("ram"), Mebibytes, seed: 20261128);
+        File.SetUnixFileMode(work.File("vm.qemu"), UnixFileMode.UserRead | UnixFileMode.UserWrite); // As rdmamig saves it.
         string output = await ReadmeLines.RunAsync("rdmamig", "docker/service/README.md", work.FullName, "migrations", "machines", "receiver");
 
         // The sender's result, what docker wait prints, and the content of the arrived machine.

@@ -19,6 +19,9 @@ internal sealed class Convergence
     private double _bytes;
     private double _seconds;
 
+    /// <summary>How long sending the rest of RAM may take within a limit of the downtime.</summary>
+    public static TimeSpan TimeForRam(TimeSpan limit) => limit * ForRam;
+
     /// <summary>Bytes a second; 0 before the first pass.</summary>
     public double Bandwidth => _seconds > 0 ? _bytes / _seconds : 0;
 
@@ -45,7 +48,7 @@ internal sealed class Convergence
     /// <param name="dirtied">Bytes that the machine writes anew in a second.</param>
     public bool HasConverged(TimeSpan expected, TimeSpan collecting, TimeSpan limit, double dirtied)
     {
-        if (expected > (limit * ForRam) - collecting)
+        if (expected > TimeForRam(limit) - collecting)
         {
             return false;
         }

@@ -8,8 +8,9 @@ using RdmaMigration.VmState;
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// A machine that runs while it is sent: all of RAM, then again and again the pages that it wrote meanwhile, until sending the rest takes less than
-/// downtime-limit; then it is stopped, and the rest and the devices follow. On the thread mig/src/main.
+/// A machine that runs while it is sent: all of RAM, then again and again the pages that it wrote meanwhile, until
+/// <see cref="Convergence"/> finds that the rest is small enough for downtime-limit; then it is stopped, and the rest and the devices follow. On the thread
+/// mig/src/main.
 /// </summary>
 /// <param name="machine">The machine.</param>
 /// <param name="parameters">Limits and capabilities.</param>
@@ -132,7 +133,8 @@ internal sealed class OutgoingLiveMachine(
         figures.OnCollected(rate, _passes.Bytes, _convergence.Bandwidth, expected);
         MigrationMetrics.OnPass(rate);
         trace.BitmapSyncEnd(dirtied);
-        trace.Transferred(sent, sending, (long)_convergence.Bandwidth, (long)(_convergence.Bandwidth * switchover.DowntimeLimit.TotalSeconds));
+        double threshold = _convergence.Bandwidth * Convergence.TimeForRam(switchover.DowntimeLimit).TotalSeconds;
+        trace.Transferred(sent, sending, (long)_convergence.Bandwidth, (long)threshold);
     }
 
     /// <summary>Stops the machine, and collects what it wrote last.</summary>

@@ -99,7 +99,7 @@ internal static class MigrationParameters
         Name = "downtime-limit",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Qmp,
-        Help = "A machine that runs is stopped once the rest of its RAM can be sent within this time, in milliseconds; with 0 it runs on",
+        Help = "A machine that runs is stopped once the rest of its RAM can be sent within four fifths of this time, in milliseconds; with 0 it runs on",
         Reason = "QEMU's default",
     };
 
