@@ -45,8 +45,8 @@ public sealed class TarballTests : IDisposable
 
         Assert.All(entries, entry => Assert.Equal(TarEntryType.RegularFile, entry.EntryType));
         const string document = "usr/share/doc/rdmamig/";
-        IEnumerable<string> expected = packaged.Except([$"{document}copyright", $"{document}changelog.Debian.gz"])
-            .Concat([$"{document}LICENSE", $"{document}README.md"]);
+        IEnumerable<string> expected = packaged.Except([$"{document}changelog.Debian.gz"])
+            .Concat([$"{document}LICENSE", $"{document}README.md", $"{document}Apache-2.0"]);
         IEnumerable<string> names = entries.Select(entry => entry.Name[(entry.Name.IndexOf('/') + 1)..]);
         Assert.Equal(expected.Order(StringComparer.Ordinal), names.Order(StringComparer.Ordinal));
     }

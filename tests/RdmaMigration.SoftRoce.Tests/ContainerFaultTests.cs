@@ -13,7 +13,7 @@ public sealed class ContainerFaultTests(ITestOutputHelper output)
 
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(2);
 
-    /// <summary>The transport's own: rxe takes some 2 s for each retry; the specification lets a device take four times the timeout.</summary>
+    /// <summary>How long the transport retries: rxe takes about 2 s a retry, and the specification allows a device four times the timeout.</summary>
     private static readonly TimeSpan s_retryTime = TimeSpan.FromSeconds(30);
 
     [Fact]

@@ -8,7 +8,7 @@ using RdmaMigration.Testing;
 
 namespace RdmaMigration.SoftRoce.Tests;
 
-/// <summary>What the packages carry, and their READMEs' programs in the project of a stranger.</summary>
+/// <summary>The content of the packages, and the programs of their READMEs, built and run outside the repository.</summary>
 public sealed class PackageTests(Packages packages) : IClassFixture<Packages>
 {
     private static readonly Guid s_embeddedSource = new("0E8A571B-6926-466E-B4AD-8AB04611F5FE");

@@ -4,7 +4,7 @@ namespace RdmaMigration.Engine;
 /// Decides when a program that writes faster than the channel takes pages is slowed, as QEMU does: each second time that it has written more than a share of
 /// what was sent. One thread uses it.
 /// </summary>
-/// <param name="threshold">That share, in percent.</param>
+/// <param name="threshold">The share of the sent bytes, in percent, above which the program writes too fast.</param>
 /// <param name="initial">The first percentage.</param>
 /// <param name="increment">What is added each further time.</param>
 /// <param name="most">The highest percentage.</param>

@@ -22,7 +22,7 @@ internal sealed class DeviceModel : IDisposable
 
     private DeviceModel(Process process) => _process = process;
 
-    /// <summary>It was asked and has not answered, because it has ended. Any thread.</summary>
+    /// <summary>True once a command got no answer because QEMU has ended. Any thread.</summary>
     public bool HasEnded => _hasEnded;
 
     /// <summary>Its version, for the shapes of the monitor.</summary>

@@ -54,7 +54,7 @@ internal sealed class MachineQueries(QemuProfile profile)
         return write;
     }
 
-    /// <summary>libvirt 12 sends it before a machine leaves, so that none of its disks is inactive. Here none is open.</summary>
+    /// <summary>libvirt 12 sends it before it migrates a machine away, to activate its disks. This process opens none, so it has no effect.</summary>
     private static QmpCommand SetActive() =>
         Take("blockdev-set-active", QmpMember.Optional("node-name", QmpType.String), new QmpMember("active", QmpType.Boolean));
 

@@ -193,7 +193,7 @@ internal sealed class ServeMonitor
         return known.Concat(withoutDevices.Values.ExceptBy(known.Select(command => command.Name), command => command.Name));
     }
 
-    /// <summary>A machine whose device model has ended can still leave: libvirt asks for its disks first.</summary>
+    /// <summary>Answers as without devices once the device model has ended: libvirt asks for the disks before it migrates a machine away.</summary>
     private QmpCommand OrWithoutDevices(QmpCommand command, QmpCommand other) => QmpCommand.Waiting(command.Name, async (arguments, end) =>
     {
         try
