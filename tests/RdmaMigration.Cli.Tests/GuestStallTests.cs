@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using RdmaMigration.Cli.Guest;
 using RdmaMigration.Linux;
 using RdmaMigration.Machines;
@@ -31,7 +30,7 @@ public sealed class GuestStallTests
             Path.Combine(AppContext.BaseDirectory, "rdmamig"),
             ["guest", "--ram", "32M", "--migrate", uri, "--after", "0", "--max-bandwidth", "8M", "--downtime-limit", "100000", "--json"]);
         Assert.True(SpinWait.SpinUntil(() => machine.Query().RamBytes > 1 << 20, Deadlines.Start), source.Errors);
-        await SignalAsync(source, "STOP");
+        await source.SignalAsync("STOP");
 
         // What has come already is read in no time.
         await Task.Delay(TimeSpan.FromMilliseconds(200), TestContext.Current.CancellationToken);
@@ -46,7 +45,7 @@ public sealed class GuestStallTests
         }
 
         Assert.Equal((MachineMigrationStatus.Active, before), (machine.Query().Status, machine.Query().RamBytes));
-        await SignalAsync(source, "CONT");
+        await source.SignalAsync("CONT");
         await arrival.WaitAsync(Deadlines.Migration, TestContext.Current.CancellationToken);
         Assert.Equal(0, await source.WaitForExitAsync(Deadlines.Answer));
 
@@ -55,7 +54,4 @@ public sealed class GuestStallTests
         TestContext.Current.TestOutputHelper?.WriteLine($"median {answers[Commands / 2].TotalMilliseconds:0.000} ms, p99 {late.TotalMilliseconds:0.000} ms");
         Assert.InRange(late, TimeSpan.Zero, s_bound);
     }
-
-    private static async Task SignalAsync(ChildProcess process, string signal) => await ChildProcess.RunAsync(
-        Executables.OnPath("kill", "procps"), "-s", signal, process.Id.ToString(CultureInfo.InvariantCulture));
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net.Sockets;
 using System.Text.Json;
 using RdmaMigration.Testing;
@@ -52,7 +51,7 @@ public sealed class RemoteTests : ReceiverTests
         await using ChildProcess migrate = Start(lines.Add, "migrate", Work.File("qmp"), uri, "--max-bandwidth", "1M", "--json");
         await lines.FirstAsync(line => Name(line) == "MIGRATION" && Data(line).GetProperty("status").GetString() == "active", 0, Deadlines.Start, "active");
 
-        await ChildProcess.RunAsync(Executables.OnPath("kill", "procps"), "-s", "INT", migrate.Id.ToString(CultureInfo.InvariantCulture));
+        await migrate.SignalAsync("INT");
 
         Assert.Equal(130, await migrate.WaitForExitAsync(Deadlines.Answer));
         Assert.Equal("cancelled", Data(lines.Snapshot()[^1]).GetProperty("status").GetString());

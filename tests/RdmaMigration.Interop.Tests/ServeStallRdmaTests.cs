@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
 using RdmaMigration.Testing;
 
@@ -51,9 +50,9 @@ public sealed class ServeStallRdmaTests : ReceiverTests
             await Task.Delay(TimeSpan.FromMilliseconds(50), TestContext.Current.CancellationToken);
         }
 
-        await SignalAsync(source, "STOP");
+        await source.Process.SignalAsync("STOP");
         AnswerTimes answers = await clients.AskAsync(s_stall);
-        await SignalAsync(source, "CONT");
+        await source.Process.SignalAsync("CONT");
         await source.SetLimitsAsync(RdmaAddress.Unlimited);
         Assert.Equal("completed", (await source.MigrationOutcomeAsync(from)).Status);
         await QmpMove.EndAsync(destination);
@@ -66,7 +65,4 @@ public sealed class ServeStallRdmaTests : ReceiverTests
         JsonElement query = await source.Monitor.ExecuteAsync("query-migrate");
         return query.TryGetProperty("ram", out JsonElement ram) ? ram.GetProperty("transferred").GetInt64() : 0;
     }
-
-    private static async Task SignalAsync(QemuMachine machine, string signal) => await ChildProcess.RunAsync(
-        Executables.OnPath("kill", "procps"), "-s", signal, machine.Process.Id.ToString(CultureInfo.InvariantCulture));
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 
 namespace RdmaMigration.Testing;
@@ -101,6 +102,11 @@ public sealed class ChildProcess : IAsyncDisposable
 
     /// <summary>Sends SIGKILL, and nothing else happens before: the process cannot clean up. One that has exited is let be.</summary>
     public void KillNow() => _process.Kill();
+
+    /// <summary>Sends a signal.</summary>
+    /// <param name="signal">Its name without SIG.</param>
+    public async Task SignalAsync(string signal) =>
+        await RunAsync(Executables.OnPath("kill", "procps"), "-s", signal, Id.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>Waits until it is gone and its output is read to the end.</summary>
     /// <exception cref="TimeoutException">It still runs.</exception>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 
 namespace RdmaMigration.Testing;
@@ -134,8 +133,7 @@ public sealed class RdmamigProcess : IAsyncDisposable
         e => e is { Name: "MIGRATION", Status: "failed" }, from, Deadlines.Migration, "MIGRATION failed");
 
     /// <summary>Sends SIGTERM or SIGINT, by name.</summary>
-    public async Task SignalAsync(string signal) => await ChildProcess.RunAsync(
-        Executables.OnPath("kill", "procps"), "-s", signal, _process.Id.ToString(CultureInfo.InvariantCulture));
+    public Task SignalAsync(string signal) => _process.SignalAsync(signal);
 
     public async ValueTask DisposeAsync() => await _process.DisposeAsync();
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net.Sockets;
 
 namespace RdmaMigration.Testing;
@@ -75,8 +74,7 @@ public sealed class ServeProcess : IAsyncDisposable
     public Task<QmpClient> ConnectAsync() => ConnectAsync(_work.File("qmp"), Process);
 
     /// <summary>Sends a signal, by name.</summary>
-    public async Task SignalAsync(string signal) => await ChildProcess.RunAsync(
-        Executables.OnPath("kill", "procps"), "-s", signal, Process.Id.ToString(CultureInfo.InvariantCulture));
+    public Task SignalAsync(string signal) => Process.SignalAsync(signal);
 
     public async ValueTask DisposeAsync()
     {
