@@ -16,7 +16,7 @@ internal sealed class PrometheusServer : IAsyncDisposable
         _http = new HttpClient { BaseAddress = address };
     }
 
-    /// <summary>Starts it and returns when it listens.</summary>
+    /// <summary>Starts it and returns when it answers queries: it listens some time before that.</summary>
     /// <param name="target">What it scrapes, four times a second.</param>
     /// <param name="work">For its configuration and its database.</param>
     public static async Task<PrometheusServer> StartAsync(Uri target, WorkDirectory work)
@@ -40,6 +40,8 @@ internal sealed class PrometheusServer : IAsyncDisposable
         {
             string line = await log.FirstAsync(
                 line => line.Contains("\"Listening on\"", StringComparison.Ordinal), 0, Deadlines.Start, "Prometheus's address");
+            await log.FirstAsync(
+                line => line.Contains("\"Server is ready to receive web requests.\"", StringComparison.Ordinal), 0, Deadlines.Start, "Prometheus to be ready");
             return new PrometheusServer(process, new Uri($"http://{Regex.Match(line, @"address=(\S+)").Groups[1].Value}"));
         }
         catch
