@@ -7,9 +7,6 @@ export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 # Without ICU the SDK needs invariant globalization, which makes it warn about the languages of its packages.
 compgen -G '/usr/lib/*/libicuuc.so.*' > /dev/null || export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 MSBuildWarningsAsMessages=NETSDK1188
 softroce=docker/softroce/softroce
-results=.artifacts/test-results
-# Time limit of the guest that runs the tests; the whole run has 45 minutes.
-guest_seconds=3000
 
 usage() {
   cat << 'HELP'
@@ -84,6 +81,11 @@ install_packages() { # PURPOSE...
     { "${get[@]}" update && "${get[@]}" install --no-install-recommends -y "${missing[@]}"; } > "$log" 2>&1 ||
       { cat "$log" >&2; fail "apt-get could not install ${missing[*]}"; }
   fi
+}
+
+install_engine() {
+  install_packages engine
+  command -v docker > /dev/null || install_packages docker
 }
 
 need_sdk() {
@@ -169,57 +171,11 @@ pack() {
   say "made the packages in .artifacts/packages"
 }
 
-# Whether a Docker engine answers. Debian's engine refuses Testcontainers' newer API, so the version is exported for it.
-find_engine() { DOCKER_API_VERSION=$(docker version --format '{{.Server.APIVersion}}' 2> /dev/null) && export DOCKER_API_VERSION; }
-
-engine=''
-stop_engine() { ! kill "$engine" 2> /dev/null || wait "$engine" || true; }
-
-# Starts a Docker engine if none answers. Where systemd does not run, it ends with this script and leaves the machine's firewall and routes alone:
-# containers of one network reach each other without them.
-start_engine() {
-  ! find_engine || return 0
-  ((!EUID)) || fail "the Docker engine needs root: run dockerd"
-  install_packages engine
-  command -v docker > /dev/null || install_packages docker
-  # Under systemd the package has started its engine, which stays.
-  ! find_engine || return 0
-  local log=.artifacts/dockerd.log waited=0
-  mkdir -p .artifacts
-  dockerd --bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false > "$log" 2>&1 &
-  engine=$!
-  trap stop_engine EXIT
-  until find_engine; do
-    if ((waited++ == 150)) || ! kill -0 "$engine" 2> /dev/null; then
-      tail -n 15 "$log" >&2
-      fail "the Docker engine does not answer; the whole log: $log"
-    fi
-    sleep 0.2
-  done
-}
-
-# Makes an image. Makes its base from Debian packages, so that no image is pulled. The base is of this machine's release, so that programs that are
-# built here run there. The build uses this machine's network, because the engine that start_engine starts has none.
 image() {
-  local kind=${1:-softroce} name=softroce context=docker/softroce
-  case $kind in
-    softroce) ;;
-    service) name=rdmamig context=.artifacts/publish; prepare; publish ;;
-    *) fail "no image named $kind: softroce or service" ;;
-  esac
-  find_engine || fail "no Docker engine answers. Install and start one: apt-get install docker.io"
+  local kind=${1:-softroce}
   install_packages image
-  local release base log=.artifacts/image-$kind.log
-  # shellcheck source=/dev/null
-  release=$(source /etc/os-release && echo "$VERSION_CODENAME")
-  base=rdmamig-debian:$release
-  mkdir -p .artifacts
-  docker image inspect "$base" > /dev/null 2>&1 || become_root "debootstrap needs root. As root, run: docker/debian-image $release $base"
-  ${as_root[@]+"${as_root[@]}"} docker/debian-image "$release" "$base"
-  docker build --network host --build-arg BASE="$base" --build-arg http_proxy --build-arg https_proxy \
-    -t "$name" -f "docker/$kind/Dockerfile" "$context" > "$log" 2>&1 ||
-    { tail -n 15 "$log" >&2; fail "the image $name could not be made; the whole log: $log"; }
-  say "made the image $name"
+  if [[ $kind == service ]]; then prepare; publish; fi
+  docker/image "$kind"
 }
 
 # Runs in the guest. The guest does not cache files of the repository and starts rdmamig often, so it runs a copy in memory.
@@ -267,65 +223,8 @@ bench() {
   esac
 }
 
-# Where there is no KVM the guest is emulated, and just-in-time compilation takes a third of a suite's time there. So the programs that run in the
-# guest are compiled ahead of time.
-publish_suite() { # SUITE
-  dotnet publish "tests/$1" -c Release -r linux-x64 --no-self-contained -p:PublishReadyToRun=true -o ".artifacts/guest/$1" -v quiet --tl:off
-}
-
-program_of() { # SUITE PLACE
-  if [[ $2 == guest ]]; then echo ".artifacts/guest/$1/$1"; else echo ".artifacts/bin/$1/release/$1"; fi
-}
-
-# Whether a filter selects tests of a suite. If the program cannot tell, this returns true: running it shows the error.
-selects() { # SUITE FILTER...
-  local suite=$1
-  shift
-  [[ $("$(program_of "$suite" host)" -noLogo -noColor -list methods/json "$@") != '[]' ]]
-}
-
-# Runs one suite and keeps its results. A program that crashes leaves no file, which the summary counts as a failure.
-run_suite() { # SUITE PLACE OPTION...
-  local suite=$1 place=$2 started=$SECONDS
-  shift 2
-  echo "== $suite ($place)"
-  "$(program_of "$suite" "$place")" -noLogo -noColor -noAutoReporters -xml "$results/$suite.$place.xml" "$@" ||
-    echo "== $suite ($place): exit code $?"
-  echo "== $suite ($place): $((SECONDS - started)) s"
-}
-
-# An attribute of the <assembly> element in a results file, a number; 0 if there is none.
-count() { # ATTRIBUTE FILE
-  local number
-  number=$(grep -o '<assembly [^>]*>' "$2" | grep -o " $1=\"[0-9]*\"" | grep -o '[0-9]*') || number=0
-  echo "$number"
-}
-
-passed=0 failed=0 skipped=0
-summarise() { # PLACE SUITE...
-  local place=$1 suite file
-  shift
-  for suite; do
-    file=$results/$suite.$place.xml
-    if ! grep -q '</assemblies>' "$file" 2> /dev/null; then
-      say "$suite ($place): the test program ended without results; counted as one failure"
-      failed=$((failed + 1))
-      continue
-    fi
-    passed=$((passed + $(count passed "$file")))
-    failed=$((failed + $(count failed "$file") + $(count errors "$file")))
-    skipped=$((skipped + $(count skipped "$file")))
-  done
-}
-
-slowest() {
-  echo "slowest tests:"
-  { cat "$results"/*.xml 2> /dev/null || true; } | { grep -o '<test [^>]*>' || true; } |
-    sed -n 's/.* name="\([^"]*\)".* time="\([0-9.]*\)".*/\2 s  \1/p' | sort -rn | sed -n 's/^/  /;1,10p'
-}
-
 run_tests() {
-  local wanted=() options=() strict=() suites=() host_suites=() guest_suites=() suite name
+  local wanted=() options=() suites=() suite name
   while (($#)); do
     case $1 in
       --) shift; options=("$@"); break ;;
@@ -339,76 +238,30 @@ run_tests() {
       suites+=("$(basename "$suite")")
     done
   done
+  includes() { [[ " ${suites[*]} " == *" RdmaMigration.$1.Tests "* ]]; }
   prepare rdma test
-  [[ " ${suites[*]} " != *" RdmaMigration.Packaging.Tests "* ]] || install_packages package packaging
+  ! includes Packaging || install_packages package packaging
+  local engine=()
   if [[ ${CI:-} == true ]]; then
-    # A test that is skipped in CI proves nothing, so it counts as a failure there.
-    strict=(-failSkips)
     ((!EUID)) || fail "with CI=true, test needs root: packages are installed on a plain Debian, and the Docker engine is started"
+    ! includes SoftRoce || { install_engine; engine=(docker/engine); }
     # The check takes one core for minutes; peers and image mostly wait for the network.
-    local checking=
     if ((${#wanted[@]} == 0)); then
       check &
-      checking=$!
+      trap 'kill "$!" 2> /dev/null || true' EXIT
     fi
-    [[ " ${suites[*]} " != *" RdmaMigration.Interop.Tests "* ]] || peers
-    [[ " ${suites[*]} " != *" RdmaMigration.Packaging.Tests "* ]] || packaging/clean-root make
-    if [[ " ${suites[*]} " == *" RdmaMigration.SoftRoce.Tests "* ]]; then
-      start_engine
-      image
+    ! includes Interop || peers trixie
+    ! includes Packaging || packaging/clean-root make
+    ! includes SoftRoce || { install_packages image; "${engine[@]}" docker/image softroce; }
+    if ((${#wanted[@]} == 0)); then
+      wait "$!"
+      trap - EXIT
     fi
-    [[ -z $checking ]] || wait "$checking"
-  else
-    find_engine || true
   fi
   if ((${#wanted[@]} == 0)); then build; else build_suites "${suites[@]}"; fi
-  [[ " ${suites[*]} " != *" RdmaMigration.Packaging.Tests "* ]] || packaging/package deb tarball
-  [[ ${CI:-} != true || " ${suites[*]} " != *" RdmaMigration.SoftRoce.Tests "* ]] || image service
-  rm -rf "$results"
-  mkdir -p "$results"
-
-  for suite in "${suites[@]}"; do
-    local found=0
-    if selects "$suite" -trait- needs=rdma "${options[@]}"; then host_suites+=("$suite") found=1; fi
-    if selects "$suite" -trait needs=rdma "${options[@]}"; then guest_suites+=("$suite") found=1; fi
-    if ((!found && ${#options[@]} == 0)); then
-      say "$suite has no test; counted as one failure"
-      failed=$((failed + 1))
-    fi
-  done
-
-  for suite in "${guest_suites[@]}"; do publish_suite "$suite"; done
-
-  # Makes the guest now, so that the messages about it do not appear in the output that the rig's tests look at.
-  [[ " ${suites[*]} " != *" RdmaMigration.SoftRoce.Tests "* ]] || "$softroce" build
-  # The rig's tests mostly wait for guests of their own, so they run beside the tests in the guest. Their output follows that of the guest.
-  local beside=RdmaMigration.SoftRoce.Tests beside_log=$results/SoftRoce.log beside_process=''
-  for suite in "${host_suites[@]}"; do
-    [[ $suite == "$beside" ]] || run_suite "$suite" host -trait- needs=rdma "${strict[@]}" "${options[@]}"
-  done
-  if [[ " ${host_suites[*]} " == *" $beside "* ]]; then
-    run_suite "$beside" host -trait- needs=rdma "${strict[@]}" "${options[@]}" &> "$beside_log" &
-    beside_process=$!
-  fi
-  if ((${#guest_suites[@]})); then
-    echo "== in the guest: ${guest_suites[*]}"
-    {
-      declare -f run_suite program_of rdmamig_from_memory
-      declare -p results strict options
-      echo rdmamig_from_memory
-      # shellcheck disable=SC2016
-      printf 'for suite in %s; do run_suite "$suite" guest -trait needs=rdma "${strict[@]}" "${options[@]}"; done\n' "${guest_suites[*]}"
-    } > "$results/in-guest"
-    "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" --timeout "$guest_seconds" -- bash "$results/in-guest" || say "the guest ended with exit code $?"
-  fi
-  [[ -z $beside_process ]] || wait "$beside_process"
-  [[ ! -f $beside_log ]] || cat "$beside_log"
-
-  summarise host "${host_suites[@]}"
-  summarise guest "${guest_suites[@]}"
-  slowest
-  echo "$passed passed, $failed failed, $skipped skipped"
-  ((failed == 0 && passed > 0))
+  ! includes Packaging || packaging/package deb tarball
+  ((${#engine[@]} == 0)) || "${engine[@]}" docker/image service
+  "${engine[@]}" tests/run "${suites[@]}" -- "${options[@]}"
 }
 
 clean() { rm -rf .artifacts; }
