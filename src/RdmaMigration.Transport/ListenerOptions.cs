@@ -16,6 +16,12 @@ internal sealed record ListenerOptions
     /// </summary>
     public required TimeSpan FirstBytesTimeout { get; init; }
 
+    /// <summary>
+    /// Over RDMA, the longest wait for each message of the source while RAM blocks are exchanged. With pin-all the last one may take longer by
+    /// <see cref="RegistrationTime"/>.
+    /// </summary>
+    public required TimeSpan ExchangeTimeout { get; init; }
+
     /// <summary>Who may connect by RDMA or TCP; empty admits everyone. There is no other access control.</summary>
     public required IReadOnlyList<AllowedPeers> Allow { get; init; }
 

@@ -26,14 +26,14 @@ internal sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
     private bool _takenOver;
     private bool _disposed;
 
-    internal RdmaIncomingChannel(RdmaListener listener, RdmaConnection main, ConnectionRequest request)
+    internal RdmaIncomingChannel(RdmaListener listener, RdmaConnection main, ConnectionRequest request, TimeSpan exchangeTimeout)
     {
         _listener = listener;
         _main = main;
         _migration = request.Purpose?.Migration;
         PinAll = (request.Capabilities.GetValueOrDefault().Flags & RdmaCapabilities.PinAll) != 0;
         _registration = new RamRegistration(main.Domain, RamRegistration.DefaultLargestWindow, main.ThrowIfLost);
-        _control = new IncomingControl(main.Control, _registration, PinAll);
+        _control = new IncomingControl(main.Control, _registration, PinAll) { ExchangeTimeout = exchangeTimeout };
     }
 
     /// <inheritdoc/>

@@ -242,7 +242,7 @@ internal sealed class RdmaListener : ChannelListener
             return;
         }
 
-        RdmaIncomingChannel channel = new(this, connection, request);
+        RdmaIncomingChannel channel = new(this, connection, request, _options.ExchangeTimeout);
         connection.Watched.Established = () => HandOut(channel);
         connection.Watched.NeverEstablished = lost =>
         {
