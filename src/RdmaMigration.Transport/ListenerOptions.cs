@@ -32,8 +32,8 @@ internal sealed record ListenerOptions
     public TlsOptions? Tls { get; init; }
 
     /// <summary>
-    /// While a migration runs, other sources that come by a socket wait. False where only one machine is taken: they are reset or find nobody listening,
-    /// as with a QEMU, and keep their machines. Over RDMA they wait in any case, since nothing is taken from them.
+    /// While a migration runs, other sources wait. False where only one machine is taken: over RDMA they are rejected, at a socket they are reset or find
+    /// nobody listening, and they keep their machines.
     /// </summary>
     public required bool Queues { get; init; }
 
