@@ -389,7 +389,6 @@ internal sealed class MachineProcess : IDisposable
     private void Received(SourcePort port, MigrationInfo info)
     {
         bool hasCompleted = info.Status is MigrationStatus.Completed;
-        EngineLog.Ended(_log, hasCompleted ? 0 : -1, "none");
         _isQuitting |= port.EndsAfterOne;
         if (port.BecomesTheMachine && (hasCompleted || port.IsSingle))
         {
