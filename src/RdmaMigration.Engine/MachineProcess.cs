@@ -187,11 +187,14 @@ internal sealed class MachineProcess : IDisposable
     /// <exception cref="MigrationException">Nothing waits.</exception>
     public void Continue()
     {
-        if (_current?.TryContinue() is not true)
+        if (!TryContinue())
         {
             throw new MigrationException(FailureReason.Policy, "no migration waits for migrate-continue");
         }
     }
+
+    /// <summary>As <see cref="Continue"/>; false when nothing waits. Main thread.</summary>
+    public bool TryContinue() => _current?.TryContinue() is true;
 
     /// <summary>migrate-set-parameters: a migration that sends keeps to this max-bandwidth and downtime-limit from now on. Main thread.</summary>
     public void SetLimits(ParameterSet parameters) => _current?.SetLimits(parameters);
@@ -386,7 +389,6 @@ internal sealed class MachineProcess : IDisposable
     private void Received(SourcePort port, MigrationInfo info)
     {
         bool hasCompleted = info.Status is MigrationStatus.Completed;
-        EngineLog.Ended(_log, hasCompleted ? 0 : -1, "none");
         _isQuitting |= port.EndsAfterOne;
         if (port.BecomesTheMachine && (hasCompleted || port.IsSingle))
         {

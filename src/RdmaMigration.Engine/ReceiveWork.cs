@@ -99,8 +99,18 @@ internal sealed class ReceiveWork(
 
         context.State.Enter(MigrationPhase.Ram);
         context.State.GoTo(MigrationStatus.Active);
-        Load(BigLockState.NotHeld);
-        context.Trace.DowntimeCheckpoint("dst-precopy-loadvm-completed");
+        bool isLoaded = false;
+        try
+        {
+            Load(BigLockState.NotHeld);
+            isLoaded = true;
+            context.Trace.DowntimeCheckpoint("dst-precopy-loadvm-completed");
+        }
+        finally
+        {
+            context.Trace.IncomingEnd(isLoaded);
+        }
+
         Interlocked.Exchange(ref _isTaken, true);
         sink.Take(machine);
         _isSafe = true;

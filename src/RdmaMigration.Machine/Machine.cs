@@ -109,7 +109,8 @@ public sealed class Machine : IDisposable
     /// </summary>
     /// <param name="uri">The destination, in QEMU's syntax: <c>rdma:HOST:PORT</c>, <c>tcp:HOST:PORT</c>, <c>unix:PATH</c> and others.</param>
     /// <param name="parameters">
-    /// Parameters by name as the command line's help lists them, such as <c>downtime-limit</c>; values as a person writes them. Null for the defaults.
+    /// Parameters by name as the command line's help lists them, such as <c>downtime-limit</c>; values as a person writes them. Null for the defaults. With
+    /// <c>pause-before-switchover</c> <c>on</c> the migration waits for <see cref="ContinueAsync"/> once the program is stopped.
     /// </param>
     /// <param name="cancellation">Cancels the migration. It is too late once the destination has confirmed that the machine runs there.</param>
     /// <returns>The figures of the migration; the machine runs at the destination.</returns>
@@ -126,6 +127,14 @@ public sealed class Machine : IDisposable
         MigrationUri to = ParseUri(uri);
         return SendAsync(new OutgoingOptions { Uri = to, Parameters = ParameterSet.Parse(parameters, to, MigrationSide.Outgoing) }, cancellation);
     }
+
+    /// <summary>
+    /// Goes on with a migration that waits in <see cref="MachineMigrationStatus.PreSwitchover"/>: the last pages and the devices are sent. Parameter
+    /// <c>pause-before-switchover</c> makes <see cref="MigrateAsync"/> wait there, with the program stopped, until this call or a cancel.
+    /// </summary>
+    /// <returns>Completed when the migration goes on; <see cref="MigrateAsync"/> has its end.</returns>
+    /// <exception cref="InvalidOperationException">No migration waits.</exception>
+    public Task ContinueAsync() => _loop.InvokeAsync(_moves.Continue);
 
     /// <summary>
     /// Waits until the machine arrives from another process, and starts the program then. What RAM has here is forgotten. A migration that fails does not end

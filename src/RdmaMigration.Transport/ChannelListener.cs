@@ -6,6 +6,9 @@ namespace RdmaMigration.Transport;
 /// <summary>Where sources come in: hands out one channel at a time. The next source's is handed out when the last channel has been disposed.</summary>
 internal abstract class ChannelListener : IDisposable
 {
+    /// <summary>Why a second source is rejected where one machine is taken.</summary>
+    private protected const string AnotherRuns = "another migration is running, and this process receives only one machine";
+
     /// <summary>Where it listens; the port is the one that was chosen when 0 was asked.</summary>
     public abstract MigrationUri Uri { get; }
 

@@ -64,6 +64,25 @@ public sealed class MachineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_move_that_pauses_before_the_switchover_goes_on_when_it_is_told_to()
+    {
+        await _here.StartAsync();
+        await Assert.ThrowsAsync<InvalidOperationException>(_here.ContinueAsync);
+        Task<MachineMigration> arrival = await ListenAsync(_there, CancellationToken.None);
+        Task<MachineMigration> move = _here.MigrateAsync(Uri, new Dictionary<string, string> { ["pause-before-switchover"] = "on" });
+        Assert.True(SpinWait.SpinUntil(() => _here.Query().Status is MachineMigrationStatus.PreSwitchover, Deadlines.Migration), $"{_here.Query()}");
+        ulong count = _counter.Count;
+        Assert.Equal((MachineState.Stopped, MachineState.Created, false), (_here.State, _there.State, move.IsCompleted));
+
+        await _here.ContinueAsync();
+
+        Assert.Equal(MachineMigrationStatus.Completed, (await move).Status);
+        await arrival;
+        Assert.Equal((MachineState.Moved, MachineState.Running, count), (_here.State, _there.State, _counter.Count));
+        await Assert.ThrowsAsync<InvalidOperationException>(_here.ContinueAsync);
+    }
+
+    [Fact]
     public async Task A_destination_that_is_not_there_leaves_the_program_running()
     {
         await _here.StartAsync();

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
 using RdmaMigration.Testing;
 using RdmaMigration.Verbs;
 
@@ -91,6 +92,31 @@ public sealed class RdmaListenerTests
         RdmaIncomingChannel next = destination.Accept(second);
         using RdmaSource got = await second;
         Assert.NotSame(running, next);
+    }
+
+    [Fact]
+    public async Task Where_one_machine_is_taken_a_second_source_is_rejected_with_the_reason_until_the_first_is_gone()
+    {
+        LogLines log = new();
+        using ListeningDestination destination = new(TestOptions.Listener with { Queues = false }, log: log);
+        RdmaSource first = destination.Connect();
+        RdmaIncomingChannel running = destination.Accept();
+        first.SendRaw(ControlMessages.QemuFile(1));
+        running.Input.Read(new byte[1], Timeout.InfiniteTimeSpan);
+
+        ConnectionRejectedException rejected = Assert.Throws<ConnectionRejectedException>(() => destination.Connect());
+
+        Assert.Contains("another migration is running", rejected.Message, StringComparison.Ordinal);
+        Assert.Contains(log.At(LogLevel.Warning), line => line.StartsWith($"rejected {RdmaAddress.V4}:", StringComparison.Ordinal)
+            && line.EndsWith("another migration is running, and this process receives only one machine", StringComparison.Ordinal));
+        Assert.Null(running.Lost);
+
+        // The one that runs ends: the next source waits for that, and gets in.
+        first.Dispose();
+        Task<RdmaSource> next = Task.Run(() => destination.Connect());
+        running.Dispose();
+        Assert.NotSame(running, destination.Accept(next));
+        (await next).Dispose();
     }
 
     /// <summary>The request of another source meets a channel that is freed and not yet released. It got no answer at all, for minutes.</summary>

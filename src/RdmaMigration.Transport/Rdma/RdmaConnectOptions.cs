@@ -23,6 +23,12 @@ internal sealed record RdmaConnectOptions
     /// <summary>The longest wait for the destination to take the second connection.</summary>
     public required TimeSpan ReturnPathTimeout { get; init; }
 
+    /// <summary>
+    /// The longest wait for each message of the destination until RAM blocks are exchanged. The answer to a request for pin-all may take longer by
+    /// <see cref="RegistrationTime"/>.
+    /// </summary>
+    public required TimeSpan AnswerTimeout { get; init; }
+
     /// <summary>Silence after which the destination is probed with a write of no bytes; zero turns it off.</summary>
     public required TimeSpan KeepAliveInterval { get; init; }
 

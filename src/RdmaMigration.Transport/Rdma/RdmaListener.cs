@@ -7,9 +7,10 @@ using RdmaMigration.Verbs;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// Listens for sources and hands out one migration at a time. While one runs, its second connection (the return path) is joined to it, other sources wait
-/// in the backlog, and a request that is no migration's is rejected with a reason. No peer ends the listener. The completion waiter's thread decides who gets
-/// in; connections are built and freed on threads of their own, because registering memory and destroying a queue pair block.
+/// Listens for sources and hands out one migration at a time. While one runs, its second connection (the return path) is joined to it. Other sources wait
+/// in the backlog or, where one machine is taken, are rejected with a reason, as is a request that is no migration's. No peer ends the listener. The
+/// completion waiter's thread decides who gets in; connections are built and freed on threads of their own, because registering memory and destroying a
+/// queue pair block.
 /// </summary>
 internal sealed class RdmaListener : ChannelListener
 {
@@ -91,11 +92,7 @@ internal sealed class RdmaListener : ChannelListener
     {
         _waiter.Remove(_source);
         _aside.Wait();
-        while (_backlog.TryDequeue(out ConnectionRequest? waiting))
-        {
-            Reject(waiting, "the destination stopped listening");
-        }
-
+        RejectBacklog("the destination stopped listening");
         if (Volatile.Read(ref _active) is { } channel && channel.TryTakeOver())
         {
             channel.Dispose();
@@ -208,6 +205,10 @@ internal sealed class RdmaListener : ChannelListener
         {
             OpenAside(request);
         }
+        else if (!_options.Queues && running is not null && running.IsServed())
+        {
+            Reject(request, AnotherRuns);
+        }
         else if (_backlog.Count < _options.Backlog)
         {
             _backlog.Enqueue(request);
@@ -242,7 +243,7 @@ internal sealed class RdmaListener : ChannelListener
             return;
         }
 
-        RdmaIncomingChannel channel = new(this, connection, request);
+        RdmaIncomingChannel channel = new(this, connection, request, _options.ExchangeTimeout);
         connection.Watched.Established = () => HandOut(channel);
         connection.Watched.NeverEstablished = lost =>
         {
@@ -284,6 +285,11 @@ internal sealed class RdmaListener : ChannelListener
             return;
         }
 
+        if (!_options.Queues)
+        {
+            RejectBacklog(AnotherRuns);
+        }
+
         try
         {
             _accepted(channel);
@@ -322,6 +328,14 @@ internal sealed class RdmaListener : ChannelListener
         Span<byte> reply = stackalloc byte[RdmaCapabilities.Size];
         new RdmaCapabilities(asked.Version, asked.Flags & RdmaCapabilities.PinAll).Write(reply);
         connection.Accept(reply);
+    }
+
+    private void RejectBacklog(string reason)
+    {
+        while (_backlog.TryDequeue(out ConnectionRequest? waiting))
+        {
+            Reject(waiting, reason);
+        }
     }
 
     private void Reject(ConnectionRequest request, string reason)
