@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using RdmaMigration.Testcontainers;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.SoftRoce.Tests;
@@ -27,31 +28,31 @@ public sealed class ContainerFaultTests(ITestOutputHelper output)
         // Both sides live, and each loses the other.
         (int source, int destination) = await MoveSlowlyAsync(hosts);
         long start = Stopwatch.GetTimestamp();
-        await hosts.DisconnectAsync(Source);
+        await hosts[Source].DisconnectAsync();
         await Task.WhenAll(
             AssertDetectedAsync(hosts, Destination, destination, start, "the source's network was disconnected"),
             AssertDetectedAsync(hosts, Source, source, start, "the source's network was disconnected"));
         await AssertStayedAsync(hosts, source);
-        await hosts.ReconnectAsync(Source);
+        await hosts[Source].ReconnectAsync();
 
         // A hung host. It goes on later, and then learns that its destination is gone.
         (source, destination) = await MoveSlowlyAsync(hosts);
         start = Stopwatch.GetTimestamp();
-        await hosts.PauseAsync(Source);
+        await hosts[Source].PauseAsync();
         await AssertDetectedAsync(hosts, Destination, destination, start, "the source's container was paused");
-        await hosts.UnpauseAsync(Source);
+        await hosts[Source].UnpauseAsync();
         await AssertStayedAsync(hosts, source);
 
         // A host that lost its power.
         (source, destination) = await MoveSlowlyAsync(hosts);
         start = Stopwatch.GetTimestamp();
-        await hosts.KillAsync(Source);
+        await hosts[Source].KillAsync();
         await AssertDetectedAsync(hosts, Destination, destination, start, "the source's container was killed");
-        await hosts.StartAgainAsync(Source);
+        await hosts[Source].StartAsync();
 
         await MoveAsync(hosts, "100M");
-        (long code, string arrived, string error) = await hosts.EndAsync(Destination);
-        Assert.True(code == 0, arrived + error);
+        SoftRoceResult arrived = await hosts.EndAsync(Destination);
+        Assert.True(arrived.ExitCode == 0, arrived.Output + arrived.Error);
         QmpEvent[] verified = [.. (await hosts.EventsAsync(Destination)).Where(e => e.Name == "VERIFIED")];
         Assert.NotEmpty(verified);
         Assert.All(verified, e => AssertIntact(e, moves: 1));
