@@ -50,7 +50,8 @@ public sealed class SoftRoceCommandTests
 
         SoftRoceConfiguration both = new(first, second);
 
-        Assert.Equal((1, 2), (both.Host, both.Hosts));
+        Assert.Equal(1, both.Host);
+        Assert.Equal(2, both.Hosts);
         Assert.Equal(["true"], both.GuestCommand);
         Assert.Equal(new Dictionary<string, string> { ["A"] = "1", ["B"] = "2" }, both.GuestEnvironment);
     }
