@@ -15,7 +15,7 @@ namespace RdmaMigration.Testcontainers;
 /// </remarks>
 public sealed class SoftRoceBuilder : ContainerBuilder<SoftRoceBuilder, SoftRoceContainer, SoftRoceConfiguration>
 {
-    /// <summary>Starts with an image.</summary>
+    /// <summary>Makes a builder of hosts with an image.</summary>
     /// <param name="image">The name of the image that <c>docker build -t NAME docker/softroce</c> made.</param>
     public SoftRoceBuilder(string image)
         : this(new SoftRoceConfiguration())
@@ -23,7 +23,7 @@ public sealed class SoftRoceBuilder : ContainerBuilder<SoftRoceBuilder, SoftRoce
         DockerResourceConfiguration = Init().WithImage(image).DockerResourceConfiguration;
     }
 
-    /// <summary>Starts with an image.</summary>
+    /// <summary>Makes a builder of hosts with an image.</summary>
     /// <param name="image">The image.</param>
     public SoftRoceBuilder(IImage image)
         : this(new SoftRoceConfiguration())
@@ -43,8 +43,8 @@ public sealed class SoftRoceBuilder : ContainerBuilder<SoftRoceBuilder, SoftRoce
     /// <summary>
     /// Sets which host of its network this is. The guest's addresses end with the number: 10.77.0.1 and fd77::1. Without this call the host is alone.
     /// </summary>
-    /// <param name="host">The number of the host, from 1 to <paramref name="hosts"/>. Each host of a network has another.</param>
-    /// <param name="hosts">The number of hosts in the network, from 1 to 26. All hosts of a network have the same.</param>
+    /// <param name="host">The number of the host, from 1 to <paramref name="hosts"/>. Each host of a network has its own.</param>
+    /// <param name="hosts">The number of hosts in the network, from 1 to 26. It is the same for all hosts of a network.</param>
     public SoftRoceBuilder WithHost(int host, int hosts)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(hosts, 1);

@@ -59,10 +59,11 @@ internal static class SoftRoceCommand
         return arguments;
     }
 
-    /// <summary>How many times the command has started, by what the container wrote to standard error.</summary>
+    /// <summary>Counts how many times the command has started.</summary>
+    /// <param name="error">The standard error of the container.</param>
     public static int CountStarts(string error) => error.Split('\n').Count(line => line == Started);
 
-    /// <summary>What the command and softroce wrote to standard error.</summary>
+    /// <summary>The standard error of the command and of softroce, without the lines of the starts.</summary>
     public static string WithoutStarts(string error) => string.Join('\n', error.Split('\n').Where(line => line != Started));
 
     /// <summary>softroce takes whole seconds, at least one.</summary>

@@ -4,7 +4,7 @@ using DotNet.Testcontainers.Configurations;
 
 namespace RdmaMigration.Testcontainers;
 
-/// <summary>What a <see cref="SoftRoceBuilder"/> has collected for one host. A value that is null was not set.</summary>
+/// <summary>The settings of one host, which a <see cref="SoftRoceBuilder"/> collects. A setting that is null was not set.</summary>
 public sealed class SoftRoceConfiguration : ContainerConfiguration
 {
     /// <summary>Makes a configuration in which nothing is set.</summary>

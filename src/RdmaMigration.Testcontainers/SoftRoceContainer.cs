@@ -56,13 +56,17 @@ public sealed class SoftRoceContainer : DockerContainer
         await base.StartAsync(ct).ConfigureAwait(false);
     }
 
-    /// <summary>Waits until the command has ended. The output is that of all starts of the container.</summary>
+    /// <summary>Waits until the command has ended, and returns its exit code and output. The output is that of all starts of the container.</summary>
+    /// <remarks>
+    /// The exit code is 124 after the time limit of <see cref="SoftRoceBuilder.WithGuestTimeout"/>, 125 if the guest failed, and 137 if the container was
+    /// killed. If the guest failed, standard error has the reason.
+    /// </remarks>
     /// <param name="ct">Cancels the wait.</param>
-    public async Task<SoftRoceResult> GetResultAsync(CancellationToken ct = default)
+    public async Task<ExecResult> GetResultAsync(CancellationToken ct = default)
     {
         long exitCode = await GetExitCodeAsync(ct).ConfigureAwait(false);
         (string output, string error) = await GetLogsAsync(timestampsEnabled: false, ct: ct).ConfigureAwait(false);
-        return new SoftRoceResult(exitCode, output, SoftRoceCommand.WithoutStarts(error));
+        return new ExecResult(output, SoftRoceCommand.WithoutStarts(error), exitCode);
     }
 
     /// <summary>Kills the container, as if the host lost its power. <see cref="StartAsync"/> starts it again.</summary>
@@ -71,7 +75,7 @@ public sealed class SoftRoceContainer : DockerContainer
     {
         await _engine.Value.Containers.KillContainerAsync(Id, new ContainerKillParameters(), ct).ConfigureAwait(false);
 
-        // The container has no process to stop. Testcontainers learns that it has ended.
+        // Nothing is left to stop. This updates the state that Testcontainers keeps.
         await StopAsync(ct).ConfigureAwait(false);
     }
 

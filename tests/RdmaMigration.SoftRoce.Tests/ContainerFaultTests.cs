@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
-using RdmaMigration.Testcontainers;
+using DotNet.Testcontainers.Containers;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.SoftRoce.Tests;
@@ -8,8 +8,8 @@ namespace RdmaMigration.SoftRoce.Tests;
 /// <summary>A host fails while a guest moves between two containers. None of these faults closes a connection: the other side only notices silence.</summary>
 public sealed class ContainerFaultTests(ITestOutputHelper output)
 {
-    private const int Destination = 0;
-    private const int Source = 1;
+    private const int Destination = 1;
+    private const int Source = 2;
     private const string Uri = "rdma:10.77.0.1:4444";
 
     private static readonly TimeSpan s_keepAlive = TimeSpan.FromSeconds(2);
@@ -51,8 +51,7 @@ public sealed class ContainerFaultTests(ITestOutputHelper output)
         await hosts[Source].StartAsync();
 
         await MoveAsync(hosts, "100M");
-        SoftRoceResult arrived = await hosts.EndAsync(Destination);
-        Assert.True(arrived.ExitCode == 0, arrived.Output + arrived.Error);
+        await hosts.EndAsync(Destination).ThrowOnFailure();
         QmpEvent[] verified = [.. (await hosts.EventsAsync(Destination)).Where(e => e.Name == "VERIFIED")];
         Assert.NotEmpty(verified);
         Assert.All(verified, e => AssertIntact(e, moves: 1));

@@ -12,8 +12,8 @@ using RdmaMigration.Testing;
 namespace RdmaMigration.SoftRoce.Tests;
 
 /// <summary>
-/// Hosts of RdmaMigration.Testcontainers that run rdmamig, on a network of their own and without any privilege. Here hosts count from 0: host 0 is 10.77.0.1.
-/// Disposing removes the containers and the network.
+/// Hosts of RdmaMigration.Testcontainers that run rdmamig, on a network of their own and without any privilege. Host 1 is 10.77.0.1. Disposing removes the
+/// containers and the network.
 /// </summary>
 internal sealed class ContainerHosts : IAsyncDisposable
 {
@@ -29,11 +29,11 @@ internal sealed class ContainerHosts : IAsyncDisposable
     private readonly INetwork _network = new NetworkBuilder().WithLogger(NullLogger.Instance).WithoutResourceReaper().Build();
     private readonly SoftRoceContainer[] _hosts;
 
-    private ContainerHosts(string[] scripts) => _hosts = [.. scripts.Select((script, host) => Build(host, scripts.Length, script))];
+    private ContainerHosts(string[] scripts) => _hosts = [.. scripts.Select((script, index) => Build(index + 1, scripts.Length, script))];
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 
-    public SoftRoceContainer this[int host] => _hosts[host];
+    public SoftRoceContainer this[int host] => _hosts[host - 1];
 
     /// <summary>Starts a container for each script, which runs in the guest's bash once all hosts reach each other. Returns when all scripts run.</summary>
     public static async Task<ContainerHosts> StartAsync(params string[] scripts)
@@ -53,13 +53,13 @@ internal sealed class ContainerHosts : IAsyncDisposable
     }
 
     /// <summary>Waits until the script of a host has ended.</summary>
-    public async Task<SoftRoceResult> EndAsync(int host)
+    public async Task<ExecResult> EndAsync(int host)
     {
         using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(Cancelled);
         deadline.CancelAfter(Deadlines.Scale(240));
         try
         {
-            return await _hosts[host].GetResultAsync(deadline.Token);
+            return await this[host].GetResultAsync(deadline.Token);
         }
         catch (OperationCanceledException) when (!Cancelled.IsCancellationRequested)
         {
@@ -97,11 +97,7 @@ internal sealed class ContainerHosts : IAsyncDisposable
     }
 
     /// <summary>Runs a program in the container, outside the guest.</summary>
-    public async Task ExecuteAsync(int host, params string[] command)
-    {
-        ExecResult result = await _hosts[host].ExecAsync(command, Cancelled);
-        Assert.True(result.ExitCode == 0, result.Stdout + result.Stderr);
-    }
+    public Task ExecuteAsync(int host, params string[] command) => this[host].ExecAsync(command, Cancelled).ThrowOnFailure();
 
     public async ValueTask DisposeAsync()
     {
@@ -119,7 +115,7 @@ internal sealed class ContainerHosts : IAsyncDisposable
         .WithLogger(NullLogger.Instance)
         .WithoutResourceReaper()
         .WithNetwork(_network)
-        .WithHost(host + 1, count)
+        .WithHost(host, count)
         .WithGuestMemory(GuestMebibytes)
         .WithGuestTimeout(s_guestTimeout)
         .WithBindMount(Executables.Rdmamig, "/usr/local/bin/rdmamig", AccessMode.ReadOnly)
@@ -138,5 +134,5 @@ internal sealed class ContainerHosts : IAsyncDisposable
         return new TimeoutException($"host {host}: no {what} in time; it wrote:\n{output}\n{error}");
     }
 
-    private Task<(string Output, string Error)> OutputAsync(int host) => _hosts[host].GetLogsAsync(timestampsEnabled: false, ct: Cancelled);
+    private Task<(string Output, string Error)> OutputAsync(int host) => this[host].GetLogsAsync(timestampsEnabled: false, ct: Cancelled);
 }

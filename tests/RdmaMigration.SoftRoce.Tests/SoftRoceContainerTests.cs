@@ -50,9 +50,9 @@ public sealed class SoftRoceContainerTests
         await watching.SetLinkDownAsync(Cancelled);
         await OutputAsync(watching, "reached\nlost\n");
         await watching.SetLinkUpAsync(Cancelled);
-        SoftRoceResult result = await watching.GetResultAsync(Cancelled);
+        ExecResult result = await watching.GetResultAsync(Cancelled);
 
-        Assert.Equal(new SoftRoceResult(3, "reached\nlost\nreached again\n", "a note\n"), result);
+        Assert.Equal(new ExecResult("reached\nlost\nreached again\n", "a note\n", 3), result);
     }
 
     [Fact]
