@@ -29,17 +29,23 @@ internal sealed class ContainerHosts : IAsyncDisposable
     private readonly INetwork _network = new NetworkBuilder().WithLogger(NullLogger.Instance).WithoutResourceReaper().Build();
     private readonly SoftRoceContainer[] _hosts;
 
-    private ContainerHosts(string[] scripts) => _hosts = [.. scripts.Select((script, index) => Build(index + 1, scripts.Length, script))];
+    private ContainerHosts(Func<SoftRoceBuilder, SoftRoceBuilder> complete, string[] scripts) =>
+        _hosts = [.. scripts.Select((script, index) => complete(Builder(index + 1, scripts.Length, script)).Build())];
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
+
+    public int Count => _hosts.Length;
 
     public SoftRoceContainer this[int host] => _hosts[host - 1];
 
     /// <summary>Starts a container for each script, which runs in the guest's bash once all hosts reach each other. Returns when all scripts run.</summary>
-    public static async Task<ContainerHosts> StartAsync(params string[] scripts)
+    public static Task<ContainerHosts> StartAsync(params string[] scripts) => StartAsync(builder => builder, scripts);
+
+    /// <summary>As <see cref="StartAsync(string[])"/>, with more settings for each container.</summary>
+    public static async Task<ContainerHosts> StartAsync(Func<SoftRoceBuilder, SoftRoceBuilder> complete, params string[] scripts)
     {
         using DockerClient engine = await DockerEngine.WithImageAsync(Image);
-        ContainerHosts hosts = new(scripts);
+        ContainerHosts hosts = new(complete, scripts);
         try
         {
             await Task.WhenAll(hosts._hosts.Select(host => host.StartAsync(Cancelled)));
@@ -111,7 +117,7 @@ internal sealed class ContainerHosts : IAsyncDisposable
         }
     }
 
-    private SoftRoceContainer Build(int host, int count, string script) => new SoftRoceBuilder(Image)
+    private SoftRoceBuilder Builder(int host, int count, string script) => new SoftRoceBuilder(Image)
         .WithLogger(NullLogger.Instance)
         .WithoutResourceReaper()
         .WithNetwork(_network)
@@ -125,8 +131,7 @@ internal sealed class ContainerHosts : IAsyncDisposable
             parameters.HostConfig!.CapDrop = ["ALL"];
             parameters.HostConfig.SecurityOpt = ["no-new-privileges"];
         })
-        .WithGuestCommand("bash", "-ec", script)
-        .Build();
+        .WithGuestCommand("bash", "-ec", script);
 
     private async Task<TimeoutException> LateAsync(int host, string what)
     {
