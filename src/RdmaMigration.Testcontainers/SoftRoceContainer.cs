@@ -163,7 +163,7 @@ public sealed class SoftRoceContainer : DockerContainer
         }
     }
 
-    private Task SetLinkAsync(string state, CancellationToken ct) =>
+    private Task<ExecResult> SetLinkAsync(string state, CancellationToken ct) =>
         ExecAsync(["softroce", "link", state, SoftRoceCommand.Wire, SoftRoceCommand.Letter(Host)], ct).ThrowOnFailure();
 
     private async Task<bool> IsRunningAsync(CancellationToken ct)

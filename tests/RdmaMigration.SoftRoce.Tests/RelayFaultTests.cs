@@ -68,13 +68,13 @@ public sealed class RelayFaultTests(ITestOutputHelper output)
         await MoveAgainAsync(hosts);
     }
 
-    private static Task ListeningAsync(ContainerHosts hosts, int host, int from) =>
+    private static Task<QmpEvent> ListeningAsync(ContainerHosts hosts, int host, int from) =>
         hosts.EventAsync(host, from, IsListening, Deadlines.Scale(240), "LISTENING");
 
     private static bool IsListening(QmpEvent reported) => reported.Name == "LISTENING";
 
     /// <summary>Waits until the relay is in a phase and has sent this many bytes of RAM.</summary>
-    private static Task RelayingAsync(ContainerMove move, string phase, long sent) => move.EventAsync(
+    private static Task<QmpEvent> RelayingAsync(ContainerMove move, string phase, long sent) => move.EventAsync(
         Relay,
         e => e.Name == "PROGRESS" && e.Values.GetProperty("phase").GetString() == phase
             && (sent == 0 || (e.Values.TryGetProperty("destination", out JsonElement half) && ContainerMove.Transferred(half) >= sent)),
