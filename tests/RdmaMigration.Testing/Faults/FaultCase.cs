@@ -1,0 +1,164 @@
+using System.Text.Json.Serialization;
+
+namespace RdmaMigration.Testing;
+
+/// <summary>A program at one end of a migration.</summary>
+public enum MigrationProgram
+{
+    /// <summary>A stock QEMU.</summary>
+    Qemu,
+
+    /// <summary>rdmamig send, or rdmamig receive.</summary>
+    Rdmamig,
+}
+
+/// <summary>What happens to a host, a program or the network.</summary>
+public enum FaultKind
+{
+    /// <summary>The host is unplugged: its carrier is lost.</summary>
+    Unplugged,
+
+    /// <summary>`ip link set roce0 down`.</summary>
+    LinkDown,
+
+    /// <summary>The host hangs, and goes on later.</summary>
+    HostHung,
+
+    /// <summary>The host loses its power.</summary>
+    HostKilled,
+
+    /// <summary>SIGKILL of the program.</summary>
+    ProgramKilled,
+
+    /// <summary>`rdma link delete`, and `rdma link add` later.</summary>
+    DeviceRemoved,
+
+    /// <summary>SIGKILL of a relay between source and destination.</summary>
+    RelayKilled,
+
+    /// <summary>The file system of the captures is smaller than the machine.</summary>
+    DiskFull,
+
+    /// <summary>The destination's memory cgroup leaves less than the machine needs.</summary>
+    MemoryLimit,
+
+    /// <summary>1 % of the packets are lost.</summary>
+    Loss,
+
+    /// <summary>Packets take 5 ms, give or take 2 ms, in order.</summary>
+    Delay,
+
+    /// <summary>Packets take 5 ms, but 1 % of them are sent at once.</summary>
+    Reordering,
+
+    /// <summary>1 % of the packets arrive twice.</summary>
+    Duplication,
+
+    /// <summary>The path MTU of RDMA is 1024.</summary>
+    PathMtu,
+
+    /// <summary>No fault: the connection uses IPv6.</summary>
+    Ipv6,
+}
+
+/// <summary>When a fault begins.</summary>
+public enum FaultPhase
+{
+    /// <summary>Before the source connects. It lasts until the end of the migration.</summary>
+    Throughout,
+
+    /// <summary>Before the source connects. The source cannot reach the destination.</summary>
+    Connecting,
+
+    /// <summary>When a part of RAM was sent.</summary>
+    Ram,
+}
+
+/// <summary>Where a fault happens.</summary>
+public enum FaultSide
+{
+    /// <summary>At the source.</summary>
+    Source,
+
+    /// <summary>At the destination.</summary>
+    Destination,
+
+    /// <summary>On the way between them.</summary>
+    Between,
+}
+
+/// <summary>One cell of the matrix.</summary>
+/// <param name="Kind">What happens.</param>
+/// <param name="Phase">When.</param>
+/// <param name="Side">Where.</param>
+/// <param name="From">The sending program.</param>
+/// <param name="To">The receiving program.</param>
+public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side, MigrationProgram From, MigrationProgram To)
+{
+    /// <summary>How long silence may last before a side probes the other, in seconds.</summary>
+    public const int KeepAliveSeconds = 2;
+
+    /// <summary>The transport's retries: rxe takes some 2 s for each of 5; the specification lets a device take four times the timeout.</summary>
+    private const int RetrySeconds = 30;
+
+    /// <summary>--connect-timeout, which limits each of three steps.</summary>
+    private const int ConnectSeconds = 3 * 10;
+
+    /// <summary>For what an idle host does within 5 s: both hosts are emulated.</summary>
+    private const int SoonSeconds = 10;
+
+    /// <summary>Every cell, a kind of fault after the other. A cell without meaning is left out: a QEMU writes no file, and refuses IPv6 on RoCE.</summary>
+    public static IReadOnlyList<FaultCase> All { get; } =
+    [
+        .. from kind in Enum.GetValues<FaultKind>()
+           from moment in MomentsOf(kind)
+           from sender in Enum.GetValues<MigrationProgram>()
+           from receiver in Enum.GetValues<MigrationProgram>()
+           let cell = new FaultCase(kind, moment.Phase, moment.Side, sender, receiver)
+           where cell.HasMeaning
+           select cell,
+    ];
+
+    /// <summary>The migration succeeds nevertheless.</summary>
+    [JsonIgnore]
+    public bool IsBearable => Kind is FaultKind.Loss or FaultKind.Delay or FaultKind.Reordering or FaultKind.Duplication or FaultKind.PathMtu or FaultKind.Ipv6;
+
+    /// <summary>Within this time after the fault, each side that works reports it; of a bearable fault, that the migration succeeded.</summary>
+    [JsonIgnore]
+    public TimeSpan Promised => TimeSpan.FromSeconds(this switch
+    {
+        { IsBearable: true } => 120,
+        { Phase: FaultPhase.Connecting } => ConnectSeconds + SoonSeconds,
+        { Kind: FaultKind.ProgramKilled or FaultKind.RelayKilled } => SoonSeconds,
+        _ => (2 * KeepAliveSeconds) + RetrySeconds,
+    });
+
+    /// <summary>At this side no program is left that could report anything.</summary>
+    public bool Ends(FaultSide side) => side == Side && Kind is FaultKind.HostKilled or FaultKind.ProgramKilled;
+
+    /// <summary>For people: `QEMU → rdmamig`.</summary>
+    [JsonIgnore]
+    public string Programs => $"{NameOf(From)} → {NameOf(To)}";
+
+    public override string ToString() => $"{Kind}, {Phase}, {Side}, {Programs}";
+
+    private static string NameOf(MigrationProgram program) => program is MigrationProgram.Qemu ? "QEMU" : "rdmamig";
+
+    private bool HasMeaning => Kind switch
+    {
+        FaultKind.DiskFull => To is MigrationProgram.Rdmamig,
+        FaultKind.Ipv6 => (From, To) is (MigrationProgram.Rdmamig, MigrationProgram.Rdmamig),
+        _ => true,
+    };
+
+    private static IEnumerable<(FaultPhase Phase, FaultSide Side)> MomentsOf(FaultKind kind) => kind switch
+    {
+        FaultKind.Unplugged or FaultKind.HostHung =>
+            [(FaultPhase.Connecting, FaultSide.Destination), (FaultPhase.Ram, FaultSide.Source), (FaultPhase.Ram, FaultSide.Destination)],
+        FaultKind.LinkDown or FaultKind.HostKilled or FaultKind.ProgramKilled or FaultKind.DeviceRemoved =>
+            [(FaultPhase.Ram, FaultSide.Source), (FaultPhase.Ram, FaultSide.Destination)],
+        FaultKind.RelayKilled => [(FaultPhase.Ram, FaultSide.Between)],
+        FaultKind.DiskFull or FaultKind.MemoryLimit => [(FaultPhase.Throughout, FaultSide.Destination)],
+        _ => [(FaultPhase.Throughout, FaultSide.Between)],
+    };
+}
