@@ -49,8 +49,8 @@ declare -A packages=(
   [rdma]='ibverbs-providers rdma-core iproute2 qemu-system-x86 busybox-static kmod cpio'
   # Peers of the tests: ibv_devices, rping, ib_write_bw, systemd-analyze; OpenSSL's library, for TLS; Prometheus and promtool.
   [test]='ibverbs-utils rdmacm-utils perftest systemd openssl prometheus'
-  # A peer to compare with; the plots' font.
-  [bench]='perftest fonts-dejavu-core'
+  # A peer to compare with; the plots' font; ibv_devinfo.
+  [bench]='perftest fonts-dejavu-core ibverbs-utils'
   [peers]='debootstrap'
   [package]='dpkg-dev'
   # Checks of the package and its man pages; a plain Debian to install it on; shells with completions.
@@ -259,6 +259,10 @@ bench() {
   case " $* " in
     # Help and plots need no RDMA device.
     *' --help '* | *' -h '* | ' plot '*) "$program" "$@" ;;
+    # Boots two guests itself.
+    ' faults '*)
+      publish
+      "$program" "$@" ;;
     *)
       publish
       # CPU time is counted exactly only if the kernel runs without a tick, which its first processor never does.
