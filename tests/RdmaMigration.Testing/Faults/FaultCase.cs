@@ -98,11 +98,14 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
     /// <summary>How long silence may last before a side probes the other, in seconds.</summary>
     public const int KeepAliveSeconds = 2;
 
+    /// <summary>--connect-timeout of a source whose destination is out of reach; it limits address and route.</summary>
+    internal const int ConnectSeconds = 5;
+
+    /// <summary>--answer-timeout of such a source; it limits the answer to the request for a connection.</summary>
+    internal const int AnswerSeconds = 10;
+
     /// <summary>The transport's retries: rxe takes some 2 s for each of 5; the specification lets a device take four times the timeout.</summary>
     private const int RetrySeconds = 30;
-
-    /// <summary>--connect-timeout, which limits each of three steps.</summary>
-    private const int ConnectSeconds = 3 * 10;
 
     /// <summary>For what an idle host does within 5 s: both hosts are emulated.</summary>
     private const int SoonSeconds = 10;
@@ -128,7 +131,7 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
     public TimeSpan Promised => TimeSpan.FromSeconds(this switch
     {
         { IsBearable: true } => 120,
-        { Phase: FaultPhase.Connecting } => ConnectSeconds + SoonSeconds,
+        { Phase: FaultPhase.Connecting } => (2 * ConnectSeconds) + AnswerSeconds + SoonSeconds,
         { Kind: FaultKind.ProgramKilled or FaultKind.RelayKilled } => SoonSeconds,
         _ => (2 * KeepAliveSeconds) + RetrySeconds,
     });

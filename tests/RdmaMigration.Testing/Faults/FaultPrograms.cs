@@ -1,11 +1,22 @@
 namespace RdmaMigration.Testing;
 
 /// <summary>The programs of one case. Disposing kills them.</summary>
-internal sealed class FaultPrograms(FaultBed bed, FaultCase fault) : IAsyncDisposable
+internal sealed class FaultPrograms : IAsyncDisposable
 {
-    public ISendingEnd Sender { get; } = fault.From is MigrationProgram.Qemu ? new QemuSender(bed, fault) : new RdmamigSender(bed, fault);
+    private readonly FaultBed _bed;
+    private readonly FaultCase _fault;
 
-    public IReceivingEnd Receiver { get; } = fault.To is MigrationProgram.Qemu ? new QemuReceiver(bed) : new RdmamigReceiver(bed, fault);
+    public FaultPrograms(FaultBed bed, FaultCase fault)
+    {
+        _bed = bed;
+        _fault = fault;
+        Sender = fault.From is MigrationProgram.Qemu ? new QemuSender(bed, fault) : new RdmamigSender(bed, fault);
+        Receiver = fault.To is MigrationProgram.Qemu ? new QemuReceiver(bed) : new RdmamigReceiver(bed, fault);
+    }
+
+    public ISendingEnd Sender { get; }
+
+    public IReceivingEnd Receiver { get; }
 
     /// <summary>`rdmamig relay` on the destination's host; null for a case without one.</summary>
     public GuestProgram? Relay { get; private set; }
@@ -15,7 +26,7 @@ internal sealed class FaultPrograms(FaultBed bed, FaultCase fault) : IAsyncDispo
     public async Task<string> ListenAsync()
     {
         string uri = await Receiver.ListenAsync();
-        if (fault.Kind is not FaultKind.RelayKilled)
+        if (_fault.Kind is not FaultKind.RelayKilled)
         {
             return uri;
         }
@@ -24,8 +35,8 @@ internal sealed class FaultPrograms(FaultBed bed, FaultCase fault) : IAsyncDispo
         string entrance = FaultBed.NextUri();
 
         // A source with a return path is refused by a relay whose own destination has none.
-        string returnPath = fault.To is MigrationProgram.Rdmamig ? "--return-path" : "";
-        Relay = await bed.Destination.StartAsync(FormattableString.Invariant(
+        string returnPath = _fault.To is MigrationProgram.Rdmamig ? "--return-path" : "";
+        Relay = await _bed.Destination.StartAsync(FormattableString.Invariant(
             $"exec {GuestHost.Rdmamig} relay {entrance} {uri} --json --keepalive-interval {FaultCase.KeepAliveSeconds} {returnPath}"));
         await Relay.Events.FirstAsync(said => said.Name == "LISTENING", 0, Deadlines.Start, "LISTENING");
         return entrance;
