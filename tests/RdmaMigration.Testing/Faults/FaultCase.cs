@@ -111,16 +111,7 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
     private const int SoonSeconds = 10;
 
     /// <summary>Every cell, a kind of fault after the other. A cell without meaning is left out: a QEMU writes no file, and refuses IPv6 on RoCE.</summary>
-    public static IReadOnlyList<FaultCase> All { get; } =
-    [
-        .. from kind in Enum.GetValues<FaultKind>()
-           from moment in MomentsOf(kind)
-           from sender in Enum.GetValues<MigrationProgram>()
-           from receiver in Enum.GetValues<MigrationProgram>()
-           let cell = new FaultCase(kind, moment.Phase, moment.Side, sender, receiver)
-           where cell.HasMeaning
-           select cell,
-    ];
+    public static IReadOnlyList<FaultCase> All { get; } = [.. Cells()];
 
     /// <summary>The migration succeeds nevertheless.</summary>
     [JsonIgnore]
@@ -153,6 +144,15 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
         FaultKind.Ipv6 => (From, To) is (MigrationProgram.Rdmamig, MigrationProgram.Rdmamig),
         _ => true,
     };
+
+    private static IEnumerable<FaultCase> Cells() =>
+        from kind in Enum.GetValues<FaultKind>()
+        from moment in MomentsOf(kind)
+        from sender in Enum.GetValues<MigrationProgram>()
+        from receiver in Enum.GetValues<MigrationProgram>()
+        let cell = new FaultCase(kind, moment.Phase, moment.Side, sender, receiver)
+        where cell.HasMeaning
+        select cell;
 
     private static IEnumerable<(FaultPhase Phase, FaultSide Side)> MomentsOf(FaultKind kind) => kind switch
     {
