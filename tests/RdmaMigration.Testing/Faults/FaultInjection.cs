@@ -18,7 +18,7 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
     private const int LeastPackets = 1000;
 
     /// <summary>What the destination's memory cgroup leaves. The machine needs more.</summary>
-    private const int SpareMebibytes = 8;
+    private const int SpareMebibytes = FaultBed.Mebibytes / 2;
 
     /// <summary>More than the network holds, so that netem drops nothing unasked.</summary>
     private const int QueuedPackets = 100_000;

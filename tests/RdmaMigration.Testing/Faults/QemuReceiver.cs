@@ -26,7 +26,7 @@ internal sealed class QemuReceiver(FaultBed bed) : IReceivingEnd
 
     public Task<bool> IsIdenticalAsync() => bed.IsIdenticalAsync(FaultBed.ArrivedRam, isCapture: false);
 
-    public Task KillAsync() => _qemu?.Program.KillAsync() ?? Task.CompletedTask;
+    public Task KillAsync() => _qemu?.KillAsync() ?? Task.CompletedTask;
 
     public async ValueTask DisposeAsync() => await KillAsync();
 }

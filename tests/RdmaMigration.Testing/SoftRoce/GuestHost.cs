@@ -86,6 +86,7 @@ public sealed class GuestHost : IAsyncDisposable
     {
         await _process.DisposeAsync();
         EndAll();
+        _oneRequest.Dispose();
     }
 
     internal async Task RequestAsync(string line)
