@@ -21,7 +21,7 @@ public enum FaultKind
     /// <summary>`ip link set roce0 down`.</summary>
     LinkDown,
 
-    /// <summary>The host hangs, and goes on later.</summary>
+    /// <summary>The host freezes, and continues later.</summary>
     HostHung,
 
     /// <summary>The host loses its power.</summary>
@@ -45,10 +45,10 @@ public enum FaultKind
     /// <summary>1 % of the packets are lost.</summary>
     Loss,
 
-    /// <summary>Packets take 5 ms, give or take 2 ms, in order.</summary>
+    /// <summary>Packets take 5 ± 2 ms and keep their order.</summary>
     Delay,
 
-    /// <summary>Packets take 5 ms, but 1 % of them are sent at once.</summary>
+    /// <summary>Packets take 5 ms. 1 % of them skip the delay and overtake others.</summary>
     Reordering,
 
     /// <summary>1 % of the packets arrive twice.</summary>
@@ -95,7 +95,7 @@ public enum FaultSide
 /// <param name="To">The receiving program.</param>
 public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side, MigrationProgram From, MigrationProgram To)
 {
-    /// <summary>How long silence may last before a side probes the other, in seconds.</summary>
+    /// <summary>--keepalive-interval: the silence after which a side probes the other.</summary>
     public const int KeepAliveSeconds = 2;
 
     /// <summary>--connect-timeout of a source whose destination is out of reach; it limits address and route.</summary>
@@ -107,17 +107,17 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
     /// <summary>The transport's retries: rxe takes some 2 s for each of 5; the specification lets a device take four times the timeout.</summary>
     private const int RetrySeconds = 30;
 
-    /// <summary>For what an idle host does within 5 s: both hosts are emulated.</summary>
+    /// <summary>Twice what an idle host needs, because both hosts are emulated.</summary>
     private const int SoonSeconds = 10;
 
-    /// <summary>Every cell, a kind of fault after the other. A cell without meaning is left out: a QEMU writes no file, and refuses IPv6 on RoCE.</summary>
+    /// <summary>All cells, ordered by kind. Cells without meaning are left out: a QEMU writes no file, and refuses IPv6 on RoCE.</summary>
     public static IReadOnlyList<FaultCase> All { get; } = [.. Cells()];
 
     /// <summary>The migration succeeds nevertheless.</summary>
     [JsonIgnore]
     public bool IsBearable => Kind is FaultKind.Loss or FaultKind.Delay or FaultKind.Reordering or FaultKind.Duplication or FaultKind.PathMtu or FaultKind.Ipv6;
 
-    /// <summary>Within this time after the fault, each side that works reports it; of a bearable fault, that the migration succeeded.</summary>
+    /// <summary>The longest time from the fault to the report of each side that still runs. For a bearable fault: until both report success.</summary>
     [JsonIgnore]
     public TimeSpan Promised => TimeSpan.FromSeconds(this switch
     {
@@ -127,7 +127,7 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
         _ => (2 * KeepAliveSeconds) + RetrySeconds,
     });
 
-    /// <summary>At this side no program is left that could report anything.</summary>
+    /// <summary>The fault leaves no program at this side that could report anything.</summary>
     public bool Ends(FaultSide side) => side == Side && Kind is FaultKind.HostKilled or FaultKind.ProgramKilled;
 
     /// <summary>For people: `QEMU → rdmamig`.</summary>

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace RdmaMigration.Testing;
 
-/// <summary>Makes the fault of a case happen, and ends it.</summary>
+/// <summary>Starts and ends the fault of a case.</summary>
 internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, FaultPrograms programs)
 {
     private const string Device = "roce0";
@@ -20,7 +20,7 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
     /// <summary>What the destination's memory cgroup leaves. The machine needs more.</summary>
     private const int SpareMebibytes = FaultBed.Mebibytes / 2;
 
-    /// <summary>More than the network holds, so that netem drops nothing unasked.</summary>
+    /// <summary>More packets than can be under way, so that netem drops none for lack of space.</summary>
     private const int QueuedPackets = 100_000;
 
     private bool _isOn;
@@ -28,7 +28,7 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
 
     private GuestHost Host => bed.HostAt(fault.Side);
 
-    /// <summary>netem's words. With a rate, netem keeps the order of packets whose delay varies.</summary>
+    /// <summary>Arguments of netem. With a rate, netem keeps the order of packets whose delay varies.</summary>
     private string? Netem => fault.Kind switch
     {
         FaultKind.Loss => "loss 1%",
@@ -82,8 +82,8 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
         }
     }
 
-    /// <summary>What shows that a fault which a migration bears was there; null where the outcome shows it.</summary>
-    /// <exception cref="InvalidOperationException">It was not there.</exception>
+    /// <summary>Proves that a bearable fault was in effect. Null if the outcome of the case proves it.</summary>
+    /// <exception cref="InvalidOperationException">It was not in effect.</exception>
     public async Task<string?> ProveAsync()
     {
         if (fault.Kind is FaultKind.PathMtu)

@@ -14,7 +14,7 @@ public enum FaultEnd
     /// <summary>The side reported nothing for as long as it was watched.</summary>
     Silent,
 
-    /// <summary>The fault ended this side's program or host, or no connection reached it.</summary>
+    /// <summary>The fault ended this side's program or host, or no connection reached this side.</summary>
     NothingToReport,
 }
 
@@ -87,20 +87,20 @@ public enum FaultPlace
 }
 
 /// <summary>One row of the matrix.</summary>
-/// <param name="Case">What was tried.</param>
+/// <param name="Case">The case.</param>
 /// <param name="PromisedSeconds">The time within which rdmamig reports it.</param>
 /// <param name="Source">What the source reported.</param>
 /// <param name="Destination">What the destination reported.</param>
 /// <param name="Place">Where the machine was afterwards.</param>
 /// <param name="NextWorks">The next migration succeeded.</param>
 /// <param name="IsIdentical">The memory that arrived, in this migration or the next, is that of the source; null if none arrived.</param>
-/// <param name="Proof">What shows that the fault was there; null where the outcome shows it.</param>
+/// <param name="Proof">The proof that the fault was in effect. Null if the outcome proves it.</param>
 /// <param name="NextError">Why the next migration failed.</param>
 public sealed record FaultRow(
     FaultCase Case, double PromisedSeconds, FaultReport Source, FaultReport Destination, FaultPlace Place, bool NextWorks, bool? IsIdentical, string? Proof,
     string? NextError)
 {
-    /// <summary>What rdmamig promises and did not keep; empty for a row in which it has no part.</summary>
+    /// <summary>The promises that rdmamig broke. Empty for a case without rdmamig.</summary>
     [JsonIgnore]
     public IReadOnlyList<string> Broken => [.. FindBroken()];
 
@@ -132,7 +132,7 @@ public sealed record FaultRow(
         return IsIdentical is false ? broken.Append("the memory that arrived differs") : broken;
     }
 
-    /// <summary>A QEMU that was killed, or that hangs, has lost its machine whatever the other side does.</summary>
+    /// <summary>A QEMU that was killed or hangs has lost its machine, whatever the other side does.</summary>
     private bool IsAtOneSide => Place is FaultPlace.Source or FaultPlace.Destination
         || (Place is FaultPlace.Nowhere && Case.From is MigrationProgram.Qemu && (Case.Ends(FaultSide.Source) || Source.End is FaultEnd.Silent));
 

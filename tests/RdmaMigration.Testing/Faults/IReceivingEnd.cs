@@ -3,7 +3,7 @@ namespace RdmaMigration.Testing;
 /// <summary>The program that receives. Disposing kills it.</summary>
 internal interface IReceivingEnd : IAsyncDisposable
 {
-    /// <summary>Waits for a machine. A program that cannot take another one is started again.</summary>
+    /// <summary>Makes the program listen. Starts it again if it cannot take another machine.</summary>
     /// <returns>Where it listens.</returns>
     Task<string> ListenAsync();
 

@@ -3,7 +3,7 @@ namespace RdmaMigration.Testing;
 /// <summary>The program that sends. Disposing kills it.</summary>
 internal interface ISendingEnd : IAsyncDisposable
 {
-    /// <summary>Makes sure that the machine is there to be sent: a program that has none, or does not run, is started again.</summary>
+    /// <summary>Makes sure that there is a machine to send. Starts the program again if it does not run or has no machine.</summary>
     Task StartAsync();
 
     /// <summary>Begins to send.</summary>
