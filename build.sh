@@ -49,8 +49,8 @@ declare -A packages=(
   [rdma]='ibverbs-providers rdma-core iproute2 qemu-system-x86 busybox-static kmod cpio'
   # Peers of the tests: ibv_devices, rping, ib_write_bw, systemd-analyze; OpenSSL's library, for TLS; Prometheus and promtool.
   [test]='ibverbs-utils rdmacm-utils perftest systemd openssl prometheus'
-  # A peer to compare with; the plots' font; ibv_devinfo.
-  [bench]='perftest fonts-dejavu-core ibverbs-utils'
+  # A peer to compare with; the plots' font.
+  [bench]='perftest fonts-dejavu-core'
   [peers]='debootstrap'
   [package]='dpkg-dev'
   # Checks of the package and its man pages; a plain Debian to install it on; shells with completions.

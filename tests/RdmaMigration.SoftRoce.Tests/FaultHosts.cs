@@ -2,7 +2,7 @@ using RdmaMigration.Testing;
 
 namespace RdmaMigration.SoftRoce.Tests;
 
-/// <summary>The two hosts of all rows.</summary>
+/// <summary>The two hosts that all rows share.</summary>
 public sealed class FaultHosts : IAsyncLifetime
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(1);
@@ -10,13 +10,19 @@ public sealed class FaultHosts : IAsyncLifetime
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
-    /// <summary>Runs a row. A row that cannot be run leaves the hosts in any state, so the next row gets new ones.</summary>
+    /// <summary>Runs a row. A row that fails leaves the hosts in an unknown state, so the next row gets new ones.</summary>
     public async Task<FaultRow> RunAsync(FaultCase fault)
     {
         _bed ??= await FaultBed.StartAsync($"faults-{Environment.ProcessId}");
         try
         {
-            return await _bed.RunAsync(fault, s_patience);
+            FaultRow row = await _bed.RunAsync(fault, s_patience);
+            if (row.Broken.Count > 0)
+            {
+                await DisposeAsync();
+            }
+
+            return row;
         }
         catch
         {

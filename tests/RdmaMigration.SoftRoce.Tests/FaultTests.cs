@@ -3,7 +3,7 @@ using RdmaMigration.Testing;
 namespace RdmaMigration.SoftRoce.Tests;
 
 /// <summary>
-/// A row of the matrix of faults for each kind that no other test has; `rdmamig-bench faults` runs the whole matrix, with a QEMU at either end or both.
+/// The matrix of faults that `rdmamig-bench faults` prints.
 /// <see cref="SilentSourceTests"/> and <see cref="SilentDestinationTests"/> unplug a host, <see cref="ContainerFaultTests"/> freezes and kills one.
 /// </summary>
 public sealed class FaultTests(FaultHosts hosts, ITestOutputHelper output) : IClassFixture<FaultHosts>
@@ -12,23 +12,15 @@ public sealed class FaultTests(FaultHosts hosts, ITestOutputHelper output) : ICl
     private const MigrationProgram Rdmamig = MigrationProgram.Rdmamig;
 
     [Theory]
-    [InlineData(FaultKind.Loss, Rdmamig, Rdmamig)]
-    [InlineData(FaultKind.Loss, Qemu, Rdmamig)]
-    [InlineData(FaultKind.Delay, Rdmamig, Rdmamig)]
-    [InlineData(FaultKind.Reordering, Rdmamig, Rdmamig)]
-    [InlineData(FaultKind.Duplication, Rdmamig, Rdmamig)]
-    [InlineData(FaultKind.PathMtu, Rdmamig, Rdmamig)]
-    [InlineData(FaultKind.PathMtu, Rdmamig, Qemu)]
-    [InlineData(FaultKind.Ipv6, Rdmamig, Rdmamig)]
-    public async Task A_machine_arrives_over_a_bad_network(FaultKind kind, MigrationProgram from, MigrationProgram to) =>
-        await HoldsAsync(new FaultCase(kind, FaultPhase.Throughout, FaultSide.Between, from, to));
+    [InlineData(Rdmamig)]
+    [InlineData(Qemu)]
+    public async Task A_machine_arrives_over_a_network_that_loses_packets(MigrationProgram from) =>
+        await HoldsAsync(new FaultCase(FaultKind.Loss, FaultPhase.Throughout, FaultSide.Between, from, Rdmamig));
 
     [Theory]
     [InlineData(FaultKind.DiskFull, FaultPhase.Throughout, FaultSide.Destination, Rdmamig)]
     [InlineData(FaultKind.DiskFull, FaultPhase.Throughout, FaultSide.Destination, Qemu)]
     [InlineData(FaultKind.MemoryLimit, FaultPhase.Throughout, FaultSide.Destination, Rdmamig)]
-    [InlineData(FaultKind.LinkDown, FaultPhase.Ram, FaultSide.Destination, Rdmamig)]
-    [InlineData(FaultKind.DeviceRemoved, FaultPhase.Ram, FaultSide.Source, Rdmamig)]
     [InlineData(FaultKind.RelayKilled, FaultPhase.Ram, FaultSide.Between, Rdmamig)]
     public async Task A_fault_is_reported_in_time_and_the_next_migration_works(FaultKind kind, FaultPhase phase, FaultSide side, MigrationProgram from) =>
         await HoldsAsync(new FaultCase(kind, phase, side, from, Rdmamig));

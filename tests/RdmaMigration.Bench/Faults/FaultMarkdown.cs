@@ -9,7 +9,7 @@ internal static class FaultMarkdown
 {
     public static string Write(FaultFigures figures)
     {
-        string[] pairs = [.. FaultCase.All.Select(cell => cell.Programs).Distinct().Reverse()];
+        string[] pairs = [.. FaultCase.All.Select(cell => cell.Programs).Distinct().Order(StringComparer.Ordinal).Reverse()];
         StringBuilder text = new();
         text.Append(Report.Text($"{figures.Host}.\n\n"))
             .Append("Each cell: what the source / the destination reported, and after how many seconds; where the machine was then. ")

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace RdmaMigration.Testing;
 
 /// <summary>Two hosts and a machine to move between them, for any number of faults one after the other. Host a receives, host b sends.</summary>
@@ -11,7 +9,6 @@ public sealed class FaultBed : IAsyncDisposable
     internal const long SlowBytesPerSecond = 2 << 20;
     internal const string SourceRam = "/tmp/source.ram";
     internal const string SourceCapture = "/tmp/source.capture";
-    internal const string ArrivedRam = "/tmp/arrived.ram";
 
     /// <summary>A file system of its own, which a fault makes small.</summary>
     internal const string Captures = "/tmp/captures";
@@ -23,12 +20,11 @@ public sealed class FaultBed : IAsyncDisposable
     private const int HostMebibytes = 1536;
 
     private readonly WorkDirectory _shared = new(Path.Combine(Executables.RepositoryRoot, ".artifacts"));
+    private readonly SoftRoceWire _wire;
     private GuestHost? _source;
     private GuestHost? _destination;
 
-    private FaultBed(string wire) => Wire = new SoftRoceWire(wire);
-
-    internal SoftRoceWire Wire { get; }
+    private FaultBed(string wire) => _wire = new SoftRoceWire(wire);
 
     internal GuestHost Source => _source ?? throw new InvalidOperationException("the source's host does not run");
 
@@ -76,18 +72,13 @@ public sealed class FaultBed : IAsyncDisposable
 
     internal GuestHost HostAt(FaultSide side) => side is FaultSide.Source ? Source : Destination;
 
-    /// <summary>A host's number in its addresses.</summary>
-    internal static int NumberOf(GuestHost host) => host.Letter[0] - 'a' + 1;
-
     /// <summary>Where the destination listens, at a port that was not used before.</summary>
-    internal static string NextUri(bool isIpv6 = false) =>
-        string.Create(CultureInfo.InvariantCulture, $"rdma:{(isIpv6 ? "[fd77::1]" : "10.77.0.1")}:{RdmaAddress.NextPort()}");
+    internal static string NextUri() => FormattableString.Invariant($"rdma:10.77.0.1:{RdmaAddress.NextPort()}");
 
-    /// <summary>Boots a host that was killed.</summary>
-    internal async Task BootAsync(FaultSide side)
+    private async Task BootAsync(FaultSide side)
     {
         bool isSource = side is FaultSide.Source;
-        GuestHost host = await GuestHost.BootAsync(Wire, isSource ? "b" : "a", HostMebibytes);
+        GuestHost host = await GuestHost.BootAsync(_wire, isSource ? "b" : "a", HostMebibytes);
         if (isSource)
         {
             _source = host;
@@ -101,18 +92,13 @@ public sealed class FaultBed : IAsyncDisposable
             + $"echo +memory > /sys/fs/cgroup/cgroup.subtree_control && mkdir {Group}");
     }
 
-    /// <summary>Whether a file of the destination's host has the source's RAM: a capture, or a memory file. Removes it.</summary>
-    internal async Task<bool> IsIdenticalAsync(string arrived, bool isCapture)
+    /// <summary>Whether a capture on the destination's host has the source's RAM. Removes it.</summary>
+    internal async Task<bool> IsIdenticalAsync(string arrived)
     {
         string copy = _shared.File("arrived");
         await Destination.RunAsync($"cp '{arrived}' '{copy}' && rm '{arrived}'");
         try
         {
-            if (!isCapture)
-            {
-                return GuestMemory.FirstDifference(_shared.File("ram"), copy) == -1;
-            }
-
             using MigrationFile file = MigrationFile.Open(copy);
             string block = file.Blocks.Keys.Single(name => name.EndsWith(QemuOptions.RamBlockName, StringComparison.Ordinal));
             return file.FirstDifference(block, _shared.File("ram")) == -1;

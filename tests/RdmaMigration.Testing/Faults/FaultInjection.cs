@@ -8,12 +8,6 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
 {
     private const string Device = "roce0";
 
-    /// <summary>The MTU of the network interface: RDMA's path MTU is the largest power of two that fits, behind 80 bytes of headers.</summary>
-    private const int UsualMtu = 9000;
-
-    /// <summary>The smallest MTU that IPv6 allows.</summary>
-    private const int SmallMtu = 1280;
-
     /// <summary>A migration is some thousand packets.</summary>
     private const int LeastPackets = 1000;
 
@@ -24,44 +18,16 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
     private const int QueuedPackets = 100_000;
 
     private bool _isOn;
-    private GuestProgram? _deletion;
 
     private GuestHost Host => bed.HostAt(fault.Side);
-
-    /// <summary>Arguments of netem. With a rate, netem keeps the order of packets whose delay varies.</summary>
-    private string? Netem => fault.Kind switch
-    {
-        FaultKind.Loss => "loss 1%",
-        FaultKind.Delay => "delay 5ms 2ms rate 1gbit",
-        FaultKind.Reordering => "delay 5ms reorder 1%",
-        FaultKind.Duplication => "duplicate 1%",
-        _ => null,
-    };
 
     public async Task StrikeAsync()
     {
         _isOn = true;
         switch (fault.Kind)
         {
-            case FaultKind.Unplugged:
-                await bed.Wire.LinkAsync(up: false, Host.Letter);
-                break;
-            case FaultKind.LinkDown:
-                await Host.RunAsync($"ip link set {Device} down");
-                break;
-            case FaultKind.HostHung:
-                Host.Freeze(frozen: true);
-                break;
-            case FaultKind.HostKilled:
-                await Host.DisposeAsync();
-                break;
-            case FaultKind.ProgramKilled:
             case FaultKind.RelayKilled:
-                await programs.KillAsync(fault.Side);
-                break;
-            case FaultKind.DeviceRemoved:
-                // Returns when every program has freed what it has on the device.
-                _deletion = await Host.StartAsync("rdma link delete rxe0");
+                await programs.KillRelayAsync();
                 break;
             case FaultKind.DiskFull:
                 await Host.RunAsync($"mount -o remount,size={FaultBed.Mebibytes / 4}M {FaultBed.Captures}");
@@ -71,13 +37,8 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
                     CultureInfo.InvariantCulture,
                     $"echo $(($(< {FaultBed.Group}/memory.current) + ({SpareMebibytes} << 20))) > {FaultBed.Group}/memory.max"));
                 break;
-            case FaultKind.PathMtu:
-                await SetMtuAsync(SmallMtu);
-                break;
-            case FaultKind.Ipv6:
-                break;
             default:
-                await OnBothAsync(FormattableString.Invariant($"tc qdisc replace dev {Device} root netem limit {QueuedPackets} {Netem}"));
+                await OnBothAsync(FormattableString.Invariant($"tc qdisc replace dev {Device} root netem limit {QueuedPackets} loss 1%"));
                 break;
         }
     }
@@ -86,24 +47,16 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
     /// <exception cref="InvalidOperationException">It was not in effect.</exception>
     public async Task<string?> ProveAsync()
     {
-        if (fault.Kind is FaultKind.PathMtu)
-        {
-            string device = await bed.Source.RunAsync("ibv_devinfo -d rxe0 | grep active_mtu");
-            return device.Contains("1024", StringComparison.Ordinal)
-                ? device.Trim()
-                : throw new InvalidOperationException($"the path MTU is not 1024: {device}");
-        }
-
-        if (Netem is null)
+        if (fault.Kind is not FaultKind.Loss)
         {
             return null;
         }
 
         string statistics = await bed.Source.RunAsync($"tc -s qdisc show dev {Device}");
         Match sent = Sent().Match(statistics);
-        return sent.Success && Number(sent, "packets") >= LeastPackets && (fault.Kind is not FaultKind.Loss || Number(sent, "dropped") > 0)
+        return sent.Success && Number(sent, "packets") >= LeastPackets && Number(sent, "dropped") > 0
             ? sent.Value
-            : throw new InvalidOperationException($"netem '{Netem}' did not see the migration: {statistics}");
+            : throw new InvalidOperationException($"netem lost no packets of the migration: {statistics}");
     }
 
     /// <summary>Ends the fault. A second call does nothing.</summary>
@@ -117,60 +70,19 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
         _isOn = false;
         switch (fault.Kind)
         {
-            case FaultKind.Unplugged:
-                await bed.Wire.LinkAsync(up: true, Host.Letter);
-                break;
-            case FaultKind.LinkDown:
-                // The kernel removed the IPv6 address with the link.
-                await Host.RunAsync(
-                    $"ip link set {Device} up && ip address replace fd77::{FaultBed.NumberOf(Host)}/64 dev {Device} nodad");
-                break;
-            case FaultKind.HostHung:
-                Host.Freeze(frozen: false);
-                break;
-            case FaultKind.HostKilled:
-                await bed.BootAsync(fault.Side);
-                break;
-            case FaultKind.DeviceRemoved:
-                await AddDeviceAsync();
-                break;
             case FaultKind.DiskFull:
                 await Host.RunAsync($"mount -o remount,size=50% {FaultBed.Captures}");
                 break;
             case FaultKind.MemoryLimit:
                 await Host.RunAsync($"echo max > {FaultBed.Group}/memory.max");
                 break;
-            case FaultKind.PathMtu:
-                await SetMtuAsync(UsualMtu);
+            case FaultKind.Loss:
+                await OnBothAsync($"tc qdisc del dev {Device} root");
                 break;
             default:
-                if (Netem is not null)
-                {
-                    await OnBothAsync($"tc qdisc del dev {Device} root");
-                }
-
                 break;
         }
     }
-
-    private async Task AddDeviceAsync()
-    {
-        // QEMU keeps the device for as long as it runs.
-        if ((fault.Side is FaultSide.Source ? fault.From : fault.To) is MigrationProgram.Qemu)
-        {
-            await programs.KillAsync(fault.Side);
-        }
-
-        int code = await _deletion!.ExitAsync(Deadlines.Answer);
-        if (code != 0)
-        {
-            throw new InvalidOperationException($"rdma link delete ended with {code}: {_deletion.Text}");
-        }
-
-        await Host.RunAsync($"rdma link add rxe0 type rxe netdev {Device}");
-    }
-
-    private Task SetMtuAsync(int mtu) => OnBothAsync(FormattableString.Invariant($"ip link set {Device} mtu {mtu}"));
 
     private async Task OnBothAsync(string command)
     {

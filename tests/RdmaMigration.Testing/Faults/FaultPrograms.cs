@@ -6,20 +6,20 @@ internal sealed class FaultPrograms : IAsyncDisposable
     private readonly FaultBed _bed;
     private readonly FaultCase _fault;
 
+    /// <summary>On the destination's host; null for a case without a relay.</summary>
+    private GuestProgram? _relay;
+
     public FaultPrograms(FaultBed bed, FaultCase fault)
     {
         _bed = bed;
         _fault = fault;
-        Sender = fault.From is MigrationProgram.Qemu ? new QemuSender(bed, fault) : new RdmamigSender(bed, fault);
-        Receiver = fault.To is MigrationProgram.Qemu ? new QemuReceiver(bed) : new RdmamigReceiver(bed, fault);
+        Sender = fault.From is MigrationProgram.Qemu ? new QemuSender(bed, fault) : new RdmamigSender(bed);
+        Receiver = new RdmamigReceiver(bed);
     }
 
     public ISendingEnd Sender { get; }
 
-    public IReceivingEnd Receiver { get; }
-
-    /// <summary>`rdmamig relay` on the destination's host; null for a case without one.</summary>
-    public GuestProgram? Relay { get; private set; }
+    public RdmamigReceiver Receiver { get; }
 
     /// <summary>Starts the programs that receive.</summary>
     /// <returns>Where the source sends the machine.</returns>
@@ -33,21 +33,11 @@ internal sealed class FaultPrograms : IAsyncDisposable
 
         await KillRelayAsync();
         string entrance = FaultBed.NextUri();
-
-        // A source with a return path is refused by a relay whose own destination has none.
-        string returnPath = _fault.To is MigrationProgram.Rdmamig ? "--return-path" : "";
-        Relay = await _bed.Destination.StartAsync(FormattableString.Invariant(
-            $"exec {GuestHost.Rdmamig} relay {entrance} {uri} --json --keepalive-interval {FaultCase.KeepAliveSeconds} {returnPath}"));
-        await Relay.Events.FirstAsync(said => said.Name == "LISTENING", 0, Deadlines.Start, "LISTENING");
+        _relay = await _bed.Destination.StartAsync(FormattableString.Invariant(
+            $"exec {GuestHost.Rdmamig} relay {entrance} {uri} --json --keepalive-interval {FaultCase.KeepAliveSeconds} --return-path"));
+        await _relay.Events.FirstAsync(said => said.Name == "LISTENING", 0, Deadlines.Start, "LISTENING");
         return entrance;
     }
-
-    public Task KillAsync(FaultSide side) => side switch
-    {
-        FaultSide.Source => Sender.KillAsync(),
-        FaultSide.Destination => Receiver.KillAsync(),
-        _ => KillRelayAsync(),
-    };
 
     public Task<FaultReport> ReportAsync(FaultSide side, DateTimeOffset since, TimeSpan limit) =>
         side is FaultSide.Source ? Sender.ReportAsync(since, limit) : Receiver.ReportAsync(since, limit);
@@ -59,5 +49,5 @@ internal sealed class FaultPrograms : IAsyncDisposable
         await Receiver.DisposeAsync();
     }
 
-    private Task KillRelayAsync() => Relay?.KillAsync() ?? Task.CompletedTask;
+    public Task KillRelayAsync() => _relay?.KillAsync() ?? Task.CompletedTask;
 }

@@ -14,14 +14,14 @@ public enum FaultEnd
     /// <summary>The side reported nothing for as long as it was watched.</summary>
     Silent,
 
-    /// <summary>The fault ended this side's program or host, or no connection reached this side.</summary>
+    /// <summary>The side's program ended without a report, or no connection reached it.</summary>
     NothingToReport,
 }
 
 /// <summary>What one side reported.</summary>
 /// <param name="End">How it ended there.</param>
-/// <param name="Seconds">From the fault to the report; from the start of the migration for a fault that was there before, and from the thaw of a host that
-/// was frozen. Null without a report.</param>
+/// <param name="Seconds">From the fault to the report; from the start of the migration for a fault that was there before. Null without a
+/// report.</param>
 /// <param name="ErrorClass">rdmamig's reason.</param>
 /// <param name="Error">The message.</param>
 public sealed record FaultReport(FaultEnd End, double? Seconds = null, string? ErrorClass = null, string? Error = null)
@@ -132,16 +132,15 @@ public sealed record FaultRow(
         return IsIdentical is false ? broken.Append("the memory that arrived differs") : broken;
     }
 
-    /// <summary>A QEMU that was killed or hangs has lost its machine, whatever the other side does.</summary>
+    /// <summary>A QEMU that hangs has lost its machine, whatever the other side does.</summary>
     private bool IsAtOneSide => Place is FaultPlace.Source or FaultPlace.Destination
-        || (Place is FaultPlace.Nowhere && Case.From is MigrationProgram.Qemu && (Case.Ends(FaultSide.Source) || Source.End is FaultEnd.Silent));
+        || (Place is FaultPlace.Nowhere && Case.From is MigrationProgram.Qemu && Source.End is FaultEnd.Silent);
 
     private IEnumerable<string> BrokenBy(FaultSide side, FaultReport report)
     {
         if (report.End is FaultEnd.NothingToReport)
         {
-            bool isExpected = Case.Ends(side) || (side is FaultSide.Destination && Case.Phase is FaultPhase.Connecting);
-            return isExpected ? [] : [$"the {side} ended without a report: {report.Error}"];
+            return [$"the {side} ended without a report: {report.Error}"];
         }
 
         if (report.End is FaultEnd.Silent || report.Seconds > PromisedSeconds)

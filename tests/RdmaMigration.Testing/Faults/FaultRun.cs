@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace RdmaMigration.Testing;
 
 /// <summary>One case: a migration with its fault, what both sides report, and the migration after it.</summary>
@@ -20,7 +18,7 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
             await programs.Sender.StartAsync();
             string uri = await programs.ListenAsync();
             DateTimeOffset since = await BeginAsync(programs, injection, uri);
-            (FaultReport source, FaultReport destination) = await ReportsAsync(programs, injection, since);
+            (FaultReport source, FaultReport destination) = await ReportsAsync(programs, since);
             string? proof = await injection.ProveAsync();
             bool isAtSource = await programs.Sender.HasMachineAsync();
             await CompareAsync(programs, destination);
@@ -55,29 +53,17 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
         return since;
     }
 
-    private async Task<(FaultReport Source, FaultReport Destination)> ReportsAsync(FaultPrograms programs, FaultInjection injection, DateTimeOffset since)
+    private async Task<(FaultReport Source, FaultReport Destination)> ReportsAsync(FaultPrograms programs, DateTimeOffset since)
     {
-        if (fault.Kind is not FaultKind.HostHung)
-        {
-            FaultReport[] both = await Task.WhenAll(ReportAsync(programs, FaultSide.Source, since), ReportAsync(programs, FaultSide.Destination, since));
-            return (both[0], both[1]);
-        }
-
-        // A frozen side reports only after it goes on.
-        FaultSide other = fault.Side is FaultSide.Source ? FaultSide.Destination : FaultSide.Source;
-        FaultReport seen = await ReportAsync(programs, other, since);
-        await injection.EndAsync();
-        FaultReport frozen = await ReportAsync(programs, fault.Side, DateTimeOffset.UtcNow);
-        return fault.Side is FaultSide.Source ? (frozen, seen) : (seen, frozen);
+        FaultReport[] both = await Task.WhenAll(ReportAsync(programs, FaultSide.Source, since), ReportAsync(programs, FaultSide.Destination, since));
+        return (both[0], both[1]);
     }
 
     private Task<FaultReport> ReportAsync(FaultPrograms programs, FaultSide side, DateTimeOffset since)
     {
-        bool isReached = side is FaultSide.Source || fault.Phase is not FaultPhase.Connecting;
         TimeSpan promised = fault.Promised + s_margin;
         MigrationProgram program = side is FaultSide.Source ? fault.From : fault.To;
-        TimeSpan limit = program is MigrationProgram.Qemu && patience > promised ? patience : promised;
-        return !isReached || fault.Ends(side) ? Task.FromResult(FaultReport.Nothing) : programs.ReportAsync(side, since, limit);
+        return programs.ReportAsync(side, since, program is MigrationProgram.Qemu && patience > promised ? patience : promised);
     }
 
     private async Task CompareAsync(FaultPrograms programs, FaultReport destination)
@@ -90,40 +76,20 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
 
     private async Task<bool> NextWorksAsync(FaultPrograms programs)
     {
-        long start = Stopwatch.GetTimestamp();
-        while (true)
+        await programs.Sender.StartAsync();
+        string uri = await programs.ListenAsync();
+        DateTimeOffset since = DateTimeOffset.UtcNow;
+        await programs.Sender.SendAsync(uri, null);
+        FaultReport source = await programs.Sender.ReportAsync(since, Deadlines.Migration);
+        FaultReport destination = source.End is FaultEnd.Completed ? await programs.Receiver.ReportAsync(since, Deadlines.Migration) : FaultReport.Nothing;
+        await CompareAsync(programs, destination);
+        if ((source.End, destination.End) is (FaultEnd.Completed, FaultEnd.Completed))
         {
-            await programs.Sender.StartAsync();
-            DateTimeOffset since = DateTimeOffset.UtcNow;
-            await programs.Sender.SendAsync(await programs.ListenAsync(), null);
-            FaultReport source = await programs.Sender.ReportAsync(since, Deadlines.Migration);
-            FaultReport destination = source.End is FaultEnd.Completed ? await NextReportAsync(programs, since) : FaultReport.Nothing;
-            await CompareAsync(programs, destination);
-            if ((source.End, destination.End) is (FaultEnd.Completed, FaultEnd.Completed))
-            {
-                _nextError = null;
-                return true;
-            }
-
-            // With its device back, a listener needs a second or so to listen again.
-            _nextError = $"the source reported {source}, the destination {destination}";
-            if (fault.Kind is not FaultKind.DeviceRemoved || Stopwatch.GetElapsedTime(start) > Deadlines.Start)
-            {
-                return false;
-            }
+            return true;
         }
-    }
 
-    private async Task<FaultReport> NextReportAsync(FaultPrograms programs, DateTimeOffset since)
-    {
-        FaultReport report;
-        do
-        {
-            report = await programs.Receiver.ReportAsync(since, Deadlines.Migration);
-        }
-        // A host that was frozen first finds the connection of a source that gave up meanwhile.
-        while (report.End is FaultEnd.Failed && fault is { Kind: FaultKind.HostHung, To: MigrationProgram.Rdmamig });
-        return report;
+        _nextError = $"the source reported {source}, the destination {destination}";
+        return false;
     }
 
     private static FaultPlace PlaceOf(bool isAtSource, bool isAtDestination) => (isAtSource, isAtDestination) switch

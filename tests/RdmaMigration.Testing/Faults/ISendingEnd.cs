@@ -16,6 +16,4 @@ internal interface ISendingEnd : IAsyncDisposable
 
     /// <summary>Whether it could send the machine again.</summary>
     Task<bool> HasMachineAsync();
-
-    Task KillAsync();
 }

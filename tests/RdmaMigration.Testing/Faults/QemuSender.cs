@@ -91,7 +91,7 @@ internal sealed class QemuSender(FaultBed bed, FaultCase fault) : ISendingEnd
         }
     }
 
-    public Task KillAsync() => _qemu?.KillAsync() ?? Task.CompletedTask;
-
     public async ValueTask DisposeAsync() => await KillAsync();
+
+    private Task KillAsync() => _qemu?.KillAsync() ?? Task.CompletedTask;
 }

@@ -1,7 +1,7 @@
 namespace RdmaMigration.Testing;
 
-/// <summary>rdmamig receive, which goes on listening after a failure.</summary>
-internal sealed class RdmamigReceiver(FaultBed bed, FaultCase fault) : IReceivingEnd
+/// <summary>rdmamig receive, which goes on listening after a failure. Disposing kills it.</summary>
+internal sealed class RdmamigReceiver(FaultBed bed) : IAsyncDisposable
 {
     private GuestProgram? _program;
     private string _uri = "";
@@ -9,11 +9,13 @@ internal sealed class RdmamigReceiver(FaultBed bed, FaultCase fault) : IReceivin
 
     private GuestProgram Program => _program ?? throw new InvalidOperationException("no receiver runs");
 
+    /// <summary>Makes the program listen. Starts it again if it has ended.</summary>
+    /// <returns>Where it listens.</returns>
     public async Task<string> ListenAsync()
     {
         if (_program is null or { HasEnded: true })
         {
-            _uri = FaultBed.NextUri(fault.Kind is FaultKind.Ipv6);
+            _uri = FaultBed.NextUri();
             _program = await bed.Destination.StartAsync(FormattableString.Invariant(
                 $"echo $$ > {FaultBed.Group}/cgroup.procs && exec {GuestHost.Rdmamig} receive '{_uri}' --to {FaultBed.Captures}/ --json ")
                 + FormattableString.Invariant($"--keepalive-interval {FaultCase.KeepAliveSeconds}"));
@@ -24,6 +26,7 @@ internal sealed class RdmamigReceiver(FaultBed bed, FaultCase fault) : IReceivin
         return _uri;
     }
 
+    /// <summary>Waits for the next result.</summary>
     public async Task<FaultReport> ReportAsync(DateTimeOffset since, TimeSpan limit)
     {
         FaultReport report = await FaultReport.WaitAsync(Program, "RESULT", _from, since, limit);
@@ -32,13 +35,18 @@ internal sealed class RdmamigReceiver(FaultBed bed, FaultCase fault) : IReceivin
         return report;
     }
 
+    /// <summary>Whether the machine that arrived has the source's RAM.</summary>
     public Task<bool> IsIdenticalAsync()
     {
         QmpEvent result = Program.Events.Snapshot().Last(said => said is { Name: "RESULT", Status: "completed" });
-        return bed.IsIdenticalAsync(ReceiveResult.Parse(result).File, isCapture: true);
+        return bed.IsIdenticalAsync(ReceiveResult.Parse(result).File);
     }
 
-    public Task KillAsync() => _program?.KillAsync() ?? Task.CompletedTask;
-
-    public async ValueTask DisposeAsync() => await KillAsync();
+    public async ValueTask DisposeAsync()
+    {
+        if (_program is not null)
+        {
+            await _program.KillAsync();
+        }
+    }
 }

@@ -1,13 +1,9 @@
-using System.Globalization;
-
 namespace RdmaMigration.Testing;
 
 /// <summary>rdmamig send. Its machine is a file, which it keeps.</summary>
-internal sealed class RdmamigSender(FaultBed bed, FaultCase fault) : ISendingEnd
+internal sealed class RdmamigSender(FaultBed bed) : ISendingEnd
 {
-    private readonly string _options = string.Create(
-        CultureInfo.InvariantCulture,
-        $"--json --keepalive-interval {FaultCase.KeepAliveSeconds}{(fault.To is MigrationProgram.Rdmamig ? " --return-path" : "")}{TimeoutsOf(fault)}");
+    private static readonly string s_options = FormattableString.Invariant($"--json --keepalive-interval {FaultCase.KeepAliveSeconds} --return-path");
 
     private GuestProgram? _program;
     private bool _isSent;
@@ -21,7 +17,7 @@ internal sealed class RdmamigSender(FaultBed bed, FaultCase fault) : ISendingEnd
         await KillAsync();
         _isSent = false;
         string limit = bytesPerSecond is { } rate ? FormattableString.Invariant($" --max-bandwidth {rate}") : "";
-        _program = await bed.Source.StartAsync($"exec {GuestHost.Rdmamig} send {FaultBed.SourceCapture} '{uri}' {_options}{limit}");
+        _program = await bed.Source.StartAsync($"exec {GuestHost.Rdmamig} send {FaultBed.SourceCapture} '{uri}' {s_options}{limit}");
     }
 
     public Task RamMovesAsync() => Program.Events.FirstAsync(
@@ -36,12 +32,7 @@ internal sealed class RdmamigSender(FaultBed bed, FaultCase fault) : ISendingEnd
 
     public Task<bool> HasMachineAsync() => Task.FromResult(!_isSent);
 
-    public Task KillAsync() => _program?.KillAsync() ?? Task.CompletedTask;
-
     public async ValueTask DisposeAsync() => await KillAsync();
 
-    /// <summary>The defaults let a destination answer within a minute, as one may that is busy.</summary>
-    private static string TimeoutsOf(FaultCase fault) => fault.Phase is not FaultPhase.Connecting
-        ? ""
-        : FormattableString.Invariant($" --connect-timeout {FaultCase.ConnectSeconds} --answer-timeout {FaultCase.AnswerSeconds}");
+    private Task KillAsync() => _program?.KillAsync() ?? Task.CompletedTask;
 }
