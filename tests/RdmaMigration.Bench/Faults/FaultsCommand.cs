@@ -15,7 +15,8 @@ internal static class FaultsCommand
     {
         ListOption<FaultKind> kinds = ListOption.OfNames(
             "--kinds", "The faults", Enum.GetValues<FaultKind>(), kind => JsonNamingPolicy.KebabCaseLower.ConvertName(kind.ToString()));
-        ListOption<Route> routes = ListOption.OfNames("--pairs", "Who sends to whom", Route.All, route => route.ToOption());
+        ListOption<Route> routes = ListOption.OfNames(
+            "--pairs", "Who sends to whom", [.. FaultCase.All.Select(RouteOf).Distinct()], route => route.ToOption());
         Option<int> patience = new("--patience")
         {
             Description = "How long a QEMU may take to report a fault, in seconds; then it counts as silent",
