@@ -215,6 +215,10 @@ bench() {
   case " $* " in
     # Help and plots need no RDMA device.
     *' --help '* | *' -h '* | ' plot '*) "$program" "$@" ;;
+    # Boots two guests itself.
+    ' faults '*)
+      publish
+      "$program" "$@" ;;
     *)
       publish
       # CPU time is counted exactly only if the kernel runs without a tick, which its first processor never does.
