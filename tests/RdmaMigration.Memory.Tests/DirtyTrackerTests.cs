@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using RdmaMigration.Linux;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Memory.Tests;
 

@@ -20,14 +20,6 @@ public sealed class LiveMigrationTests
         Migrate(source, destination, Anywhere(kind));
     }
 
-    [Fact]
-    public void No_write_is_lost_that_the_program_marks()
-    {
-        using RunningMachine source = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld) { Tracking = DirtyTracking.Explicit });
-        using RunningMachine destination = new();
-        Assert.Equal(DirtyTracking.Explicit, Migrate(source, destination, Anywhere("tcp")).Live!.Tracking);
-    }
-
     [Theory]
     [Trait("needs", "rdma")]
     [InlineData(false)]
