@@ -1,6 +1,8 @@
 #!/bin/bash
 # Builds, demonstrates, tests and measures RdmaMigration. ./build.sh help lists the commands.
 set -euo pipefail
+# A relative path is relative to the caller's directory.
+[[ -z ${RDMAMIG:-} ]] || RDMAMIG=$(realpath "$RDMAMIG")
 cd "$(dirname "$(realpath "$0")")"
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
@@ -179,9 +181,11 @@ image() {
 }
 
 # Runs in the guest. The guest does not cache files of the repository and starts rdmamig often, so it runs a copy in memory.
+# RDMAMIG names another program, which is copied likewise.
 rdmamig_from_memory() {
-  [[ ${SOFTROCE:-} != host && -f .artifacts/publish/rdmamig ]] || return 0
-  cp .artifacts/publish/rdmamig /dev/shm/ && export RDMAMIG=/dev/shm/rdmamig
+  local program=${RDMAMIG:-.artifacts/publish/rdmamig}
+  [[ ${SOFTROCE:-} != host && ( -n ${RDMAMIG:-} || -f $program ) ]] || return 0
+  cp "$program" /dev/shm/rdmamig && export RDMAMIG=/dev/shm/rdmamig
 }
 
 guest_options=()
@@ -189,6 +193,7 @@ guest_options=()
 in_guest() {
   local script
   script=$(declare -f rdmamig_from_memory; echo 'rdmamig_from_memory && exec "$@"')
+  [[ -z ${RDMAMIG:-} ]] || guest_options+=(--env "RDMAMIG=$RDMAMIG")
   "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" "${guest_options[@]}" -- bash -c "$script" in-guest "$@"
 }
 

@@ -3,7 +3,7 @@ using RdmaMigration.Linux;
 
 namespace RdmaMigration.Engine;
 
-/// <summary>What a migration gives to its work: state, timers, log, and how to end early.</summary>
+/// <summary>The state, the timers and the log of one migration. Its work uses them, and ends it early through <see cref="Stop"/>.</summary>
 internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
 {
     private readonly CancellationTokenSource _cancel = new();
@@ -11,7 +11,7 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <summary>Status, phase, first reason.</summary>
     public MigrationState State { get; } = new();
 
-    /// <summary>For what happens.</summary>
+    /// <summary>The migration's log.</summary>
     public ILogger Log => log;
 
     /// <summary>Its trace points.</summary>
@@ -51,7 +51,7 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <param name="site">What it is, for the lock's hold time.</param>
     public T OnMain<T>(Func<T> step, string site) => loop.Invoke(step, site);
 
-    /// <summary>For what a teardown could not clean up: it goes on. Any thread.</summary>
+    /// <summary>Logs a thing that a teardown could not clean up. The teardown goes on. Any thread.</summary>
     public void OnLeftBehind(string what) => EngineLog.LeftBehind(log, what);
 
     /// <summary>Stops the timers. The migration's thread is joined.</summary>

@@ -49,10 +49,10 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
     /// <summary>A vmdescription that lists exactly the sections before it ends with the last byte. Readable from any thread.</summary>
     public bool IsComplete => _finder.IsComplete;
 
-    /// <summary>Sections before the START section of "ram", with headers and _footers.</summary>
+    /// <summary>Sections before the START section of "ram", with headers and footers.</summary>
     public ReadOnlySequence<byte> BeforeRam => _kept.Slice(0, _ramStart);
 
-    /// <summary>Sections between those of "ram", with headers and _footers.</summary>
+    /// <summary>Sections between those of "ram", with headers and footers.</summary>
     public ReadOnlySequence<byte> AmidRam => _kept.Slice(_ramStart, _runStart);
 
     /// <summary>Device sections and the end marker.</summary>

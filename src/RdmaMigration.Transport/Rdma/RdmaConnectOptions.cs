@@ -1,13 +1,13 @@
 namespace RdmaMigration.Transport;
 
-/// <summary>How a destination is reached over RDMA, and how its RAM is asked for. Defaults and their reasons are in the engine's table of parameters.</summary>
+/// <summary>Options of a connection to a destination over RDMA. Defaults and their reasons are in the engine's table of parameters.</summary>
 internal sealed record RdmaConnectOptions
 {
     /// <summary>Asks for all RAM to be registered at the start. A destination may decline; then keys are asked for window by window.</summary>
     public required bool PinAll { get; init; }
 
     /// <summary>
-    /// Opens a second connection for the way back. The destination must expect it: QEMU 8.0 or later with return-path on, 7.2 with postcopy-ram, or rdmamig,
+    /// Opens a second connection for the return path. The destination must expect it: QEMU 8.0 or later with return-path on, 7.2 with postcopy-ram, or rdmamig,
     /// which takes it whenever it comes (PROTOCOL.md, Return path).
     /// </summary>
     public required bool ReturnPath { get; init; }
