@@ -57,10 +57,11 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
         switch (step)
         {
             case Step.Configured:
-                source.Send(QemuFile, Configuration(returnPath));
+                // With the first byte behind it: until that comes, the configuration may go on.
+                source.Send(QemuFile, [.. Configuration(returnPath), BlockList()[0]]);
                 break;
             case Step.Announced:
-                source.Send(QemuFile, [.. BlockList(), .. Be64(Hook)]);
+                source.Send(QemuFile, [.. BlockList()[1..], .. Be64(Hook)]);
                 break;
             case Step.Requested:
                 source.Send(4, []);
