@@ -192,7 +192,7 @@ internal sealed class ReceiveWork(
             bytes.Patience = () => stream.Patience;
             bytes.IsComplete = () => stream.IsComplete;
             _figures.Follow(stream);
-            CapturedStream? loaded = machine.Load(stream);
+            CapturedStream? loaded = machine.Load(stream, state);
             channel.EndOfStream();
             _figures.OnLoaded(loaded);
             if (loaded is not null)

@@ -75,7 +75,7 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
     /// <summary>Bytes of device state that went to a temporary file.</summary>
     public long SpilledBytes => _kept.Spilled;
 
-    public SectionOutcome Read(in SectionHeader header, ulong at)
+    public SectionOutcome Read(in SectionHeader header, ulong at, BigLockState state)
     {
         _reader.Step = header.Step;
         if (_ram.Header is not null && _footers.Present is false && header.Type != SectionType.Full)

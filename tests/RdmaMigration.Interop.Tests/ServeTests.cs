@@ -132,6 +132,45 @@ public sealed class ServeTests : ReceiverTests
     }
 
     [Fact]
+    public async Task Capabilities_and_TLS_cannot_change_under_a_migration_and_limits_can()
+    {
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
+        QmpClient monitor = service.Monitor;
+        await QmpMove.EnableAsync(monitor, "events");
+        string uri = await QmpMove.ListenAsync(monitor, Anywhere);
+        foreach (string name in (string[])["tls-creds", "tls-authz"])
+        {
+            QmpException late = await Assert.ThrowsAsync<QmpException>(
+                () => monitor.ExecuteAsync("migrate-set-parameters", new Dictionary<string, object> { [name] = "/etc/pki" }));
+            Assert.Contains($"'{name}' must be set before incoming starts", late.Message, StringComparison.Ordinal);
+        }
+
+        // A client that restores what it has saved changes nothing.
+        JsonElement before = await monitor.ExecuteAsync("query-migrate-parameters");
+        await monitor.ExecuteAsync("migrate-set-parameters", before);
+        await monitor.ExecuteAsync("migrate-set-parameters", new Dictionary<string, object> { ["max-bandwidth"] = 1 << 30, ["downtime-limit"] = 200 });
+
+        await using ServeProcess sending = await ServeProcess.StartAsync("--incoming", "defer");
+        await QmpMove.TakeSmallMachineAsync(sending, Work);
+        await QmpMove.EnableAsync(sending.Monitor, "pause-before-switchover");
+        int from = sending.Monitor.Events.Count;
+        await sending.Monitor.ExecuteAsync("migrate", new { uri });
+        await sending.Monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
+        foreach (QmpClient side in (QmpClient[])[sending.Monitor, monitor])
+        {
+            QmpException runs = await Assert.ThrowsAsync<QmpException>(() => QmpMove.EnableAsync(side, "return-path"));
+            Assert.Contains("There's a migration process in progress", runs.Message, StringComparison.Ordinal);
+            await side.ExecuteAsync("migrate-set-parameters", new Dictionary<string, object> { ["max-bandwidth"] = 1 << 29 });
+        }
+
+        await sending.Monitor.ExecuteAsync("migrate-continue", new { state = "pre-switchover" });
+        Assert.Equal("completed", (await QmpMove.EndAsync(sending.Monitor, from)).Status);
+        Assert.Equal("completed", (await QmpMove.EndAsync(monitor)).Status);
+        await monitor.ExecuteAsync("migrate-set-parameters", new Dictionary<string, object> { ["tls-creds"] = "/etc/pki" });
+        await QmpMove.EnableAsync(sending.Monitor, "return-path");
+    }
+
+    [Fact]
     public async Task A_cancelled_send_leaves_the_machine_in_the_service_and_the_next_one_has_it()
     {
         await using QemuMachine source = await StartSourceAsync("pc", 64);

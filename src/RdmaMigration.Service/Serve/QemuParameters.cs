@@ -118,15 +118,23 @@ internal sealed class QemuParameters
     }
 
     /// <summary>migrate-set-parameters: all or none.</summary>
-    /// <exception cref="QmpException">An argument is unknown, has another type, or is out of range.</exception>
-    public void Set(QmpArguments arguments)
+    /// <param name="arguments">The values.</param>
+    /// <param name="isIncomingSetUp">Sources can connect: the values that decide who is trusted stay as they are.</param>
+    /// <exception cref="QmpException">An argument is unknown, has another type, is out of range, or comes too late.</exception>
+    public void Set(QmpArguments arguments, bool isIncomingSetUp)
     {
         List<(string Name, JsonElement Value)> changes = [];
         foreach (QemuParameter row in _rows)
         {
             if (arguments.OptionalValue(row.Name) is { } value)
             {
-                changes.Add((row.Name, row.Check(value)));
+                JsonElement checkedValue = row.Check(value);
+                if (isIncomingSetUp && row.Name is (TlsCreds or TlsAuthz) && checkedValue.GetString() != Text(row.Name))
+                {
+                    throw new QmpException($"Parameter '{row.Name}' must be set before incoming starts");
+                }
+
+                changes.Add((row.Name, checkedValue));
             }
         }
 
