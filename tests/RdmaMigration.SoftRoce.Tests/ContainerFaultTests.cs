@@ -54,12 +54,12 @@ public sealed class ContainerFaultTests(ITestOutputHelper output)
     [Fact]
     public async Task A_full_disk_leaves_the_guest_at_the_source_and_the_next_capture_succeeds()
     {
-        string options = $"--keepalive-interval {ContainerMove.KeepAlive.TotalSeconds} --verify --json";
+        string options = $"--keepalive-interval {ContainerMove.KeepAlive.TotalSeconds} --json";
         await using ContainerHosts hosts = await ContainerHosts.StartAsync(
             builder => builder.WithCreateParameterModifier(parameters =>
                 parameters.HostConfig!.Tmpfs = new Dictionary<string, string> { ["/opt/rdma-migration/disk"] = "size=24m" }),
             $"exec rdmamig receive {Uri} --to disk/ {options}",
-            $"exec send-out go rdmamig guest --migrate {Uri} --after 0 --for 3 --dirty-rate 64K --ram 16M {options}");
+            $"exec send-out go rdmamig guest --migrate {Uri} --after 0 --for 3 --dirty-rate 64K --ram 16M --verify {options}");
         await hosts.EventAsync(Destination, 0, e => e.Name == "LISTENING", Deadlines.Scale(240), "LISTENING");
 
         // There is room when the move begins.
