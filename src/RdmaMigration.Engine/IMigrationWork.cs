@@ -18,7 +18,7 @@ internal interface IMigrationWork : IDisposable
     /// <summary>Reports to the other side that <see cref="Run"/> has failed. On the migration's thread; the status is set already.</summary>
     void AfterFailure();
 
-    /// <summary>Makes a blocked read or write return. Main thread; must not block.</summary>
+    /// <summary>Makes a blocked read or write return. Any thread; must not block.</summary>
     void Interrupt(string reason);
 
     /// <summary>

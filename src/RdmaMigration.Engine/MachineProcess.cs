@@ -231,8 +231,11 @@ internal sealed class MachineProcess : IDisposable
     /// <summary>As <see cref="Cancel"/>; the status shows it when this returns. Main thread.</summary>
     public void CancelAtOnce(string reason = "cancelled") => _current?.Stop(FailureReason.Cancelled, reason);
 
-    /// <summary>yank: makes the connection of the migration that runs fail, if one does. Any thread; the status shows when it has ended.</summary>
-    public void Yank() => _loop.Schedule(() => _current?.Stop(FailureReason.Disconnected, "a client has yanked the connection"));
+    /// <summary>
+    /// yank: shuts down the connection of the migration that runs, if one does, also while the main thread is busy. Any thread; the status shows when the
+    /// migration has ended.
+    /// </summary>
+    public void Yank() => Volatile.Read(ref _current)?.StopAtOnce(FailureReason.Disconnected, "a client has yanked the connection");
 
     /// <summary>quit: cancels what runs, tears down, then ends the main loop. Any thread.</summary>
     public void Quit() => _loop.Schedule(() =>

@@ -7,6 +7,10 @@ namespace RdmaMigration.Engine;
 internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
 {
     private readonly CancellationTokenSource _cancel = new();
+    private readonly object _gate = new();
+    private Action<string>? _interrupt;
+    private string? _reason;
+    private bool _isDisposed;
 
     /// <summary>Status, phase, first reason.</summary>
     public MigrationState State { get; } = new();
@@ -20,20 +24,42 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <summary>Signalled when the migration is to end soon.</summary>
     public CancellationToken Cancellation => _cancel.Token;
 
-    /// <summary>Called by <see cref="Stop"/> after the token is signalled: makes a blocked read or write return. It must not block.</summary>
-    public Action<string>? Interrupt { get; set; }
-
     /// <summary>Called with the number of each pass over the RAM of a machine that runs, when it begins; null for nothing. It only schedules.</summary>
     public Action<int>? PassBegan { get; init; }
+
+    /// <summary>Sets what makes a blocked read or write return. It is called with the reason of a stop, after the token is signalled. Main thread.</summary>
+    /// <param name="interrupt">It must not block, and may be called on any thread.</param>
+    public void OnStop(Action<string> interrupt)
+    {
+        lock (_gate)
+        {
+            _interrupt = interrupt;
+            if (_reason is { } reason)
+            {
+                interrupt(reason);
+            }
+        }
+    }
 
     /// <summary>Makes the migration end soon, for good. The first reason stays. Main thread.</summary>
     public void Stop(FailureReason reason, string description)
     {
         loop.Lock.AssertHeld();
-        if (State.TryStop(reason, description))
+        StopAtOnce(reason, description);
+    }
+
+    /// <summary>As <see cref="Stop"/>, also while the main thread is busy. Any thread; does nothing once the migration is torn down.</summary>
+    public void StopAtOnce(FailureReason reason, string description)
+    {
+        // The teardown takes the lock before it frees the channel.
+        lock (_gate)
         {
-            _cancel.Cancel();
-            Interrupt?.Invoke(description);
+            if (!_isDisposed && State.TryStop(reason, description))
+            {
+                _reason = description;
+                _cancel.Cancel();
+                _interrupt?.Invoke(description);
+            }
         }
     }
 
@@ -54,9 +80,14 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <summary>Logs a thing that a teardown could not clean up. The teardown goes on. Any thread.</summary>
     public void OnLeftBehind(string what) => EngineLog.LeftBehind(log, what);
 
-    /// <summary>Stops the timers. The migration's thread is joined.</summary>
+    /// <summary>Stops the timers. The migration's thread is joined. Nothing interrupts its work from now on.</summary>
     public void Dispose()
     {
+        lock (_gate)
+        {
+            _isDisposed = true;
+        }
+
         loop.StopTimers(this);
         _cancel.Dispose();
     }
