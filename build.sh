@@ -46,7 +46,7 @@ declare -A packages=(
   [build]='ca-certificates gcc libc6-dev zlib1g-dev cmake make libibverbs-dev librdmacm-dev'
   # RDMA at run time; QEMU, as a peer and to run the guest; the guest's initramfs.
   [rdma]='ibverbs-providers rdma-core iproute2 qemu-system-x86 busybox-static kmod cpio'
-  # Peers of the tests: ibv_devices, rping, ib_write_bw, systemd-analyze; OpenSSL's library, for TLS; Prometheus and promtool.
+  # Peers of the tests: ibv_devices, rping, ib_write_bw, systemd; OpenSSL's library, for TLS; Prometheus and promtool.
   [test]='ibverbs-utils rdmacm-utils perftest systemd openssl prometheus'
   # A peer to compare with; the plots' font.
   [bench]='perftest fonts-dejavu-core'
