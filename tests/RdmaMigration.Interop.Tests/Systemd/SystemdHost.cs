@@ -80,8 +80,12 @@ public sealed class SystemdHost : IAsyncDisposable
     /// <summary>A file of the host, as this process sees it.</summary>
     public string PathOf(string file) => $"/proc/{_process.Id}/root{file}";
 
-    /// <summary>What the instances of the unit, and systemd about them, have logged.</summary>
-    public async Task<string> JournalAsync() => (await TryAsync("journalctl", "--no-pager", "--unit=rdmamig@*")).Output;
+    /// <summary>What the instances of the unit, and systemd about them, have logged. A line begins with its time in seconds.</summary>
+    public async Task<string> JournalAsync()
+    {
+        await TryAsync("journalctl", "--sync");
+        return (await TryAsync("journalctl", "--no-pager", "--output=short-unix", "--unit=rdmamig@*")).Output;
+    }
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _process.DisposeAsync();
