@@ -193,7 +193,7 @@ internal sealed class MigrationCommands(
 
     private Action<Utf8JsonWriter>? SetParameters(QmpArguments arguments, QmpSession session)
     {
-        Parameters.Set(arguments, isIncomingSetUp: process.IsListening);
+        Parameters.Set(arguments);
         process.SetLimits(EngineParameters());
         return null;
     }
