@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Engine.Tests;
 
@@ -26,13 +27,12 @@ internal sealed class EndedActivities : IDisposable
         ActivitySource.AddActivityListener(_listener);
     }
 
-    /// <summary>The last activity of a thread.</summary>
+    /// <summary>The last activity of a thread. Waits until one has ended: a migration may be over for its process a moment before its thread is.</summary>
     public Activity Last(string thread)
     {
-        lock (_ended)
-        {
-            return _ended.Last(activity => activity.OperationName == thread);
-        }
+        Activity? last = null;
+        SpinWait.SpinUntil(() => (last = Find(thread)) is not null, Deadlines.Answer);
+        return last ?? throw new TimeoutException($"no activity of {thread} has ended");
     }
 
     /// <summary>The arguments of a thread's last event of a name, each as NAME=VALUE.</summary>
@@ -40,4 +40,12 @@ internal sealed class EndedActivities : IDisposable
         [.. Last(thread).Events.Last(e => e.Name == name).Tags.Select(tag => string.Create(CultureInfo.InvariantCulture, $"{tag.Key}={tag.Value}"))];
 
     public void Dispose() => _listener.Dispose();
+
+    private Activity? Find(string thread)
+    {
+        lock (_ended)
+        {
+            return _ended.FindLast(activity => activity.OperationName == thread);
+        }
+    }
 }
