@@ -232,7 +232,7 @@ public sealed class DoctorTests : IDisposable
         Assert.Contains("/dev/infiniband/rdma_cm", lines[missing], StringComparison.Ordinal);
         Assert.StartsWith("fix: ", lines[missing + 1].TrimStart(), StringComparison.Ordinal);
         Assert.Matches(@"^gid +rxe0/1 +\[1\] 10\.0\.0\.5  RoCE v2  eth0$", lines[^2]);
-        Assert.Equal("This host cannot receive migrations over RDMA: 1 problem to fix. tcp: and unix: do not need RDMA.", lines[^1]);
+        Assert.Matches(@"\bcannot\b.*\b1 problem\b", lines[^1]);
     }
 
     [Fact]

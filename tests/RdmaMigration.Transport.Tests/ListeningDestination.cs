@@ -23,7 +23,7 @@ internal sealed class ListeningDestination : IDisposable
     {
         accepted += _channels.Add;
         uri ??= new RdmaUri(RdmaAddress.V4.ToString(), 0);
-        Listener = new RdmaListener(_waiter, uri, options ?? TestOptions.Listener, accepted, NullLogger.Instance, startThread);
+        Listener = RdmaListener.Listen(_waiter, uri, options ?? TestOptions.Listener, accepted, NullLogger.Instance, startThread);
     }
 
     public RdmaListener Listener { get; }

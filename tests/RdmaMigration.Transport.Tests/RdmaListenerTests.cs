@@ -174,7 +174,7 @@ public sealed class RdmaListenerTests
     {
         using ListeningDestination destination = new();
         using CompletionWaiter waiter = new();
-        ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() => new RdmaListener(
+        ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() => RdmaListener.Listen(
             waiter, new RdmaUri(RdmaAddress.V4.ToString(), destination.EndPoint.Port), TestOptions.Listener, channel =>
                 channel.Dispose(), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance));
         Assert.Contains("EADDRINUSE", failed.Message, StringComparison.Ordinal);

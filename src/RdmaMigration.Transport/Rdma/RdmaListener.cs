@@ -25,12 +25,30 @@ internal sealed class RdmaListener : ChannelListener
     private readonly ILogger _log;
     private readonly EventChannel _events;
     private readonly RdmaBinding _binding;
-    private readonly ListenSource _source;
     private readonly Queue<ConnectionRequest> _backlog = new();
     private readonly SideThreads _aside;
+    private ListenSource? _source;
     private RdmaIncomingChannel? _active;
     private volatile bool _busy;
     private long _retryAt = long.MaxValue;
+
+    private RdmaListener(
+        CompletionWaiter waiter,
+        ListenerOptions options,
+        Action<RdmaIncomingChannel> accepted,
+        ILogger log,
+        EventChannel events,
+        RdmaBinding binding,
+        SideThreads aside)
+    {
+        _waiter = waiter;
+        _options = options;
+        _accepted = accepted;
+        _log = log;
+        _events = events;
+        _binding = binding;
+        _aside = aside;
+    }
 
     /// <summary>Binds the first of the URI's addresses that can be bound and listens.</summary>
     /// <param name="waiter">Watches the listener and its connections; it must outlive them.</param>
@@ -40,7 +58,7 @@ internal sealed class RdmaListener : ChannelListener
     /// <param name="log">For refused and failed peers.</param>
     /// <param name="startThread">Starts a thread; null for <see cref="Thread.Start()"/>.</param>
     /// <exception cref="ConnectFailedException">No address can be bound: in use, not on an RDMA device, or unknown.</exception>
-    public RdmaListener(
+    public static RdmaListener Listen(
         CompletionWaiter waiter,
         RdmaUri uri,
         ListenerOptions options,
@@ -49,18 +67,17 @@ internal sealed class RdmaListener : ChannelListener
         Action<Thread>? startThread = null)
     {
         ArgumentNullException.ThrowIfNull(options);
-        _waiter = waiter;
-        _options = options;
-        _accepted = accepted;
-        _log = log;
-        _aside = new SideThreads("rdma/accept", startThread);
+        EventChannel? events = null;
+        RdmaBinding? binding = null;
         try
         {
-            _events = EventChannel.Create();
-            _events.SetNonBlocking();
-            _binding = RdmaBinding.Listen(_events, uri, options.Backlog);
-            _source = new ListenSource(this, _events.FileDescriptor);
-            _waiter.Add(_source);
+            events = EventChannel.Create();
+            events.SetNonBlocking();
+            binding = RdmaBinding.Listen(events, uri, options.Backlog);
+            RdmaListener listener = new(waiter, options, accepted, log, events, binding, new SideThreads("rdma/accept", startThread));
+            listener._source = new ListenSource(listener, events.FileDescriptor);
+            waiter.Add(listener._source);
+            return listener;
         }
         catch (Exception failed) when (failed is VerbsException or PlatformNotSupportedException)
         {
@@ -75,8 +92,8 @@ internal sealed class RdmaListener : ChannelListener
 
         void Release()
         {
-            _binding?.Dispose();
-            _events?.Dispose();
+            binding?.Dispose();
+            events?.Dispose();
         }
     }
 
@@ -89,7 +106,7 @@ internal sealed class RdmaListener : ChannelListener
     /// <summary>Stops listening. Channels that were handed out stay as they are. Waiting sources are rejected.</summary>
     public override void Dispose()
     {
-        _waiter.Remove(_source);
+        _waiter.Remove(_source!);
         _aside.Wait();
         while (_backlog.TryDequeue(out ConnectionRequest? waiting))
         {
