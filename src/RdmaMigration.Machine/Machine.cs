@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using RdmaMigration.Engine;
 using RdmaMigration.Linux;
+using RdmaMigration.Memory;
 using RdmaMigration.Transport;
 using RdmaMigration.VmState;
 
@@ -24,7 +25,7 @@ public sealed class Machine : IDisposable
     private bool _isDisposed;
 
     /// <summary>Creates a machine without RAM, and starts its main thread.</summary>
-    /// <exception cref="ArgumentException">The name is empty, too long, or has other than printable ASCII characters.</exception>
+    /// <exception cref="ArgumentException">The name is empty, too long, or has other than printable ASCII characters; or there is no such tracking.</exception>
     public Machine(MachineOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -33,8 +34,9 @@ public sealed class Machine : IDisposable
             throw new ArgumentException("a machine's name has 1 to 255 printable ASCII characters", nameof(options));
         }
 
+        DirtyTracking? tracking = options.Tracking is { } wish ? MachineMigration.Of(wish) : null;
         ILoggerFactory log = options.Log ?? NullLoggerFactory.Instance;
-        _live = new LiveMachine(options.Name, log.CreateLogger<Machine>());
+        _live = new LiveMachine(options.Name, tracking, log.CreateLogger<Machine>());
         Process = new MachineProcess(_loop, log.CreateLogger<MachineProcess>());
         _moves = new MachineMoves(_loop, Process, _live);
         _thread = new Thread(_loop.Run) { Name = "machine/main", IsBackground = true };

@@ -38,7 +38,8 @@ internal static class DirtyTrackers
 
         throw new MigrationException(
             FailureReason.Policy,
-            $"written pages cannot be tracked here ({string.Join("; ", refusals)}): solve one of these, or choose explicit marking and mark every write");
+            $"written pages cannot be tracked here ({string.Join("; ", refusals)}): solve one of these; "
+            + "a program can also choose explicit marking and mark every write");
     }
 
     /// <summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using System.Globalization;
 using RdmaMigration.VmState;
 
 namespace RdmaMigration.Engine.Tests;
@@ -6,27 +7,42 @@ namespace RdmaMigration.Engine.Tests;
 /// <summary>What holds the big lock in a migration of a machine that runs, for how long, and what does not.</summary>
 public sealed class LiveLockTests
 {
+    private const int Measurements = 3;
+
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_bar = TimeSpan.FromMilliseconds(5);
 
     [Fact]
-    public void Commit_start_stop_and_save_hold_the_lock_and_nothing_else_does_for_long()
+    public void Commit_start_stop_and_save_hold_the_lock_and_nothing_else_does()
     {
         using HoldTimes holds = new();
-        using RunningMachine source = new(self => Loaded(self, devices: 200));
-        using RunningMachine destination = new(self => Loaded(self, devices: 200));
-        source.Start();
-        source.Send(destination.Listen(LiveMigrationTests.Anywhere("unix")));
-        MigrationInfo done = source.Ended();
-        Assert.True(done.Status is MigrationStatus.Completed, $"{done}");
-        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
-        destination.Settle();
+        Move(() => new RunningMachine(self => Loaded(self, devices: 200)));
         Assert.Equal(["commit", "main", "save", "start", "stop"], holds.Sites.Order());
         TestContext.Current.TestOutputHelper?.WriteLine(holds.ToString());
-
-        // The bar is 5 ms for 200 devices of 64 KiB. Other tests on the host take the processor away at any time, so the longest may be more here.
-        Assert.InRange(holds.Median("commit"), TimeSpan.Zero, TimeSpan.FromMilliseconds(5));
-        Assert.InRange(holds.Longest("commit"), TimeSpan.Zero, TimeSpan.FromMilliseconds(50));
         Assert.True(holds.Count("commit") > 1, $"{holds}");
+    }
+
+    /// <summary>
+    /// The bar: 5 ms with 200 devices of 64 KiB. Other programs of the host can take the processor away in the middle of a hold, so a measurement that is over
+    /// the bar is repeated from its beginning, twice at most. A hold that is too long by itself is too long each time.
+    /// </summary>
+    [Fact]
+    public void The_incoming_side_never_holds_the_lock_for_5_ms()
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            using HoldTimes holds = new();
+            int main = Move(() => new RunningMachine(self => Loaded(self, devices: 200)));
+            holds.KeepOnly(main);
+            TestContext.Current.TestOutputHelper?.WriteLine($"measurement {attempt}: {holds}");
+            Assert.Equal(["commit", "main", "start"], holds.Sites.Order());
+            Assert.True(holds.Count("commit") > 1, $"{holds}");
+            if (attempt == Measurements || holds.Longest() < s_bar)
+            {
+                Assert.InRange(holds.Longest(), TimeSpan.Zero, s_bar);
+                return;
+            }
+        }
     }
 
     [Fact]
@@ -80,6 +96,23 @@ public sealed class LiveLockTests
         Assert.Throws<InvalidOperationException>(() => bigLock.Assert(BigLockState.Held, "test"));
     }
 
+    /// <summary>Moves a machine.</summary>
+    /// <param name="create">Creates the source, then the destination.</param>
+    /// <returns>The destination's main thread, the only one that takes its lock.</returns>
+    private static int Move(Func<RunningMachine> create)
+    {
+        using RunningMachine source = create();
+        using RunningMachine destination = create();
+        int main = destination.Loop.InvokeAsync(() => Environment.CurrentManagedThreadId).GetAwaiter().GetResult();
+        source.Start();
+        source.Send(destination.Listen(LiveMigrationTests.Anywhere("unix")));
+        MigrationInfo done = source.Ended();
+        Assert.True(done.Status is MigrationStatus.Completed, $"{done}");
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        destination.Settle();
+        return main;
+    }
+
     private static WritingMachine Loaded(RunningMachine self, int devices)
     {
         WritingMachine machine = new(() => self.Loop.Lock.IsHeld);
@@ -93,11 +126,11 @@ public sealed class LiveLockTests
         return machine;
     }
 
-    /// <summary>How long the big locks of this process were held, by place.</summary>
+    /// <summary>How long the big locks of this process were held, by place and thread.</summary>
     private sealed class HoldTimes : IDisposable
     {
         private readonly MeterListener _listener = new();
-        private readonly Dictionary<string, List<double>> _seconds = [];
+        private readonly List<(int Thread, string Site, double Seconds)> _holds = [];
 
         public HoldTimes()
         {
@@ -110,47 +143,39 @@ public sealed class LiveLockTests
             };
             _listener.SetMeasurementEventCallback<double>((_, seconds, tags, _) =>
             {
-                lock (_seconds)
+                lock (_holds)
                 {
-                    string site = (string)tags[0].Value!;
-                    if (!_seconds.TryGetValue(site, out List<double>? holds))
-                    {
-                        _seconds.Add(site, holds = []);
-                    }
-
-                    holds.Add(seconds);
+                    _holds.Add((Environment.CurrentManagedThreadId, (string)tags[0].Value!, seconds));
                 }
             });
             _listener.Start();
         }
 
-        public IReadOnlyList<string> Sites
+        public IReadOnlyList<string> Sites => [.. All().Select(hold => hold.Site).Distinct()];
+
+        public int Count(string site) => All().Count(hold => hold.Site == site);
+
+        public TimeSpan Longest() => TimeSpan.FromSeconds(All().Max(hold => hold.Seconds));
+
+        /// <summary>Forgets the holds of all other threads.</summary>
+        public void KeepOnly(int thread)
         {
-            get
+            lock (_holds)
             {
-                lock (_seconds)
-                {
-                    return [.. _seconds.Keys];
-                }
+                _holds.RemoveAll(hold => hold.Thread != thread);
             }
         }
 
-        public int Count(string site) => Of(site).Length;
-
-        public TimeSpan Median(string site) => TimeSpan.FromSeconds(Of(site)[Count(site) / 2]);
-
-        public TimeSpan Longest(string site) => TimeSpan.FromSeconds(Of(site)[^1]);
-
-        public override string ToString() =>
-            string.Join(", ", Sites.Order().Select(site => $"{site} {Count(site)} times, longest {Longest(site).TotalMilliseconds:0.00} ms"));
+        public override string ToString() => string.Join(", ", All().GroupBy(hold => hold.Site, hold => hold.Seconds).OrderBy(site => site.Key).Select(
+            site => string.Create(CultureInfo.InvariantCulture, $"{site.Key} {site.Count()} times, longest {site.Max() * 1000:0.00} ms")));
 
         public void Dispose() => _listener.Dispose();
 
-        private double[] Of(string site)
+        private (int Thread, string Site, double Seconds)[] All()
         {
-            lock (_seconds)
+            lock (_holds)
             {
-                return [.. _seconds[site].Order()];
+                return [.. _holds];
             }
         }
     }
