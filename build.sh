@@ -83,7 +83,9 @@ install_packages() { # PURPOSE...
   fi
 }
 
+# Unless an engine answers, which may be another package's.
 install_engine() {
+  ! docker version > /dev/null 2>&1 || return 0
   install_packages engine
   command -v docker > /dev/null || install_packages docker
 }
