@@ -1,6 +1,8 @@
 #!/bin/bash
 # Builds, demonstrates, tests and measures RdmaMigration. ./build.sh help lists the commands.
 set -euo pipefail
+# A relative path is relative to the caller's directory.
+[[ -z ${RDMAMIG:-} ]] || RDMAMIG=$(realpath "$RDMAMIG")
 cd "$(dirname "$(realpath "$0")")"
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
@@ -44,7 +46,7 @@ declare -A packages=(
   [build]='ca-certificates gcc libc6-dev zlib1g-dev cmake make libibverbs-dev librdmacm-dev'
   # RDMA at run time; QEMU, as a peer and to run the guest; the guest's initramfs.
   [rdma]='ibverbs-providers rdma-core iproute2 qemu-system-x86 busybox-static kmod cpio'
-  # Peers of the tests: ibv_devices, rping, ib_write_bw, systemd-analyze; OpenSSL's library, for TLS; Prometheus and promtool.
+  # Peers of the tests: ibv_devices, rping, ib_write_bw, systemd; OpenSSL's library, for TLS; Prometheus and promtool.
   [test]='ibverbs-utils rdmacm-utils perftest systemd openssl prometheus'
   # A peer to compare with; the plots' font.
   [bench]='perftest fonts-dejavu-core'
@@ -181,9 +183,11 @@ image() {
 }
 
 # Runs in the guest. The guest does not cache files of the repository and starts rdmamig often, so it runs a copy in memory.
+# RDMAMIG names another program, which is copied likewise.
 rdmamig_from_memory() {
-  [[ ${SOFTROCE:-} != host && -f .artifacts/publish/rdmamig ]] || return 0
-  cp .artifacts/publish/rdmamig /dev/shm/ && export RDMAMIG=/dev/shm/rdmamig
+  local program=${RDMAMIG:-.artifacts/publish/rdmamig}
+  [[ ${SOFTROCE:-} != host && ( -n ${RDMAMIG:-} || -f $program ) ]] || return 0
+  cp "$program" /dev/shm/rdmamig && export RDMAMIG=/dev/shm/rdmamig
 }
 
 guest_options=()
@@ -191,6 +195,7 @@ guest_options=()
 in_guest() {
   local script
   script=$(declare -f rdmamig_from_memory; echo 'rdmamig_from_memory && exec "$@"')
+  [[ -z ${RDMAMIG:-} ]] || guest_options+=(--env "RDMAMIG=$RDMAMIG")
   "$softroce" run --memory "${SOFTROCE_MEMORY:-4096}" "${guest_options[@]}" -- bash -c "$script" in-guest "$@"
 }
 
@@ -217,6 +222,10 @@ bench() {
   case " $* " in
     # Help and plots need no RDMA device.
     *' --help '* | *' -h '* | ' plot '*) "$program" "$@" ;;
+    # Boots two guests itself.
+    ' faults '*)
+      publish
+      "$program" "$@" ;;
     *)
       publish
       # CPU time is counted exactly only if the kernel runs without a tick, which its first processor never does.

@@ -36,7 +36,7 @@ internal static class Addresses
     /// <summary>Why this host cannot send there; null when it can. Asked before a file of many GiB is read.</summary>
     public static string? ReasonCannotSend(MigrationUri to)
     {
-        if (to is not RdmaUri)
+        if (!to.IsRdma)
         {
             return null;
         }

@@ -2,18 +2,9 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
 using RdmaMigration.Linux;
+using RdmaMigration.Streams;
 
 namespace RdmaMigration.Engine;
-
-/// <summary>Whether the caller holds the big lock. Code that may run either way takes it as a parameter, and asserts that it is the truth.</summary>
-internal enum BigLockState
-{
-    /// <summary>The caller does not hold the lock.</summary>
-    NotHeld,
-
-    /// <summary>The caller holds the lock.</summary>
-    Held,
-}
 
 /// <summary>
 /// The big lock: whoever changes what monitor commands can see holds it. It is explicit: code that runs with it asserts

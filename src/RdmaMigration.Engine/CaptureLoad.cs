@@ -60,7 +60,7 @@ internal sealed class CaptureLoad : IIncomingHandler, IStreamSource, IDisposable
         try
         {
             _stream = new IncomingStream(this, this, _parameters.ForStream(ramIsFresh: true) with { MayBeDisk = true });
-            return _machine.Load(_stream) ?? throw new InvalidOperationException("a machine out of a file keeps its bytes");
+            return _machine.Load(_stream, BigLockState.NotHeld) ?? throw new InvalidOperationException("a machine out of a file keeps its bytes");
         }
         catch (StreamFormatException unreadable)
         {

@@ -25,7 +25,7 @@ internal sealed class CapturedMachine(ulong maxRam) : IMachine
         return ram;
     }
 
-    public CapturedStream? Load(IncomingStream stream) => Content = stream.Load();
+    public CapturedStream? Load(IncomingStream stream, BigLockState state) => Content = stream.Load(state);
 
     /// <summary>Gives the whole machine to an owner who outlives this, which is empty then. After <see cref="Load"/>.</summary>
     public KeptMachine HandOver()

@@ -135,7 +135,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
             Write(channel, machine);
             Confirm(channel);
         });
-        if (outcome.Arrival is Arrival.Failed)
+        if (outcome.Arrival is not (Arrival.Proved or Arrival.Unproved))
         {
             return outcome;
         }
@@ -184,7 +184,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         Peer = Peer,
         Mode = _channel is { } channel ? RamModes.Of(channel) : RamModes.Planned(options),
         Confirmed = info.Status is MigrationStatus.Completed ? IsConfirmed : null,
-        MayHaveArrived = Step >= DeliveryStep.Confirming && _returnPath?.Failure is not DestinationRefusedException,
+        MayHaveArrived = Step >= DeliveryStep.Confirming && _returnPath is not { IsRefused: true },
     };
 
     /// <summary>Closes the channel. The sending thread must have returned.</summary>
@@ -214,7 +214,8 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
             {
                 // The machine may run there, so whatever came between is no failure.
                 TransportException or OperationCanceledException when HasDestinationSucceeded => new DeliveryOutcome(Arrival.Proved),
-                TransportException lost => new DeliveryOutcome(Arrival.Failed, Failure().Explain(channel, lost, _returnPath?.Failure)),
+                TransportException lost => new DeliveryOutcome(
+                    _returnPath is { IsRefused: true } ? Arrival.Refused : Arrival.Failed, Failure().Explain(channel, lost, _returnPath?.Failure)),
                 _ => new DeliveryOutcome(Arrival.Failed, failed),
             };
         }

@@ -11,6 +11,9 @@ internal enum Arrival
     /// <summary>The destination took everything, and its protocol cannot prove more.</summary>
     Unproved,
 
+    /// <summary>The destination has reported that it failed, so it does not start the machine.</summary>
+    Refused,
+
     /// <summary>It has not arrived, as far as this side knows.</summary>
     Failed,
 }

@@ -17,7 +17,7 @@ internal static partial class EngineLog
     public static partial void LoadFailed(ILogger log, string? reason);
 
     [LoggerMessage(4, LogLevel.Debug, "ret {Ret} postcopy-state {PostcopyState}", EventName = "process_incoming_migration_end")]
-    public static partial void Ended(ILogger log, int ret, string postcopyState);
+    public static partial void IncomingEnd(ILogger log, int ret, string postcopyState);
 
     [LoggerMessage(5, LogLevel.Warning, "could not report the result to the source {Peer}: {Reason}")]
     public static partial void SourceNotTold(ILogger log, string peer, string reason);

@@ -40,7 +40,8 @@ internal interface IMachine : IDisposable
     /// Reads the whole stream and keeps device state: as bytes, or decoded, to be applied later with the big lock held. On the migration's thread.
     /// </summary>
     /// <param name="stream">A stream for <see cref="Devices"/>.</param>
+    /// <param name="state">Whether the caller holds the big lock.</param>
     /// <returns>The machine as it is sent on or saved, which stays this one's; null for one that keeps no bytes.</returns>
     /// <exception cref="StreamFormatException">The stream is malformed, truncated, too large, or not of this machine.</exception>
-    CapturedStream? Load(IncomingStream stream);
+    CapturedStream? Load(IncomingStream stream, BigLockState state);
 }

@@ -27,7 +27,7 @@ internal interface IMachineSink : IDisposable
     /// <summary>The migration has failed, here or before it came here: tells whoever is left to tell.</summary>
     void AfterFailure();
 
-    /// <summary>Makes a call that blocks return. Main thread; must not block. The migration's token is cancelled.</summary>
+    /// <summary>Makes a call that blocks return. Any thread; must not block. The migration's token is cancelled.</summary>
     void Interrupt(string reason);
 
     /// <summary>What to add to the reason of a failure; null for nothing.</summary>

@@ -1,8 +1,8 @@
 namespace RdmaMigration.Engine;
 
 /// <summary>
-/// What a <see cref="Migration"/> does on its thread: <see cref="ReceiveWork"/>, <see cref="SendWork"/> or <see cref="LiveSendWork"/>. Disposed on the main
-/// thread, after the join.
+/// The work of one <see cref="Migration"/>, done on its thread: <see cref="ReceiveWork"/>, <see cref="SendWork"/> or <see cref="LiveSendWork"/>. The main
+/// thread disposes it after the join.
 /// </summary>
 internal interface IMigrationWork : IDisposable
 {
@@ -15,14 +15,14 @@ internal interface IMigrationWork : IDisposable
     /// <summary>Does the work, on the migration's thread. Returns when it has succeeded.</summary>
     void Run();
 
-    /// <summary>Tells the other side that <see cref="Run"/> has failed. On the migration's thread; the status is set already.</summary>
+    /// <summary>Reports to the other side that <see cref="Run"/> has failed. On the migration's thread; the status is set already.</summary>
     void AfterFailure();
 
-    /// <summary>Makes a blocked read or write return. Main thread; must not block.</summary>
+    /// <summary>Makes a blocked read or write return. Any thread; must not block.</summary>
     void Interrupt(string reason);
 
     /// <summary>
-    /// The process ends: bounds how long the other side may take to accept the report of a result that stands already. Main thread; must not block.
+    /// The process ends: limits the time in which the other side may accept the report of a result that is already decided. Main thread; must not block.
     /// </summary>
     void LimitReport(string reason);
 

@@ -74,12 +74,12 @@ internal sealed class OutgoingCapture(CapturedStream stream) : IOutgoingMachine
 
     public void Check(MigrationUri uri)
     {
-        if (uri is RdmaUri && stream.Blocks.Count == 0)
+        if (uri.IsRdma && stream.Blocks.Count == 0)
         {
             throw new CaptureException("the machine has no RAM, so RDMA cannot carry it; send it to tcp: or unix:");
         }
 
-        if (uri is RdmaUri && Enumerable.Range(0, stream.Blocks.Count).FirstOrDefault(stream.IsLeftOut, -1) is >= 0 and int leftOut)
+        if (uri.IsRdma && Enumerable.Range(0, stream.Blocks.Count).FirstOrDefault(stream.IsLeftOut, -1) is >= 0 and int leftOut)
         {
             throw new CaptureException(
                 $"RAM block '{stream.Blocks[leftOut].Name}' is not in the stream (x-ignore-shared), which RDMA cannot express; send the machine to tcp: or "

@@ -187,11 +187,14 @@ internal sealed class MachineProcess : IDisposable
     /// <exception cref="MigrationException">Nothing waits.</exception>
     public void Continue()
     {
-        if (_current?.TryContinue() is not true)
+        if (!TryContinue())
         {
             throw new MigrationException(FailureReason.Policy, "no migration waits for migrate-continue");
         }
     }
+
+    /// <summary>As <see cref="Continue"/>; false when nothing waits. Main thread.</summary>
+    public bool TryContinue() => _current?.TryContinue() is true;
 
     /// <summary>migrate-set-parameters: a migration that sends keeps to this max-bandwidth and downtime-limit from now on. Main thread.</summary>
     public void SetLimits(ParameterSet parameters) => _current?.SetLimits(parameters);
@@ -228,8 +231,11 @@ internal sealed class MachineProcess : IDisposable
     /// <summary>As <see cref="Cancel"/>; the status shows it when this returns. Main thread.</summary>
     public void CancelAtOnce(string reason = "cancelled") => _current?.Stop(FailureReason.Cancelled, reason);
 
-    /// <summary>yank: makes the connection of the migration that runs fail, if one does. Any thread; the status shows when it has ended.</summary>
-    public void Yank() => _loop.Schedule(() => _current?.Stop(FailureReason.Disconnected, "a client has yanked the connection"));
+    /// <summary>
+    /// yank: shuts down the connection of the migration that runs, if one does, also while the main thread is busy. Any thread; the status shows when the
+    /// migration has ended.
+    /// </summary>
+    public void Yank() => Volatile.Read(ref _current)?.StopAtOnce(FailureReason.Disconnected, "a client has yanked the connection");
 
     /// <summary>quit: cancels what runs, tears down, then ends the main loop. Any thread.</summary>
     public void Quit() => _loop.Schedule(() =>
@@ -386,7 +392,6 @@ internal sealed class MachineProcess : IDisposable
     private void Received(SourcePort port, MigrationInfo info)
     {
         bool hasCompleted = info.Status is MigrationStatus.Completed;
-        EngineLog.Ended(_log, hasCompleted ? 0 : -1, "none");
         _isQuitting |= port.EndsAfterOne;
         if (port.BecomesTheMachine && (hasCompleted || port.IsSingle))
         {

@@ -30,7 +30,7 @@ internal sealed class MachineRelay(RelayTarget target, Delivery delivery, Migrat
 
     public void Announce(StreamConfiguration configuration)
     {
-        if (target.Outgoing.Uri is RdmaUri && configuration.IgnoresShared && target.Rescue is null)
+        if (target.Outgoing.Uri.IsRdma && configuration.IgnoresShared && target.Rescue is null)
         {
             throw new TransportException(
                 FailureReason.Policy,

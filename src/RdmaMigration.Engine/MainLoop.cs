@@ -1,4 +1,5 @@
 using RdmaMigration.Linux;
+using RdmaMigration.Streams;
 
 namespace RdmaMigration.Engine;
 

@@ -27,7 +27,6 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
     {
         loop.Lock.AssertHeld();
         _ended = ended;
-        context.Interrupt = work.Interrupt;
         context.State.Changed = snapshot =>
         {
             context.Trace.SetState(snapshot.Status);
@@ -35,6 +34,7 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
         };
         context.State.GoTo(MigrationStatus.Setup);
         work.Begin();
+        context.OnStop(work.Interrupt);
         Thread thread = new(Run) { Name = work.ThreadName, IsBackground = true };
         try
         {
@@ -55,6 +55,9 @@ internal sealed class Migration(MainLoop loop, MigrationContext context, IMigrat
 
     /// <summary>Makes the migration end soon. The first reason stays. Main thread.</summary>
     public void Stop(FailureReason reason, string description) => context.Stop(reason, description);
+
+    /// <summary>As <see cref="Stop"/>, also while the main thread is busy. Any thread.</summary>
+    public void StopAtOnce(FailureReason reason, string description) => context.StopAtOnce(reason, description);
 
     /// <summary>As <see cref="Stop"/>, for a process that ends: the report of a result that stands already is bounded too. Main thread.</summary>
     public void Quit(string description)

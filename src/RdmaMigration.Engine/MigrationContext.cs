@@ -3,15 +3,19 @@ using RdmaMigration.Linux;
 
 namespace RdmaMigration.Engine;
 
-/// <summary>What a migration gives to its work: state, timers, log, and how to end early.</summary>
+/// <summary>The state, the timers and the log of one migration. Its work uses them, and ends it early through <see cref="Stop"/>.</summary>
 internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
 {
     private readonly CancellationTokenSource _cancel = new();
+    private readonly object _gate = new();
+    private Action<string>? _interrupt;
+    private string? _reason;
+    private bool _isDisposed;
 
     /// <summary>Status, phase, first reason.</summary>
     public MigrationState State { get; } = new();
 
-    /// <summary>For what happens.</summary>
+    /// <summary>The migration's log.</summary>
     public ILogger Log => log;
 
     /// <summary>Its trace points.</summary>
@@ -20,20 +24,42 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <summary>Signalled when the migration is to end soon.</summary>
     public CancellationToken Cancellation => _cancel.Token;
 
-    /// <summary>Called by <see cref="Stop"/> after the token is signalled: makes a blocked read or write return. It must not block.</summary>
-    public Action<string>? Interrupt { get; set; }
-
     /// <summary>Called with the number of each pass over the RAM of a machine that runs, when it begins; null for nothing. It only schedules.</summary>
     public Action<int>? PassBegan { get; init; }
+
+    /// <summary>Sets what makes a blocked read or write return. It is called with the reason of a stop, after the token is signalled. Main thread.</summary>
+    /// <param name="interrupt">It must not block, and may be called on any thread.</param>
+    public void OnStop(Action<string> interrupt)
+    {
+        lock (_gate)
+        {
+            _interrupt = interrupt;
+            if (_reason is { } reason)
+            {
+                interrupt(reason);
+            }
+        }
+    }
 
     /// <summary>Makes the migration end soon, for good. The first reason stays. Main thread.</summary>
     public void Stop(FailureReason reason, string description)
     {
         loop.Lock.AssertHeld();
-        if (State.TryStop(reason, description))
+        StopAtOnce(reason, description);
+    }
+
+    /// <summary>As <see cref="Stop"/>, also while the main thread is busy. Any thread; does nothing once the migration is torn down.</summary>
+    public void StopAtOnce(FailureReason reason, string description)
+    {
+        // The teardown takes the lock before it frees the channel.
+        lock (_gate)
         {
-            _cancel.Cancel();
-            Interrupt?.Invoke(description);
+            if (!_isDisposed && State.TryStop(reason, description))
+            {
+                _reason = description;
+                _cancel.Cancel();
+                _interrupt?.Invoke(description);
+            }
         }
     }
 
@@ -51,12 +77,17 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <param name="site">What it is, for the lock's hold time.</param>
     public T OnMain<T>(Func<T> step, string site) => loop.Invoke(step, site);
 
-    /// <summary>For what a teardown could not clean up: it goes on. Any thread.</summary>
+    /// <summary>Logs a thing that a teardown could not clean up. The teardown goes on. Any thread.</summary>
     public void OnLeftBehind(string what) => EngineLog.LeftBehind(log, what);
 
-    /// <summary>Stops the timers. The migration's thread is joined.</summary>
+    /// <summary>Stops the timers. The migration's thread is joined. Nothing interrupts its work from now on.</summary>
     public void Dispose()
     {
+        lock (_gate)
+        {
+            _isDisposed = true;
+        }
+
         loop.StopTimers(this);
         _cancel.Dispose();
     }

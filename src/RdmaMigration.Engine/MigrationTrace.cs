@@ -9,6 +9,8 @@ namespace RdmaMigration.Engine;
 /// </summary>
 internal sealed class MigrationTrace(ILogger log)
 {
+    private const string NoPostcopy = "none";
+
     private static readonly ActivitySource s_source = new("RdmaMigration.Engine");
 
     private Activity? _activity;
@@ -21,14 +23,22 @@ internal sealed class MigrationTrace(ILogger log)
     {
         string name = status.ToQmp();
         EngineLog.SetState(log, name);
-        Add("migrate_set_state", "new", name);
+        Add("migrate_set_state", ("new", name));
     }
 
     /// <summary>A step that counts for the downtime: src-downtime-start, src-vm-stopped and so on.</summary>
     public void DowntimeCheckpoint(string checkpoint)
     {
         EngineLog.DowntimeCheckpoint(log, checkpoint);
-        Add("vmstate_downtime_checkpoint", "checkpoint", checkpoint);
+        Add("vmstate_downtime_checkpoint", ("checkpoint", checkpoint));
+    }
+
+    /// <summary>The stream of an incoming migration was loaded, or could not be. There is no postcopy.</summary>
+    public void IncomingEnd(bool isLoaded)
+    {
+        int result = isLoaded ? 0 : -1;
+        EngineLog.IncomingEnd(log, result, NoPostcopy);
+        Add("process_incoming_migration_end", ("ret", result), ("postcopy-state", NoPostcopy));
     }
 
     /// <summary>The stream is set up; the first pass comes.</summary>
@@ -42,7 +52,7 @@ internal sealed class MigrationTrace(ILogger log)
     public void BitmapSyncEnd(long dirtyPages)
     {
         EngineLog.BitmapSyncEnd(log, dirtyPages);
-        Add("migration_bitmap_sync_end", "dirty_pages", dirtyPages);
+        Add("migration_bitmap_sync_end", ("dirty_pages", dirtyPages));
     }
 
     /// <summary>A pass was measured.</summary>
@@ -52,24 +62,41 @@ internal sealed class MigrationTrace(ILogger log)
     /// <param name="threshold">The bytes that may be left when the machine is stopped.</param>
     public void Transferred(long transferred, TimeSpan time, long bandwidth, long threshold)
     {
-        EngineLog.Transferred(log, transferred, (long)time.TotalMilliseconds, bandwidth, threshold);
-        Add("migrate_transferred", "transferred", transferred);
+        long milliseconds = (long)time.TotalMilliseconds;
+        EngineLog.Transferred(log, transferred, milliseconds, bandwidth, threshold);
+        Add(
+            "migrate_transferred",
+            ("transferred", transferred),
+            ("time_spent", milliseconds),
+            ("bandwidth", bandwidth),
+            ("max_size", threshold));
     }
 
     /// <summary>What is left is below the threshold.</summary>
     public void LowPending(long pending)
     {
         EngineLog.LowPending(log, pending);
-        Add("migration_thread_low_pending", "pending", pending);
+        Add("migration_thread_low_pending", ("pending", pending));
     }
 
     /// <summary>The program is slowed.</summary>
     public void Throttle(int percentage)
     {
         EngineLog.Throttle(log, percentage);
-        Add("migration_throttle", "percentage", percentage);
+        Add("migration_throttle", ("percentage", percentage));
     }
 
-    private void Add(string name, string? argument = null, object? value = null) =>
-        _activity?.AddEvent(new ActivityEvent(name, tags: argument is null ? null : new ActivityTagsCollection([new(argument, value)])));
+    private void Add(string name, params ReadOnlySpan<(string Name, object Value)> arguments)
+    {
+        if (_activity is { } activity)
+        {
+            ActivityTagsCollection tags = [];
+            foreach ((string argument, object value) in arguments)
+            {
+                tags.Add(argument, value);
+            }
+
+            activity.AddEvent(new ActivityEvent(name, tags: tags));
+        }
+    }
 }

@@ -26,7 +26,7 @@ internal static class RamModes
 
     /// <summary>How RAM is to go out before there is a channel.</summary>
     internal static RamMode Planned(OutgoingOptions options) =>
-        options.Uri is not RdmaUri ? RamMode.Stream : options.Parameters.Get(MigrationParameters.PinAll) ? RamMode.PinAll : RamMode.Dynamic;
+        !options.Uri.IsRdma ? RamMode.Stream : options.Parameters.Get(MigrationParameters.PinAll) ? RamMode.PinAll : RamMode.Dynamic;
 
     /// <summary>The word for people and programs.</summary>
     public static string ToWord(this RamMode mode) => mode switch

@@ -99,8 +99,18 @@ internal sealed class ReceiveWork(
 
         context.State.Enter(MigrationPhase.Ram);
         context.State.GoTo(MigrationStatus.Active);
-        Load(BigLockState.NotHeld);
-        context.Trace.DowntimeCheckpoint("dst-precopy-loadvm-completed");
+        bool isLoaded = false;
+        try
+        {
+            Load(BigLockState.NotHeld);
+            isLoaded = true;
+            context.Trace.DowntimeCheckpoint("dst-precopy-loadvm-completed");
+        }
+        finally
+        {
+            context.Trace.IncomingEnd(isLoaded);
+        }
+
         Interlocked.Exchange(ref _isTaken, true);
         sink.Take(machine);
         _isSafe = true;
@@ -182,7 +192,7 @@ internal sealed class ReceiveWork(
             bytes.Patience = () => stream.Patience;
             bytes.IsComplete = () => stream.IsComplete;
             _figures.Follow(stream);
-            CapturedStream? loaded = machine.Load(stream);
+            CapturedStream? loaded = machine.Load(stream, state);
             channel.EndOfStream();
             _figures.OnLoaded(loaded);
             if (loaded is not null)

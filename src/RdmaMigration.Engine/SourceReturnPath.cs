@@ -39,6 +39,9 @@ internal sealed class SourceReturnPath
     /// <summary>The destination has sent a message. Any thread.</summary>
     public bool HasAnswered => _hasAnswered;
 
+    /// <summary>The destination has reported that it failed. After <see cref="Join"/>.</summary>
+    public bool IsRefused { get; private set; }
+
     /// <summary>What was wrong; null after a SHUT that says success. After <see cref="Join"/>.</summary>
     public MigrationException? Failure { get; private set; }
 
@@ -143,6 +146,7 @@ internal sealed class SourceReturnPath
     {
         if (shut != 0)
         {
+            IsRefused = true;
             throw new DestinationRefusedException($"SHUT {shut}");
         }
 

@@ -34,8 +34,9 @@ public static unsafe class PageMap
     private const ulong PAGE_IS_WRITTEN = 2;
 
     /// <summary>Opens it for this process. The caller owns the descriptor.</summary>
-    /// <exception cref="LinuxException">/proc is not mounted, or this process may not.</exception>
-    public static SafeFileHandle Open() => new(Descriptor.Open("/proc/self/pagemap", OpenModes.Read).OrThrow("open /proc/self/pagemap"), ownsHandle: true);
+    /// <exception cref="IOException">/proc is not mounted.</exception>
+    /// <exception cref="UnauthorizedAccessException">This process may not.</exception>
+    public static SafeFileHandle Open() => File.OpenHandle("/proc/self/pagemap", share: FileShare.ReadWrite);
 
     /// <summary>
     /// Finds pages that were written since they were protected, and protects them again in the same step (PAGEMAP_SCAN, since Linux 6.7). The memory is
@@ -91,17 +92,12 @@ public static unsafe class PageMap
     }
 
     /// <summary>Clears the soft-dirty bits of all memory of this process, other memory than that of interest too (/proc/self/clear_refs).</summary>
-    public static CallResult ClearSoftDirty()
+    /// <exception cref="IOException">/proc is not mounted, or the kernel was built without CONFIG_PROC_PAGE_MONITOR.</exception>
+    /// <exception cref="UnauthorizedAccessException">This process may not.</exception>
+    public static void ClearSoftDirty()
     {
-        CallResult opened = Descriptor.Open("/proc/self/clear_refs", OpenModes.Write);
-        if (opened.Failed)
-        {
-            return opened;
-        }
-
-        CallResult written = Descriptor.Write((int)opened.Value, "4"u8);
-        _ = Descriptor.Close((int)opened.Value);
-        return written;
+        using SafeFileHandle references = File.OpenHandle("/proc/self/clear_refs", FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+        RandomAccess.Write(references, "4"u8, fileOffset: 0);
     }
 
     /// <summary>struct pm_scan_arg.</summary>

@@ -6,7 +6,7 @@ using System.Net.Sockets;
 namespace RdmaMigration.Machines.KeyValue;
 
 /// <summary>The command line: <c>serve</c> is one of two processes, <c>load</c> moves the table between them and proves that nothing was lost.</summary>
-public static class KeyValueCommand
+internal static class KeyValueCommand
 {
     /// <summary>Runs the program.</summary>
     /// <param name="arguments">As on the command line.</param>

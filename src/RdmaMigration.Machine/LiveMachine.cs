@@ -10,8 +10,9 @@ namespace RdmaMigration.Machines;
 /// The machine as the engine moves it: blocks, devices, and the program that runs. RAM and devices are added until it is used for the first time.
 /// Its state changes on the main thread with the big lock held, and may be read from any thread.
 /// </summary>
-internal sealed class LiveMachine(string type, ILogger log) : ILiveMachine, IDisposable
+internal sealed class LiveMachine(string type, DirtyTracking? tracking, ILogger log) : ILiveMachine, IDisposable
 {
+    private readonly PageMarks _marks = new();
     private readonly List<RamBlock> _blocks = [];
     private RamBlockList? _ram;
     private volatile IMachineProgram? _program;
@@ -46,7 +47,7 @@ internal sealed class LiveMachine(string type, ILogger log) : ILiveMachine, IDis
 
         RamBlock block = RamBlock.Allocate(name, length, hugePages);
         _blocks.Add(block);
-        return new MachineRam(block);
+        return new MachineRam(block, _marks, _blocks.Count - 1);
     }
 
     public void Start()
@@ -63,7 +64,12 @@ internal sealed class LiveMachine(string type, ILogger log) : ILiveMachine, IDis
 
     public void Throttle(int percent) => _program!.Throttle(percent);
 
-    public IDirtyTracker CreateTracker() => DirtyTrackers.Create(Ram, wish: null, line => MachineLog.Tracking(log, line));
+    public IDirtyTracker CreateTracker()
+    {
+        IDirtyTracker tracker = DirtyTrackers.Create(Ram, tracking, line => MachineLog.Tracking(log, line));
+        _marks.Use(tracker);
+        return tracker;
+    }
 
     /// <summary>The machine runs at its destination.</summary>
     public void OnMoved() => _state = MachineState.Moved;

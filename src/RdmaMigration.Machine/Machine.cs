@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using RdmaMigration.Engine;
 using RdmaMigration.Linux;
+using RdmaMigration.Memory;
 using RdmaMigration.Transport;
 using RdmaMigration.VmState;
 
@@ -24,7 +25,7 @@ public sealed class Machine : IDisposable
     private bool _isDisposed;
 
     /// <summary>Creates a machine without RAM, and starts its main thread.</summary>
-    /// <exception cref="ArgumentException">The name is empty, too long, or has other than printable ASCII characters.</exception>
+    /// <exception cref="ArgumentException">The name is empty, too long, or has other than printable ASCII characters; or there is no such tracking.</exception>
     public Machine(MachineOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -33,8 +34,9 @@ public sealed class Machine : IDisposable
             throw new ArgumentException("a machine's name has 1 to 255 printable ASCII characters", nameof(options));
         }
 
+        DirtyTracking? tracking = options.Tracking is { } wish ? MachineMigration.Of(wish) : null;
         ILoggerFactory log = options.Log ?? NullLoggerFactory.Instance;
-        _live = new LiveMachine(options.Name, log.CreateLogger<Machine>());
+        _live = new LiveMachine(options.Name, tracking, log.CreateLogger<Machine>());
         Process = new MachineProcess(_loop, log.CreateLogger<MachineProcess>());
         _moves = new MachineMoves(_loop, Process, _live);
         _thread = new Thread(_loop.Run) { Name = "machine/main", IsBackground = true };
@@ -109,7 +111,8 @@ public sealed class Machine : IDisposable
     /// </summary>
     /// <param name="uri">The destination, in QEMU's syntax: <c>rdma:HOST:PORT</c>, <c>tcp:HOST:PORT</c>, <c>unix:PATH</c> and others.</param>
     /// <param name="parameters">
-    /// Parameters by name as the command line's help lists them, such as <c>downtime-limit</c>; values as a person writes them. Null for the defaults.
+    /// Parameters by name as the command line's help lists them, such as <c>downtime-limit</c>; values as a person writes them. Null for the defaults. With
+    /// <c>pause-before-switchover</c> <c>on</c> the migration waits for <see cref="ContinueAsync"/> once the program is stopped.
     /// </param>
     /// <param name="cancellation">Cancels the migration. It is too late once the destination has confirmed that the machine runs there.</param>
     /// <returns>The figures of the migration; the machine runs at the destination.</returns>
@@ -126,6 +129,14 @@ public sealed class Machine : IDisposable
         MigrationUri to = ParseUri(uri);
         return SendAsync(new OutgoingOptions { Uri = to, Parameters = ParameterSet.Parse(parameters, to, MigrationSide.Outgoing) }, cancellation);
     }
+
+    /// <summary>
+    /// Goes on with a migration that waits in <see cref="MachineMigrationStatus.PreSwitchover"/>: the last pages and the devices are sent. Parameter
+    /// <c>pause-before-switchover</c> makes <see cref="MigrateAsync"/> wait there, with the program stopped, until this call or a cancel.
+    /// </summary>
+    /// <returns>Completed when the migration goes on; <see cref="MigrateAsync"/> has its end.</returns>
+    /// <exception cref="InvalidOperationException">No migration waits.</exception>
+    public Task ContinueAsync() => _loop.InvokeAsync(_moves.Continue);
 
     /// <summary>
     /// Waits until the machine arrives from another process, and starts the program then. What RAM has here is forgotten. A migration that fails does not end

@@ -47,7 +47,10 @@ public enum PageTracking
     /// <summary>The kernel's soft-dirty bits: before Linux 6.7, for machines of up to 16 GiB.</summary>
     SoftDirty,
 
-    /// <summary>The program marks what it writes.</summary>
+    /// <summary>
+    /// The program marks what it writes (<see cref="MachineRam.MarkDirty"/>). Only where <see cref="MachineOptions.Tracking"/> asks for it: a write that nobody
+    /// marks is lost.
+    /// </summary>
     Explicit,
 }
 
@@ -116,6 +119,15 @@ public sealed record MachineMigration
         Tracking = info.Live?.Tracking is { } tracking ? Of(tracking) : null,
         Error = info.ErrorDescription,
         ErrorReason = info.ErrorClass,
+    };
+
+    internal static DirtyTracking Of(PageTracking tracking) => tracking switch
+    {
+        PageTracking.WriteProtectAsync => DirtyTracking.WriteProtectAsync,
+        PageTracking.WriteProtect => DirtyTracking.WriteProtect,
+        PageTracking.SoftDirty => DirtyTracking.SoftDirty,
+        PageTracking.Explicit => DirtyTracking.Explicit,
+        _ => throw new ArgumentOutOfRangeException(nameof(tracking), tracking, "no such tracking"),
     };
 
     private static MachineMigrationStatus Of(MigrationStatus status) => status switch

@@ -57,6 +57,16 @@ internal sealed class MachineMoves
         _process.Migrate(_machine, options);
     }
 
+    /// <summary>Goes on with a migration that waits before its switchover. Main thread.</summary>
+    /// <exception cref="InvalidOperationException">None waits.</exception>
+    public void Continue()
+    {
+        if (!_process.TryContinue())
+        {
+            throw new InvalidOperationException("no migration waits in status PreSwitchover");
+        }
+    }
+
     /// <summary>Begins to wait for the machine; <see cref="MachineProcess.Ended"/> reports its arrival. Main thread.</summary>
     /// <exception cref="InvalidOperationException">The machine is here, or it moves.</exception>
     /// <exception cref="MigrationException">This host cannot listen there, or the process ends.</exception>

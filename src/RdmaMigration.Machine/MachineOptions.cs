@@ -11,6 +11,13 @@ public sealed record MachineOptions
     /// </summary>
     public required string Name { get; init; }
 
+    /// <summary>
+    /// How the pages that the program writes are found; null for the best kind that works here and needs no help of the program. With
+    /// <see cref="PageTracking.Explicit"/>, which works everywhere, the program calls <see cref="MachineRam.MarkDirty"/> after each write. A kind that does not
+    /// work here fails each migration from here.
+    /// </summary>
+    public PageTracking? Tracking { get; init; }
+
     /// <summary>Takes the machine's logs; null for none. The caller disposes it after the machine.</summary>
     public ILoggerFactory? Log { get; init; }
 }

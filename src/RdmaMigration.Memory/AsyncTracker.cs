@@ -116,7 +116,7 @@ internal sealed unsafe class AsyncTracker : IDirtyTracker
             CallResult found = PageMap.TakeWritten((int)_pageMap.DangerousGetHandle(), ref position, end, _regions);
             if (found.Failed)
             {
-                throw new IOException($"RAM block '{block.Name}': its page tables cannot be read (PAGEMAP_SCAN): {found.Error.Describe()}");
+                throw new RamAccessException(block.Name, "its page tables cannot be read", "PAGEMAP_SCAN", found.Error);
             }
 
             foreach (PageRegion region in _regions.AsSpan(0, (int)found.Value))

@@ -30,7 +30,7 @@ internal static class DirtyTrackers
                 log($"written pages are tracked by {Name(kind)}{(refusals.Count == 0 ? "" : $" (not by {string.Join("; not by ", refusals)})")}");
                 return tracker;
             }
-            catch (Exception refusal) when (refusal is IOException or DllNotFoundException)
+            catch (Exception refusal) when (refusal is IOException or UnauthorizedAccessException or DllNotFoundException)
             {
                 refusals.Add($"{Name(kind)}: {refusal.Message}");
             }
@@ -38,7 +38,8 @@ internal static class DirtyTrackers
 
         throw new MigrationException(
             FailureReason.Policy,
-            $"written pages cannot be tracked here ({string.Join("; ", refusals)}): solve one of these, or choose explicit marking and mark every write");
+            $"written pages cannot be tracked here ({string.Join("; ", refusals)}): solve one of these; "
+            + "a program can also choose explicit marking and mark every write");
     }
 
     /// <summary>
@@ -127,12 +128,13 @@ internal static class DirtyTrackers
 
         if (kind == DirtyTracking.SoftDirty && bits == 0 && expected != 0)
         {
-            throw new IOException("the kernel has none (CONFIG_MEM_SOFT_DIRTY)");
+            throw new MigrationException(FailureReason.Policy, "the kernel has none (CONFIG_MEM_SOFT_DIRTY)");
         }
 
         if (bits != expected)
         {
-            throw new IOException($"the kernel reported written pages 0x{bits:x} of a test of {Name(kind)}, not 0x{expected:x}");
+            throw new MigrationException(
+                FailureReason.Policy, $"the kernel reported written pages 0x{bits:x} of a test of {Name(kind)}, not 0x{expected:x}");
         }
     }
 }

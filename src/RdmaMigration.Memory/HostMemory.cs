@@ -10,7 +10,7 @@ internal static class HostMemory
     /// Bytes that can be used without swapping: MemAvailable of /proc/meminfo, or what the lowest limit of this process's memory cgroup and its ancestors
     /// leaves if that is less. Without /proc it is what nothing uses at all, which is less than could be used.
     /// </summary>
-    /// <exception cref="IOException">The kernel does not tell.</exception>
+    /// <exception cref="MigrationException">/proc/meminfo has no MemAvailable.</exception>
     public static ulong Available => AvailableBelow("/");
 
     /// <param name="root">Where /proc and /sys are; another one in tests.</param>
@@ -32,6 +32,6 @@ internal static class HostMemory
             }
         }
 
-        throw new IOException("/proc/meminfo has no MemAvailable line");
+        throw new MigrationException(FailureReason.Memory, "/proc/meminfo has no MemAvailable line");
     }
 }

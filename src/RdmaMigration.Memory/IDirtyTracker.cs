@@ -1,3 +1,5 @@
+using RdmaMigration.Linux;
+
 namespace RdmaMigration.Memory;
 
 /// <summary>
@@ -32,7 +34,7 @@ internal interface IDirtyTracker : IDisposable
     /// <param name="block">The block's index.</param>
     /// <param name="into">Takes the pages of <see cref="RamBlock.LengthUnit"/>. Its other bits stay.</param>
     /// <returns>Pages that were written. Pages of a block in huge pages are written together.</returns>
-    /// <exception cref="IOException">The kernel refuses; pages may be lost, so the migration cannot go on.</exception>
+    /// <exception cref="MigrationException">The kernel refuses; pages may be lost, so the migration cannot go on.</exception>
     /// <exception cref="InvalidOperationException">It is not started.</exception>
     ulong Collect(int block, PageBitmap into);
 

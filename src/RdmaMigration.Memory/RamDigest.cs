@@ -13,7 +13,7 @@ internal static class RamDigest
     /// <param name="block">The block.</param>
     /// <param name="cancellation">Looked at for each 4 KiB that are not zero.</param>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    /// <exception cref="IOException">The kernel did not say where the holes are.</exception>
+    /// <exception cref="RamAccessException">The kernel did not say where the holes are.</exception>
     public static UInt128 Of(RamBlock block, CancellationToken cancellation)
     {
         XxHash128 hash = new();

@@ -48,7 +48,7 @@ internal readonly struct RamExtents
         public RamExtent Current { get; private set; }
 
         /// <summary>Steps to the next run; false at the end of the range.</summary>
-        /// <exception cref="IOException">The kernel could not answer.</exception>
+        /// <exception cref="RamAccessException">The kernel could not answer.</exception>
         public bool MoveNext()
         {
             if (_position >= _end)
@@ -84,7 +84,7 @@ internal readonly struct RamExtents
         {
             Errno.None => Math.Min((ulong)found.Value, _end),
             Errno.ENXIO => _end,
-            _ => throw new IOException($"RAM block '{_block.Name}': lseek at 0x{_position:x}: {found.Error.Describe()}"),
+            _ => throw new RamAccessException(_block.Name, $"its memory from 0x{_position:x} on cannot be found", "lseek", found.Error),
         };
     }
 }

@@ -26,7 +26,7 @@ internal sealed unsafe class SoftDirtyTracker : IDirtyTracker
     {
         if (blocks.FirstOrDefault(block => block.PageSize != RamBlock.LengthUnit) is { } huge)
         {
-            throw new IOException($"RAM block '{huge.Name}' is in huge pages, which have no such bits");
+            throw new MigrationException(FailureReason.Policy, $"RAM block '{huge.Name}' is in huge pages, which have no such bits");
         }
 
         CheckSwap();
@@ -55,7 +55,7 @@ internal sealed unsafe class SoftDirtyTracker : IDirtyTracker
             _used[i].Clear();
         }
 
-        _ = PageMap.ClearSoftDirty().OrThrow("write /proc/self/clear_refs");
+        ClearBits();
         _isStarted = true;
     }
 
@@ -88,12 +88,25 @@ internal sealed unsafe class SoftDirtyTracker : IDirtyTracker
     /// <inheritdoc/>
     public void Dispose() => _pageMap.Dispose();
 
+    private static void ClearBits()
+    {
+        try
+        {
+            PageMap.ClearSoftDirty();
+        }
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
+        {
+            throw new MigrationException(FailureReason.Memory, $"the soft-dirty bits of this process cannot be cleared: {refused.Message}", refused);
+        }
+    }
+
     private static void CheckSwap()
     {
         // A kernel without CONFIG_SWAP has no such file. The first line names the columns.
         if (File.Exists("/proc/swaps") && File.ReadLines("/proc/swaps").Skip(1).Any())
         {
-            throw new IOException("this host has swap: whether a page was written is forgotten when it is paged out; turn swap off (swapoff -a)");
+            throw new MigrationException(
+                FailureReason.Policy, "this host has swap: whether a page was written is forgotten when it is paged out; turn swap off (swapoff -a)");
         }
     }
 
@@ -106,7 +119,7 @@ internal sealed unsafe class SoftDirtyTracker : IDirtyTracker
             CallResult read = PageMap.Read((int)_pageMap.DangerousGetHandle(), (ulong)block.Pointer + (start * RamBlock.LengthUnit), entries);
             if (read.Failed || read.Value == 0)
             {
-                throw new IOException($"RAM block '{block.Name}': its page tables cannot be read (/proc/self/pagemap): {read.Error.Describe()}");
+                throw new RamAccessException(block.Name, "its page tables cannot be read", "/proc/self/pagemap", read.Error);
             }
 
             entries = entries[..(int)read.Value];
@@ -138,7 +151,7 @@ internal sealed unsafe class SoftDirtyTracker : IDirtyTracker
         CallResult dropped = MemoryFile.Forget(block.Pointer + (first * RamBlock.LengthUnit), count * RamBlock.LengthUnit);
         if (dropped.Failed)
         {
-            throw new IOException($"RAM block '{block.Name}': pages {first} + {count} stay mapped (MADV_DONTNEED): {dropped.Error.Describe()}");
+            throw new RamAccessException(block.Name, $"pages {first} + {count} stay mapped", "MADV_DONTNEED", dropped.Error);
         }
     }
 }

@@ -42,7 +42,7 @@ internal sealed class UsedMemory
     /// <param name="start">The piece's first page.</param>
     /// <param name="end">The page after its last.</param>
     /// <returns>False when there is none from the page on.</returns>
-    /// <exception cref="IOException">The kernel could not answer.</exception>
+    /// <exception cref="RamAccessException">The kernel could not answer.</exception>
     public bool TryNextNew(ulong from, out ulong start, out ulong end)
     {
         start = end = 0;
@@ -52,7 +52,7 @@ internal sealed class UsedMemory
             CallResult data = Descriptor.SeekData(_block.FileDescriptor, (long)offset);
             if (data.Failed && data.Error != Errno.ENXIO)
             {
-                throw new IOException($"RAM block '{_block.Name}': lseek at 0x{offset:x}: {data.Error.Describe()}");
+                throw new RamAccessException(_block.Name, $"its memory from 0x{offset:x} on cannot be found", "lseek", data.Error);
             }
 
             ulong found = data.Failed ? _pieces.Pages : (ulong)data.Value / RamBlock.LengthUnit / _piecePages;
@@ -70,7 +70,7 @@ internal sealed class UsedMemory
 
     /// <summary>Adds the pages of a run that have memory.</summary>
     /// <returns>Pages added.</returns>
-    /// <exception cref="IOException">The kernel could not answer.</exception>
+    /// <exception cref="RamAccessException">The kernel could not answer.</exception>
     public ulong AddData(ulong start, ulong end, PageBitmap into)
     {
         ulong pages = 0;

@@ -32,7 +32,7 @@ internal sealed unsafe class WriteProtection : IDisposable
     }
 
     /// <summary>Registers all blocks.</summary>
-    /// <exception cref="IOException">The kernel refuses one. None is registered.</exception>
+    /// <exception cref="RamAccessException">The kernel refuses one. None is registered.</exception>
     public void Register()
     {
         foreach (RamBlock block in _blocks)
@@ -44,7 +44,7 @@ internal sealed unsafe class WriteProtection : IDisposable
             if (registered.Failed)
             {
                 Unregister();
-                throw new IOException($"RAM block '{block.Name}': its writes cannot be tracked (UFFDIO_REGISTER): {registered.Error.Describe()}");
+                throw new RamAccessException(block.Name, "its writes cannot be tracked", "UFFDIO_REGISTER", registered.Error);
             }
 
             _registered++;
@@ -65,13 +65,13 @@ internal sealed unsafe class WriteProtection : IDisposable
     /// <param name="block">The block, registered.</param>
     /// <param name="start">The first page of <see cref="RamBlock.LengthUnit"/>; of a block in huge pages, the first of a huge page.</param>
     /// <param name="end">The page after the last.</param>
-    /// <exception cref="IOException">The kernel refuses, for want of memory for page tables.</exception>
+    /// <exception cref="RamAccessException">The kernel refuses, for want of memory for page tables.</exception>
     public void Protect(RamBlock block, ulong start, ulong end)
     {
         CallResult done = UserFault.WriteProtect(Descriptor, block.Pointer + (start * RamBlock.LengthUnit), (end - start) * RamBlock.LengthUnit);
         if (done.Failed)
         {
-            throw new IOException($"RAM block '{block.Name}': pages {start} to {end} cannot be protected (UFFDIO_WRITEPROTECT): {done.Error.Describe()}");
+            throw new RamAccessException(block.Name, $"pages {start} to {end} cannot be protected", "UFFDIO_WRITEPROTECT", done.Error);
         }
     }
 
@@ -80,12 +80,14 @@ internal sealed unsafe class WriteProtection : IDisposable
 
     private static IOException Refusal(Errno error, bool isAsync) => error switch
     {
-        Errno.EINVAL => new IOException(
+        Errno.EINVAL => new MigrationException(
+            FailureReason.Policy,
             isAsync
                 ? "the kernel has no asynchronous write protection (since Linux 6.7)"
                 : "the kernel cannot protect memory files from writes (since Linux 5.19)"),
-        Errno.ENOSYS => new IOException("the kernel has no userfaultfd (CONFIG_USERFAULTFD)"),
-        Errno.EPERM => new IOException(
+        Errno.ENOSYS => new MigrationException(FailureReason.Policy, "the kernel has no userfaultfd (CONFIG_USERFAULTFD)"),
+        Errno.EPERM => new MigrationException(
+            FailureReason.Policy,
             "this process may not use userfaultfd: give it CAP_SYS_PTRACE or access to /dev/userfaultfd, or set the sysctl vm.unprivileged_userfaultfd to 1"),
         _ => new LinuxException("userfaultfd", error),
     };

@@ -10,7 +10,7 @@ internal sealed record CaptureWriterOptions
     public bool IsOpened { get; init; }
 
     /// <summary>
-    /// Sends OPEN_RETURN_PATH and PING right after the configuration, so that the destination answers on the way back. For channels that have one: on others
+    /// Sends OPEN_RETURN_PATH and PING right after the configuration, so that the destination answers on the return path. For channels that have one: on others
     /// the load fails (FORMAT.md, Commands). No effect with <see cref="IsOpened"/>.
     /// </summary>
     public bool OpenReturnPath { get; init; }

@@ -54,32 +54,34 @@ internal sealed class IncomingStream : IDisposable
     public void Dispose() => _parser.Opaque.Dispose();
 
     /// <summary>Reads the whole stream.</summary>
+    /// <param name="state">Whether the caller holds the big lock.</param>
     /// <returns>The machine, which the caller owns. Its RAM blocks are those that the handler returned.</returns>
     /// <exception cref="StreamFormatException">The stream is malformed, truncated, too large, lacks pages, or uses what is not supported.</exception>
     /// <exception cref="RamAllocationException">The handler refused the RAM blocks.</exception>
     /// <exception cref="IOException">The source failed.</exception>
-    public CapturedStream Load()
+    public CapturedStream Load(BigLockState state)
     {
-        Run();
+        Run(state);
         return new CapturedStream(_parser, _target.Blocks, Completeness.CheckAtEnd(_parser));
     }
 
     /// <summary>Reads the whole stream of a machine like this process's own, up to the end marker and the vmdescription. Changes no device.</summary>
+    /// <param name="state">Whether the caller holds the big lock.</param>
     /// <returns>The devices in stream order, to be committed in this order.</returns>
     /// <exception cref="StreamFormatException">
     /// The stream is malformed, truncated or too large, lacks pages or a device, or has something that a device of this machine does not take.
     /// </exception>
     /// <exception cref="RamAllocationException">The handler refused the RAM blocks.</exception>
     /// <exception cref="IOException">The source failed.</exception>
-    public IReadOnlyList<StagedDevice> LoadDevices()
+    public IReadOnlyList<StagedDevice> LoadDevices(BigLockState state)
     {
         DeviceSections devices = _parser.Devices ?? throw new InvalidOperationException("this stream has no devices of this process");
-        Run();
+        Run(state);
         Completeness.CheckAtEnd(_parser);
         return devices.Staged;
     }
 
-    private void Run()
+    private void Run(BigLockState state)
     {
         if (_isUsed)
         {
@@ -87,6 +89,6 @@ internal sealed class IncomingStream : IDisposable
         }
 
         _isUsed = true;
-        _parser.Run();
+        _parser.Run(state);
     }
 }

@@ -49,10 +49,10 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
     /// <summary>A vmdescription that lists exactly the sections before it ends with the last byte. Readable from any thread.</summary>
     public bool IsComplete => _finder.IsComplete;
 
-    /// <summary>Sections before the START section of "ram", with headers and _footers.</summary>
+    /// <summary>Sections before the START section of "ram", with headers and footers.</summary>
     public ReadOnlySequence<byte> BeforeRam => _kept.Slice(0, _ramStart);
 
-    /// <summary>Sections between those of "ram", with headers and _footers.</summary>
+    /// <summary>Sections between those of "ram", with headers and footers.</summary>
     public ReadOnlySequence<byte> AmidRam => _kept.Slice(_ramStart, _runStart);
 
     /// <summary>Device sections and the end marker.</summary>
@@ -75,7 +75,7 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
     /// <summary>Bytes of device state that went to a temporary file.</summary>
     public long SpilledBytes => _kept.Spilled;
 
-    public SectionOutcome Read(in SectionHeader header, ulong at)
+    public SectionOutcome Read(in SectionHeader header, ulong at, BigLockState state)
     {
         _reader.Step = header.Step;
         if (_ram.Header is not null && _footers.Present is false && header.Type != SectionType.Full)

@@ -50,7 +50,7 @@ internal sealed class RamDigests(SourceReader reader, SectionFooters footers, Re
     }
 
     /// <inheritdoc/>
-    public SectionOutcome Read(in SectionHeader header, ulong at)
+    public SectionOutcome Read(in SectionHeader header, ulong at, BigLockState state)
     {
         reader.Step = header.Step;
         if (header.Version != Version)

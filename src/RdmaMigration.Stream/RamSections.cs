@@ -20,7 +20,7 @@ internal sealed class RamSections(SourceReader reader, SectionFooters footers, R
     /// <summary>The END section has been read: no page comes any more.</summary>
     public bool HasEnded { get; private set; }
 
-    public SectionOutcome Read(in SectionHeader header, ulong at)
+    public SectionOutcome Read(in SectionHeader header, ulong at, BigLockState state)
     {
         reader.Step = header.Type == SectionType.Part ? _partStep ??= header.Step : header.Step;
         if (HasEnded)

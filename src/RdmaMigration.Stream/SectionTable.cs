@@ -16,7 +16,8 @@ internal interface ISectionHandler
     /// <summary>Reads what follows a section's header, up to and including its footer.</summary>
     /// <param name="header">The header. Of a PART or END section whose START this handler did not take, only type and id are known.</param>
     /// <param name="at">Offset in the stream of the header's first byte.</param>
-    SectionOutcome Read(in SectionHeader header, ulong at);
+    /// <param name="state">Whether the caller holds the big lock.</param>
+    SectionOutcome Read(in SectionHeader header, ulong at, BigLockState state);
 }
 
 /// <summary>

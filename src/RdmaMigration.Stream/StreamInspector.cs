@@ -12,7 +12,7 @@ internal static class StreamInspector
         ArgumentNullException.ThrowIfNull(options);
         ReportTarget target = new();
         StreamParser parser = new(source, target, options);
-        parser.Run();
+        parser.Run(BigLockState.NotHeld);
         return target.Report(parser);
     }
 }

@@ -79,7 +79,8 @@ internal sealed class StreamParser
     /// <summary>
     /// Reads one section or command, or, where devices are kept as bytes, everything up to the end once RAM is complete; false when the stream is over.
     /// </summary>
-    public bool ReadNext()
+    /// <param name="state">Whether the caller holds the big lock.</param>
+    public bool ReadNext(BigLockState state)
     {
         if (_ramSections.HasEnded && Devices is null)
         {
@@ -98,10 +99,10 @@ internal sealed class StreamParser
                 return true;
             case SectionType.Start or SectionType.Full:
                 _reader.ReadByte();
-                return ReadOpened(type, at);
+                return ReadOpened(type, at, state);
             case SectionType.Part or SectionType.End:
                 _reader.ReadByte();
-                return ReadContinued(type, at);
+                return ReadContinued(type, at, state);
             case SectionType.EndOfFile:
                 ReadEnd();
                 return false;
@@ -111,14 +112,17 @@ internal sealed class StreamParser
     }
 
     /// <summary>Reads the whole stream.</summary>
-    public void Run()
+    /// <param name="state">Whether the caller holds the big lock, which is the truth until this returns.</param>
+    public void Run(BigLockState state)
     {
+        state.Assert();
         Begin();
-        while (ReadNext())
+        while (ReadNext(state))
         {
         }
 
         End();
+        state.Assert();
     }
 
     /// <summary>After the last step: what was found out last is made known.</summary>
@@ -141,14 +145,14 @@ internal sealed class StreamParser
         }
     }
 
-    private bool ReadOpened(byte type, ulong at)
+    private bool ReadOpened(byte type, ulong at, BigLockState state)
     {
         _reader.Step = "section header";
         SectionHeader header = SectionHeader.ReadNamed(_reader, type);
-        return Read(_table.Open(header), header, at);
+        return Read(_table.Open(header), header, at, state);
     }
 
-    private bool ReadContinued(byte type, ulong at)
+    private bool ReadContinued(byte type, ulong at, BigLockState state)
     {
         _reader.Step = "section header";
         uint id = _reader.ReadUInt32();
@@ -157,12 +161,12 @@ internal sealed class StreamParser
             throw _reader.Malformed(at, $"a PART or END section (id {id}) before the START section of 'ram'");
         }
 
-        return Read(_table.Continue(type, id, out SectionHeader header), header, at);
+        return Read(_table.Continue(type, id, out SectionHeader header), header, at, state);
     }
 
-    private bool Read(ISectionHandler handler, in SectionHeader header, ulong at)
+    private bool Read(ISectionHandler handler, in SectionHeader header, ulong at, BigLockState state)
     {
-        bool isOver = handler.Read(header, at) == SectionOutcome.EndOfStream;
+        bool isOver = handler.Read(header, at, state) == SectionOutcome.EndOfStream;
         if (_ramSections.HasEnded && !_isRamEndReported)
         {
             _isRamEndReported = true;

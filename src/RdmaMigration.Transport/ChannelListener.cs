@@ -3,9 +3,14 @@ using Microsoft.Extensions.Logging;
 
 namespace RdmaMigration.Transport;
 
-/// <summary>Where sources come in: hands out one channel at a time. The next source's is handed out when the last channel has been disposed.</summary>
+/// <summary>
+/// Listens for sources and hands out one channel at a time. When that channel is disposed, the listener hands out the channel of the next source.
+/// </summary>
 internal abstract class ChannelListener : IDisposable
 {
+    /// <summary>Why a second source is rejected where one machine is taken.</summary>
+    private protected const string AnotherRuns = "another migration is running, and this process receives only one machine";
+
     /// <summary>Where it listens; the port is the one that was chosen when 0 was asked.</summary>
     public abstract MigrationUri Uri { get; }
 
@@ -28,7 +33,7 @@ internal abstract class ChannelListener : IDisposable
     public static ChannelListener Open(
         CompletionWaiter waiter, MigrationUri uri, ListenerOptions options, Action<IncomingChannel> accepted, ILogger log) => uri switch
         {
-            RdmaUri rdma => new RdmaListener(waiter, rdma, options, accepted, log),
+            RdmaUri rdma => RdmaListener.Listen(waiter, rdma, options, accepted, log),
             TcpUri tcp => SocketListener.Listen(waiter, tcp, options, accepted, log),
             UnixUri unix => SocketListener.Listen(waiter, unix, options, accepted, log),
             FileUri or ExecUri or DescriptorUri or PassedDescriptorUri => new SingleChannel(waiter, uri, accepted),

@@ -16,6 +16,12 @@ internal sealed record ListenerOptions
     /// </summary>
     public required TimeSpan FirstBytesTimeout { get; init; }
 
+    /// <summary>
+    /// Over RDMA, the longest wait for each message of the source while RAM blocks are exchanged. With pin-all the last one may take longer by
+    /// <see cref="RegistrationTime"/>.
+    /// </summary>
+    public required TimeSpan ExchangeTimeout { get; init; }
+
     /// <summary>Who may connect by RDMA or TCP; empty admits everyone. There is no other access control.</summary>
     public required IReadOnlyList<AllowedPeers> Allow { get; init; }
 
@@ -26,8 +32,8 @@ internal sealed record ListenerOptions
     public TlsOptions? Tls { get; init; }
 
     /// <summary>
-    /// While a migration runs, other sources that come by a socket wait. False where only one machine is taken: they are reset or find nobody listening,
-    /// as with a QEMU, and keep their machines. Over RDMA they wait in any case, since nothing is taken from them.
+    /// While a migration runs, other sources wait. False where only one machine is taken: over RDMA they are rejected, at a socket they are reset or find
+    /// nobody listening, and they keep their machines.
     /// </summary>
     public required bool Queues { get; init; }
 

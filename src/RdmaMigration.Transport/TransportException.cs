@@ -1,3 +1,4 @@
+using System.Globalization;
 using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
@@ -24,6 +25,35 @@ internal sealed class ControlProtocolException : TransportException
 {
     /// <summary>Creates the exception.</summary>
     public ControlProtocolException(string message) : base(FailureReason.Protocol, message) { }
+}
+
+/// <summary>The peer lives and sent nothing in time at a step where it owes a message.</summary>
+internal sealed class PeerSilentException : TransportException
+{
+    /// <summary>Creates the exception.</summary>
+    /// <param name="step">The message that is awaited.</param>
+    /// <param name="role">What the peer is: source or destination.</param>
+    /// <param name="peer">Its address.</param>
+    /// <param name="bound">The longest wait.</param>
+    /// <param name="advice">What to do.</param>
+    public PeerSilentException(string step, string role, string peer, TimeSpan bound, string advice)
+        : base(
+            FailureReason.Timeout,
+            string.Create(CultureInfo.InvariantCulture, $"{step}: the {role} {peer} did not send this message within {bound.TotalSeconds:0.#} s; {advice}"))
+    {
+        Step = step;
+        Peer = peer;
+        Bound = bound;
+    }
+
+    /// <summary>The message that is awaited.</summary>
+    public string Step { get; }
+
+    /// <summary>The peer's address.</summary>
+    public string Peer { get; }
+
+    /// <summary>The longest wait.</summary>
+    public TimeSpan Bound { get; }
 }
 
 /// <summary>This host could not register memory with the device, for lack of locked memory or of the device's resources.</summary>

@@ -4,7 +4,7 @@ using System.Net;
 namespace RdmaMigration.Verbs.RPing;
 
 /// <summary>The command line, with the option letters of rdma-core's rping.</summary>
-public static class RPingCommand
+internal static class RPingCommand
 {
     private const int DefaultPort = 7174;
     private const int DefaultSize = 100;

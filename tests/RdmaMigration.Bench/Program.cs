@@ -1,6 +1,7 @@
 using System.CommandLine;
 using RdmaMigration.Bench;
 using RdmaMigration.Bench.Bars;
+using RdmaMigration.Bench.Faults;
 using RdmaMigration.Bench.Guests;
 using RdmaMigration.Bench.Matrix;
 using RdmaMigration.Bench.Micro;
@@ -26,7 +27,7 @@ footprint.SetAction((parsed, _) => Footprint.RunAsync(parsed.GetValue(size), par
 
 RootCommand root = new("Figures of rdmamig beside a real QEMU. Runs where there is an RDMA device: docker/softroce/softroce run.")
 {
-    MatrixCommand.Create(), MatrixCommand.CreatePlot(), GuestCommand.Create(), totalTime, killToError, footprint, MicroCommand.Create(),
+    MatrixCommand.Create(), MatrixCommand.CreatePlot(), GuestCommand.Create(), totalTime, killToError, footprint, FaultsCommand.Create(), MicroCommand.Create(),
 };
 foreach (Command bar in BarCommands.Create())
 {

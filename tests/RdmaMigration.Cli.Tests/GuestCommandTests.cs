@@ -91,7 +91,7 @@ public sealed class GuestCommandTests
 
     private static SyntheticGuest Filled(Machine machine)
     {
-        SyntheticGuest guest = new(machine.AddRam("ram", 4096 * GuestPage.Size), new GuestLoad(GuestPattern.Random, 1024, 0), writers: 2);
+        SyntheticGuest guest = SyntheticGuest.Create(machine.AddRam("ram", 4096 * GuestPage.Size), new GuestLoad(GuestPattern.Random, 1024, 0), writers: 2);
         guest.Fill();
         return guest;
     }

@@ -18,7 +18,7 @@ public sealed class GuestStallTests
     {
         using WorkDirectory work = new();
         using Machine machine = new(new MachineOptions { Name = "synthetic-guest-1" });
-        using SyntheticGuest guest = new(machine.AddRam("guest.ram", 32 << 20), new GuestLoad(GuestPattern.Random, 1, 0), writers: 1);
+        using SyntheticGuest guest = SyntheticGuest.Create(machine.AddRam("guest.ram", 32 << 20), new GuestLoad(GuestPattern.Random, 1, 0), writers: 1);
         machine.AddDevice(GuestDevice.Describe(guest.State), guest.State);
         machine.Program = guest;
         string uri = $"unix:{work.File("socket")}";

@@ -96,7 +96,8 @@ public sealed class RelayCommandTests : IDisposable
         CommandLine relayed = CommandLine.Run("relay", Named(from), Named(to));
 
         Assert.Equal(ExitCode.Usage, relayed.ExitCode);
-        Assert.Contains("are the same place: a relay cannot send a machine to itself", relayed.Error, StringComparison.Ordinal);
+        Assert.Contains($"({MigrationUri.Parse(Named(from))})", relayed.Error, StringComparison.Ordinal);
+        Assert.Contains($"({MigrationUri.Parse(Named(to))})", relayed.Error, StringComparison.Ordinal);
         Assert.Equal(StreamBuilder.SmallMachine(), File.ReadAllBytes(Capture));
 
         string Named(string uri) => uri.Replace("{capture}", Capture, StringComparison.Ordinal).Replace("{link}", link, StringComparison.Ordinal);

@@ -117,6 +117,37 @@ public sealed class IncomingMigrationTests
         source.AwaitDisconnect();
     }
 
+    [Theory]
+    [InlineData(SmallMachine.Step.Announced, "RamBlocksRequest")]
+    [InlineData(SmallMachine.Step.Requested, "RegisterFinished")]
+    public void A_source_that_is_silent_in_the_block_exchange_is_dropped_after_the_setup_timeout(SmallMachine.Step step, string awaited)
+    {
+        using RunningDestination destination = new(options => options.With(MigrationParameters.SetupTimeout, TimeSpan.FromSeconds(10)));
+        using RdmaSource source = destination.Connect();
+        new SmallMachine(source, pinAll: false).RunTo(step);
+        MigrationInfo failed = destination.Ended();
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Timeout), (failed.Status, failed.ErrorClass));
+        Assert.StartsWith($"{awaited}: the source {source.LocalEndPoint} ", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Contains("10 s", failed.ErrorDescription, StringComparison.Ordinal);
+        source.AwaitDisconnect();
+    }
+
+    [Fact]
+    public void A_source_may_be_silent_longer_than_the_setup_timeout_before_and_after_the_exchange()
+    {
+        TimeSpan timeout = TimeSpan.FromSeconds(10);
+        using RunningDestination destination = new(options => options.With(MigrationParameters.SetupTimeout, timeout));
+        using RdmaSource source = destination.Connect();
+        SmallMachine machine = new(source, pinAll: false);
+        machine.RunTo(SmallMachine.Step.Configured);
+        Thread.Sleep(timeout + TimeSpan.FromSeconds(2));
+        machine.RunTo(SmallMachine.Step.HalfWritten);
+        Thread.Sleep(timeout + TimeSpan.FromSeconds(2));
+        machine.RunTo(SmallMachine.Step.Complete);
+        source.Disconnect();
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+    }
+
     [Fact]
     public void A_migration_that_takes_too_long_fails_with_the_bound_in_the_error()
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.Interop;
@@ -6,29 +7,40 @@ namespace RdmaMigration.Interop;
 [Trait("needs", "rdma")]
 public sealed class DeviceRemovalTests : ReceiverTests
 {
-    [Fact]
-    public async Task A_receiver_that_waits_serves_again_once_its_device_is_back()
+    /// <summary>A listener at every address has an id of its own for each device, and no event when one of them is removed.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_receiver_that_waits_serves_again_once_its_device_is_back(bool atEveryAddress)
     {
         await using OwnDevice device = await OwnDevice.CreateAsync();
-        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(OwnDevice.NextUri(), NewFolder("captures"));
+        string uri = OwnDevice.NextUri();
+        await using RdmamigProcess receiver = await ListenAsync(uri, atEveryAddress);
         for (int i = 0; i < 2; i++)
         {
             await device.DeleteAsync();
             await device.AddAsync();
         }
 
-        await ServesAgainAsync(receiver);
+        await ServesAgainAsync(receiver, uri);
+        if (atEveryAddress)
+        {
+            // The other device was not removed.
+            await ServesAgainAsync(receiver, RdmaAddress.Uri(PortOf(uri)));
+        }
     }
 
-    [Fact]
-    public async Task Both_ends_fail_when_the_device_is_deleted_amid_RAM()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Both_ends_fail_when_the_device_is_deleted_amid_RAM(bool atEveryAddress)
     {
         (QemuMachine source, string capture) = await CaptureAsync($"unix:{Work.File("socket")}", "pc", 32, halfZero: false);
         await source.DisposeAsync();
         await using OwnDevice device = await OwnDevice.CreateAsync();
-        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(OwnDevice.NextUri(), NewFolder("captures"));
-        await using RdmamigProcess sender =
-            RdmamigProcess.Send(capture, receiver.Uri, ["--max-bandwidth", "4M", "--return-path"]);
+        string uri = OwnDevice.NextUri();
+        await using RdmamigProcess receiver = await ListenAsync(uri, atEveryAddress);
+        await using RdmamigProcess sender = RdmamigProcess.Send(capture, uri, ["--max-bandwidth", "4M", "--return-path"]);
         await RamMovesAsync(sender);
 
         await device.DeleteAsync();
@@ -40,7 +52,7 @@ public sealed class DeviceRemovalTests : ReceiverTests
         Assert.Equal(1, await sender.Process.WaitForExitAsync(Deadlines.Answer));
         Assert.Empty(Directory.GetFiles(Work.File("captures")));
         await device.AddAsync();
-        await ServesAgainAsync(receiver);
+        await ServesAgainAsync(receiver, uri);
     }
 
     /// <summary>QEMU 7.2 keeps the device for as long as it runs, so the kernel deletes it only after that. The receiver does not wait for either.</summary>
@@ -62,18 +74,24 @@ public sealed class DeviceRemovalTests : ReceiverTests
         source.Process.KillNow();
         await deletion;
         await device.AddAsync();
-        await ServesAgainAsync(receiver);
+        await ServesAgainAsync(receiver, receiver.Uri);
     }
+
+    /// <summary>A receiver at the address, or at every address with its port.</summary>
+    private Task<RdmamigProcess> ListenAsync(string uri, bool atEveryAddress) =>
+        RdmamigProcess.ListenAsync(atEveryAddress ? $"rdma::{PortOf(uri)}" : uri, NewFolder("captures"));
+
+    private static int PortOf(string uri) => int.Parse(uri.AsSpan(uri.LastIndexOf(':') + 1), CultureInfo.InvariantCulture);
 
     private static async Task RamMovesAsync(RdmamigProcess process) => await process.Events.FirstAsync(
         e => e.Name == "PROGRESS" && e.Values.GetProperty("ram").GetProperty("transferred").GetInt64() > 0, 0, Deadlines.Migration, "RAM");
 
-    private async Task ServesAgainAsync(RdmamigProcess receiver)
+    private async Task ServesAgainAsync(RdmamigProcess receiver, string uri)
     {
         await using QemuMachine source = await StartSourceAsync("pc", 8);
         using CancellationTokenSource deadline = new(Deadlines.Start);
         int from = receiver.Events.Count;
-        while (!await TryMigrateAsync(source, receiver.Uri))
+        while (!await TryMigrateAsync(source, uri))
         {
             Assert.False(deadline.IsCancellationRequested, $"the receiver does not listen again: {receiver.Process.Errors}");
         }

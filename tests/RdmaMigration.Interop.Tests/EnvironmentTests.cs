@@ -4,7 +4,8 @@ using RdmaMigration.Testing;
 namespace RdmaMigration.Interop.Tests;
 
 /// <summary>
-/// The published binary where the environment gives it less than usual: a chroot without /proc and /dev, a small file size limit, a closed terminal.
+/// The published binary where the environment gives it less than usual: a chroot without /proc and /dev, a small file size limit, a cgroup's limit, a closed
+/// terminal.
 /// </summary>
 public sealed class EnvironmentTests : IDisposable
 {
@@ -82,6 +83,54 @@ public sealed class EnvironmentTests : IDisposable
         Assert.Equal(0, await receiver.Process.WaitForExitAsync(s_soon));
         Assert.True(File.Exists(Path.Combine(Root, "capture")));
     }
+
+    /// <summary>A process that sees a cgroup with limits of the test's own in /proc.</summary>
+    [Fact]
+    public async Task The_limit_of_a_cgroup_is_read_when_a_machine_arrives()
+    {
+        string group = LayOutGroup(limit: "max");
+        string captures = Directory.CreateDirectory(Path.Combine(Root, "captures")).FullName;
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync($"unix:{Root}/socket", captures + "/", wrapper: InGroup());
+        Assert.True((await TakeMachineAsync(receiver)).Completed);
+
+        // Less than the machine's five pages.
+        File.WriteAllText(Path.Combine(group, "memory.max"), "16384\n");
+        ReceiveResult refused = await TakeMachineAsync(receiver);
+
+        File.WriteAllText(Path.Combine(group, "memory.max"), "20480\n");
+        Assert.True((await TakeMachineAsync(receiver)).Completed);
+        Assert.Equal(("failed", "Memory"), (refused.Status, refused.ErrorClass));
+        Assert.Contains("16384", refused.Error, StringComparison.Ordinal);
+        Assert.Equal(2, Directory.GetFiles(captures).Length);
+    }
+
+    private async Task<ReceiveResult> TakeMachineAsync(RdmamigProcess receiver)
+    {
+        int from = receiver.Events.Count;
+        using Socket source = await ConnectAsync();
+        source.Send(StreamBuilder.SmallMachine());
+        source.Shutdown(SocketShutdown.Send);
+        return await receiver.ResultAsync(from);
+    }
+
+    /// <summary>Makes the files of a cgroup, and those of /proc that lead to it.</summary>
+    /// <returns>The directory of the cgroup.</returns>
+    private string LayOutGroup(string limit)
+    {
+        string group = Directory.CreateDirectory(Path.Combine(Root, "cgroups", "vm")).FullName;
+        File.WriteAllText(Path.Combine(group, "memory.max"), limit + "\n");
+        File.WriteAllText(Path.Combine(group, "memory.current"), "0\n");
+        File.WriteAllText(Path.Combine(Root, "cgroup"), "0::/vm\n");
+        File.WriteAllText(Path.Combine(Root, "mountinfo"), $"30 23 0:26 / {Root}/cgroups rw - cgroup2 cgroup2 rw\n");
+        return group;
+    }
+
+    /// <summary>Runs what follows with these files in place of its own in /proc.</summary>
+    private string[] InGroup() =>
+    [
+        "unshare", .. (string[])(Environment.IsPrivilegedProcess ? [] : ["--map-root-user"]), "--mount", "/bin/sh", "-c",
+        $"mount --bind {Root}/cgroup /proc/$$/cgroup && mount --bind {Root}/mountinfo /proc/$$/mountinfo && exec \"$@\"", "sh",
+    ];
 
     private async Task<Socket> ConnectAsync()
     {

@@ -4,7 +4,7 @@ namespace RdmaMigration.Interop;
 
 /// <summary>
 /// A guest that runs moves between two processes, and one of them is cancelled or killed, or the connection is lost: at each status, on each side. It runs on
-/// one side afterwards, or on none, which the source says; never on both. The status pre-switchover is a test of the engine: `rdmamig guest` does not pause.
+/// one side afterwards, or on none, which the source says; never on both. The status pre-switchover is in <see cref="GuestPauseFaultTests"/>.
 /// </summary>
 public sealed class GuestFaultTests : IDisposable
 {

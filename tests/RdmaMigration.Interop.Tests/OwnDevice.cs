@@ -31,6 +31,12 @@ internal sealed class OwnDevice : IAsyncDisposable
     /// <summary>Where a receiver listens on it, at a port that no test has used before.</summary>
     public static string NextUri() => FormattableString.Invariant($"rdma:{Address}:{RdmaAddress.NextPort()}");
 
+    /// <summary>Its node in /dev/infiniband.</summary>
+    public string Node => Directory.EnumerateDirectories("/sys/class/infiniband_verbs")
+        .Where(verbs => File.Exists(Path.Combine(verbs, "ibdev")) && File.ReadAllText(Path.Combine(verbs, "ibdev")).Trim() == _device)
+        .Select(verbs => Path.GetFileName(verbs)!)
+        .Single();
+
     public async Task AddAsync() => await RunAsync("rdma", "link", "add", _device, "type", "rxe", "netdev", Interface);
 
     /// <summary>Returns once it is gone, which is when every process has freed what it has on it.</summary>

@@ -136,6 +136,7 @@ public sealed class RefusalTests : ReceiverTests
     [Theory]
     [InlineData("INT")]
     [InlineData("TERM")]
+    [InlineData("HUP")]
     public async Task A_signal_cancels_tells_the_source_and_leaves_no_file(string signal)
     {
         string folder = NewFolder("captures");

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.Interop;
@@ -29,6 +30,37 @@ public sealed class ServeClientTests : ReceiverTests
         await using QemuMachine arrived = await Restoration.StartLikeAsync(source, Work.File("arrived.ram"), Work, "arrived", options =>
             QemuMachine.TakeAsync(options, "tcp:127.0.0.1:0", uri => QmpMove.SendAsync(monitor, uri, "pause-before-switchover")));
         await Restoration.HasArrivedAsync(source, arrived, Work);
+    }
+
+    [Fact]
+    public async Task An_out_of_band_yank_while_RAM_arrives_ends_the_arrival()
+    {
+        await using QemuMachine source = await StartSourceAsync("pc", 16);
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
+        await using QmpClient outOfBand = await service.ConnectAsync(isOob: true);
+        await QmpMove.EnableAsync(service.Monitor, "events");
+        await service.Monitor.ExecuteAsync(
+            "migrate-incoming", new Dictionary<string, object> { ["uri"] = "tcp:127.0.0.1:0", ["exit-on-error"] = false });
+        JsonElement address = (await service.Monitor.ExecuteAsync("query-migrate")).GetProperty("socket-address")[0];
+        string uri = $"tcp:127.0.0.1:{address.GetProperty("port").GetString()}";
+        using (HoldingProxy link = new HoldingProxy(uri) { HoldsAfter = 1 << 20 }.Begin())
+        {
+            await source.StartMigrationAsync(link.Uri);
+            await link.Held.WaitAsync(Deadlines.Migration);
+            await service.Monitor.Events.FirstAsync(said => said.Status == "active", 0, Deadlines.Migration, "active");
+            JsonElement instances = await outOfBand.ExecuteOutOfBandAsync("query-yank");
+            Assert.Equal("migration", Assert.Single(instances.EnumerateArray()).GetProperty("type").GetString());
+
+            await outOfBand.ExecuteOutOfBandAsync("yank", new { instances });
+
+            Assert.Equal("failed", (await QmpMove.EndAsync(service.Monitor)).Status);
+        }
+
+        // The machine is still the source's, and the next attempt succeeds.
+        Assert.Equal("failed", (await QmpMove.EndAsync(source.Monitor)).Status);
+        int from = service.Monitor.Events.Count;
+        await QmpMove.SendAsync(source.Monitor, uri);
+        Assert.Equal("completed", (await QmpMove.EndAsync(service.Monitor, from)).Status);
     }
 
     [Theory]

@@ -38,6 +38,9 @@ public sealed class ServeSchemaTests : ReceiverTests
         ("query-iothreads", "", "the list is empty"),
         ("query-block", "", "the list is empty"),
         ("query-named-block-nodes", "", "the list is empty"),
+        ("query-blockstats", "", "the list is empty"),
+        ("query-stats", "[]", "the list is empty"),
+        ("query-stats-schemas", "[]", "the list is empty"),
         ("qom-list", "", "the list is empty"),
         ("query-command-line-options", "", "the list is empty"),
         ("query-migrate", ".dirty-limit-", "the machine does not run"),
@@ -49,6 +52,51 @@ public sealed class ServeSchemaTests : ReceiverTests
         .. ChannelsOnlyInQemu("migrate"),
         .. ChannelsOnlyInQemu("migrate-incoming"),
     ];
+
+    /// <summary>The commands of the section "Migration" of QEMU's schema, of all versions that have a profile.</summary>
+    private static readonly string[] s_migrationCommands =
+    [
+        "query-migrate", "migrate-set-capabilities", "query-migrate-capabilities", "migrate-set-parameters", "query-migrate-parameters",
+        "migrate-start-postcopy", "x-colo-lost-heartbeat", "migrate_cancel", "migrate-continue", "migrate", "migrate-incoming", "xen-save-devices-state",
+        "xen-set-global-dirty-log", "xen-load-devices-state", "xen-set-replication", "query-xen-replication-status", "xen-colo-do-checkpoint",
+        "query-colo-status", "migrate-recover", "migrate-pause", "calc-dirty-rate", "query-dirty-rate", "set-vcpu-dirty-limit", "cancel-vcpu-dirty-limit",
+        "query-vcpu-dirty-limit", "query-migrationthreads", "snapshot-save", "snapshot-load", "snapshot-delete", "client_migrate_info", "announce-self",
+    ];
+
+    /// <summary>Those of them that a service does not have. The README has the same list.</summary>
+    private static readonly (string Command, string Reason)[] s_absent =
+    [
+        ("calc-dirty-rate", "the machine does not run, or its program has no page sampling"),
+        ("set-vcpu-dirty-limit", "there are no vCPUs"),
+        ("cancel-vcpu-dirty-limit", "there are no vCPUs"),
+        ("snapshot-save", "there are no block devices"),
+        ("snapshot-load", "there are no block devices"),
+        ("snapshot-delete", "there are no block devices"),
+        ("xen-save-devices-state", "no Xen"),
+        ("xen-set-global-dirty-log", "no Xen"),
+        ("xen-load-devices-state", "no Xen"),
+        ("xen-set-replication", "no replication of block devices"),
+        ("query-xen-replication-status", "no replication of block devices"),
+        ("xen-colo-do-checkpoint", "no replication of block devices"),
+        ("client_migrate_info", "no SPICE"),
+        ("announce-self", "there are no network devices"),
+    ];
+
+    [Theory]
+    [InlineData("7.2", "")]
+    [InlineData("10.0", "trixie")]
+    public async Task Each_migration_command_of_QEMU_is_there_or_in_the_list_of_absent_ones(string profile, string release)
+    {
+        await using QemuMachine qemu = await QemuMachine.StartAsync(NewMachine(release, "pc", 8));
+        await using ServeProcess service = await ServeProcess.StartAsync("--profile", profile);
+        string[] expected = [.. Names(await qemu.Monitor.ExecuteAsync("query-commands")).Intersect(s_migrationCommands)];
+        IEnumerable<string> actual = Names(await service.Monitor.ExecuteAsync("query-commands"));
+        IEnumerable<string> listed = s_absent.Select(row => row.Command);
+
+        Assert.Equal(expected.Except(actual), expected.Intersect(listed));
+        Assert.Empty(listed.Except(s_migrationCommands));
+        Assert.All(listed, name => Assert.Contains($"`{name}`", Readme(), StringComparison.Ordinal));
+    }
 
     [Theory]
     [InlineData("7.2", "")]
@@ -143,7 +191,7 @@ public sealed class ServeSchemaTests : ReceiverTests
         List<string> found = [];
         foreach (string name in schema.Commands.Where(name => name.StartsWith("query-", StringComparison.Ordinal)))
         {
-            found.AddRange(schema.Violations(name, await monitor.ExecuteAsync(name)));
+            found.AddRange(schema.Violations(name, await monitor.ExecuteAsync(name, name == "query-stats" ? new { target = "vm" } : null)));
         }
 
         return [.. found];
@@ -174,6 +222,8 @@ public sealed class ServeSchemaTests : ReceiverTests
             .Select(line => $"only in QEMU: {name} {line}"),
         .. actual.Except(expected).Where(line => !line.EndsWith("[]: value", StringComparison.Ordinal)).Select(line => $"only here: {name} {line}"),
     ];
+
+    private static string Readme() => File.ReadAllText(Path.Combine(Executables.RepositoryRoot, "src", "RdmaMigration.Service", "README.md"));
 
     private static string[] Recorded()
     {

@@ -80,6 +80,32 @@ public sealed class ServeTests : ReceiverTests
     }
 
     [Fact]
+    public async Task A_machine_is_saved_and_inspected_and_moves_on_after_cont()
+    {
+        await using QemuMachine source = await StartSourceAsync("pc", 64);
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
+        await QmpMove.RunAsync(source.Monitor, service.Monitor, Anywhere, "return-path");
+        await QmpMove.SendAsync(service.Monitor, $"file:{Work.File("saved")}");
+        Assert.Equal("postmigrate", await QmpMove.RunStateAsync(service.Monitor));
+
+        (int exitCode, string output) = await ChildProcess.RunAsync(Executables.Rdmamig, "inspect", Work.File("saved"), "--json");
+
+        Assert.True(exitCode == 0, output);
+        using JsonDocument inspected = JsonDocument.Parse(output);
+        Assert.StartsWith("pc-i440fx-", inspected.RootElement.GetProperty("machine-type").GetString(), StringComparison.Ordinal);
+        JsonElement[] blocks = [.. inspected.RootElement.GetProperty("ram").GetProperty("blocks").EnumerateArray()];
+        Assert.Single(blocks, block => block.GetProperty("name").GetString()!.EndsWith(QemuOptions.RamBlockName, StringComparison.Ordinal));
+        await Restoration.IsIdenticalAsync(source, Work.File("saved"), Work);
+
+        QmpException refused = await Assert.ThrowsAsync<QmpException>(() => service.Monitor.ExecuteAsync("migrate", new { uri = Anywhere }));
+        Assert.Equal("GenericError", refused.ErrorClass);
+        await service.Monitor.ExecuteAsync("cont");
+        Assert.Equal("running", await QmpMove.RunStateAsync(service.Monitor));
+        await using QemuMachine arrived = await TakeAsync(source, service);
+        await Restoration.HasArrivedAsync(source, arrived, Work);
+    }
+
+    [Fact]
     public async Task After_a_drop_the_service_waits_for_a_machine_as_at_its_start()
     {
         await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
@@ -129,6 +155,37 @@ public sealed class ServeTests : ReceiverTests
         Assert.Equal(0, await service.Process.WaitForExitAsync(s_soon));
         QmpEvent shutdown = await service.Monitor.Events.FirstAsync(said => said.Name == "SHUTDOWN", 0, s_soon, "SHUTDOWN");
         Assert.Equal(how == "quit" ? "host-qmp-quit" : "host-signal", shutdown.Values.GetProperty("reason").GetString());
+    }
+
+    [Fact]
+    public async Task Capabilities_cannot_change_during_a_migration_and_limits_can()
+    {
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
+        QmpClient monitor = service.Monitor;
+        await QmpMove.EnableAsync(monitor, "events");
+        string uri = await QmpMove.ListenAsync(monitor, Anywhere);
+        // A client that restores what it has saved changes nothing.
+        JsonElement before = await monitor.ExecuteAsync("query-migrate-parameters");
+        await monitor.ExecuteAsync("migrate-set-parameters", before);
+        await monitor.ExecuteAsync("migrate-set-parameters", new Dictionary<string, object> { ["max-bandwidth"] = 1 << 30, ["downtime-limit"] = 200 });
+
+        await using ServeProcess sending = await ServeProcess.StartAsync("--incoming", "defer");
+        await QmpMove.TakeSmallMachineAsync(sending, Work);
+        await QmpMove.EnableAsync(sending.Monitor, "pause-before-switchover");
+        int from = sending.Monitor.Events.Count;
+        await sending.Monitor.ExecuteAsync("migrate", new { uri });
+        await sending.Monitor.Events.FirstAsync(said => said.Status == "pre-switchover", from, Deadlines.Migration, "pre-switchover");
+        foreach (QmpClient side in (QmpClient[])[sending.Monitor, monitor])
+        {
+            QmpException runs = await Assert.ThrowsAsync<QmpException>(() => QmpMove.EnableAsync(side, "return-path"));
+            Assert.Contains("There's a migration process in progress", runs.Message, StringComparison.Ordinal);
+            await side.ExecuteAsync("migrate-set-parameters", new Dictionary<string, object> { ["max-bandwidth"] = 1 << 29 });
+        }
+
+        await sending.Monitor.ExecuteAsync("migrate-continue", new { state = "pre-switchover" });
+        Assert.Equal("completed", (await QmpMove.EndAsync(sending.Monitor, from)).Status);
+        Assert.Equal("completed", (await QmpMove.EndAsync(monitor)).Status);
+        await QmpMove.EnableAsync(sending.Monitor, "return-path");
     }
 
     [Fact]

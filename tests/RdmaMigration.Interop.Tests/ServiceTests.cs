@@ -124,6 +124,31 @@ public sealed class ServiceTests : IDisposable
         Assert.Equal("completed", (await QmpMove.EndAsync(service.Monitor)).Status);
     }
 
+    [Theory]
+    [InlineData("tcp:127.0.0.1:0")]
+    [InlineData("unix:")]
+    public async Task A_second_source_that_begins_before_RAM_is_refused_with_a_logged_reason(string uri)
+    {
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer");
+        await QmpMove.EnableAsync(service.Monitor, "events");
+        string at = await QmpMove.ListenAsync(service.Monitor, uri == "unix:" ? uri + _work.File("in") : uri);
+        using Socket first = await StreamedSource.ConnectAsync(at);
+        byte[] configuration = StreamedMachine.Configuration(returnPath: false);
+        await first.SendAsync(configuration);
+        await service.Monitor.Events.FirstAsync(said => said.Status == "active", 0, s_soon, "active");
+
+        using Socket second = await StreamedSource.ConnectAsync(at);
+        await second.SendAsync(configuration);
+        await IsClosedAsync(second);
+
+        await first.SendAsync(StreamedMachine.All().AsMemory(configuration.Length));
+        first.Shutdown(SocketShutdown.Send);
+        Assert.Equal("completed", (await QmpMove.EndAsync(service.Monitor)).Status);
+        await service.SignalAsync("TERM");
+        Assert.Equal(0, await service.Process.WaitForExitAsync(s_soon));
+        Assert.Single(Regex.Matches(service.Process.Errors, "rejected .*: another migration is running, and this process receives only one machine"));
+    }
+
     [Fact]
     public async Task Two_hundred_migrations_of_which_half_do_not_complete_leave_nothing_behind()
     {

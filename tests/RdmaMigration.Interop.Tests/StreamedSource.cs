@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using RdmaMigration.Testing;
 
@@ -12,6 +13,19 @@ internal static class StreamedSource
         Socket source = New();
         await source.ConnectAsync(new UnixDomainSocketEndPoint(path));
         await source.SendAsync(bytes);
+        return source;
+    }
+
+    /// <summary>Connects to a destination, which has named its URI.</summary>
+    public static async Task<Socket> ConnectAsync(string uri)
+    {
+        if (uri.StartsWith("unix:", StringComparison.Ordinal))
+        {
+            return await BeginAsync(uri["unix:".Length..], []);
+        }
+
+        Socket source = new(SocketType.Stream, ProtocolType.Tcp);
+        await source.ConnectAsync(IPEndPoint.Parse(uri["tcp:".Length..]));
         return source;
     }
 

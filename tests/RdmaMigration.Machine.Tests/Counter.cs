@@ -19,6 +19,9 @@ internal sealed class Counter(MachineRam ram) : IMachineProgram, IDisposable
         private set => Volatile.Write(ref _count, value);
     }
 
+    /// <summary>Whether it marks what it writes.</summary>
+    public bool Marks { get; init; }
+
     /// <summary>What the pages add up to. While the program is stopped.</summary>
     public ulong Sum
     {
@@ -66,6 +69,11 @@ internal sealed class Counter(MachineRam ram) : IMachineProgram, IDisposable
         {
             Span<byte> page = ram.Slice(Count * MachineRam.PageSize % ram.Length, sizeof(ulong));
             BinaryPrimitives.WriteUInt64LittleEndian(page, BinaryPrimitives.ReadUInt64LittleEndian(page) + 1);
+            if (Marks)
+            {
+                ram.MarkDirty(Count * MachineRam.PageSize % ram.Length, sizeof(ulong));
+            }
+
             Count++;
         }
     }

@@ -1,5 +1,7 @@
+using System.IO.Pipes;
 using Microsoft.Win32.SafeHandles;
 using RdmaMigration.Linux;
+using RdmaMigration.Testing;
 
 namespace RdmaMigration.Memory.Tests;
 
@@ -45,6 +47,22 @@ public abstract unsafe class DirtyTrackerTests
 
         Touch(block, 8, 1);
         Assert.Equal([8], Collect(tracker, block));
+    }
+
+    /// <summary>The block's descriptor becomes one that has no memory, so the kernel refuses to search it.</summary>
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_pass_that_the_kernel_refuses_fails_with_the_block_and_the_error(int kind)
+    {
+        using RamBlock block = RamBlock.Allocate("pc.ram", 4096 * Page);
+        using IDirtyTracker tracker = Create(kind, block);
+        tracker.Start();
+        using AnonymousPipeServerStream pipe = new();
+        _ = Descriptor.DuplicateOnto((int)pipe.SafePipeHandle.DangerousGetHandle(), block.FileDescriptor).OrThrow("dup2");
+
+        RamAccessException failed = Assert.Throws<RamAccessException>(() => Collect(tracker, block));
+
+        Assert.Equal((FailureReason.Memory, "pc.ram", "lseek", Errno.ESPIPE), (failed.Reason, failed.BlockName, failed.Call, failed.Error));
     }
 
     [Theory]

@@ -1,3 +1,5 @@
+using RdmaMigration.Linux;
+
 namespace RdmaMigration.Memory.Tests;
 
 public sealed class HostMemoryTests
@@ -15,6 +17,10 @@ public sealed class HostMemoryTests
         Assert.Equal(123UL * 1024, HostMemory.MemAvailable("MemTotal:     1000 kB\nMemFree:    5 kB\nMemAvailable:    123 kB\nBuffers: 1 kB\n"));
 
     [Fact]
-    public void A_meminfo_without_MemAvailable_is_an_error_that_says_so() =>
-        Assert.Contains("MemAvailable", Assert.Throws<IOException>(() => HostMemory.MemAvailable("MemTotal: 1 kB\n")).Message, StringComparison.Ordinal);
+    public void A_meminfo_without_MemAvailable_is_an_error_that_says_so()
+    {
+        MigrationException failed = Assert.Throws<MigrationException>(() => HostMemory.MemAvailable("MemTotal: 1 kB\n"));
+        Assert.Equal(FailureReason.Memory, failed.Reason);
+        Assert.Contains("MemAvailable", failed.Message, StringComparison.Ordinal);
+    }
 }

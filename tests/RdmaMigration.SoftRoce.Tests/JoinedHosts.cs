@@ -10,7 +10,7 @@ internal sealed class JoinedHosts(string wire)
     public const string Source = "b";
     public const string Uri = "rdma:10.77.0.1:4444";
 
-    private static readonly string s_softroce = Path.Combine(Executables.RepositoryRoot, "docker", "softroce", "softroce");
+    private readonly SoftRoceWire _wire = new(wire);
 
     /// <summary>Boots the receiving host. It runs rdmamig once the two hosts reach each other.</summary>
     public RdmamigProcess Receive(params string[] options) => RdmamigProcess.Start(Uri, "/tmp/", options, On(Destination));
@@ -34,11 +34,7 @@ internal sealed class JoinedHosts(string wire)
         RdmamigProcess.Send(capture, Uri, options, [.. On(Source), Path.Combine(AppContext.BaseDirectory, "send-out"), go]);
 
     /// <summary>Pulls the plug of a host, or puts it in again: it sees its carrier go, the other one nothing but silence.</summary>
-    public async Task LinkAsync(bool up, string host = Source)
-    {
-        (int exitCode, string output) = await ChildProcess.RunAsync(s_softroce, "link", up ? "on" : "off", wire, host);
-        Assert.True(exitCode == 0, output);
-    }
+    public Task LinkAsync(bool up, string host = Source) => _wire.LinkAsync(up, host);
 
-    private string[] On(string host) => [s_softroce, "run", "--guest", "--wire", wire, "--host", host, "--memory", "1536", "--"];
+    private string[] On(string host) => _wire.Run(host, "--memory", "1536");
 }

@@ -141,6 +141,20 @@ public sealed class PackageTests(Packages packages) : IClassFixture<Packages>
         Assert.Equal(0, await served.ExitCode());
     }
 
+    [Fact]
+    public async Task Testcontainers_example_is_a_test_that_passes()
+    {
+        (await DockerEngine.WithImageAsync(ContainerHosts.Image)).Dispose();
+        string program = await packages.BuildExampleAsync("RdmaMigration.Testcontainers", "xunit.v3");
+        string results = Path.ChangeExtension(program, ".xml");
+        await using ChildProcess tests = ChildProcess.Start("example", "dotnet", [program, "-noLogo", "-noColor", "-xml", results]);
+        int code = await tests.WaitForExitAsync(Deadlines.Scale(400));
+
+        Assert.True(code == 0, tests.Errors);
+        XElement assembly = Assert.Single(XDocument.Load(results).Root!.Elements("assembly"));
+        Assert.Equal(("1", "1"), (assembly.Attribute("total")!.Value, assembly.Attribute("passed")!.Value));
+    }
+
     [Theory]
     [InlineData("RdmaMigration.Linux", "woken", "ENOENT")]
     [InlineData("RdmaMigration.Stream", "timer reads versions 1 to 2")]

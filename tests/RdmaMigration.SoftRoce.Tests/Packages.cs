@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text.RegularExpressions;
+using System.Xml.Linq;
 using RdmaMigration.Testing;
 
 namespace RdmaMigration.SoftRoce.Tests;
@@ -59,12 +60,19 @@ public sealed partial class Packages : IAsyncLifetime
     }
 
     /// <summary>Builds the first program of a package's README in a project that refers to the package, without a warning.</summary>
+    /// <param name="name">The package.</param>
+    /// <param name="others">Other packages that the program needs, in the version that this repository uses.</param>
     /// <returns>The program's assembly.</returns>
-    public async Task<string> BuildExampleAsync(string name)
+    public async Task<string> BuildExampleAsync(string name, params string[] others)
     {
         string project = Directory.CreateDirectory(_work.File(name)).FullName;
         await DotnetAsync(project, "new", "console", "--name", "example", "--output", ".");
         await DotnetAsync(project, "add", "package", name);
+        foreach (string other in others)
+        {
+            await DotnetAsync(project, "add", "package", other, "--version", VersionOf(other));
+        }
+
         using (ZipArchive package = Open(name, "nupkg"))
         {
             File.WriteAllText(Path.Combine(project, "Program.cs"), Example().Match(ReadMe(package)).Groups[1].Value);
@@ -73,6 +81,9 @@ public sealed partial class Packages : IAsyncLifetime
         await DotnetAsync(project, "build", "--output", "program", "-warnAsError");
         return Path.Combine(project, "program", "example.dll");
     }
+
+    private static string VersionOf(string package) => XDocument.Load(Path.Combine(Rig.Repository, "Directory.Packages.props"))
+        .Descendants("PackageVersion").Single(version => version.Attribute("Include")!.Value == package).Attribute("Version")!.Value;
 
     /// <summary>The folder of the packages that the build restored. As a source, it has everything that ours depend on, without a network.</summary>
     private static async Task<string> RestoredAsync()

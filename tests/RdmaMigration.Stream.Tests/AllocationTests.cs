@@ -28,7 +28,7 @@ public sealed class AllocationTests
         using RecordingHandler handler = new();
         IncomingStream incoming = new(new MemorySource(Machine(pages), 32768), handler, TestOptions.Stream with { AllowsMissingPages = true });
         long before = GC.GetAllocatedBytesForCurrentThread();
-        incoming.Load();
+        incoming.Load(BigLockState.NotHeld);
         return GC.GetAllocatedBytesForCurrentThread() - before;
     }
 

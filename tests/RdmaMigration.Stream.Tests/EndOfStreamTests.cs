@@ -150,7 +150,7 @@ public sealed class EndOfStreamTests
         PiecewiseSource source = new([StreamBuilder.SmallMachine(footers, vmDescription)], () => patience.Add(incoming!.Patience));
         using RecordingHandler handler = new();
         incoming = new IncomingStream(source, handler, TestOptions.Stream);
-        incoming.Load();
+        incoming.Load(BigLockState.NotHeld);
         Assert.All(patience, p => Assert.Equal(Timeout.InfiniteTimeSpan, p));
     }
 
@@ -164,7 +164,7 @@ public sealed class EndOfStreamTests
         PiecewiseSource source = new([StreamBuilder.SmallMachine(vmDescription: vmDescription)], () => patience.Add(incoming!.Patience));
         using RecordingHandler handler = new();
         incoming = new IncomingStream(source, handler, TestOptions.Stream with { SilenceTimeout = TimeSpan.FromSeconds(7) });
-        incoming.Load();
+        incoming.Load(BigLockState.NotHeld);
         Assert.Equal([Timeout.InfiniteTimeSpan, vmDescription ? TimeSpan.FromSeconds(7) : Timeout.InfiniteTimeSpan], patience);
     }
 
@@ -285,7 +285,7 @@ public sealed class EndOfStreamTests
             using RecordingHandler handler = new();
             IncomingStreamOptions options = TestOptions.Stream with { DeviceStateInMemory = 1 << 20, SpillDirectory = directory.FullName };
             using IncomingStream incoming = new(new MemorySource(bytes), handler, options);
-            using CapturedStream stream = incoming.Load();
+            using CapturedStream stream = incoming.Load(BigLockState.NotHeld);
             Assert.Equal(32L << 20, incoming.SpilledBytes);
             Assert.Empty(directory.EnumerateFileSystemInfos());
             Assert.True(bytes.AsSpan().SequenceEqual(Streams.Write(stream)));
@@ -329,8 +329,8 @@ public sealed class EndOfStreamTests
     {
         using RecordingHandler handler = new();
         IncomingStream incoming = new(new MemorySource(StreamBuilder.SmallMachine()), handler, TestOptions.Stream);
-        incoming.Load();
-        Assert.Throws<InvalidOperationException>(incoming.Load);
+        incoming.Load(BigLockState.NotHeld);
+        Assert.Throws<InvalidOperationException>(() => incoming.Load(BigLockState.NotHeld));
     }
 
     /// <summary>Loads pieces of a source that opened a return path; returns how long it might have been silent before each read.</summary>
@@ -342,7 +342,7 @@ public sealed class EndOfStreamTests
         byte[] first = [.. pieces[0][..configuration], .. new StreamBuilder().Command(1).ToArray(), .. pieces[0][configuration..]];
         PiecewiseSource source = new([first, .. pieces[1..]], () => patience.Add(incoming!.Patience));
         incoming = new IncomingStream(source, handler, TestOptions.Stream);
-        return (incoming.Load(), patience);
+        return (incoming.Load(BigLockState.NotHeld), patience);
     }
 
     private static StreamBuilder Prefix() => StreamBuilder.WithConfiguration()

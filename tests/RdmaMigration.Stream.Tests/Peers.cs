@@ -118,7 +118,8 @@ internal sealed class RecordingHandler(ulong maxRam = 64 << 20) : IIncomingHandl
 internal static class Streams
 {
     public static CapturedStream Load(byte[] bytes, RecordingHandler handler, int mostPerRead = int.MaxValue, IncomingStreamOptions? options = null) =>
-        new IncomingStream(new MemorySource(bytes, mostPerRead), handler, options ?? TestOptions.Stream with { AllowsMissingPages = true }).Load();
+        new IncomingStream(new MemorySource(bytes, mostPerRead), handler, options ?? TestOptions.Stream with { AllowsMissingPages = true })
+            .Load(BigLockState.NotHeld);
 
     /// <summary>Expects the load to be refused, and by a message that is of use.</summary>
     public static StreamFormatException Refused(byte[] bytes, IncomingStreamOptions? options = null)

@@ -26,7 +26,7 @@ public sealed class ReadAheadTests
         PiecewiseSource source = new(messages);
         List<int> readsAtHook = new();
         using RecordingHandler handler = new() { WhenHooked = () => readsAtHook.Add(source.Reads) };
-        CapturedStream stream = new IncomingStream(source, handler, TestOptions.Stream with { AllowsMissingPages = true }).Load();
+        CapturedStream stream = new IncomingStream(source, handler, TestOptions.Stream with { AllowsMissingPages = true }).Load(BigLockState.NotHeld);
 
         Assert.Equal([1, 3, 6], readsAtHook);
 
@@ -54,7 +54,8 @@ public sealed class ReadAheadTests
     {
         using RecordingHandler handler = new();
         IncomingStream incoming = new(new LyingSource(), handler, TestOptions.Stream);
-        Assert.Contains(nameof(LyingSource), Assert.Throws<InvalidOperationException>(incoming.Load).Message, StringComparison.Ordinal);
+        InvalidOperationException lie = Assert.Throws<InvalidOperationException>(() => incoming.Load(BigLockState.NotHeld));
+        Assert.Contains(nameof(LyingSource), lie.Message, StringComparison.Ordinal);
     }
 
     private sealed class LyingSource : IStreamSource

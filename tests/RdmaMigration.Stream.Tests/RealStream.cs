@@ -41,7 +41,7 @@ internal sealed class RealStream : IDisposable
     public CapturedStream Load(RecordingHandler handler, int mostPerRead = int.MaxValue)
     {
         using FileStream file = System.IO.File.OpenRead(File);
-        return new IncomingStream(new FileSource(file, mostPerRead), handler, TestOptions.Stream).Load();
+        return new IncomingStream(new FileSource(file, mostPerRead), handler, TestOptions.Stream).Load(BigLockState.NotHeld);
     }
 
     public void Dispose() => _work.Dispose();

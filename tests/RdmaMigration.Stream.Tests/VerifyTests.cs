@@ -15,7 +15,7 @@ public sealed class VerifyTests
         byte[] machine = StreamBuilder.SmallMachine(footers);
         using RecordingHandler handler = new();
         using IncomingStream stream = new(new MemorySource(WithDigests(machine)), handler, TestOptions.Stream);
-        CapturedStream loaded = stream.Load();
+        CapturedStream loaded = stream.Load(BigLockState.NotHeld);
 
         Assert.Equal(2, stream.VerifiedBlocks);
         Assert.Equal(machine, Streams.Write(loaded));
@@ -26,7 +26,7 @@ public sealed class VerifyTests
     {
         using RecordingHandler handler = new();
         using IncomingStream stream = new(new MemorySource(StreamBuilder.SmallMachine()), handler, TestOptions.Stream);
-        stream.Load();
+        stream.Load(BigLockState.NotHeld);
         Assert.Equal(0, stream.VerifiedBlocks);
     }
 

@@ -63,9 +63,10 @@ public sealed class ChildProcess : IAsyncDisposable
     /// <param name="onOutput">Gets every line of its standard output, on a pool thread, in order.</param>
     /// <param name="onError">Gets every line of its standard error likewise.</param>
     /// <param name="workingDirectory">Where it runs; null: where the test runs.</param>
+    /// <param name="takesInput">Its standard input stays open for <see cref="WriteLineAsync"/>; otherwise it is empty.</param>
     public static ChildProcess Start(
         string name, string file, IEnumerable<string> arguments, Action<string>? onOutput = null, Action<string>? onError = null,
-        string? workingDirectory = null)
+        string? workingDirectory = null, bool takesInput = false)
     {
         ProcessStartInfo start = new(file, arguments)
         {
@@ -77,7 +78,11 @@ public sealed class ChildProcess : IAsyncDisposable
             WorkingDirectory = workingDirectory ?? "",
         };
         Process process = Process.Start(start) ?? throw new InvalidOperationException($"{file} did not start");
-        process.StandardInput.Close();
+        if (!takesInput)
+        {
+            process.StandardInput.Close();
+        }
+
         ChildProcess child = new(name, process, onOutput, onError);
         s_living.TryAdd(child, 0);
         return child;
@@ -98,6 +103,13 @@ public sealed class ChildProcess : IAsyncDisposable
         await using ChildProcess child = Start(Path.GetFileName(file), file, arguments, Append, Append);
         int exitCode = await child.WaitForExitAsync(Deadlines.Migration);
         return (exitCode, output.ToString());
+    }
+
+    /// <summary>Writes a line to its standard input.</summary>
+    public async Task WriteLineAsync(string line)
+    {
+        await _process.StandardInput.WriteLineAsync(line);
+        await _process.StandardInput.FlushAsync();
     }
 
     /// <summary>Sends SIGKILL, and nothing else happens before: the process cannot clean up. One that has exited is let be.</summary>

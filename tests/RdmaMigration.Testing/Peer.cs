@@ -6,15 +6,23 @@ public sealed record Peer(string Release)
 {
     private static string Cache => Path.Combine(Executables.RepositoryRoot, ".artifacts", "peers");
 
+    private static string Script => Path.Combine(Executables.RepositoryRoot, "docker", "peers", "peers");
+
     public bool Exists => Directory.Exists(Path.Combine(Cache, Release));
 
     /// <summary>How a user gets it, for a test that is skipped without it.</summary>
     public string HowToMake => $"this test needs the QEMU of Debian {Release}: run ./build.sh peers {Release}";
 
+    /// <summary>Whether it has a program. One that was made by an older version may lack it.</summary>
+    public bool Has(string program) => File.Exists(Path.Combine(Cache, Release, "usr", "bin", program));
+
+    /// <summary>Runs a program of this release to its end; its exit code and all that it printed.</summary>
+    public Task<(int ExitCode, string Output)> RunAsync(params string[] command) => ChildProcess.RunAsync(Script, ["run", Release, "--", .. command]);
+
     /// <summary>The machine, run by the QEMU of this release. Its files must lie below /dev/shm or /tmp, which the release shares with this host.</summary>
     public QemuOptions Run(QemuOptions machine) => machine with
     {
-        Wrapper = [.. machine.Wrapper, Path.Combine(Executables.RepositoryRoot, "docker", "peers", "peers"), "run", Release, "--"],
+        Wrapper = [.. machine.Wrapper, Script, "run", Release, "--"],
         Executable = "/usr/bin/qemu-system-x86_64",
     };
 

@@ -32,7 +32,11 @@ public sealed record QemuOptions(string Name, string MachineType, int RamMebibyt
     /// <summary>The QEMU to run; null for <see cref="Executables.Qemu"/>.</summary>
     public string? Executable { get; init; }
 
-    public IEnumerable<string> Arguments(string monitorSocket, string? serialSocket)
+    public IEnumerable<string> Arguments(string monitorSocket, string? serialSocket) =>
+        ArgumentsWithMonitor($"socket,id=qmp,path={monitorSocket}", serialSocket);
+
+    /// <summary>The same with any character device as the monitor; its id is qmp.</summary>
+    public IEnumerable<string> ArgumentsWithMonitor(string monitor, string? serialSocket = null)
     {
         List<string> arguments =
         [
@@ -40,7 +44,7 @@ public sealed record QemuOptions(string Name, string MachineType, int RamMebibyt
             "-M", HasPlainRam ? MachineType : $"{MachineType},memory-backend={RamBlockName}", "-m", RamMebibytes.ToString(CultureInfo.InvariantCulture),
             // The clock stands while the machine is paused: device state is then a function of the command line alone.
             "-rtc", "base=2026-01-01T00:00:00,clock=vm",
-            "-chardev", $"socket,id=qmp,path={monitorSocket}", "-mon", "chardev=qmp,mode=control",
+            "-chardev", monitor, "-mon", "chardev=qmp,mode=control",
         ];
         if (!HasPlainRam)
         {

@@ -55,10 +55,12 @@ public sealed class QmpClient : IAsyncDisposable
     public EventLog<QmpEvent> Events { get; } = new();
 
     /// <summary>Takes over <paramref name="socket"/> and negotiates.</summary>
-    public static async Task<QmpClient> OpenAsync(Socket socket)
+    /// <param name="socket">Connected to a monitor.</param>
+    /// <param name="isOob">Enables oob.</param>
+    public static async Task<QmpClient> OpenAsync(Socket socket, bool isOob = false)
     {
         QmpClient client = new(socket);
-        await client.ExecuteAsync("qmp_capabilities");
+        await client.ExecuteAsync("qmp_capabilities", isOob ? new { enable = new[] { "oob" } } : null);
         return client;
     }
 
@@ -68,10 +70,24 @@ public sealed class QmpClient : IAsyncDisposable
     /// <param name="passed">A descriptor to pass with it; it stays open here.</param>
     /// <exception cref="QmpException">The server refused it.</exception>
     /// <exception cref="EndOfStreamException">The server went away.</exception>
-    public async Task<JsonElement> ExecuteAsync(string command, object? arguments = null, SafeHandle? passed = null)
+    public Task<JsonElement> ExecuteAsync(string command, object? arguments = null, SafeHandle? passed = null) =>
+        SendAsync("execute", command, arguments, passed);
+
+    /// <summary>Runs a command out of band. The session has oob enabled.</summary>
+    /// <param name="command">The command.</param>
+    /// <param name="arguments">Its arguments; null for none.</param>
+    /// <exception cref="QmpException">The server refused it.</exception>
+    public Task<JsonElement> ExecuteOutOfBandAsync(string command, object? arguments = null) => SendAsync("exec-oob", command, arguments, passed: null);
+
+    private async Task<JsonElement> SendAsync(string verb, string command, object? arguments, SafeHandle? passed)
     {
-        byte[] request = JsonSerializer.SerializeToUtf8Bytes(
-            arguments is null ? new { execute = command } : (object)new { execute = command, arguments });
+        Dictionary<string, object> members = new() { [verb] = command };
+        if (arguments is not null)
+        {
+            members["arguments"] = arguments;
+        }
+
+        byte[] request = JsonSerializer.SerializeToUtf8Bytes(members);
         await _oneCommand.WaitAsync();
         try
         {

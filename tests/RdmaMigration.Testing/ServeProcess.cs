@@ -71,7 +71,7 @@ public sealed class ServeProcess : IAsyncDisposable
     public string Socket => _work.File("qmp");
 
     /// <summary>Opens a further monitor session.</summary>
-    public Task<QmpClient> ConnectAsync() => ConnectAsync(_work.File("qmp"), Process);
+    public Task<QmpClient> ConnectAsync(bool isOob = false) => ConnectAsync(_work.File("qmp"), Process, isOob);
 
     /// <summary>Sends a signal, by name.</summary>
     public Task SignalAsync(string signal) => Process.SignalAsync(signal);
@@ -83,7 +83,7 @@ public sealed class ServeProcess : IAsyncDisposable
         _work.Dispose();
     }
 
-    private static async Task<QmpClient> ConnectAsync(string path, ChildProcess process)
+    private static async Task<QmpClient> ConnectAsync(string path, ChildProcess process, bool isOob = false)
     {
         Task<int> exited = process.WaitForExitAsync(Deadlines.Start);
         while (true)
@@ -92,7 +92,7 @@ public sealed class ServeProcess : IAsyncDisposable
             try
             {
                 await socket.ConnectAsync(new UnixDomainSocketEndPoint(path));
-                return await QmpClient.OpenAsync(socket);
+                return await QmpClient.OpenAsync(socket, isOob);
             }
             catch (SocketException) when (!exited.IsCompleted)
             {

@@ -18,10 +18,16 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
         /// <summary>Connected, nothing sent.</summary>
         Connected,
 
+        /// <summary>Header and configuration sent.</summary>
+        Configured,
+
         /// <summary>Header, configuration and block list sent.</summary>
         Announced,
 
-        /// <summary>The destination's blocks received.</summary>
+        /// <summary>The destination's blocks received, the exchange not ended.</summary>
+        Requested,
+
+        /// <summary>The exchange of blocks ended.</summary>
         Exchanged,
 
         /// <summary>Half of RAM written.</summary>
@@ -50,14 +56,20 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
     {
         switch (step)
         {
-            case Step.Announced:
-                source.Send(QemuFile, [.. Opening(returnPath), .. Be64(Hook)]);
+            case Step.Configured:
+                // With the first byte behind it: until that comes, the configuration may go on.
+                source.Send(QemuFile, [.. Configuration(returnPath), BlockList()[0]]);
                 break;
-            case Step.Exchanged:
+            case Step.Announced:
+                source.Send(QemuFile, [.. BlockList()[1..], .. Be64(Hook)]);
+                break;
+            case Step.Requested:
                 source.Send(4, []);
                 byte[] block = source.Receive(5);
                 _address = BinaryPrimitives.ReadUInt64BigEndian(block);
                 _key = BinaryPrimitives.ReadUInt32BigEndian(block.AsSpan(24));
+                break;
+            case Step.Exchanged:
                 source.Send(9, []);
                 source.Send(QemuFile, EndOfRam());
                 source.Send(QemuFile, [0x03, .. Be32(1), .. Be64(Hook)]);

@@ -20,10 +20,18 @@ public static class StreamedMachine
     public static byte[] Ram { get; } = Pattern();
 
     /// <summary>Header, configuration and commands, and the block list without the end of its section.</summary>
-    public static byte[] Opening(bool returnPath) =>
+    public static byte[] Opening(bool returnPath) => [.. Configuration(returnPath), .. BlockList()];
+
+    /// <summary>Header, configuration and commands.</summary>
+    public static byte[] Configuration(bool returnPath) =>
     [
         .. "QEVM"u8, .. Be32(3), 0x07, .. Be32((uint)Machine.Length), .. Encoding.ASCII.GetBytes(Machine),
         .. returnPath ? (byte[])[0x08, 0, 1, 0, 0, 0x08, 0, 2, 0, 4, .. Be32(1)] : [],
+    ];
+
+    /// <summary>The block list, without the end of its section.</summary>
+    public static byte[] BlockList() =>
+    [
         0x01, .. Be32(1), 3, .. "ram"u8, .. Be32(0), .. Be32(4),
         .. Be64(RamSize | 0x04), 6, .. "pc.ram"u8, .. Be64(RamSize),
     ];

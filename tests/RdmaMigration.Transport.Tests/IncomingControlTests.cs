@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 
 namespace RdmaMigration.Transport.Tests;
@@ -140,6 +141,43 @@ public sealed class IncomingControlTests : IDisposable
         ScriptedLink link = new([ControlMessages.Of(ControlMessageType.RamBlocksRequest)]);
         Assert.Throws<ControlProtocolException>(() => new IncomingControl(link, _registration, false).Read(new byte[1], Timeout.InfiniteTimeSpan));
     }
+
+    /// <summary>The block list makes the source owe two messages; before and after them it may be silent.</summary>
+    [Theory]
+    [InlineData(0, false, ControlMessageType.RamBlocksRequest, 20)]
+    [InlineData(1, false, ControlMessageType.RegisterFinished, 20)]
+    [InlineData(1, true, ControlMessageType.RegisterFinished, 20 + 19)]
+    public void A_source_that_is_silent_at_a_step_of_the_exchange_is_given_up(int messages, bool pinAll, object awaited, int bound)
+    {
+        byte[][] script = [ControlMessages.Of(ControlMessageType.RamBlocksRequest), ControlMessages.Of(ControlMessageType.RegisterFinished)];
+        IncomingControl control = Exchanging(new ScriptedLink(script[..messages]) { IsSilent = true }, pinAll);
+        control.SetRamBlocks(_blocks);
+
+        PeerSilentException silent = Assert.Throws<PeerSilentException>(() => control.Read(new byte[1], Timeout.InfiniteTimeSpan));
+
+        Assert.Equal(
+            (awaited.ToString(), "10.0.0.9:4711", bound, FailureReason.Timeout),
+            (silent.Step, silent.Peer, (int)silent.Bound.TotalMilliseconds, silent.Reason));
+    }
+
+    [Fact]
+    public void A_source_may_be_silent_before_its_block_list_and_after_the_exchange()
+    {
+        TimeSpan idle = TimeSpan.FromMilliseconds(60);
+        IncomingControl before = Exchanging(new ScriptedLink([]) { IsSilent = true });
+        Assert.Equal(0, before.Read(new byte[1], idle));
+
+        IncomingControl after = Exchanging(
+            new ScriptedLink([ControlMessages.Of(ControlMessageType.RamBlocksRequest), ControlMessages.Of(ControlMessageType.RegisterFinished)])
+            {
+                IsSilent = true,
+            });
+        after.SetRamBlocks(_blocks);
+        Assert.Equal(0, after.Read(new byte[1], idle));
+    }
+
+    private IncomingControl Exchanging(ScriptedLink link, bool pinAll = false) =>
+        new(link, _registration, pinAll) { ExchangeTimeout = TimeSpan.FromMilliseconds(20) };
 
     private IncomingControl Control(ScriptedLink link, bool pinAll = false)
     {

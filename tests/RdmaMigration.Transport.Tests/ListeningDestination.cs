@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using RdmaMigration.Testing;
 
@@ -18,12 +19,17 @@ internal sealed class ListeningDestination : IDisposable
     /// <param name="accepted">Called with each channel before it can be taken.</param>
     /// <param name="uri">Where; null for a free port at the device's IPv4 address.</param>
     /// <param name="startThread">Starts the listener's threads.</param>
+    /// <param name="log">For rejected peers; null for none.</param>
     public ListeningDestination(
-        ListenerOptions? options = null, Action<RdmaIncomingChannel>? accepted = null, RdmaUri? uri = null, Action<Thread>? startThread = null)
+        ListenerOptions? options = null,
+        Action<RdmaIncomingChannel>? accepted = null,
+        RdmaUri? uri = null,
+        Action<Thread>? startThread = null,
+        ILogger? log = null)
     {
         accepted += _channels.Add;
         uri ??= new RdmaUri(RdmaAddress.V4.ToString(), 0);
-        Listener = new RdmaListener(_waiter, uri, options ?? TestOptions.Listener, accepted, NullLogger.Instance, startThread);
+        Listener = RdmaListener.Listen(_waiter, uri, options ?? TestOptions.Listener, accepted, log ?? NullLogger.Instance, startThread);
     }
 
     public RdmaListener Listener { get; }

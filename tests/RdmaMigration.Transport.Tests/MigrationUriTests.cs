@@ -26,6 +26,7 @@ public sealed class MigrationUriTests
         MigrationUri uri = MigrationUri.Parse(text);
         Assert.Equal(expected, uri);
         Assert.Equal(text, uri.ToString());
+        Assert.Equal(expected is RdmaUri, uri.IsRdma);
     }
 
     [Theory]

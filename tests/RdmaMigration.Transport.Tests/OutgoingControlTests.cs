@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 
 namespace RdmaMigration.Transport.Tests;
@@ -24,7 +25,7 @@ public sealed class OutgoingControlTests
         ScriptedLink link = new([s_ready, ControlMessages.Of(ControlMessageType.RamBlocksResult, [1, 2, 3])]);
         bool worked = false;
         byte[] response = new OutgoingControl(link)
-            .Request(ControlMessageType.RamBlocksRequest, ControlMessageType.RamBlocksResult, () => worked = true)
+            .Request(ControlMessageType.RamBlocksRequest, ControlMessageType.RamBlocksResult, () => worked = true, TimeSpan.Zero)
             .ToArray();
         Assert.Equal([1, 2, 3], response);
         Assert.True(worked);
@@ -43,7 +44,7 @@ public sealed class OutgoingControlTests
     {
         OutgoingControl control = new(new ScriptedLink([s_ready, s_ready]));
         ControlProtocolException broken = Assert.Throws<ControlProtocolException>(() =>
-            control.Request(ControlMessageType.RamBlocksRequest, ControlMessageType.RamBlocksResult, () => { }).Length);
+            control.Request(ControlMessageType.RamBlocksRequest, ControlMessageType.RamBlocksResult, () => { }, TimeSpan.Zero).Length);
         Assert.Contains("expected RamBlocksResult", broken.Message, StringComparison.Ordinal);
     }
 
@@ -83,6 +84,27 @@ public sealed class OutgoingControlTests
         link.Add(ControlMessages.Of(ControlMessageType.RegisterResult, result[..length]));
         ControlProtocolException broken = Assert.Throws<ControlProtocolException>(control.Pump);
         Assert.Contains(expected, broken.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0, ControlMessageType.Ready, 20)]
+    [InlineData(1, ControlMessageType.RamBlocksResult, 50)]
+    [InlineData(2, ControlMessageType.Ready, 20)]
+    public void A_destination_that_is_silent_at_a_step_of_the_exchange_is_given_up(int messages, object awaited, int bound)
+    {
+        byte[][] script = [s_ready, ControlMessages.Of(ControlMessageType.RamBlocksResult, [1]), s_ready];
+        OutgoingControl control = new(new ScriptedLink(script[..messages]) { IsSilent = true }) { Patience = TimeSpan.FromMilliseconds(20) };
+
+        PeerSilentException silent = Assert.Throws<PeerSilentException>(() =>
+        {
+            control.Request(
+                ControlMessageType.RamBlocksRequest, ControlMessageType.RamBlocksResult, () => { }, work: TimeSpan.FromMilliseconds(30));
+            control.Send(ControlMessageType.RegisterFinished, []);
+        });
+
+        Assert.Equal(
+            (awaited.ToString(), "10.0.0.9:4711", TimeSpan.FromMilliseconds(bound), FailureReason.Timeout),
+            (silent.Step, silent.Peer, silent.Bound, silent.Reason));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
 using RdmaMigration.Testing;
 using RdmaMigration.Verbs;
 
@@ -93,6 +94,31 @@ public sealed class RdmaListenerTests
         Assert.NotSame(running, next);
     }
 
+    [Fact]
+    public async Task Where_one_machine_is_taken_a_second_source_is_rejected_with_the_reason_until_the_first_is_gone()
+    {
+        LogLines log = new();
+        using ListeningDestination destination = new(TestOptions.Listener with { Queues = false }, log: log);
+        RdmaSource first = destination.Connect();
+        RdmaIncomingChannel running = destination.Accept();
+        first.SendRaw(ControlMessages.QemuFile(1));
+        running.Input.Read(new byte[1], Timeout.InfiniteTimeSpan);
+
+        ConnectionRejectedException rejected = Assert.Throws<ConnectionRejectedException>(() => destination.Connect());
+
+        Assert.Contains("another migration is running", rejected.Message, StringComparison.Ordinal);
+        Assert.Contains(log.At(LogLevel.Warning), line => line.StartsWith($"rejected {RdmaAddress.V4}:", StringComparison.Ordinal)
+            && line.EndsWith("another migration is running, and this process receives only one machine", StringComparison.Ordinal));
+        Assert.Null(running.Lost);
+
+        // The one that runs ends: the next source waits for that, and gets in.
+        first.Dispose();
+        Task<RdmaSource> next = Task.Run(() => destination.Connect());
+        running.Dispose();
+        Assert.NotSame(running, destination.Accept(next));
+        (await next).Dispose();
+    }
+
     /// <summary>The request of another source meets a channel that is freed and not yet released. It got no answer at all, for minutes.</summary>
     [Fact]
     public void A_request_that_meets_a_freed_channel_is_not_its_return_path()
@@ -174,7 +200,7 @@ public sealed class RdmaListenerTests
     {
         using ListeningDestination destination = new();
         using CompletionWaiter waiter = new();
-        ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() => new RdmaListener(
+        ConnectFailedException failed = Assert.Throws<ConnectFailedException>(() => RdmaListener.Listen(
             waiter, new RdmaUri(RdmaAddress.V4.ToString(), destination.EndPoint.Port), TestOptions.Listener, channel =>
                 channel.Dispose(), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance));
         Assert.Contains("EADDRINUSE", failed.Message, StringComparison.Ordinal);

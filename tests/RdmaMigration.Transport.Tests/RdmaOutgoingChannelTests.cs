@@ -94,6 +94,26 @@ public sealed class RdmaOutgoingChannelTests
         MachineMemory.AssertSame(sent, received);
     }
 
+    [Theory]
+    [InlineData(false, ControlMessageType.Ready)]
+    [InlineData(true, ControlMessageType.RamBlocksResult)]
+    public void A_destination_that_is_silent_in_the_block_exchange_is_given_up(bool isReady, object awaited)
+    {
+        using RamBlockList sent = MachineMemory.Allocate(Fill.OneChunkOfFour);
+        using ListeningDestination destination = new();
+        using RdmaOutgoingChannel channel = destination.ConnectOurs(TestOptions.Rdma with { AnswerTimeout = TimeSpan.FromSeconds(1) });
+        using RdmaIncomingChannel incoming = destination.Accept();
+        if (isReady)
+        {
+            Assert.Equal(0, incoming.Input.Read(new byte[1], TimeSpan.Zero));
+        }
+
+        PeerSilentException silent = Assert.Throws<PeerSilentException>(() => channel.Ram.ExchangeBlocks(sent));
+
+        Assert.Equal((awaited.ToString(), channel.Peer, TimeSpan.FromSeconds(1)), (silent.Step, silent.Peer, silent.Bound));
+        Assert.Null(channel.Lost);
+    }
+
     [Fact]
     public async Task The_return_path_carries_what_the_destination_writes()
     {

@@ -13,6 +13,9 @@ internal sealed class ScriptedLink(IEnumerable<byte[]> messages) : IControlLink
     /// <summary>The peer is gone: what had arrived is all there is.</summary>
     public bool IsLost { get; init; }
 
+    /// <summary>The peer lives, and sends nothing after the script: a wait with a limit ends at once.</summary>
+    public bool IsSilent { get; init; }
+
     public List<(ControlHeader Header, byte[] Payload)> Sent { get; } = [];
 
     public void Add(byte[] message) => _messages.Enqueue(message);
@@ -23,6 +26,12 @@ internal sealed class ScriptedLink(IEnumerable<byte[]> messages) : IControlLink
     {
         if (!_messages.TryDequeue(out byte[]? next))
         {
+            if (IsSilent && timeout != Timeout.InfiniteTimeSpan)
+            {
+                Thread.Sleep(timeout);
+                return false;
+            }
+
             throw Lost();
         }
 

@@ -1,3 +1,5 @@
+using RdmaMigration.Linux;
+
 namespace RdmaMigration.Transport.Tests;
 
 /// <summary>The file that a machine comes from: no channel writes to it, under whatever name it is asked to.</summary>
@@ -22,8 +24,10 @@ public sealed class SourceFileTests : IDisposable
     [InlineData("link", 0)]
     public void A_destination_that_is_the_source_is_refused_before_a_byte_of_it_changes(string name, long offset)
     {
-        ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => Open(new FileUri(Path.Combine(_directory.FullName, name), offset)));
-        Assert.Contains("is the file that the machine is read from, and would be overwritten", refused.Message, StringComparison.Ordinal);
+        FileUri uri = new(Path.Combine(_directory.FullName, name), offset);
+        ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => Open(uri));
+        Assert.Equal(FailureReason.Policy, refused.Reason);
+        Assert.StartsWith($"{uri} ", refused.Message, StringComparison.Ordinal);
         Assert.Equal("machine", File.ReadAllText(Source));
     }
 

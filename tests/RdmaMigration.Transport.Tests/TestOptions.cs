@@ -10,6 +10,7 @@ internal static class TestOptions
         KeepAliveInterval = TimeSpan.FromSeconds(5),
         AcceptTimeout = TimeSpan.FromSeconds(10),
         FirstBytesTimeout = TimeSpan.FromSeconds(30),
+        ExchangeTimeout = TimeSpan.FromSeconds(30),
         Allow = [],
         Queues = true,
         Backlog = 5,
@@ -23,6 +24,7 @@ internal static class TestOptions
         WindowBytes = 64 << 20,
         ConnectTimeout = TimeSpan.FromSeconds(10),
         ReturnPathTimeout = TimeSpan.FromSeconds(5),
+        AnswerTimeout = TimeSpan.FromSeconds(60),
         KeepAliveInterval = TimeSpan.FromSeconds(5),
         SpinTime = s_spin,
     };

@@ -65,7 +65,7 @@ public sealed class TlsTests : IDisposable
         wire.Start();
         using Listening listening = Listen(_files);
         byte[] secret = RandomBytes(64);
-        Task<byte[]> seen = Task.Run(() => Forward(wire, listening.EndPoint));
+        Task<byte[]> seen = Task.Run(() => RecordingProxy.Forward(wire, listening.EndPoint));
         using (OutgoingChannel source = Connect((IPEndPoint)wire.LocalEndpoint, _files))
         {
             source.Output.Write([.. IncomingPair.Begun, .. secret]);
@@ -391,23 +391,5 @@ public sealed class TlsTests : IDisposable
         }
 
         return bytes;
-    }
-
-    /// <summary>Passes one connection on in both directions. Returns what the source sent.</summary>
-    private static byte[] Forward(TcpListener from, IPEndPoint to)
-    {
-        using TcpClient source = from.AcceptTcpClient();
-        using TcpClient destination = new("127.0.0.1", to.Port);
-        Task back = destination.GetStream().CopyToAsync(source.GetStream());
-        using MemoryStream seen = new();
-        byte[] buffer = new byte[1 << 16];
-        int count;
-        while ((count = source.GetStream().Read(buffer)) > 0)
-        {
-            seen.Write(buffer, 0, count);
-            destination.GetStream().Write(buffer, 0, count);
-        }
-
-        return seen.ToArray();
     }
 }

@@ -37,7 +37,7 @@ internal sealed class GuestSession(GuestPlan plan, ReportThread report, ILoggerF
     private async Task<int> RunAsync(CancellationToken cancellation)
     {
         using Machine machine = new(new MachineOptions { Name = MachineName, Log = log });
-        using SyntheticGuest guest = new(machine.AddRam("guest.ram", plan.Ram), plan.Load, plan.Writers);
+        using SyntheticGuest guest = SyntheticGuest.Create(machine.AddRam("guest.ram", plan.Ram), plan.Load, plan.Writers);
         machine.AddDevice(GuestDevice.Describe(guest.State), guest.State);
         machine.Program = guest;
         machine.Process.StatusChanged += report.OnStatusChanged;

@@ -14,20 +14,12 @@ internal sealed class SyntheticGuest : IMachineProgram, IDisposable
     private Thread? _inspector;
     private volatile int _throttlePercent;
 
-    /// <summary>A guest that does not run yet. Either <see cref="Fill"/> makes its content, or it arrives.</summary>
-    /// <param name="ram">The guest's memory.</param>
-    /// <param name="load">How it writes; a guest that arrives brings its own.</param>
-    /// <param name="writers">Threads.</param>
-    public SyntheticGuest(MachineRam ram, GuestLoad load, int writers)
+    private SyntheticGuest(MachineRam ram, GuestLoad load, int writers)
     {
         Ram = ram;
         State = new GuestState(ram.Length / GuestPage.Size, load);
         _gate = new GuestGate(writers);
-        _writers = [.. Enumerable.Range(0, writers).Select(number => new GuestWriter(this, _gate, number, writers))];
-        foreach (GuestWriter writer in _writers)
-        {
-            writer.Start();
-        }
+        _writers = new GuestWriter[writers];
     }
 
     /// <summary>Called when all pages were looked at after a move. On a thread of the guest.</summary>
@@ -44,6 +36,26 @@ internal sealed class SyntheticGuest : IMachineProgram, IDisposable
 
     /// <summary>Bytes that were written in this process. Any thread.</summary>
     public long BytesWritten => _writers.Sum(writer => writer.PagesWritten) * GuestPage.Size;
+
+    /// <summary>A guest that does not run yet. Either <see cref="Fill"/> makes its content, or it arrives.</summary>
+    /// <param name="ram">The guest's memory.</param>
+    /// <param name="load">How it writes; a guest that arrives brings its own.</param>
+    /// <param name="writers">Threads.</param>
+    public static SyntheticGuest Create(MachineRam ram, GuestLoad load, int writers)
+    {
+        SyntheticGuest guest = new(ram, load, writers);
+        for (int number = 0; number < writers; number++)
+        {
+            guest._writers[number] = new GuestWriter(guest, guest._gate, number, writers);
+        }
+
+        foreach (GuestWriter writer in guest._writers)
+        {
+            writer.Start();
+        }
+
+        return guest;
+    }
 
     /// <summary>Writes each page once. Before the guest starts for the first time.</summary>
     public void Fill()

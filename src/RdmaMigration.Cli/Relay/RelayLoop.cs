@@ -34,7 +34,7 @@ internal static class RelayLoop
     }
 
     /// <summary>What RDMA listens on without a host.</summary>
-    private static string HostOf(HostUri listens) => listens is RdmaUri { Host.Length: 0 } ? "0.0.0.0" : listens.Host;
+    private static string HostOf(HostUri listens) => listens is { IsRdma: true, Host.Length: 0 } ? "0.0.0.0" : listens.Host;
 
     private static IPAddress? AddressOf(string host) =>
         IPAddress.TryParse(host, out IPAddress? address) ? address

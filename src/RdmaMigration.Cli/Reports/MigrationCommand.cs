@@ -107,7 +107,7 @@ internal abstract class MigrationCommand : Command
     protected int HostCannot(string reason, MigrationUri? uri)
     {
         Screen.Error.WriteLine($"rdmamig: {reason}");
-        if (uri is RdmaUri && !RdmaSupport.IsSupported)
+        if (uri is { IsRdma: true } && !RdmaSupport.IsSupported)
         {
             Screen.Error.WriteLine("Run 'rdmamig doctor' to check this host.");
         }

@@ -51,11 +51,10 @@ internal sealed class ServeCommand : MigrationCommand
         AddHostOptions();
         Add(_config);
         Validators.Add(result => _parameters.Check(result, source: SharedOptions.ValueOf(() => result.GetValue(_incoming))?.Uri, destination: null));
-        Settings = new Settings(this, _config);
     }
 
     /// <summary>What a file and the environment add to the command line.</summary>
-    public Settings Settings { get; }
+    public Settings Settings => field ??= new Settings(this, _config);
 
     public static string[] Examples { get; } =
     [

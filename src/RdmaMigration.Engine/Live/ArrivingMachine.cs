@@ -58,9 +58,9 @@ internal sealed class ArrivingMachine(ILiveMachine machine) : IMachine
     /// <summary>What has arrived for the devices, in the order in which it is applied; empty before all of it is there.</summary>
     public IReadOnlyList<StagedDevice> Staged { get; private set; } = [];
 
-    public CapturedStream? Load(IncomingStream stream)
+    public CapturedStream? Load(IncomingStream stream, BigLockState state)
     {
-        Staged = stream.LoadDevices();
+        Staged = stream.LoadDevices(state);
         return null;
     }
 

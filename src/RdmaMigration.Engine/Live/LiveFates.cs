@@ -20,14 +20,15 @@ internal enum LiveFate
 internal static class LiveFates
 {
     /// <summary>What becomes of the machine.</summary>
-    /// <param name="outcome">How the delivery ended.</param>
+    /// <param name="arrival">How the delivery ended.</param>
     /// <param name="hasStopped">The machine was asked to stop here.</param>
     /// <param name="mayHaveStarted">The destination may have everything that it needs to start it.</param>
-    public static LiveFate After(DeliveryOutcome outcome, bool hasStopped, bool mayHaveStarted) => outcome.Arrival switch
+    public static LiveFate After(Arrival arrival, bool hasStopped, bool mayHaveStarted) => arrival switch
     {
         Arrival.Proved or Arrival.Unproved => LiveFate.AtDestination,
         _ when !hasStopped => LiveFate.StillHere,
-        _ when !mayHaveStarted || outcome.Failure is DestinationRefusedException => LiveFate.BackHere,
+        Arrival.Refused => LiveFate.BackHere,
+        _ when !mayHaveStarted => LiveFate.BackHere,
         _ => LiveFate.Unknown,
     };
 }

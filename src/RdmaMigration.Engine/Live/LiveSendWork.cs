@@ -99,7 +99,7 @@ internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions opt
     /// <summary>Decides where the machine runs.</summary>
     private void Settle(DeliveryOutcome outcome)
     {
-        switch (LiveFates.After(outcome, _switchover!.HasStopped, _switchover.MayHaveStarted))
+        switch (LiveFates.After(outcome.Arrival, _switchover!.HasStopped, _switchover.MayHaveStarted))
         {
             case LiveFate.StillHere:
                 break;

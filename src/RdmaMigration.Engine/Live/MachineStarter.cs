@@ -78,7 +78,7 @@ internal sealed class MachineStarter(ILiveMachine machine, ArrivingMachine arriv
         CheckMayGoOn(state);
         while (devices.TryDequeue(out StagedDevice? device))
         {
-            device.Commit();
+            device.Commit(state);
             if (Stopwatch.GetElapsedTime(start) > s_longHold)
             {
                 break;

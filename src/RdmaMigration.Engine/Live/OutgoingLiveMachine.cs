@@ -45,7 +45,7 @@ internal sealed class OutgoingLiveMachine(
     /// <inheritdoc/>
     public void Check(MigrationUri uri)
     {
-        if (uri is RdmaUri && Ram.Count == 0)
+        if (uri.IsRdma && Ram.Count == 0)
         {
             throw new CaptureException("the machine has no RAM, so RDMA cannot carry it; send it to tcp: or unix:");
         }

@@ -1,3 +1,4 @@
+using RdmaMigration.Streams;
 using RdmaMigration.Transport;
 using RdmaMigration.VmState;
 

@@ -18,6 +18,7 @@ internal static class ChannelOptions
         KeepAliveInterval = parameters.Get(MigrationParameters.KeepAliveInterval),
         AcceptTimeout = parameters.Get(MigrationParameters.AcceptTimeout),
         FirstBytesTimeout = parameters.Get(MigrationParameters.SetupTimeout),
+        ExchangeTimeout = parameters.Get(MigrationParameters.SetupTimeout),
         Allow = parameters.Get(MigrationParameters.Allow),
         Tls = parameters.Tls(),
         Queues = queues,
@@ -33,6 +34,7 @@ internal static class ChannelOptions
         WindowBytes = parameters.Get(MigrationParameters.Window),
         ConnectTimeout = parameters.Get(MigrationParameters.ConnectTimeout),
         ReturnPathTimeout = parameters.Get(MigrationParameters.ReturnPathTimeout),
+        AnswerTimeout = parameters.Get(MigrationParameters.AnswerTimeout),
         KeepAliveInterval = parameters.Get(MigrationParameters.KeepAliveInterval),
         SpinTime = parameters.Get(MigrationParameters.SpinTime),
     };

@@ -224,7 +224,8 @@ internal static class MigrationParameters
         Name = "setup-timeout",
         Side = MigrationSide.Incoming,
         Surface = ParameterSurface.Program,
-        Help = "The longest wait from a source's connection to the first bytes of its stream. Files, commands and descriptors have no such limit",
+        Help = "The longest wait from a source's connection to the first bytes of its stream; over RDMA, also for each of its messages while RAM blocks are "
+            + "exchanged, with --pin-all 4 s more for each GiB of RAM. Files, commands and descriptors have no such limit",
         Reason = "QEMU begins within 6 s, return path included",
     };
 
@@ -296,7 +297,8 @@ internal static class MigrationParameters
         Name = "answer-timeout",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Everywhere,
-        Help = "The longest wait, once the connection is open, for the destination's first answer. No effect for files, commands and pipes",
+        Help = "The longest wait, once the connection is open, for the destination's first answer; over RDMA, also for each further one until RAM blocks are "
+            + "exchanged, with --pin-all 4 s more for each GiB of RAM. No effect for files, commands and pipes",
         Reason = "a QEMU answers within milliseconds; one with multifd on never does, and rdmamig may be busy with another migration",
     };
 

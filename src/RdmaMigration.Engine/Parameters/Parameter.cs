@@ -103,7 +103,7 @@ internal abstract class Parameter
     /// <summary>It means something for a channel of this kind.</summary>
     public bool AppliesTo(MigrationUri uri) => Scope switch
     {
-        ParameterScope.Rdma => uri is RdmaUri,
+        ParameterScope.Rdma => uri.IsRdma,
         ParameterScope.Tcp => uri is TcpUri,
         ParameterScope.Network => uri is HostUri,
         _ => true,

@@ -16,6 +16,9 @@ internal abstract class ParameterKind<T>
     /// <summary>The values that are allowed, in words.</summary>
     public abstract string Range { get; }
 
+    /// <summary>The least and the most value, where these two are the whole range.</summary>
+    public virtual (T Least, T Most)? Bounds => null;
+
     /// <summary>A person may give several values, which <see cref="Join"/> makes one of.</summary>
     public virtual bool TakesMany => false;
 
@@ -157,6 +160,8 @@ internal sealed class MillisecondsKind : ParameterKind<TimeSpan>
 
     public override string Range => $"{Format(TimeSpan.Zero)} to {Format(s_most)}";
 
+    public override (TimeSpan Least, TimeSpan Most)? Bounds => (TimeSpan.Zero, s_most);
+
     public override bool TryParse(string text, out TimeSpan value, [NotNullWhen(false)] out string? error)
     {
         error = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
@@ -205,6 +210,8 @@ internal sealed class CountKind(int least, int most) : ParameterKind<int>
     public override string ValueName => "NUMBER";
 
     public override string Range => string.Create(CultureInfo.InvariantCulture, $"{least} to {most}");
+
+    public override (int Least, int Most)? Bounds => (least, most);
 
     public override bool TryParse(string text, out int value, [NotNullWhen(false)] out string? error)
     {

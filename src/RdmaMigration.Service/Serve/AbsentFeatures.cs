@@ -3,7 +3,7 @@ using RdmaMigration.Qmp;
 
 namespace RdmaMigration.Service;
 
-/// <summary>Commands of postcopy, COLO and dirty rates, which a service does not have. They answer as a QEMU in which these are off.</summary>
+/// <summary>Commands of postcopy, COLO, dirty rates and dirty limits, which a service does not have. They answer as a QEMU in which these are off.</summary>
 /// <param name="profile">The version.</param>
 internal sealed class AbsentFeatures(QemuProfile profile)
 {
@@ -11,6 +11,9 @@ internal sealed class AbsentFeatures(QemuProfile profile)
 
     private static readonly QmpObject s_coloStatus = new(
         new("mode", s_mode), new("last-mode", s_mode), new("reason", new QmpEnum("none", "request", "error", "processing")));
+
+    private static readonly QmpArray s_dirtyLimits = new(new QmpObject(
+        new("cpu-index", QmpType.Integer), new("limit-rate", QmpType.Integer), new("current-rate", QmpType.Integer)));
 
     private readonly bool _isOld = profile.Version.Major < 10;
 
@@ -25,6 +28,8 @@ internal sealed class AbsentFeatures(QemuProfile profile)
         new("migrate-recover", Recover, AllowsOob: true) { Arguments = new QmpObject(new QmpMember("uri", QmpType.String)) },
         Refuse("x-colo-lost-heartbeat", _isOld ? "The feature 'colo' is not enabled" : "VM is not in COLO mode"),
         QmpCommand.Query("query-colo-status", s_coloStatus, WriteColoStatus),
+        DirtyRate(),
+        QmpCommand.Query("query-vcpu-dirty-limit", s_dirtyLimits, WriteNothing),
         .. profile.HasMigrationThreads ? (QmpCommand[])[Threads()] : [],
     ];
 
@@ -42,11 +47,55 @@ internal sealed class AbsentFeatures(QemuProfile profile)
     private static QmpCommand Threads() => QmpCommand.Query(
         "query-migrationthreads",
         new QmpArray(new QmpObject(new("name", QmpType.String), new("thread-id", QmpType.Integer))),
-        writer =>
+        WriteNothing);
+
+    /// <summary>query-dirty-rate: nothing was measured, because calc-dirty-rate measures a machine that runs.</summary>
+    private QmpCommand DirtyRate()
+    {
+        QmpEnum units = new("second", "millisecond");
+        return new QmpCommand("query-dirty-rate", (arguments, _) =>
         {
-            writer.WriteStartArray();
-            writer.WriteEndArray();
-        });
+            string? unit = _isOld ? null : arguments.OptionalString("calc-time-unit") ?? "second";
+            arguments.End();
+            return writer => WriteDirtyRate(writer, unit);
+        })
+        {
+            Arguments = _isOld ? QmpObject.Empty : new QmpObject(QmpMember.Optional("calc-time-unit", units)),
+            Returns = new QmpObject(
+            [
+                QmpMember.Optional("dirty-rate", QmpType.Integer),
+                new("status", new QmpEnum("unstarted", "measuring", "measured")),
+                new("start-time", QmpType.Integer),
+                new("calc-time", QmpType.Integer),
+                .. _isOld ? (QmpMember[])[] : [new("calc-time-unit", units)],
+                new("sample-pages", QmpType.Integer),
+                new("mode", new QmpEnum("page-sampling", "dirty-ring", "dirty-bitmap")),
+                QmpMember.Optional("vcpu-dirty-rate", new QmpArray(new QmpObject(new("id", QmpType.Integer), new("dirty-rate", QmpType.Integer)))),
+            ]),
+        };
+    }
+
+    private static void WriteDirtyRate(Utf8JsonWriter writer, string? unit)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("status", "unstarted");
+        writer.WriteNumber("sample-pages", 0);
+        writer.WriteString("mode", "page-sampling");
+        if (unit is not null)
+        {
+            writer.WriteString("calc-time-unit", unit);
+        }
+
+        writer.WriteNumber("start-time", 0);
+        writer.WriteNumber("calc-time", 0);
+        writer.WriteEndObject();
+    }
+
+    private static void WriteNothing(Utf8JsonWriter writer)
+    {
+        writer.WriteStartArray();
+        writer.WriteEndArray();
+    }
 
     private static void WriteColoStatus(Utf8JsonWriter writer)
     {

@@ -41,11 +41,11 @@ internal sealed class HumanMonitor(MachineProcess process, MigrationCommands com
     private Action<Utf8JsonWriter> Run(QmpArguments arguments, QmpSession session)
     {
         string line = arguments.RequiredString("command-line").Trim();
-        bool hasProcessor = arguments.OptionalInteger("cpu-index") is not null;
+        bool isOtherProcessor = arguments.OptionalInteger("cpu-index") is not (null or 0);
         arguments.End();
-        if (hasProcessor)
+        if (isOtherProcessor)
         {
-            // The machine's processors do not run here.
+            // The machine's processors do not run here. qmp-shell -H names the first with each line.
             throw new QmpException("Parameter 'cpu-index' expects a CPU number");
         }
 

@@ -21,6 +21,9 @@ internal sealed class MachineQueries(QemuProfile profile)
         Empty("query-iothreads"),
         Empty("query-block", profile.Version.Major >= 11 ? [s_flat] : []),
         Empty("query-named-block-nodes", s_flat),
+        Empty("query-blockstats", QmpMember.Optional("query-nodes", QmpType.Boolean)),
+        Statistics(),
+        Empty("query-stats-schemas", QmpMember.Optional("provider", Providers)),
         Empty("qom-list", new QmpMember("path", QmpType.String)),
         .. profile.Version.Major >= 11 ? (QmpCommand[])[Properties()] : [],
         .. profile.Version.Major >= 10 ? (QmpCommand[])[SetActive()] : [],
@@ -37,6 +40,8 @@ internal sealed class MachineQueries(QemuProfile profile)
         },
     ];
 
+    private QmpEnum Providers => profile.Version.Major >= 10 ? new("kvm", "cryptodev") : new("kvm");
+
     private static QmpCommand Empty(string name, params QmpMember[] arguments) =>
         Take(name, arguments) with { Returns = new QmpArray(QmpType.Any), Run = (given, _) => Read(given, arguments, WriteEmpty) };
 
@@ -52,6 +57,22 @@ internal sealed class MachineQueries(QemuProfile profile)
 
         given.End();
         return write;
+    }
+
+    /// <summary>query-stats: no provider has statistics of this process.</summary>
+    private QmpCommand Statistics()
+    {
+        QmpMember[] arguments =
+        [
+            new("target", profile.Version.Major >= 10 ? new QmpEnum("vm", "vcpu", "cryptodev") : new QmpEnum("vm", "vcpu")),
+            QmpMember.Optional(
+                "providers", new QmpArray(new QmpObject(new("provider", Providers), QmpMember.Optional("names", new QmpArray(QmpType.String))))),
+        ];
+        QmpMember[] ofProcessors = [QmpMember.Optional("vcpus", new QmpArray(QmpType.String))];
+        return Empty("query-stats", [.. arguments, .. ofProcessors]) with
+        {
+            Arguments = new QmpObject(arguments) { Tag = "target", Variants = [("vcpu", new QmpObject(ofProcessors))] },
+        };
     }
 
     /// <summary>libvirt 12 sends it before it migrates a machine away, to activate its disks. This process opens none, so it has no effect.</summary>

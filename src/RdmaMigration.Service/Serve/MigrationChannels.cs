@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using RdmaMigration.Engine;
 using RdmaMigration.Qmp;
 using RdmaMigration.Transport;
 
@@ -11,8 +12,9 @@ internal static class MigrationChannels
     /// <summary>Reads the address. Exactly one of the two arguments must be there.</summary>
     /// <param name="arguments">The command's.</param>
     /// <param name="takesChannels">The command has "channels", as since QEMU 8.2.</param>
+    /// <param name="side">migrate or migrate-incoming: their errors differ.</param>
     /// <exception cref="QmpException">There is none, or rdmamig has no such channel.</exception>
-    public static MigrationUri Read(QmpArguments arguments, bool takesChannels)
+    public static MigrationUri Read(QmpArguments arguments, bool takesChannels, MigrationSide side)
     {
         if (!takesChannels)
         {
@@ -20,12 +22,13 @@ internal static class MigrationChannels
         }
 
         string? uri = arguments.OptionalString("uri");
-        IReadOnlyList<QmpArguments>? channels = arguments.OptionalObjects("channels");
+        IReadOnlyList<QmpArguments> channels = arguments.OptionalObjects("channels") ?? [];
         return (uri, channels) switch
         {
-            ({ } text, null) => Parse(text),
+            ({ } text, []) => Parse(text),
             (null, [QmpArguments only]) => ReadChannel(only),
-            (null, { }) => throw new QmpException("Channel list must have one entry"),
+            (null, [_, _, ..]) => throw new QmpException(
+                side is MigrationSide.Outgoing ? "Channel list has more than one main entry" : "Channel list must have only one entry, for type 'main'"),
             _ => throw new QmpException("need either 'uri' or 'channels' argument"),
         };
     }

@@ -81,7 +81,7 @@ internal sealed class MigrationCommands(
 
     private Action<Utf8JsonWriter>? Migrate(QmpArguments arguments, QmpSession session)
     {
-        MigrationUri uri = MigrationChannels.Read(arguments, options.Profile.HasChannels);
+        MigrationUri uri = MigrationChannels.Read(arguments, options.Profile.HasChannels, MigrationSide.Outgoing);
         bool resumes = arguments.OptionalBoolean("resume") ?? false;
         if (options.Profile.HasDetach)
         {
@@ -122,7 +122,7 @@ internal sealed class MigrationCommands(
 
     private async Task<QmpFunction> PrepareIncomingAsync(QmpArguments arguments, CancellationToken end)
     {
-        MigrationUri uri = MigrationChannels.Read(arguments, options.Profile.HasChannels);
+        MigrationUri uri = MigrationChannels.Read(arguments, options.Profile.HasChannels, MigrationSide.Incoming);
         bool exitsOnError = !options.Profile.HasExitOnError || (arguments.OptionalBoolean("exit-on-error") ?? true);
         arguments.End();
         if (options.Incoming is null)

@@ -143,7 +143,7 @@ internal sealed class MigrationTypes
                 ("socket", socket),
                 ("exec", new QmpObject(new QmpMember("args", new QmpArray(s_string)))),
                 ("rdma", network),
-                ("file", new QmpObject(new("filename", s_string), new("offset", s_integer))),
+                ("file", new QmpObject(new("filename", s_string), new("offset", QmpType.Unsigned))),
             ],
         };
         return new QmpObject(new("channel-type", new QmpEnum("main")), new("addr", address));

@@ -11,11 +11,6 @@ namespace RdmaMigration.Service;
 /// </summary>
 internal sealed class QemuParameters
 {
-    private const string MaxBandwidth = "max-bandwidth";
-    private const string DowntimeLimit = "downtime-limit";
-    private const string TlsCreds = "tls-creds";
-    private const string TlsHostname = "tls-hostname";
-    private const string TlsAuthz = "tls-authz";
     private const ulong MiB = 1 << 20;
 
     private static readonly QemuParameter[] s_rows =
@@ -24,21 +19,21 @@ internal sealed class QemuParameters
         new IntegerParameter("announce-max", 550, 0, 100000),
         new IntegerParameter("announce-rounds", 5, 0, 1000),
         new IntegerParameter("announce-step", 100, 1, 10000),
-        new IntegerParameter("throttle-trigger-threshold", 50, 1, 100),
-        new IntegerParameter("cpu-throttle-initial", 20, 1, 99),
-        new IntegerParameter("cpu-throttle-increment", 10, 1, 99),
+        Percent(MigrationParameters.ThrottleTriggerThreshold),
+        Percent(MigrationParameters.CpuThrottleInitial),
+        Percent(MigrationParameters.CpuThrottleIncrement),
         new BooleanParameter("cpu-throttle-tailslow"),
-        new TextParameter(TlsCreds),
-        new TextParameter(TlsHostname),
-        new TextParameter(TlsAuthz),
-        new IntegerParameter(MaxBandwidth, 0, 0, ulong.MaxValue),
+        new TextParameter(MigrationParameters.TlsCreds.Name),
+        new TextParameter(MigrationParameters.TlsHostname.Name),
+        new TextParameter(MigrationParameters.TlsAuthz.Name),
+        new IntegerParameter(MigrationParameters.MaxBandwidth.Name, 0, 0, ulong.MaxValue),
         new IntegerParameter("avail-switchover-bandwidth", 0, 0, ulong.MaxValue) { Since = 10 },
-        new IntegerParameter(DowntimeLimit, 300, 0, 2_000_000),
+        Integer(MigrationParameters.DowntimeLimit, static limit => (ulong)limit.TotalMilliseconds),
         new IntegerParameter("x-checkpoint-delay", 20000, 0, uint.MaxValue),
         new IntegerParameter("multifd-channels", 2, 1, 255),
         new IntegerParameter("xbzrle-cache-size", 64 * MiB, 4096, ulong.MaxValue) { IsPowerOfTwo = true },
         new IntegerParameter("max-postcopy-bandwidth", 0, 0, ulong.MaxValue),
-        new IntegerParameter("max-cpu-throttle", 99, 1, 99),
+        Percent(MigrationParameters.MaxCpuThrottle),
         new EnumParameter("multifd-compression", "none", "none", "zlib", "zstd"),
         new IntegerParameter("multifd-zlib-level", 1, 0, 9),
         new IntegerParameter("multifd-qatzip-level", 1, 1, 9) { Since = 10 },
@@ -75,9 +70,10 @@ internal sealed class QemuParameters
     public QemuParameters(QemuProfile profile, ParameterSet parameters)
     {
         _rows = [.. s_rows.Where(row => profile.Version.Major >= row.Since && profile.Version.Major <= row.Until)];
-        _values[MaxBandwidth] = JsonElement.Parse((parameters.Get(MigrationParameters.MaxBandwidth) ?? 0).ToString(CultureInfo.InvariantCulture));
+        ulong bandwidth = parameters.Get(MigrationParameters.MaxBandwidth) ?? 0;
+        _values[MigrationParameters.MaxBandwidth.Name] = JsonElement.Parse(bandwidth.ToString(CultureInfo.InvariantCulture));
         long milliseconds = (long)parameters.Get(MigrationParameters.DowntimeLimit).TotalMilliseconds;
-        _values[DowntimeLimit] = JsonElement.Parse(milliseconds.ToString(CultureInfo.InvariantCulture));
+        _values[MigrationParameters.DowntimeLimit.Name] = JsonElement.Parse(milliseconds.ToString(CultureInfo.InvariantCulture));
         foreach (Parameter<int> throttle in s_throttle)
         {
             _values[throttle.Name] = JsonElement.Parse(parameters.Get(throttle).ToString(CultureInfo.InvariantCulture));
@@ -90,10 +86,10 @@ internal sealed class QemuParameters
     }
 
     /// <summary>The value of tls-creds: an id, or a directory; empty for no TLS.</summary>
-    public string Credentials => Text(TlsCreds);
+    public string Credentials => Text(MigrationParameters.TlsCreds);
 
     /// <summary>The value of tls-authz: an id, or a distinguished name; empty for none.</summary>
-    public string Authorization => Text(TlsAuthz);
+    public string Authorization => Text(MigrationParameters.TlsAuthz);
 
     /// <summary>The type of the value of query-migrate-parameters.</summary>
     public QmpObject Type => field ??= new QmpObject([.. _rows.Select(row => QmpMember.Optional(row.Name, row.Type))]);
@@ -110,10 +106,10 @@ internal sealed class QemuParameters
     /// </summary>
     public ParameterSet Apply(ParameterSet parameters)
     {
-        ulong bytes = _values[MaxBandwidth].GetUInt64();
+        ulong bytes = _values[MigrationParameters.MaxBandwidth.Name].GetUInt64();
         ParameterSet applied = parameters.With(MigrationParameters.MaxBandwidth, bytes is 0 or > long.MaxValue ? null : Math.Max(bytes, 1024))
-            .With(MigrationParameters.DowntimeLimit, TimeSpan.FromMilliseconds(_values[DowntimeLimit].GetInt64()))
-            .With(MigrationParameters.TlsHostname, Text(TlsHostname));
+            .With(MigrationParameters.DowntimeLimit, TimeSpan.FromMilliseconds(_values[MigrationParameters.DowntimeLimit.Name].GetInt64()))
+            .With(MigrationParameters.TlsHostname, Text(MigrationParameters.TlsHostname));
         return s_throttle.Aggregate(applied, (set, throttle) => set.With(throttle, _values[throttle.Name].GetInt32()));
     }
 
@@ -150,5 +146,14 @@ internal sealed class QemuParameters
         writer.WriteEndObject();
     }
 
-    private string Text(string name) => _values[name].GetString()!;
+    private static IntegerParameter Percent(Parameter<int> row) => Integer(row, static percent => (ulong)percent);
+
+    /// <summary>A parameter of the engine that QMP writes as an integer: default and range are those of the engine's table.</summary>
+    private static IntegerParameter Integer<T>(Parameter<T> row, Func<T, ulong> number)
+    {
+        (T least, T most) = row.Kind.Bounds ?? throw new InvalidOperationException($"{row.Name} has no bounds");
+        return new IntegerParameter(row.Name, number(row.Default), number(least), number(most));
+    }
+
+    private string Text(Parameter<string> row) => _values[row.Name].GetString()!;
 }

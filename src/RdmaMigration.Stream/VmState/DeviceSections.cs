@@ -21,7 +21,7 @@ internal sealed class DeviceSections(SourceReader reader, SectionFooters footers
     public IReadOnlyList<StagedDevice> Staged => _staged;
 
     /// <inheritdoc/>
-    public SectionOutcome Read(in SectionHeader header, ulong at)
+    public SectionOutcome Read(in SectionHeader header, ulong at, BigLockState state)
     {
         reader.Step = header.Step;
         if (header.Type is SectionType.Part or SectionType.End)
@@ -40,6 +40,8 @@ internal sealed class DeviceSections(SourceReader reader, SectionFooters footers
             throw reader.Malformed(at, $"device '{device.Name}' instance {device.InstanceId} comes twice");
         }
 
+        // A decode waits for the source.
+        state.Assert();
         _staged.Add(device.Decode(_state, header.Version));
         footers.Read(header.Id);
         return SectionOutcome.NextSection;

@@ -23,9 +23,17 @@ internal sealed class StagedDevice
     /// Applies the state: pre_load, unless it was called before the decode; fields; subsections; post_load. Call once, with the big lock held. If it throws,
     /// every field has the value again that it had before; what hooks did stays.
     /// </summary>
+    /// <param name="state">Whether the caller holds the big lock, as it must.</param>
+    /// <exception cref="InvalidOperationException">The lock is not held, or it is not as the caller says, or the device is committed already.</exception>
     /// <exception cref="StreamFormatException">A setter or a hook threw; the message names the device, the field or hook, and the offset.</exception>
-    public void Commit()
+    public void Commit(BigLockState state)
     {
+        state.Assert();
+        if (state is not BigLockState.Held)
+        {
+            throw new InvalidOperationException($"device '{Name}' instance {InstanceId} is committed without the big lock");
+        }
+
         if (_isCommitted)
         {
             throw new InvalidOperationException($"device '{Name}' instance {InstanceId} is committed already");

@@ -9,6 +9,9 @@ internal abstract record MigrationUri
     /// <summary>What stands before the first colon.</summary>
     public abstract string Scheme { get; }
 
+    /// <summary>RAM goes by RDMA, beside the stream.</summary>
+    public virtual bool IsRdma => false;
+
     /// <summary>Reads an address of any kind.</summary>
     /// <exception cref="FormatException">The text has another form; the message names the part and what is expected.</exception>
     public static MigrationUri Parse(string text)

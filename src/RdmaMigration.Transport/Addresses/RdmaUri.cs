@@ -13,6 +13,9 @@ internal sealed record RdmaUri(string Host, int Port) : HostUri(Host, Port)
     /// <inheritdoc/>
     public override string Scheme => SchemeName;
 
+    /// <inheritdoc/>
+    public override bool IsRdma => true;
+
     /// <summary>Reads <c>rdma:HOST:PORT[,ipv4[=on|off]][,ipv6[=on|off]]</c>.</summary>
     /// <exception cref="FormatException">The text has another form; the message names the part and what is expected.</exception>
     public static new RdmaUri Parse(string text)

@@ -6,7 +6,7 @@ namespace RdmaMigration.Transport;
 /// <summary>An incoming channel over a descriptor. RAM comes in the stream.</summary>
 /// <param name="descriptor">The source; owned.</param>
 /// <param name="scheme">What kind it is.</param>
-/// <param name="isSocket">It has a way back.</param>
+/// <param name="isSocket">It has a return path.</param>
 /// <param name="waiter">Watches the source behind a socket; null for what is none.</param>
 /// <param name="ahead">Bytes that were read already; they are handed out first.</param>
 /// <param name="disposed">Called when the channel has been closed.</param>
@@ -84,7 +84,7 @@ internal class DescriptorIncomingChannel(
     /// <inheritdoc/>
     public sealed override IDisposable? WatchSource(ReadOnlyMemory<byte> probe) =>
         isSocket && waiter is not null
-            ? new SourceWatch(waiter, Descriptor, () => tls?.Probe(probe.Span) ?? Linux.Descriptor.Write(Descriptor.Number, probe.Span).Error)
+            ? SourceWatch.Start(waiter, Descriptor, () => tls?.Probe(probe.Span) ?? Linux.Descriptor.Write(Descriptor.Number, probe.Span).Error)
             : null;
 
     /// <inheritdoc/>

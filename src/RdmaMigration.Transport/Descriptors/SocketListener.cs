@@ -134,8 +134,6 @@ internal sealed class SocketListener : ChannelListener
 
     private const string Stopped = "the destination stopped listening";
 
-    private const string AnotherRuns = "another migration is running, and this process receives only one machine";
-
     private static SocketListener Start(
         CompletionWaiter waiter,
         IReadOnlyList<ListeningSocket> sockets,

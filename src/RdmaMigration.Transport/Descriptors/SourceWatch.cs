@@ -15,15 +15,11 @@ internal sealed class SourceWatch : IWaitSource, IDisposable
     private readonly PolledDescriptor _source;
     private readonly Func<Errno> _probe;
 
-    /// <param name="waiter">Looks.</param>
-    /// <param name="source">A socket; not owned.</param>
-    /// <param name="probe">Sends what the source ignores, or nothing.</param>
-    public SourceWatch(CompletionWaiter waiter, PolledDescriptor source, Func<Errno> probe)
+    private SourceWatch(CompletionWaiter waiter, PolledDescriptor source, Func<Errno> probe)
     {
         _waiter = waiter;
         _source = source;
         _probe = probe;
-        waiter.Add(this);
     }
 
     /// <summary>None: one that has closed its direction would be ready all the time.</summary>
@@ -31,6 +27,17 @@ internal sealed class SourceWatch : IWaitSource, IDisposable
 
     /// <summary>The first look is at once.</summary>
     public Deadline Deadline { get; private set; } = Deadline.Passed;
+
+    /// <summary>Begins to look.</summary>
+    /// <param name="waiter">Looks.</param>
+    /// <param name="source">A socket; not owned.</param>
+    /// <param name="probe">Sends what the source ignores, or nothing.</param>
+    public static SourceWatch Start(CompletionWaiter waiter, PolledDescriptor source, Func<Errno> probe)
+    {
+        SourceWatch watch = new(waiter, source, probe);
+        waiter.Add(watch);
+        return watch;
+    }
 
     public void OnReady(int index)
     {

@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 
 namespace RdmaMigration.Transport;
@@ -24,9 +25,13 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
 {
     private readonly byte[] _result = new byte[RegisterResult.Size];
     private RamBlockList? _blocks;
+    private Exchange? _exchange;
     private int _streamBytes;
     private long _registeredBytes;
     private long _zeroBytes;
+
+    /// <summary>The longest wait for each message of the source while RAM blocks are exchanged.</summary>
+    public TimeSpan ExchangeTimeout { get; init; } = Timeout.InfiniteTimeSpan;
 
     /// <summary>Bytes of RAM that the source has asked keys for. Any thread may read it.</summary>
     public long RegisteredBytes => Volatile.Read(ref _registeredBytes);
@@ -38,7 +43,11 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
     public bool ReadyOutstanding { get; private set; }
 
     /// <summary>The blocks in the order in which the source named them: its indexes refer to that order (PROTOCOL.md, Block order).</summary>
-    public void SetRamBlocks(RamBlockList blocks) => _blocks = blocks;
+    public void SetRamBlocks(RamBlockList blocks)
+    {
+        _blocks = blocks;
+        Await(ControlMessageType.RamBlocksRequest, ExchangeTimeout);
+    }
 
     /// <summary>
     /// Blocks for stream bytes, serving control messages meanwhile. Returns at least 1 for a buffer that is not empty, or 0 when the source let
@@ -47,6 +56,7 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
     /// <exception cref="ControlProtocolException">The peer broke the protocol.</exception>
     /// <exception cref="ConnectionLostException">The connection is errored.</exception>
     /// <exception cref="RegistrationException">Memory cannot be registered.</exception>
+    /// <exception cref="PeerSilentException">The source lives and does not go on with the exchange of RAM blocks.</exception>
     public int Read(Span<byte> buffer, TimeSpan idle)
     {
         while (_streamBytes == 0)
@@ -71,7 +81,7 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
             ReadyOutstanding = true;
         }
 
-        if (!link.Receive(idle))
+        if (!Receive(Deadline.After(idle)))
         {
             return false;
         }
@@ -97,12 +107,39 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
                 Compress(payload);
                 break;
             case ControlMessageType.RegisterFinished:
+                if (_exchange is { Awaited: ControlMessageType.RegisterFinished })
+                {
+                    _exchange = null;
+                }
+
                 break;
             case ControlMessageType.Error:
                 throw new ConnectionLostException(
                     ConnectionLoss.PeerError, $"the source {link.Peer} reported a failure (ERROR); see its log", System.Diagnostics.Stopwatch.GetTimestamp());
             default:
                 throw Broken("control message", $"type {(uint)header.Type} ({header.Type})", "a type that a source sends");
+        }
+
+        return true;
+    }
+
+    /// <summary>Blocks for the next message; false when none came until then.</summary>
+    private bool Receive(Deadline idle)
+    {
+        Deadline exchange = _exchange?.Deadline ?? Deadline.Never;
+        while (!link.Receive(Deadline.Earlier(idle, exchange).Left))
+        {
+            // A wait may end a little early.
+            if (exchange.HasPassed)
+            {
+                throw new PeerSilentException(
+                    _exchange!.Awaited.ToString(), "source", link.Peer, _exchange.Bound, "check that its process is not stopped, and migrate again");
+            }
+
+            if (idle.HasPassed)
+            {
+                return false;
+            }
         }
 
         return true;
@@ -119,7 +156,15 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
         }
 
         link.Send(new ControlHeader((uint)payload.Length, ControlMessageType.RamBlocksResult, 1), payload);
+        if (_exchange is { Awaited: ControlMessageType.RamBlocksRequest })
+        {
+            // With pin-all the source registers its RAM as well.
+            TimeSpan work = pinAll ? RegistrationTime.Of(blocks.TotalLength) : TimeSpan.Zero;
+            Await(ControlMessageType.RegisterFinished, ExchangeTimeout == Timeout.InfiniteTimeSpan ? ExchangeTimeout : ExchangeTimeout + work);
+        }
     }
+
+    private void Await(ControlMessageType message, TimeSpan bound) => _exchange = new Exchange(message, bound, Deadline.After(bound));
 
     private void Register(ControlHeader header, ReadOnlySpan<byte> payload)
     {
@@ -217,4 +262,10 @@ internal sealed class IncomingControl(IControlLink link, IRamRegistration regist
 
     private ControlProtocolException Broken(string step, string value, string bound) =>
         new($"{step}: the source {link.Peer} sent {value}; expected {bound}");
+
+    /// <summary>Where the exchange of RAM blocks is; until it is over the source owes the next message.</summary>
+    /// <param name="Awaited">What the source sends next.</param>
+    /// <param name="Bound">How long it may take.</param>
+    /// <param name="Deadline">When that is over.</param>
+    private sealed record Exchange(ControlMessageType Awaited, TimeSpan Bound, Deadline Deadline);
 }

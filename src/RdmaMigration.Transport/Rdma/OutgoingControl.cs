@@ -17,14 +17,18 @@ internal sealed class OutgoingControl(IControlLink link)
     /// <summary>The destination, for messages.</summary>
     public string Peer => link.Peer;
 
+    /// <summary>The longest wait for a message of the destination. Without a limit only a lost connection ends a wait.</summary>
+    public TimeSpan Patience { get; set; } = Timeout.InfiniteTimeSpan;
+
     /// <summary>Waits for the credit, then sends.</summary>
+    /// <exception cref="PeerSilentException">The destination lives and gives no credit.</exception>
     /// <exception cref="ControlProtocolException">The peer broke the protocol.</exception>
     /// <exception cref="ConnectionLostException">The connection is errored.</exception>
     public void Send(ControlMessageType type, ReadOnlySpan<byte> payload)
     {
         while (!HasCredit)
         {
-            link.Receive(Timeout.InfiniteTimeSpan);
+            Receive(ControlMessageType.Ready, Patience);
             Take();
         }
 
@@ -35,17 +39,19 @@ internal sealed class OutgoingControl(IControlLink link)
     /// <param name="type">The request, which has no payload.</param>
     /// <param name="response">What answers it.</param>
     /// <param name="meanwhile">Done while the destination works on it.</param>
+    /// <param name="work">How long the destination may work on it, beyond <see cref="Patience"/>.</param>
     /// <returns>The response's payload, valid until the next message.</returns>
+    /// <exception cref="PeerSilentException">The destination lives and does not answer.</exception>
     /// <exception cref="ControlProtocolException">The peer broke the protocol.</exception>
     /// <exception cref="ConnectionLostException">The connection is errored.</exception>
-    public ReadOnlySpan<byte> Request(ControlMessageType type, ControlMessageType response, Action meanwhile)
+    public ReadOnlySpan<byte> Request(ControlMessageType type, ControlMessageType response, Action meanwhile, TimeSpan work)
     {
         Send(type, []);
         _awaited = response;
         meanwhile();
         do
         {
-            link.Receive(Timeout.InfiniteTimeSpan);
+            Receive(response, Patience == Timeout.InfiniteTimeSpan ? Patience : Patience + work);
         }
         while (Take() != response);
         return link.Message[ControlHeader.Size..];
@@ -103,6 +109,15 @@ internal sealed class OutgoingControl(IControlLink link)
         catch (ConnectionLostException lost) when (lost.Loss is ConnectionLoss.Disconnected)
         {
             // What was waited for.
+        }
+    }
+
+    private void Receive(ControlMessageType awaited, TimeSpan patience)
+    {
+        if (!link.Receive(patience))
+        {
+            throw new PeerSilentException(
+                awaited.ToString(), "destination", link.Peer, patience, "check that its process is not stopped; --answer-timeout allows more time");
         }
     }
 

@@ -1,13 +1,13 @@
 namespace RdmaMigration.Transport;
 
-/// <summary>How a destination is reached over RDMA, and how its RAM is asked for. Defaults and their reasons are in the engine's table of parameters.</summary>
+/// <summary>Options of a connection to a destination over RDMA. Defaults and their reasons are in the engine's table of parameters.</summary>
 internal sealed record RdmaConnectOptions
 {
     /// <summary>Asks for all RAM to be registered at the start. A destination may decline; then keys are asked for window by window.</summary>
     public required bool PinAll { get; init; }
 
     /// <summary>
-    /// Opens a second connection for the way back. The destination must expect it: QEMU 8.0 or later with return-path on, 7.2 with postcopy-ram, or rdmamig,
+    /// Opens a second connection for the return path. The destination must expect it: QEMU 8.0 or later with return-path on, 7.2 with postcopy-ram, or rdmamig,
     /// which takes it whenever it comes (PROTOCOL.md, Return path).
     /// </summary>
     public required bool ReturnPath { get; init; }
@@ -22,6 +22,12 @@ internal sealed record RdmaConnectOptions
 
     /// <summary>The longest wait for the destination to take the second connection.</summary>
     public required TimeSpan ReturnPathTimeout { get; init; }
+
+    /// <summary>
+    /// The longest wait for each message of the destination until RAM blocks are exchanged. The answer to a request for pin-all may take longer by
+    /// <see cref="RegistrationTime"/>.
+    /// </summary>
+    public required TimeSpan AnswerTimeout { get; init; }
 
     /// <summary>Silence after which the destination is probed with a write of no bytes; zero turns it off.</summary>
     public required TimeSpan KeepAliveInterval { get; init; }

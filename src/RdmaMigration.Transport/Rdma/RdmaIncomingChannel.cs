@@ -26,14 +26,14 @@ internal sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
     private bool _takenOver;
     private bool _disposed;
 
-    internal RdmaIncomingChannel(RdmaListener listener, RdmaConnection main, ConnectionRequest request)
+    internal RdmaIncomingChannel(RdmaListener listener, RdmaConnection main, ConnectionRequest request, TimeSpan exchangeTimeout)
     {
         _listener = listener;
         _main = main;
         _migration = request.Purpose?.Migration;
         PinAll = (request.Capabilities.GetValueOrDefault().Flags & RdmaCapabilities.PinAll) != 0;
         _registration = new RamRegistration(main.Domain, RamRegistration.DefaultLargestWindow, main.ThrowIfLost);
-        _control = new IncomingControl(main.Control, _registration, PinAll);
+        _control = new IncomingControl(main.Control, _registration, PinAll) { ExchangeTimeout = exchangeTimeout };
     }
 
     /// <inheritdoc/>
@@ -141,6 +141,22 @@ internal sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
 
     /// <summary>Decides who disposes the channel: the engine when it is handed out, else the listener. True once, for the first caller. Any thread.</summary>
     internal bool TryTakeOver() => !Interlocked.Exchange(ref _takenOver, true);
+
+    /// <summary>Its migration runs: it was handed out, and its source is there as far as the connection manager knows. On the waiter's thread.</summary>
+    internal bool IsServed()
+    {
+        if (!Volatile.Read(ref _takenOver))
+        {
+            return false;
+        }
+
+        // This source's disconnect came before another's request, and may lie unread.
+        _main.Watched.TakeEvents();
+        lock (_gate)
+        {
+            return !_disposed && Lost is null;
+        }
+    }
 
     /// <summary>
     /// The request is this migration's return path (PROTOCOL.md, Return path). A source of ours says so, with the migration's id. From a QEMU it can only be

@@ -7,9 +7,10 @@ using RdmaMigration.Verbs;
 namespace RdmaMigration.Transport;
 
 /// <summary>
-/// Listens for sources and hands out one migration at a time. While one runs, its second connection (the return path) is joined to it, other sources wait
-/// in the backlog, and a request that is no migration's is rejected with a reason. No peer ends the listener. The completion waiter's thread decides who gets
-/// in; connections are built and freed on threads of their own, because registering memory and destroying a queue pair block.
+/// Listens for sources and hands out one migration at a time. While one runs, its second connection (the return path) is joined to it. Other sources wait
+/// in the backlog or, where one machine is taken, are rejected with a reason, as is a request that is no migration's. No peer ends the listener. The
+/// completion waiter's thread decides who gets in; connections are built and freed on threads of their own, because registering memory and destroying a
+/// queue pair block.
 /// </summary>
 internal sealed class RdmaListener : ChannelListener
 {
@@ -25,12 +26,30 @@ internal sealed class RdmaListener : ChannelListener
     private readonly ILogger _log;
     private readonly EventChannel _events;
     private readonly RdmaBinding _binding;
-    private readonly ListenSource _source;
     private readonly Queue<ConnectionRequest> _backlog = new();
     private readonly SideThreads _aside;
+    private ListenSource? _source;
     private RdmaIncomingChannel? _active;
     private volatile bool _busy;
     private long _retryAt = long.MaxValue;
+
+    private RdmaListener(
+        CompletionWaiter waiter,
+        ListenerOptions options,
+        Action<RdmaIncomingChannel> accepted,
+        ILogger log,
+        EventChannel events,
+        RdmaBinding binding,
+        SideThreads aside)
+    {
+        _waiter = waiter;
+        _options = options;
+        _accepted = accepted;
+        _log = log;
+        _events = events;
+        _binding = binding;
+        _aside = aside;
+    }
 
     /// <summary>Binds the first of the URI's addresses that can be bound and listens.</summary>
     /// <param name="waiter">Watches the listener and its connections; it must outlive them.</param>
@@ -40,7 +59,7 @@ internal sealed class RdmaListener : ChannelListener
     /// <param name="log">For refused and failed peers.</param>
     /// <param name="startThread">Starts a thread; null for <see cref="Thread.Start()"/>.</param>
     /// <exception cref="ConnectFailedException">No address can be bound: in use, not on an RDMA device, or unknown.</exception>
-    public RdmaListener(
+    public static RdmaListener Listen(
         CompletionWaiter waiter,
         RdmaUri uri,
         ListenerOptions options,
@@ -49,18 +68,17 @@ internal sealed class RdmaListener : ChannelListener
         Action<Thread>? startThread = null)
     {
         ArgumentNullException.ThrowIfNull(options);
-        _waiter = waiter;
-        _options = options;
-        _accepted = accepted;
-        _log = log;
-        _aside = new SideThreads("rdma/accept", startThread);
+        EventChannel? events = null;
+        RdmaBinding? binding = null;
         try
         {
-            _events = EventChannel.Create();
-            _events.SetNonBlocking();
-            _binding = RdmaBinding.Listen(_events, uri, options.Backlog);
-            _source = new ListenSource(this, _events.FileDescriptor);
-            _waiter.Add(_source);
+            events = EventChannel.Create();
+            events.SetNonBlocking();
+            binding = RdmaBinding.Listen(events, uri, options.Backlog);
+            RdmaListener listener = new(waiter, options, accepted, log, events, binding, new SideThreads("rdma/accept", startThread));
+            listener._source = new ListenSource(listener, events.FileDescriptor);
+            waiter.Add(listener._source);
+            return listener;
         }
         catch (Exception failed) when (failed is VerbsException or PlatformNotSupportedException)
         {
@@ -75,8 +93,8 @@ internal sealed class RdmaListener : ChannelListener
 
         void Release()
         {
-            _binding?.Dispose();
-            _events?.Dispose();
+            binding?.Dispose();
+            events?.Dispose();
         }
     }
 
@@ -89,13 +107,9 @@ internal sealed class RdmaListener : ChannelListener
     /// <summary>Stops listening. Channels that were handed out stay as they are. Waiting sources are rejected.</summary>
     public override void Dispose()
     {
-        _waiter.Remove(_source);
+        _waiter.Remove(_source!);
         _aside.Wait();
-        while (_backlog.TryDequeue(out ConnectionRequest? waiting))
-        {
-            Reject(waiting, "the destination stopped listening");
-        }
-
+        RejectBacklog("the destination stopped listening");
         if (Volatile.Read(ref _active) is { } channel && channel.TryTakeOver())
         {
             channel.Dispose();
@@ -208,6 +222,10 @@ internal sealed class RdmaListener : ChannelListener
         {
             OpenAside(request);
         }
+        else if (!_options.Queues && running is not null && running.IsServed())
+        {
+            Reject(request, AnotherRuns);
+        }
         else if (_backlog.Count < _options.Backlog)
         {
             _backlog.Enqueue(request);
@@ -242,7 +260,7 @@ internal sealed class RdmaListener : ChannelListener
             return;
         }
 
-        RdmaIncomingChannel channel = new(this, connection, request);
+        RdmaIncomingChannel channel = new(this, connection, request, _options.ExchangeTimeout);
         connection.Watched.Established = () => HandOut(channel);
         connection.Watched.NeverEstablished = lost =>
         {
@@ -284,6 +302,11 @@ internal sealed class RdmaListener : ChannelListener
             return;
         }
 
+        if (!_options.Queues)
+        {
+            RejectBacklog(AnotherRuns);
+        }
+
         try
         {
             _accepted(channel);
@@ -322,6 +345,14 @@ internal sealed class RdmaListener : ChannelListener
         Span<byte> reply = stackalloc byte[RdmaCapabilities.Size];
         new RdmaCapabilities(asked.Version, asked.Flags & RdmaCapabilities.PinAll).Write(reply);
         connection.Accept(reply);
+    }
+
+    private void RejectBacklog(string reason)
+    {
+        while (_backlog.TryDequeue(out ConnectionRequest? waiting))
+        {
+            Reject(waiting, reason);
+        }
     }
 
     private void Reject(ConnectionRequest request, string reason)

@@ -18,7 +18,7 @@ internal sealed class RdmaOutgoingChannel : OutgoingChannel
     {
         _main = main;
         _back = back;
-        _control = new OutgoingControl(main.Control);
+        _control = new OutgoingControl(main.Control) { Patience = options.AnswerTimeout };
         WriteLane writes = main.AddWriteLane();
         _output = new StreamOutput(writes, _control);
         _ram = new RdmaOutgoingRam(main, writes, _control, pinAll, options.WindowBytes, _output);

@@ -31,10 +31,14 @@ internal sealed class RdmaOutgoingRam(
         ReadOnlySpan<byte> answer = control.Request(
             ControlMessageType.RamBlocksRequest,
             ControlMessageType.RamBlocksResult,
-            () => Volatile.Write(ref _passes, runs ? Repeated() : Single()));
+            () => Volatile.Write(ref _passes, runs ? Repeated() : Single()),
+            work: pinAll ? RegistrationTime.Of(blocks.Aggregate(0UL, (sum, block) => sum + block.Length)) : TimeSpan.Zero);
         _destination = DestinationBlocks.Parse(answer, blocks, pinAll, main.Peer);
         _passes!.SetDestination(_destination);
         control.Send(ControlMessageType.RegisterFinished, []);
+
+        // A destination that relays the machine takes as long as its own destination does.
+        control.Patience = Timeout.InfiniteTimeSpan;
     }
 
     protected override void SendAll() => Send(Passes.All());

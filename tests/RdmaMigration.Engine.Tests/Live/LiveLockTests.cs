@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using RdmaMigration.Streams;
 using RdmaMigration.VmState;
 
 namespace RdmaMigration.Engine.Tests;

@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using System.Net.Sockets;
 using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 using RdmaMigration.Streams;
@@ -18,14 +18,6 @@ public sealed class LiveMigrationTests
         using RunningMachine source = new();
         using RunningMachine destination = new();
         Migrate(source, destination, Anywhere(kind));
-    }
-
-    [Fact]
-    public void No_write_is_lost_that_the_program_marks()
-    {
-        using RunningMachine source = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld) { Tracking = DirtyTracking.Explicit });
-        using RunningMachine destination = new();
-        Assert.Equal(DirtyTracking.Explicit, Migrate(source, destination, Anywhere("tcp")).Live!.Tracking);
     }
 
     [Theory]
@@ -211,39 +203,49 @@ public sealed class LiveMigrationTests
     }
 
     [Fact]
-    public void Trace_points_have_QEMUs_names_and_come_in_order()
+    public void Trace_points_have_QEMUs_names_and_arguments_and_come_in_order()
     {
-        List<Activity> ended = [];
-        using ActivityListener listener = new()
-        {
-            ShouldListenTo = source => source.Name == "RdmaMigration.Engine",
-            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
-            ActivityStopped = activity =>
-            {
-                lock (ended)
-                {
-                    ended.Add(activity);
-                }
-            },
-        };
-        ActivitySource.AddActivityListener(listener);
+        using EndedActivities ended = new();
         using RunningMachine source = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, writers: 0));
         using RunningMachine destination = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, writers: 0));
         Migrate(source, destination, Anywhere("tcp"));
-        lock (ended)
-        {
-            Assert.Equal(
-                [
-                    "migration_thread_setup_complete", "migration_bitmap_sync_end", "migrate_transferred", "migration_thread_low_pending", "src-downtime-start",
-                    "src-vm-stopped", "device", "src-iterable-saved", "src-non-iterable-saved", "src-downtime-end",
-                ],
-                EventsOf("mig/src/main"));
-            Assert.Equal(["dst-precopy-loadvm-completed", "dst-precopy-bh-enter", "dst-precopy-bh-vm-started"], EventsOf("mig/dst/main"));
-        }
+        Assert.Equal(
+            [
+                "migration_thread_setup_complete", "migration_bitmap_sync_end", "migrate_transferred", "migration_thread_low_pending", "src-downtime-start",
+                "src-vm-stopped", "device", "src-iterable-saved", "src-non-iterable-saved", "src-downtime-end",
+            ],
+            EventsOf("mig/src/main"));
+        Assert.Equal(
+            ["dst-precopy-loadvm-completed", "process_incoming_migration_end", "dst-precopy-bh-enter", "dst-precopy-bh-vm-started"],
+            EventsOf("mig/dst/main"));
 
-        IEnumerable<string> EventsOf(string thread) => ended.Last(activity => activity.OperationName == thread).Events
+        Assert.Equal(["ret=0", "postcopy-state=none"], ended.Arguments("mig/dst/main", "process_incoming_migration_end"));
+        string[] sent = ended.Arguments("mig/src/main", "migrate_transferred");
+        Assert.Collection(
+            sent,
+            argument => Assert.Matches("^transferred=[1-9][0-9]*$", argument),
+            argument => Assert.Matches("^time_spent=[0-9]+$", argument),
+            argument => Assert.Matches("^bandwidth=[1-9][0-9]*$", argument),
+            argument => Assert.Matches("^max_size=[1-9][0-9]*$", argument));
+
+        IEnumerable<string> EventsOf(string thread) => ended.Last(thread).Events
             .Select(e => e.Name is "migrate_set_state" or "vmstate_downtime_checkpoint" ? (string)e.Tags.Single().Value! : e.Name)
             .Where(name => name is not "active" and not "completed");
+    }
+
+    [Fact]
+    public void A_load_that_fails_has_its_trace_point_too()
+    {
+        using EndedActivities ended = new();
+        using RunningDestination destination = new(options => options with { Uri = Anywhere("tcp") });
+        using (Socket source = new(SocketType.Stream, ProtocolType.Tcp))
+        {
+            source.Connect(destination.EndPoint);
+            source.Send(StreamedMachine.Announcement(returnPath: false));
+        }
+
+        Assert.Equal(MigrationStatus.Failed, destination.Ended().Status);
+        Assert.Equal(["ret=-1", "postcopy-state=none"], ended.Arguments("mig/dst/main", "process_incoming_migration_end"));
     }
 
     [Fact]

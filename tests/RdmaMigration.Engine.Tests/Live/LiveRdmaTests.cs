@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RdmaMigration.Testing;
 using RdmaMigration.Transport;
 
@@ -115,6 +116,72 @@ public sealed class LiveRdmaTests
         Assert.Equal((MigrationStatus.Completed, false), (done.Status, done.Confirmed));
         Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
         Assert.Equal((false, true), (source.Machine.IsRunning, destination.Machine.IsRunning));
+    }
+
+    /// <summary>
+    /// Invariant 7: the registrations that a running machine keeps for all passes, its two connections and their ids go with each migration, whatever ends it.
+    /// </summary>
+    [Fact]
+    public async Task Moves_there_and_back_of_which_some_are_cancelled_leave_nothing_behind()
+    {
+        using RunningMachine one = new();
+        using RunningMachine other = new();
+        (RunningMachine source, RunningMachine destination) = (one, other);
+
+        // What is made once for a process is there after these.
+        await RoundAsync(pinAll: false);
+        await RoundAsync(pinAll: true);
+        (VerbsObjects Verbs, ProcessFootprint Process) before = await HeldAsync();
+        for (int round = 0; round < 6; round++)
+        {
+            await RoundAsync(pinAll: round % 2 == 0);
+        }
+
+        (VerbsObjects Verbs, ProcessFootprint Process) after = await HeldAsync();
+        for (long begun = Stopwatch.GetTimestamp(); !IsSettled() && Stopwatch.GetElapsedTime(begun) < Deadlines.Answer;)
+        {
+            after = await HeldAsync();
+        }
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"before: {before}\nafter:  {after}");
+        Assert.Equal(before.Verbs, after.Verbs);
+        Assert.Equal((0, 0, 0), (after.Verbs.QueuePairs, after.Verbs.Ids, after.Verbs.MemoryRegions));
+        Assert.Equal(before.Process.Files, after.Process.Files);
+        Assert.Equal(before.Process.RamMappings, after.Process.RamMappings);
+        Assert.Equal(before.Process.MigrationThreads, after.Process.MigrationThreads);
+
+        bool IsSettled() => after.Verbs == before.Verbs && after.Process.Files == before.Process.Files
+            && after.Process.MigrationThreads == before.Process.MigrationThreads;
+
+        // One cancel in RAM, one when the machine is stopped, and a move.
+        async Task RoundAsync(bool pinAll)
+        {
+            foreach (MigrationStatus at in (MigrationStatus[])[MigrationStatus.Active, MigrationStatus.PreSwitchover])
+            {
+                if (!source.Machine.IsRunning)
+                {
+                    source.Start();
+                }
+
+                await source.Send(destination.Listen(Anywhere), options => options
+                    .With(MigrationParameters.PinAll, pinAll)
+                    .With(MigrationParameters.PauseBeforeSwitchover, true)
+                    .With(MigrationParameters.MaxBandwidth, at is MigrationStatus.Active ? 1UL << 20 : 1UL << 30));
+                source.Until(info => info.Status == at);
+                source.Process.Cancel();
+                Assert.Equal(MigrationStatus.Cancelled, source.Ended().Status);
+                Assert.Equal(MigrationStatus.Failed, destination.Ended().Status);
+                source.Settle();
+                destination.Settle();
+                destination.OnMain(destination.Process.StopListening);
+            }
+
+            LiveMigrationTests.Migrate(source, destination, Anywhere, options => options.With(MigrationParameters.PinAll, pinAll));
+            (source, destination) = (destination, source);
+        }
+
+        static async Task<(VerbsObjects Verbs, ProcessFootprint Process)> HeldAsync() =>
+            (await VerbsObjects.OfAsync(Environment.ProcessId), ProcessFootprint.Of(Environment.ProcessId));
     }
 
     private static void AssertAtSource(RunningMachine source, RunningMachine destination, int stops)

@@ -7,8 +7,6 @@ namespace RdmaMigration.Interop;
 /// <summary>A libvirtd as a host of its own: <c>docker/peers/libvirt-host</c>. Its machines end with it.</summary>
 public sealed class LibvirtHost : IAsyncDisposable
 {
-    private static readonly string s_peers = Path.Combine(Executables.RepositoryRoot, "docker", "peers");
-
     private readonly ChildProcess _process;
 
     private LibvirtHost(string directory, ChildProcess process)
@@ -30,7 +28,8 @@ public sealed class LibvirtHost : IAsyncDisposable
     {
         string script = Path.Combine(Executables.RepositoryRoot, "src", "RdmaMigration.Service", "libvirt", "rdmamig-qemu");
         string[] wrapper = isCapture ? [script, Executables.Rdmamig] : [];
-        ChildProcess process = ChildProcess.Start("libvirtd", Path.Combine(s_peers, "libvirt-host"), [Peer.Release, directory, .. wrapper]);
+        string start = Path.Combine(Executables.RepositoryRoot, "docker", "peers", "libvirt-host");
+        ChildProcess process = ChildProcess.Start("libvirtd", start, [Peer.Release, directory, .. wrapper]);
         LibvirtHost host = new(directory, process);
 
         // libvirtd probes QEMU before it answers, which takes a minute in an emulated guest on a busy host.
@@ -48,8 +47,7 @@ public sealed class LibvirtHost : IAsyncDisposable
     }
 
     /// <summary>Runs virsh.</summary>
-    public Task<(int ExitCode, string Output)> TryAsync(params string[] arguments) =>
-        ChildProcess.RunAsync(Path.Combine(s_peers, "peers"), ["run", Peer.Release, "--", "virsh", "-c", Uri, .. arguments]);
+    public Task<(int ExitCode, string Output)> TryAsync(params string[] arguments) => Peer.RunAsync(["virsh", "-c", Uri, .. arguments]);
 
     /// <summary>Runs virsh, which must succeed.</summary>
     public async Task<string> RunAsync(params string[] arguments)

@@ -12,6 +12,10 @@ public sealed class LibvirtSequenceTests : ReceiverTests
 {
     private const string Anywhere = LibvirtPair.Anywhere;
     private const string OneWay = "";
+
+    /// <summary>An address that is reserved for documentation.</summary>
+    private const string NowhereHere = "192.0.2.1";
+
     private const string ReturnPath = "return-path switchover-ack";
 
     [Theory]
@@ -52,11 +56,12 @@ public sealed class LibvirtSequenceTests : ReceiverTests
         await HasAsync(second, guest);
     }
 
-    [Fact]
+    [Theory]
     [Trait("needs", "rdma")]
-    public async Task A_running_guest_moves_over_RDMA_with_pin_all()
+    [InlineData(ReturnPath)]
+    [InlineData($"{ReturnPath} rdma-pin-all")]
+    public async Task A_running_guest_moves_over_RDMA(string capabilities)
     {
-        const string capabilities = $"{ReturnPath} rdma-pin-all";
         await using QemuMachine guest = await StartSourceAsync(NewMachine("pc", 64) with { Paused = false });
         await using ServeProcess first = await TakeAsync(guest);
         await using ServeProcess second = await ServeProcess.StartAsync("--incoming", "defer", "--paused");
@@ -93,6 +98,56 @@ public sealed class LibvirtSequenceTests : ReceiverTests
 
         Assert.Equal("paused", await QmpMove.RunStateAsync(second.Monitor));
         await HasAsync(second, guest);
+    }
+
+    /// <summary>No device has the address. What QEMU reported where there was no device at all is the same.</summary>
+    [Fact]
+    [Trait("needs", "qemu")]
+    public async Task A_destination_that_cannot_listen_over_RDMA_is_set_back_and_ended()
+    {
+        await using ServeProcess service = await ServeProcess.StartAsync("--incoming", "defer", "--paused");
+        LibvirtPlayer destination = LibvirtPlayer.From(service);
+        await destination.PlayAsync(LibvirtSequences.Begin);
+
+        QmpException refused = await Assert.ThrowsAsync<QmpException>(() => destination.PlayAsync(LibvirtSequences.Listens($"rdma:{NowhereHere}:49152")));
+        Assert.Equal("GenericError", refused.ErrorClass);
+
+        await destination.PlayAsync(LibvirtSequences.SetsBack);
+        Assert.Equal("inmigrate", await QmpMove.RunStateAsync(service.Monitor));
+        await LibvirtPair.EndAsync(service, destination);
+    }
+
+    /// <summary>A QEMU refuses migrate; a service connects beside its main loop, so libvirt gets the failure from an event.</summary>
+    [Fact]
+    [Trait("needs", "qemu")]
+    public async Task A_guest_that_finds_no_destination_over_RDMA_stays_at_the_source()
+    {
+        await using QemuMachine guest = await StartSourceAsync(NewMachine("pc", 32) with { Paused = false });
+        await using ServeProcess service = await TakeAsync(guest);
+        LibvirtPlayer source = LibvirtPlayer.From(service);
+
+        await source.PlayAsync(LibvirtSequences.Prepares());
+        await source.PlayAsync(LibvirtSequences.Migrates("rdma:127.0.0.1:4444"), "* setup", LibvirtSequences.LosesDestination);
+
+        Assert.Equal("running", await QmpMove.RunStateAsync(service.Monitor));
+        await HasAsync(service, guest);
+    }
+
+    [Fact]
+    [Trait("needs", "qemu")]
+    public async Task A_process_with_a_guest_answers_what_libvirt_asks_for_its_statistics()
+    {
+        await using QemuMachine guest = await StartSourceAsync(NewMachine("pc", 32) with { Paused = false });
+        await using ServeProcess service = await TakeAsync(guest);
+
+        await LibvirtPlayer.From(service).PlayAsync(LibvirtSequences.Queries);
+
+        JsonElement parameters = await service.Monitor.ExecuteAsync("query-migrate-parameters");
+        Assert.Equal(104857600, parameters.GetProperty("max-bandwidth").GetInt64());
+        Assert.Equal(500, parameters.GetProperty("downtime-limit").GetInt64());
+        JsonElement rate = await service.Monitor.ExecuteAsync("query-dirty-rate");
+        Assert.Equal("unstarted", rate.GetProperty("status").GetString());
+        await HasAsync(service, guest);
     }
 
     [Fact]

@@ -43,7 +43,10 @@ internal static class LibvirtSequences
         """;
 
     /// <summary>To a destination, once it has arrived: the guest stays paused.</summary>
-    public const string StaysPaused = """
+    public const string StaysPaused = SetsBack;
+
+    /// <summary>To a process whose migration could not begin.</summary>
+    public const string SetsBack = """
         capabilities
         parameters
         """;
@@ -112,6 +115,29 @@ internal static class LibvirtSequences
         query-migrate
         capabilities
         parameters
+        """;
+
+    /// <summary>To a process that has a machine, for virsh domjobinfo, migrate-setspeed, migrate-setmaxdowntime, domstats, suspend and resume.</summary>
+    public const string Queries = """
+        query-migrate
+        human-monitor-command {"command-line":"info migrate"}
+        migrate-set-parameters {"max-bandwidth":104857600}
+        query-migrate-parameters
+        migrate-set-parameters {"downtime-limit":500}
+        query-migrate-parameters
+        query-stats {"target":"vcpu","providers":[{"provider":"kvm","names":["halt_poll_success_ns","halt_poll_fail_ns"]}]}
+        query-stats-schemas
+        query-stats {"target":"vcpu"}
+        query-blockstats
+        query-blockstats {"query-nodes":true}
+        query-named-block-nodes {"flat":true}
+        query-iothreads
+        query-dirty-rate
+        query-stats {"target":"vm"}
+        stop
+        * STOP
+        cont
+        * RESUME
         """;
 
     /// <summary>To a destination, which then listens.</summary>

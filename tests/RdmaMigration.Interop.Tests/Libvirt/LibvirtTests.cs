@@ -85,7 +85,7 @@ public sealed class LibvirtTests(LibvirtBed bed) : IClassFixture<LibvirtBed>
     [Theory]
     [InlineData(true, "qemu-system")]
     [InlineData(false, "rdmamig")]
-    public async Task A_guest_whose_source_is_killed_is_on_neither_host(bool isGoing, string killed)
+    public async Task A_guest_whose_source_is_killed_is_on_neither_host_and_a_new_one_moves(bool isGoing, string killed)
     {
         LibvirtHost from = await StartGuestAsync(isGoing);
         Task<(int ExitCode, string Output)> migration = await bed.BeginAsync(from);
@@ -93,6 +93,26 @@ public sealed class LibvirtTests(LibvirtBed bed) : IClassFixture<LibvirtBed>
 
         Assert.Equal(1, (await migration).ExitCode);
         Assert.Null(await bed.Home.StateAsync(LibvirtBed.Guest));
+        Assert.Null(await bed.Capture.StateAsync(LibvirtBed.Guest));
+        LibvirtHost next = await StartGuestAsync(isGoing);
+        Assert.Equal("running", await bed.MoveAsync(next));
+    }
+
+    [Fact]
+    public async Task The_capture_host_reports_state_disks_and_statistics_of_a_guest_as_its_home_does()
+    {
+        await bed.StartGuestAsync();
+        (string disks, HashSet<string> names) = (await bed.Home.RunAsync("domblklist", LibvirtBed.Guest), Names(await DomstatsAsync(bed.Home)));
+        await bed.MoveAsync(bed.Home);
+
+        string info = await bed.Capture.RunAsync("dominfo", LibvirtBed.Guest);
+        Assert.All((string[])[@"State: +running", @"CPU\(s\): +1", "Max memory: +65536 KiB"], line => Assert.Matches($"(?m)^{line}$", info));
+        Assert.Equal(disks, await bed.Capture.RunAsync("domblklist", LibvirtBed.Guest));
+        string statistics = await DomstatsAsync(bed.Capture);
+        Assert.Equal(names.Order(), Names(statistics).Order());
+        Assert.All((string[])["state.state=1", "vcpu.current=1", "block.0.name=hda"], line => Assert.Matches($"(?m)^ *{line}$", statistics));
+
+        await bed.Capture.RunAsync("destroy", LibvirtBed.Guest);
         Assert.Null(await bed.Capture.StateAsync(LibvirtBed.Guest));
     }
 
@@ -129,6 +149,12 @@ public sealed class LibvirtTests(LibvirtBed bed) : IClassFixture<LibvirtBed>
         await bed.MoveAsync(bed.Home);
         return bed.Capture;
     }
+
+    private static Task<string> DomstatsAsync(LibvirtHost host) => host.RunAsync("domstats", LibvirtBed.Guest);
+
+    /// <summary>The names of what domstats prints.</summary>
+    private static HashSet<string> Names(string statistics) =>
+        [.. statistics.Split('\n').Where(line => line.Contains('=', StringComparison.Ordinal)).Select(line => line[..line.IndexOf('=')].Trim())];
 
     private async Task StaysAndGoesAsync(LibvirtHost from)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RdmaMigration.Engine;
 using RdmaMigration.Qmp;
 
 namespace RdmaMigration.Service.Tests.Serve;
@@ -39,7 +40,7 @@ public sealed class MigrationChannelsTests
     {
         using JsonDocument document = JsonDocument.Parse($$"""{"channels": [{"channel-type": "main", "addr": {{address}}}]}""");
         QmpArguments arguments = new(document.RootElement, new MigrationTypes(QemuProfile.Qemu111, new QmpEnum()).Migrate);
-        string uri = MigrationChannels.Read(arguments, takesChannels: true).ToString();
+        string uri = MigrationChannels.Read(arguments, takesChannels: true, MigrationSide.Outgoing).ToString();
         _ = arguments.OptionalBoolean("resume");
         arguments.End();
         return uri;

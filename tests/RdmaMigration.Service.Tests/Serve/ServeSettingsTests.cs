@@ -54,6 +54,16 @@ public sealed class ServeSettingsTests
     }
 
     [Fact]
+    public void Parameters_of_the_engine_have_the_default_and_the_range_of_its_table()
+    {
+        HasRangeOf(MigrationParameters.ThrottleTriggerThreshold, percent => percent);
+        HasRangeOf(MigrationParameters.CpuThrottleInitial, percent => percent);
+        HasRangeOf(MigrationParameters.CpuThrottleIncrement, percent => percent);
+        HasRangeOf(MigrationParameters.MaxCpuThrottle, percent => percent);
+        HasRangeOf(MigrationParameters.DowntimeLimit, limit => (int)limit.TotalMilliseconds);
+    }
+
+    [Fact]
     public void An_option_that_means_nothing_for_the_incoming_address_is_refused()
     {
         ParameterSet parameters = ParameterSet.Defaults.With(MigrationParameters.Allow, [new AllowedPeers(IPNetwork.Parse("10.0.0.0/8"))]);
@@ -70,6 +80,24 @@ public sealed class ServeSettingsTests
         ParameterSet parameters = ParameterSet.Defaults
             .With(MigrationParameters.PinAll, true).With(MigrationParameters.ReturnPathTimeout, TimeSpan.FromSeconds(1));
         Assert.Empty(OptionChecks.Arrival(parameters, MigrationUri.Parse(incoming)));
+    }
+
+    private static void HasRangeOf<T>(Parameter<T> row, Func<T, int> number)
+    {
+        QemuParameters monitor = new(QemuProfile.Qemu111, ParameterSet.Defaults);
+        Assert.Equal(number(row.Default), Written(monitor.Write).GetProperty(row.Name).GetInt32());
+        (int least, int most) = (number(row.Kind.Bounds!.Value.Least), number(row.Kind.Bounds.Value.Most));
+        Set(least);
+        Set(most);
+        Assert.Throws<QmpException>(() => Set(least - 1));
+        Assert.Throws<QmpException>(() => Set(most + 1));
+        Assert.Equal(most, Written(monitor.Write).GetProperty(row.Name).GetInt32());
+
+        void Set(int value)
+        {
+            using JsonDocument document = JsonDocument.Parse($$"""{"{{row.Name}}": {{value}}}""");
+            monitor.Set(new QmpArguments(document.RootElement, monitor.SettingsType));
+        }
     }
 
     private static string[] Enabled(MigrationCapabilities capabilities) =>

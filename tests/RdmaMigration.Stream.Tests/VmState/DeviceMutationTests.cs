@@ -77,7 +77,7 @@ public sealed class DeviceMutationTests
             byte[] old = State(committed);
             try
             {
-                device.Commit();
+                Typed.Commit(device);
             }
             catch (StreamFormatException e)
             {

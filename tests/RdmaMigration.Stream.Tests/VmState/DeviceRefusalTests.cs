@@ -191,7 +191,7 @@ public sealed class DeviceRefusalTests
         SampleDevice destination = new() { Parts = { [0] = new SamplePart { A = 8 } } };
         byte[] stream = Typed.Stream(Device.Create(description, SampleDevice.Filled()));
         StagedDevice staged = Assert.Single(Typed.Decode(stream, Typed.List(Device.Create(description, destination))));
-        StreamFormatException e = Assert.Throws<StreamFormatException>(staged.Commit);
+        StreamFormatException e = Assert.Throws<StreamFormatException>(() => Typed.Commit(staged));
         Assert.Equal("device 'd' instance 0, post_load of 'parts[0]'", e.Step);
         Assert.Contains("3 is odd", e.Message, StringComparison.Ordinal);
         Assert.Equal(8, destination.Parts[0].A);
@@ -246,7 +246,7 @@ public sealed class DeviceRefusalTests
     {
         string before = destination.Text();
         StagedDevice staged = Assert.Single(Typed.Decode(s_stream, Typed.List(Device.Create(SampleDevice.Description, destination))));
-        StreamFormatException e = Assert.Throws<StreamFormatException>(staged.Commit);
+        StreamFormatException e = Assert.Throws<StreamFormatException>(() => Typed.Commit(staged));
         Assert.Equal((StreamFault.Refused, step, offset), (e.Fault, e.Step, e.Offset));
         Assert.Contains("the sample refuses", e.Message, StringComparison.Ordinal);
         Assert.IsType<InvalidOperationException>(e.InnerException);

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 using RdmaMigration.VmState;
 
@@ -32,9 +33,39 @@ public sealed class DeviceStreamTests
         StagedDevice staged = Assert.Single(Typed.Decode(stream, Typed.List(Device.Create(SampleDevice.Description, destination))));
         Assert.Equal(before, destination.Text());
         Assert.Equal(["pre_load"], destination.Hooks);
-        staged.Commit();
+        Typed.Commit(staged);
         Assert.Equal(SampleDevice.Filled().Text(), destination.Text());
-        Assert.Throws<InvalidOperationException>(staged.Commit);
+        Assert.Throws<InvalidOperationException>(() => Typed.Commit(staged));
+    }
+
+    [Fact]
+    public void A_load_and_a_commit_refuse_what_is_not_true_of_the_lock()
+    {
+        SampleDevice destination = SampleDevice.Blank();
+        byte[] stream = Typed.Stream(Device.Create(SampleDevice.Description, SampleDevice.Filled()));
+        DeviceList devices = Typed.List(Device.Create(SampleDevice.Description, destination));
+        string before = destination.Text();
+        StagedDevice staged = Assert.Single(Typed.Decode(stream, devices));
+        Assert.Throws<InvalidOperationException>(() => staged.Commit(BigLockState.Held));
+        Assert.Throws<InvalidOperationException>(() => staged.Commit(BigLockState.NotHeld));
+        using RecordingHandler handler = new();
+        using IncomingStream untrue = new(new MemorySource(stream), handler, TestOptions.Stream, devices);
+        Assert.Throws<InvalidOperationException>(() => untrue.LoadDevices(BigLockState.Held));
+        BlockingCalls.Forbid("the big lock is held");
+        try
+        {
+            Assert.Throws<InvalidOperationException>(() => staged.Commit(BigLockState.NotHeld));
+            using IncomingStream held = new(new MemorySource(stream), handler, TestOptions.Stream, devices);
+            Assert.Throws<InvalidOperationException>(() => held.LoadDevices(BigLockState.NotHeld));
+        }
+        finally
+        {
+            BlockingCalls.Allow();
+        }
+
+        Assert.Equal(before, destination.Text());
+        Typed.Commit(staged);
+        Assert.Equal(SampleDevice.Filled().Text(), destination.Text());
     }
 
     [Fact]
@@ -45,7 +76,7 @@ public sealed class DeviceStreamTests
         byte[] stream = Typed.Stream(Device.Create(description, SampleDevice.Filled()));
         StagedDevice staged = Assert.Single(Typed.Decode(stream, Typed.List(Device.Create(description, destination))));
         Assert.Empty(destination.Hooks);
-        staged.Commit();
+        Typed.Commit(staged);
         Assert.Equal(["pre_load", "post_load 2"], destination.Hooks);
     }
 
@@ -109,7 +140,7 @@ public sealed class DeviceStreamTests
         using RecordingHandler handler = new();
         using IncomingStream incoming = new(source, handler, TestOptions.Stream, devices);
         Assert.Equal(Timeout.InfiniteTimeSpan, incoming.Patience);
-        incoming.LoadDevices();
+        incoming.LoadDevices(BigLockState.NotHeld);
         Assert.Equal(described ? 1 : 3, source.Reads);
     }
 

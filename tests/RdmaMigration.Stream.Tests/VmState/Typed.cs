@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using RdmaMigration.Linux;
 using RdmaMigration.Testing;
 using RdmaMigration.VmState;
 
@@ -32,12 +33,26 @@ internal static class Typed
         .Opened(StreamBuilder.Start, StreamBuilder.RamId, "ram", 0, 4).BlockList(("a", StreamBuilder.Page)).Eos().Footer(StreamBuilder.RamId, footers)
         .Continued(StreamBuilder.End, StreamBuilder.RamId).Zero("a", 0).Eos().Footer(StreamBuilder.RamId, footers);
 
+    /// <summary>Commits a device as the engine does: on a thread that may not block.</summary>
+    public static void Commit(StagedDevice staged)
+    {
+        BlockingCalls.Forbid("the big lock is held");
+        try
+        {
+            staged.Commit(BigLockState.Held);
+        }
+        finally
+        {
+            BlockingCalls.Allow();
+        }
+    }
+
     /// <summary>Loads the stream and commits every device.</summary>
     public static void Load(byte[] stream, DeviceList devices, int mostPerRead = int.MaxValue)
     {
         foreach (StagedDevice staged in Decode(stream, devices, mostPerRead))
         {
-            staged.Commit();
+            Commit(staged);
         }
     }
 
@@ -45,7 +60,7 @@ internal static class Typed
     {
         using RecordingHandler handler = new();
         using IncomingStream incoming = new(new MemorySource(stream, mostPerRead), handler, options ?? TestOptions.Stream, devices);
-        return incoming.LoadDevices();
+        return incoming.LoadDevices(BigLockState.NotHeld);
     }
 
     /// <summary>Expects that the load is refused, and by an error that names its place.</summary>

@@ -1,9 +1,9 @@
 using System.Globalization;
 
-namespace RdmaMigration.Memory.Tests;
+namespace RdmaMigration.Testing;
 
 /// <summary>Huge pages that root has the kernel set aside for a test, and gives back after it.</summary>
-internal sealed class HugePages : IDisposable
+public sealed class HugePages : IDisposable
 {
     private const string Setting = "/proc/sys/vm/nr_hugepages";
 

@@ -1,8 +1,7 @@
-using RdmaMigration.Testing;
+namespace RdmaMigration.Testing;
 
-namespace RdmaMigration.SoftRoce.Tests;
-
-internal static class SavedMachine
+/// <summary>A machine as a file.</summary>
+public static class SavedMachine
 {
     /// <summary>Saves a paused machine of random memory with the host's own QEMU.</summary>
     public static async Task SaveAsync(string capture, string ram, int mebibytes, ulong seed)
@@ -10,6 +9,9 @@ internal static class SavedMachine
         GuestMemory.Fill(ram, mebibytes, seed, halfZero: false);
         await using QemuMachine source = await QemuMachine.StartAsync(new QemuOptions("source", "pc", mebibytes) { MemoryFile = ram });
         MigrationOutcome outcome = await source.MigrateAsync($"exec:cat > '{capture}'");
-        Assert.True(outcome.Status == "completed", outcome.ToString());
+        if (outcome.Status != "completed")
+        {
+            throw new InvalidOperationException($"QEMU could not save the machine: {outcome}");
+        }
     }
 }

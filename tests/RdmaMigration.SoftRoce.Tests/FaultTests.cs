@@ -1,0 +1,36 @@
+using RdmaMigration.Testing;
+
+namespace RdmaMigration.SoftRoce.Tests;
+
+/// <summary>
+/// The matrix of faults that `rdmamig-bench faults` prints.
+/// <see cref="SilentSourceTests"/> and <see cref="SilentDestinationTests"/> unplug a host, <see cref="ContainerFaultTests"/> freezes and kills one.
+/// </summary>
+public sealed class FaultTests(FaultHosts hosts, ITestOutputHelper output) : IClassFixture<FaultHosts>
+{
+    private const MigrationProgram Qemu = MigrationProgram.Qemu;
+    private const MigrationProgram Rdmamig = MigrationProgram.Rdmamig;
+
+    [Theory]
+    [InlineData(Rdmamig)]
+    [InlineData(Qemu)]
+    public async Task A_machine_arrives_over_a_network_that_loses_packets(MigrationProgram from) =>
+        await HoldsAsync(new FaultCase(FaultKind.Loss, FaultPhase.Throughout, FaultSide.Between, from, Rdmamig));
+
+    [Theory]
+    [InlineData(FaultKind.DiskFull, FaultPhase.Throughout, FaultSide.Destination, Rdmamig)]
+    [InlineData(FaultKind.DiskFull, FaultPhase.Throughout, FaultSide.Destination, Qemu)]
+    [InlineData(FaultKind.MemoryLimit, FaultPhase.Throughout, FaultSide.Destination, Rdmamig)]
+    [InlineData(FaultKind.RelayKilled, FaultPhase.Ram, FaultSide.Between, Rdmamig)]
+    public async Task A_fault_is_reported_in_time_and_the_next_migration_works(FaultKind kind, FaultPhase phase, FaultSide side, MigrationProgram from) =>
+        await HoldsAsync(new FaultCase(kind, phase, side, from, Rdmamig));
+
+    private async Task HoldsAsync(FaultCase fault)
+    {
+        Assert.Contains(fault, FaultCase.All);
+        FaultRow row = await hosts.RunAsync(fault);
+        output.WriteLine(row.ToString());
+        Assert.Empty(row.Broken);
+        Assert.True(row.IsIdentical);
+    }
+}

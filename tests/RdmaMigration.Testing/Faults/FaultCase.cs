@@ -1,0 +1,113 @@
+using System.Text.Json.Serialization;
+
+namespace RdmaMigration.Testing;
+
+/// <summary>A program at one end of a migration.</summary>
+public enum MigrationProgram
+{
+    /// <summary>A stock QEMU.</summary>
+    Qemu,
+
+    /// <summary>rdmamig send, or rdmamig receive.</summary>
+    Rdmamig,
+}
+
+/// <summary>What happens to a host, a program or the network.</summary>
+public enum FaultKind
+{
+    /// <summary>SIGKILL of a relay between source and destination.</summary>
+    RelayKilled,
+
+    /// <summary>The file system of the captures is smaller than the machine.</summary>
+    DiskFull,
+
+    /// <summary>The destination's memory cgroup leaves less than the machine needs.</summary>
+    MemoryLimit,
+
+    /// <summary>1 % of the packets are lost.</summary>
+    Loss,
+}
+
+/// <summary>When a fault begins.</summary>
+public enum FaultPhase
+{
+    /// <summary>Before the source connects. It lasts until the end of the migration.</summary>
+    Throughout,
+
+    /// <summary>After a part of RAM was sent.</summary>
+    Ram,
+}
+
+/// <summary>Where a fault happens.</summary>
+public enum FaultSide
+{
+    /// <summary>At the source.</summary>
+    Source,
+
+    /// <summary>At the destination.</summary>
+    Destination,
+
+    /// <summary>On the way between them.</summary>
+    Between,
+}
+
+/// <summary>One cell of the matrix.</summary>
+/// <param name="Kind">What happens.</param>
+/// <param name="Phase">When.</param>
+/// <param name="Side">Where.</param>
+/// <param name="From">The sending program.</param>
+/// <param name="To">The receiving program.</param>
+public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side, MigrationProgram From, MigrationProgram To)
+{
+    /// <summary>--keepalive-interval: the silence after which a side probes the other.</summary>
+    public const int KeepAliveSeconds = 2;
+
+    /// <summary>The transport's retries: rxe takes some 2 s for each of 5; the specification lets a device take four times the timeout.</summary>
+    private const int RetrySeconds = 30;
+
+    /// <summary>For programs that start after the fault, on emulated hosts.</summary>
+    private const int StartSeconds = 60;
+
+    /// <summary>Five times what a migration with 1 % loss needs on two busy cores without KVM.</summary>
+    private const int BearableSeconds = 300;
+
+    /// <summary>All cells, ordered by kind.</summary>
+    public static IReadOnlyList<FaultCase> All { get; } = [.. Cells()];
+
+    /// <summary>The migration succeeds nevertheless.</summary>
+    [JsonIgnore]
+    public bool IsBearable => Kind is FaultKind.Loss;
+
+    /// <summary>The longest time from the fault to the report of each side that still runs. For a bearable fault: until both report success.</summary>
+    [JsonIgnore]
+    public TimeSpan Promised => TimeSpan.FromSeconds(this switch
+    {
+        { IsBearable: true } => BearableSeconds,
+        { Phase: FaultPhase.Throughout } => StartSeconds + (2 * KeepAliveSeconds) + RetrySeconds,
+        _ => (2 * KeepAliveSeconds) + RetrySeconds,
+    });
+
+    /// <summary>For people: `QEMU → rdmamig`.</summary>
+    [JsonIgnore]
+    public string Programs => $"{NameOf(From)} → {NameOf(To)}";
+
+    public override string ToString() => $"{Kind}, {Phase}, {Side}, {Programs}";
+
+    private static string NameOf(MigrationProgram program) => program is MigrationProgram.Qemu ? "QEMU" : "rdmamig";
+
+    private static IEnumerable<FaultCase> Cells() =>
+        from kind in Enum.GetValues<FaultKind>()
+        from moment in MomentsOf(kind)
+        from sender in SendersOf(kind)
+        select new FaultCase(kind, moment.Phase, moment.Side, sender, MigrationProgram.Rdmamig);
+
+    private static MigrationProgram[] SendersOf(FaultKind kind) =>
+        kind is FaultKind.DiskFull or FaultKind.Loss ? [MigrationProgram.Qemu, MigrationProgram.Rdmamig] : [MigrationProgram.Rdmamig];
+
+    private static IEnumerable<(FaultPhase Phase, FaultSide Side)> MomentsOf(FaultKind kind) => kind switch
+    {
+        FaultKind.RelayKilled => [(FaultPhase.Ram, FaultSide.Between)],
+        FaultKind.DiskFull or FaultKind.MemoryLimit => [(FaultPhase.Throughout, FaultSide.Destination)],
+        _ => [(FaultPhase.Throughout, FaultSide.Between)],
+    };
+}

@@ -1,0 +1,53 @@
+namespace RdmaMigration.Testing;
+
+/// <summary>The programs of one case. Disposing kills them.</summary>
+internal sealed class FaultPrograms : IAsyncDisposable
+{
+    private readonly FaultBed _bed;
+    private readonly FaultCase _fault;
+
+    /// <summary>On the destination's host; null for a case without a relay.</summary>
+    private GuestProgram? _relay;
+
+    public FaultPrograms(FaultBed bed, FaultCase fault)
+    {
+        _bed = bed;
+        _fault = fault;
+        Sender = fault.From is MigrationProgram.Qemu ? new QemuSender(bed, fault) : new RdmamigSender(bed);
+        Receiver = new RdmamigReceiver(bed);
+    }
+
+    public ISendingEnd Sender { get; }
+
+    public RdmamigReceiver Receiver { get; }
+
+    /// <summary>Starts the programs that receive.</summary>
+    /// <returns>Where the source sends the machine.</returns>
+    public async Task<string> ListenAsync()
+    {
+        string uri = await Receiver.ListenAsync();
+        if (_fault.Kind is not FaultKind.RelayKilled)
+        {
+            return uri;
+        }
+
+        await KillRelayAsync();
+        string entrance = FaultBed.NextUri();
+        _relay = await _bed.Destination.StartAsync(FormattableString.Invariant(
+            $"exec {GuestHost.Rdmamig} relay {entrance} {uri} --json --keepalive-interval {FaultCase.KeepAliveSeconds} --return-path"));
+        await _relay.Events.FirstAsync(said => said.Name == "LISTENING", 0, Deadlines.Start, "LISTENING");
+        return entrance;
+    }
+
+    public Task<FaultReport> ReportAsync(FaultSide side, DateTimeOffset since, TimeSpan limit) =>
+        side is FaultSide.Source ? Sender.ReportAsync(since, limit) : Receiver.ReportAsync(since, limit);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Sender.DisposeAsync();
+        await KillRelayAsync();
+        await Receiver.DisposeAsync();
+    }
+
+    public Task KillRelayAsync() => _relay?.KillAsync() ?? Task.CompletedTask;
+}

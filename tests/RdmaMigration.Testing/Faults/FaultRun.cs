@@ -1,0 +1,102 @@
+namespace RdmaMigration.Testing;
+
+/// <summary>One case: a migration with its fault, what both sides report, and the migration after it.</summary>
+internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
+{
+    /// <summary>How much longer than promised rdmamig is watched.</summary>
+    private static readonly TimeSpan s_margin = TimeSpan.FromSeconds(10);
+
+    private bool? _isIdentical;
+    private string? _nextError;
+
+    public async Task<FaultRow> RunAsync()
+    {
+        await using FaultPrograms programs = new(bed, fault);
+        FaultInjection injection = new(bed, fault, programs);
+        try
+        {
+            await programs.Sender.StartAsync();
+            string uri = await programs.ListenAsync();
+            DateTimeOffset since = await BeginAsync(programs, injection, uri);
+            (FaultReport source, FaultReport destination) = await ReportsAsync(programs, since);
+            string? proof = await injection.ProveAsync();
+            bool isAtSource = await programs.Sender.HasMachineAsync();
+            await CompareAsync(programs, destination);
+            await injection.EndAsync();
+            bool nextWorks = await NextWorksAsync(programs);
+            return new FaultRow(
+                fault, fault.Promised.TotalSeconds, source, destination, PlaceOf(isAtSource, destination.End is FaultEnd.Completed), nextWorks, _isIdentical,
+                proof, _nextError);
+        }
+        finally
+        {
+            await injection.EndAsync();
+        }
+    }
+
+    /// <summary>Starts the migration and makes the fault happen. Returns the time that reports are measured from.</summary>
+    private async Task<DateTimeOffset> BeginAsync(FaultPrograms programs, FaultInjection injection, string uri)
+    {
+        DateTimeOffset since;
+        if (fault.Phase is FaultPhase.Ram)
+        {
+            await programs.Sender.SendAsync(uri, FaultBed.SlowBytesPerSecond);
+            await programs.Sender.RamMovesAsync();
+            since = DateTimeOffset.UtcNow;
+            await injection.StrikeAsync();
+            return since;
+        }
+
+        await injection.StrikeAsync();
+        since = DateTimeOffset.UtcNow;
+        await programs.Sender.SendAsync(uri, null);
+        return since;
+    }
+
+    private async Task<(FaultReport Source, FaultReport Destination)> ReportsAsync(FaultPrograms programs, DateTimeOffset since)
+    {
+        FaultReport[] both = await Task.WhenAll(ReportAsync(programs, FaultSide.Source, since), ReportAsync(programs, FaultSide.Destination, since));
+        return (both[0], both[1]);
+    }
+
+    private Task<FaultReport> ReportAsync(FaultPrograms programs, FaultSide side, DateTimeOffset since)
+    {
+        TimeSpan promised = fault.Promised + s_margin;
+        MigrationProgram program = side is FaultSide.Source ? fault.From : fault.To;
+        return programs.ReportAsync(side, since, program is MigrationProgram.Qemu && patience > promised ? patience : promised);
+    }
+
+    private async Task CompareAsync(FaultPrograms programs, FaultReport destination)
+    {
+        if (destination.End is FaultEnd.Completed)
+        {
+            _isIdentical = _isIdentical is not false && await programs.Receiver.IsIdenticalAsync();
+        }
+    }
+
+    private async Task<bool> NextWorksAsync(FaultPrograms programs)
+    {
+        await programs.Sender.StartAsync();
+        string uri = await programs.ListenAsync();
+        DateTimeOffset since = DateTimeOffset.UtcNow;
+        await programs.Sender.SendAsync(uri, null);
+        FaultReport source = await programs.Sender.ReportAsync(since, Deadlines.Migration);
+        FaultReport destination = source.End is FaultEnd.Completed ? await programs.Receiver.ReportAsync(since, Deadlines.Migration) : FaultReport.Nothing;
+        await CompareAsync(programs, destination);
+        if ((source.End, destination.End) is (FaultEnd.Completed, FaultEnd.Completed))
+        {
+            return true;
+        }
+
+        _nextError = $"the source reported {source}, the destination {destination}";
+        return false;
+    }
+
+    private static FaultPlace PlaceOf(bool isAtSource, bool isAtDestination) => (isAtSource, isAtDestination) switch
+    {
+        (true, true) => FaultPlace.Both,
+        (true, false) => FaultPlace.Source,
+        (false, true) => FaultPlace.Destination,
+        _ => FaultPlace.Nowhere,
+    };
+}
