@@ -11,6 +11,7 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
     private ulong _address;
     private uint _key;
     private Step _reached = Step.Connected;
+    private bool _stopsAtConfigured;
 
     /// <summary>Where the migration can be broken off, in order.</summary>
     public enum Step
@@ -46,6 +47,7 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
     /// <summary>Migrates on, up to a step.</summary>
     public void RunTo(Step step)
     {
+        _stopsAtConfigured |= step == Step.Configured;
         while (_reached < step)
         {
             Run(++_reached);
@@ -56,12 +58,12 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
     {
         switch (step)
         {
-            case Step.Configured:
+            case Step.Configured when _stopsAtConfigured:
                 // With the first byte behind it: until that comes, the configuration may go on.
                 source.Send(QemuFile, [.. Configuration(returnPath), BlockList()[0]]);
                 break;
             case Step.Announced:
-                source.Send(QemuFile, [.. BlockList()[1..], .. Be64(Hook)]);
+                source.Send(QemuFile, [.. _stopsAtConfigured ? BlockList()[1..] : Opening(returnPath), .. Be64(Hook)]);
                 break;
             case Step.Requested:
                 source.Send(4, []);

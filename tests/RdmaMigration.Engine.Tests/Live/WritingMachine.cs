@@ -79,7 +79,7 @@ internal sealed class WritingMachine : ILiveMachine, IDisposable
     /// <summary>The pause after each page.</summary>
     public TimeSpan Pause { get; set; } = TimeSpan.FromMicroseconds(20);
 
-    /// <summary>The machine that this one must be equal to when it starts; null when it starts by itself.</summary>
+    /// <summary>The machine that this one must be equal to when it starts next; null when it starts by itself.</summary>
     public WritingMachine? Predecessor { get; set; }
 
     /// <summary>What <see cref="Start"/> throws.</summary>
@@ -111,6 +111,7 @@ internal sealed class WritingMachine : ILiveMachine, IDisposable
         {
             AssertSameAs(source);
             TakeOver(source);
+            Predecessor = null;
         }
 
         IsRunning = true;
