@@ -13,6 +13,15 @@ public class CommandTests
     }
 
     [Fact]
+    public async Task The_kernel_of_another_Debian_has_a_soft_RoCE_device_too()
+    {
+        (int code, string? output, string _) = await Rig.RunToEnd("--kernel", "trixie", "--", "bash", "-c", "uname -r; ls /sys/class/infiniband");
+
+        Assert.Equal(0, code);
+        Assert.Matches(@"^6\.12\.\S+\nrxe0\n$", output);
+    }
+
+    [Fact]
     public async Task Arguments_variables_and_working_directory_arrive_as_they_are()
     {
         (int code, string? output, string? error) = await Rig.RunToEnd(

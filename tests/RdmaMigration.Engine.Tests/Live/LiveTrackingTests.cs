@@ -6,6 +6,7 @@ using RdmaMigration.Transport;
 namespace RdmaMigration.Engine.Tests;
 
 /// <summary>A machine that writes all the time moves with each kind of dirty tracking. A newer kernel has another best kind than an older one.</summary>
+[Trait("kernel", "newer")]
 public sealed class LiveTrackingTests
 {
     /// <summary>
