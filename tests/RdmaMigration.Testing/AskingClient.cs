@@ -37,24 +37,33 @@ internal sealed class AskingClient : IDisposable
         return socket;
     }
 
+    /// <summary>Whether a reply to query-migrate says that the migration is active.</summary>
+    public static bool IsActive(string reply) => reply.Contains("\"status\": \"active\"", StringComparison.Ordinal);
+
     /// <summary>Asks until it is over.</summary>
+    /// <param name="isOver">Told of each reply.</param>
     /// <returns>How long each answer took.</returns>
-    /// <exception cref="InvalidOperationException">No migration is active.</exception>
-    public Task<List<TimeSpan>> AskUntilAsync(Func<bool> isOver) => Task.Factory.StartNew(
+    /// <exception cref="InvalidOperationException">It is not over, and no migration is active.</exception>
+    public Task<List<TimeSpan>> AskUntilAsync(Func<string, bool> isOver) => Task.Factory.StartNew(
         () => AskUntil(isOver), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     public void Dispose() => _socket.Dispose();
 
-    private List<TimeSpan> AskUntil(Func<bool> isOver)
+    private List<TimeSpan> AskUntil(Func<string, bool> isOver)
     {
         List<TimeSpan> answers = [];
         long begun = Stopwatch.GetTimestamp();
-        do
+        while (true)
         {
             long asked = Stopwatch.GetTimestamp();
             string reply = Ask("query-migrate");
             answers.Add(Stopwatch.GetElapsedTime(asked));
-            if (!reply.Contains("\"status\": \"active\"", StringComparison.Ordinal))
+            if (isOver(reply))
+            {
+                return answers;
+            }
+
+            if (!IsActive(reply))
             {
                 throw new InvalidOperationException($"query-migrate: {reply}");
             }
@@ -70,9 +79,6 @@ internal sealed class AskingClient : IDisposable
                 throw new TimeoutException($"not over after {answers.Count} answers and {Events} events");
             }
         }
-        while (!isOver());
-
-        return answers;
     }
 
     private string Ask(string command)

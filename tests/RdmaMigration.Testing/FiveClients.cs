@@ -61,12 +61,13 @@ public sealed class FiveClients : IDisposable
     public Task<AnswerTimes> AskAsync(TimeSpan time)
     {
         long begun = Stopwatch.GetTimestamp();
-        return AskUntilAsync(() => Stopwatch.GetElapsedTime(begun) >= time);
+        return AskUntilAsync(reply => AskingClient.IsActive(reply) && Stopwatch.GetElapsedTime(begun) >= time);
     }
 
-    /// <summary>Asks until it is over.</summary>
-    /// <exception cref="InvalidOperationException">No migration is active.</exception>
-    public async Task<AnswerTimes> AskUntilAsync(Func<bool> isOver)
+    /// <summary>Asks until it is over for each client.</summary>
+    /// <param name="isOver">Told of each reply to query-migrate.</param>
+    /// <exception cref="InvalidOperationException">It is not over, and no migration is active.</exception>
+    public async Task<AnswerTimes> AskUntilAsync(Func<string, bool> isOver)
     {
         List<TimeSpan>[] answers = await Task.WhenAll(_asking.Select(client => client.AskUntilAsync(isOver)));
         return new AnswerTimes(answers.SelectMany(times => times));
