@@ -208,6 +208,8 @@ public sealed class LiveMigrationTests
         using EndedActivities ended = new();
         using RunningMachine source = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, writers: 0));
         using RunningMachine destination = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, writers: 0));
+        LockedDevice.AddTo(source.Machine);
+        LockedDevice.AddTo(destination.Machine);
         Migrate(source, destination, Anywhere("tcp"));
         Assert.Equal(
             [
@@ -216,8 +218,17 @@ public sealed class LiveMigrationTests
             ],
             EventsOf("mig/src/main"));
         Assert.Equal(
-            ["dst-precopy-loadvm-completed", "process_incoming_migration_end", "dst-precopy-bh-enter", "dst-precopy-bh-vm-started"],
+            [
+                "OPEN_RETURN_PATH", "PING", "ram", "PING", "counter", "counter", "PACKAGED", "loadvm_handle_cmd_packaged",
+                "loadvm_handle_cmd_packaged_received", "locked", "loadvm_handle_cmd_packaged_main", "dst-precopy-loadvm-completed",
+                "process_incoming_migration_end", "dst-precopy-bh-enter", "dst-precopy-bh-vm-started",
+            ],
             EventsOf("mig/dst/main"));
+        Assert.Equal(["com=PACKAGED", "len=4"], ended.Arguments("mig/dst/main", "loadvm_process_command"));
+        Assert.Equal(["section_id=4", "idstr=locked", "instance_id=0", "version_id=0"], ended.Arguments("mig/dst/main", "qemu_loadvm_state_section_startfull"));
+        Assert.Equal(["length=333"], ended.Arguments("mig/dst/main", "loadvm_handle_cmd_packaged"));
+        Assert.Equal(["ret=333"], ended.Arguments("mig/dst/main", "loadvm_handle_cmd_packaged_received"));
+        Assert.Equal(["ret=0"], ended.Arguments("mig/dst/main", "loadvm_handle_cmd_packaged_main"));
 
         Assert.Equal(["ret=0", "postcopy-state=none"], ended.Arguments("mig/dst/main", "process_incoming_migration_end"));
         string[] sent = ended.Arguments("mig/src/main", "migrate_transferred");
@@ -229,7 +240,9 @@ public sealed class LiveMigrationTests
             argument => Assert.Matches("^max_size=[1-9][0-9]*$", argument));
 
         IEnumerable<string> EventsOf(string thread) => ended.Last(thread).Events
-            .Select(e => e.Name is "migrate_set_state" or "vmstate_downtime_checkpoint" ? (string)e.Tags.Single().Value! : e.Name)
+            .Select(e => e.Name is "migrate_set_state" or "vmstate_downtime_checkpoint" ? (string)e.Tags.Single().Value!
+                : e.Name is "loadvm_process_command" or "qemu_loadvm_state_section_startfull" ? (string)e.Tags.Single(tag => tag.Key is "com" or "idstr").Value!
+                : e.Name)
             .Where(name => name is not "active" and not "completed");
     }
 
