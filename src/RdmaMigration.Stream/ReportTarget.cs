@@ -86,7 +86,8 @@ internal sealed class ReportTarget : IStreamTarget
         List<RamBlockReport> blocks = parser.Ram.Blocks.Select((block, i) => Describe(block, _counts[i])).ToList();
         ulong total = parser.Ram.Blocks.Aggregate(0UL, (sum, block) => sum + block.Length);
         DeviceWalker walker = new(state.VmDescription, parser.HasFooters);
-        IEnumerable<(ReadOnlySequence<byte> Bytes, ulong Offset)> packages = _packages.Select(package => (new ReadOnlySequence<byte>(package.Bytes), package.At));
+        IEnumerable<(ReadOnlySequence<byte> Bytes, ulong Offset)> packages =
+            _packages.Select(package => (new ReadOnlySequence<byte>(package.Bytes), package.At));
         foreach ((ReadOnlySequence<byte> bytes, ulong offset) in state.EarlierRuns.Concat(packages).OrderBy(run => run.Offset))
         {
             walker.Walk(bytes, offset);

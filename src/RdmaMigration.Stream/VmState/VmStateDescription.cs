@@ -59,7 +59,8 @@ public sealed class VmStateDescription<T>
 
     /// <summary>
     /// Called before a load, so that fields which the stream does not have get their defaults. That of a device is called before its decode and without the big
-    /// lock, see <see cref="PreLoadNeedsLock"/> and <see cref="NeedsLockToDecode"/>; that of a structure or a subsection during the commit, with the lock held. What it throws ends the load.
+    /// lock, see <see cref="PreLoadNeedsLock"/> and <see cref="NeedsLockToDecode"/>; that of a structure or a subsection during the commit, with the lock held.
+    /// What it throws ends the load.
     /// </summary>
     public Action<T>? PreLoad { get; init; }
 

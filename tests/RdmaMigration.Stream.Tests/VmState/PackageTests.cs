@@ -28,7 +28,8 @@ public sealed class PackageTests
         SavedDevices saved = DeviceWriter.Save(Typed.List(devices), footers: true, Typed.FirstSection, StreamBuilder.Page);
         byte[] first = Section(devices[..(devices.Length / 2)]);
         byte[] all = saved.Sections.ToArray();
-        return Typed.Ram().Package(first).Package(all[first.Length..^1]).EndOfFile().VmDescription(Encoding.ASCII.GetString(saved.VmDescription.Span)).ToArray();
+        string description = Encoding.ASCII.GetString(saved.VmDescription.Span);
+        return Typed.Ram().Package(first).Package(all[first.Length..^1]).EndOfFile().VmDescription(description).ToArray();
     }
 
     [Theory]
