@@ -33,6 +33,20 @@ public sealed class LiveMigrationTests
         Assert.Equal((pinAll ? RamMode.PinAll : RamMode.Dynamic, true), (done.Mode, done.Confirmed));
     }
 
+    [Theory]
+    [Trait("needs", "rdma")]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_device_in_a_package_moves_over_RDMA(bool pinAll)
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        LockedDevice.AddTo(source.Machine).Value = 5;
+        LockedDevice arrived = LockedDevice.AddTo(destination.Machine);
+        Migrate(source, destination, new RdmaUri(RdmaAddress.V4.ToString(), 0), options => options.With(MigrationParameters.PinAll, pinAll));
+        Assert.Equal(5UL, arrived.Value);
+    }
+
     [Fact]
     public void The_digests_are_those_of_the_machine_that_has_stopped()
     {
