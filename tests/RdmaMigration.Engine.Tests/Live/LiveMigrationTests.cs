@@ -196,6 +196,7 @@ public sealed class LiveMigrationTests
     public void A_machine_that_was_saved_while_it_ran_runs_on_out_of_the_file()
     {
         using RunningMachine source = new();
+        LockedDevice.AddTo(source.Machine).Value = 5;
         using RunningDestination file = new(options => options with { Uri = Anywhere("tcp") });
         source.Start();
         source.Send(file.Process.Uri!);
@@ -205,14 +206,16 @@ public sealed class LiveMigrationTests
         file.Settle();
         using FileBytes bytes = new(file.File);
         StreamReport report = StreamInspector.Inspect(bytes, ParameterSet.Defaults.ForStream(ramIsFresh: true));
-        Assert.Equal(["counter", "counter"], report.Devices.Select(device => device.Name));
+        Assert.Equal(["counter", "counter", "locked"], report.Devices.Select(device => device.Name));
 
         using RunningMachine destination = new();
+        LockedDevice locked = LockedDevice.AddTo(destination.Machine);
         destination.Machine.Predecessor = source.Machine;
         destination.Listen(new FileUri(file.File));
         MigrationInfo received = destination.Ended();
         Assert.True(received.Status is MigrationStatus.Completed, $"{received}");
         Assert.True(destination.Machine.IsRunning);
+        Assert.Equal(5UL, locked.Value);
         destination.OnMain(destination.Machine.Stop);
     }
 
