@@ -72,6 +72,24 @@ internal static partial class EngineLog
     [LoggerMessage(21, LogLevel.Debug, "percentage {Percentage}", EventName = "migration_throttle")]
     public static partial void Throttle(ILogger log, int percentage);
 
+    [LoggerMessage(22, LogLevel.Debug, "{Id}({Name}) {Instance} {Version}", EventName = "qemu_loadvm_state_section_startfull")]
+    public static partial void SectionOpened(ILogger log, uint id, string name, uint instance, uint version);
+
+    [LoggerMessage(23, LogLevel.Trace, "{Id}", EventName = "qemu_loadvm_state_section_partend")]
+    public static partial void SectionContinued(ILogger log, uint id);
+
+    [LoggerMessage(24, LogLevel.Debug, "com={Command} len={Length}", EventName = "loadvm_process_command")]
+    public static partial void Command(ILogger log, string command, int length);
+
+    [LoggerMessage(25, LogLevel.Debug, "{Length}", EventName = "loadvm_handle_cmd_packaged")]
+    public static partial void Package(ILogger log, uint length);
+
+    [LoggerMessage(26, LogLevel.Debug, "{Length}", EventName = "loadvm_handle_cmd_packaged_received")]
+    public static partial void PackageReceived(ILogger log, int length);
+
+    [LoggerMessage(27, LogLevel.Debug, "{Ret}", EventName = "loadvm_handle_cmd_packaged_main")]
+    public static partial void PackageEnd(ILogger log, int ret);
+
     /// <summary>What is to be said of a machine that was read.</summary>
     public static void Remarks(ILogger log, string peer, CapturedStream machine)
     {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using RdmaMigration.Streams;
 
 namespace RdmaMigration.Engine;
 
@@ -11,9 +12,13 @@ internal sealed class MigrationTrace(ILogger log)
 {
     private const string NoPostcopy = "none";
 
+    /// <summary>How many sections and commands of a stream become events. An activity keeps its events, and the source decides how many come.</summary>
+    private const int MostOfStream = 1000;
+
     private static readonly ActivitySource s_source = new("RdmaMigration.Engine");
 
     private Activity? _activity;
+    private int _ofStream;
 
     /// <summary>Begins the activity, if anyone listens. On the migration's thread, which disposes the result when it ends.</summary>
     public IDisposable? Begin(string thread) => _activity = s_source.StartActivity(thread);
@@ -39,6 +44,49 @@ internal sealed class MigrationTrace(ILogger log)
         int result = isLoaded ? 0 : -1;
         EngineLog.IncomingEnd(log, result, NoPostcopy);
         Add("process_incoming_migration_end", ("ret", result), ("postcopy-state", NoPostcopy));
+    }
+
+    /// <summary>A START or FULL section of an incoming stream begins. Like all points of a stream: on the thread that loads it.</summary>
+    public void SectionOpened(uint id, string name, uint instance, uint version)
+    {
+        EngineLog.SectionOpened(log, id, name, instance, version);
+        AddOfStream("qemu_loadvm_state_section_startfull", ("section_id", id), ("idstr", name), ("instance_id", instance), ("version_id", version));
+    }
+
+    /// <summary>A PART or END section begins. Only logged: RAM has thousands.</summary>
+    public void SectionContinued(uint id) => EngineLog.SectionContinued(log, id);
+
+    /// <summary>A command of an incoming stream.</summary>
+    public void Command(MigrationCommand command, int length)
+    {
+        if (_activity is not null || log.IsEnabled(LogLevel.Debug))
+        {
+            string name = NameOf(command);
+            EngineLog.Command(log, name, length);
+            AddOfStream("loadvm_process_command", ("com", name), ("len", length));
+        }
+    }
+
+    /// <summary>A package comes.</summary>
+    public void Package(uint length)
+    {
+        EngineLog.Package(log, length);
+        AddOfStream("loadvm_handle_cmd_packaged", ("length", length));
+    }
+
+    /// <summary>A package is in memory.</summary>
+    public void PackageReceived(int length)
+    {
+        EngineLog.PackageReceived(log, length);
+        AddOfStream("loadvm_handle_cmd_packaged_received", ("ret", length));
+    }
+
+    /// <summary>A package was loaded, or could not be.</summary>
+    public void PackageEnd(bool isLoaded)
+    {
+        int result = isLoaded ? 0 : -1;
+        EngineLog.PackageEnd(log, result);
+        AddOfStream("loadvm_handle_cmd_packaged_main", ("ret", result));
     }
 
     /// <summary>The stream is set up; the first pass comes.</summary>
@@ -84,6 +132,26 @@ internal sealed class MigrationTrace(ILogger log)
     {
         EngineLog.Throttle(log, percentage);
         Add("migration_throttle", ("percentage", percentage));
+    }
+
+    private static string NameOf(MigrationCommand command) => command switch
+    {
+        MigrationCommand.OpenReturnPath => "OPEN_RETURN_PATH",
+        MigrationCommand.Ping => "PING",
+        MigrationCommand.PostcopyAdvise => "POSTCOPY_ADVISE",
+        MigrationCommand.Packaged => "PACKAGED",
+        MigrationCommand.EnableColo => "ENABLE_COLO",
+        MigrationCommand.SwitchoverStart => "SWITCHOVER_START",
+        _ => command.ToString(),
+    };
+
+    private void AddOfStream(string name, params ReadOnlySpan<(string Name, object Value)> arguments)
+    {
+        if (_ofStream < MostOfStream)
+        {
+            _ofStream++;
+            Add(name, arguments);
+        }
     }
 
     private void Add(string name, params ReadOnlySpan<(string Name, object Value)> arguments)

@@ -6,9 +6,15 @@ using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
-/// <summary>What an incoming stream finds, on the migration's thread: the machine, its RAM, commands, control phases.</summary>
+/// <summary>What an incoming stream finds, on the migration's thread: the machine, its RAM, commands, control phases, the big lock.</summary>
 internal sealed class ReceiveHandler(
-    ParameterSet parameters, IncomingChannel channel, IncomingSource source, IMachine machine, IMachineSink sink, ReceiveFigures figures) : IIncomingHandler
+    MigrationContext context,
+    ParameterSet parameters,
+    IncomingChannel channel,
+    IncomingSource source,
+    IMachine machine,
+    IMachineSink sink,
+    ReceiveFigures figures) : IIncomingHandler
 {
     /// <summary>How often room is looked for while RAM comes. It is looked for at the end of RAM in any case.</summary>
     private const long RoomCheckMilliseconds = 1000;
@@ -67,8 +73,44 @@ internal sealed class ReceiveHandler(
     }
 
     /// <inheritdoc/>
+    public void OnSectionHeader(in SectionHeader header)
+    {
+        if (header.Type is SectionType.Start or SectionType.Full)
+        {
+            context.Trace.SectionOpened(header.Id, header.Name, header.InstanceId, header.Version);
+        }
+        else
+        {
+            context.Trace.SectionContinued(header.Id);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnPackageReceived(int length) => context.Trace.PackageReceived(length);
+
+    /// <inheritdoc/>
+    public void OnPackageEnd(bool isLoaded) => context.Trace.PackageEnd(isLoaded);
+
+    /// <summary>On the main thread, as everything that holds the lock.</summary>
+    public void WithBigLock(BigLockState state, Action<BigLockState> step)
+    {
+        context.Lock.Assert(state);
+        context.OnMain(
+            () =>
+            {
+                context.Lock.Assert(BigLockState.Held);
+                context.Cancellation.ThrowIfCancellationRequested();
+                step(BigLockState.Held);
+                return true;
+            },
+            "decode");
+        context.Lock.Assert(state);
+    }
+
+    /// <inheritdoc/>
     public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload)
     {
+        context.Trace.Command(command, payload.Length);
         switch (command)
         {
             case MigrationCommand.OpenReturnPath:
@@ -82,6 +124,9 @@ internal sealed class ReceiveHandler(
                 break;
             case MigrationCommand.Ping:
                 source.Answer(BinaryPrimitives.ReadUInt32BigEndian(payload));
+                break;
+            case MigrationCommand.Packaged:
+                context.Trace.Package(BinaryPrimitives.ReadUInt32BigEndian(payload));
                 break;
             case MigrationCommand.EnableColo:
                 throw new ControlProtocolException(

@@ -7,7 +7,7 @@ namespace RdmaMigration.Engine;
 
 /// <summary>
 /// Receives one machine, on the thread mig/dst/main: reads the stream, then hands the machine to its sink. Device state is kept or decoded, not applied, so
-/// this needs no lock.
+/// this thread takes no lock: a device whose decode needs the lock is decoded on the main thread.
 /// </summary>
 /// <param name="context">The migration.</param>
 /// <param name="parameters">Limits.</param>
@@ -177,7 +177,7 @@ internal sealed class ReceiveWork(
     private void Load(BigLockState state)
     {
         context.Lock.Assert(state);
-        ReceiveHandler handler = new(parameters, channel, source, machine, sink, _figures);
+        ReceiveHandler handler = new(context, parameters, channel, source, machine, sink, _figures);
         Volatile.Write(ref _handler, handler);
         bool inStream = channel.Ram is null;
         ChannelSource bytes = new(channel.Input) { Received = inStream ? handler.CheckRoomIfDue : null };

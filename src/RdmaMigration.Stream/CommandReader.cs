@@ -1,7 +1,12 @@
+using System.Buffers.Binary;
+
 namespace RdmaMigration.Streams;
 
 /// <summary>Reads commands: their code, their length, which must be the code's, and their payload.</summary>
-internal sealed class CommandReader(SourceReader reader, IStreamTarget target)
+/// <param name="reader">The stream.</param>
+/// <param name="target">Takes them.</param>
+/// <param name="takesPackages">A package is read, not refused.</param>
+internal sealed class CommandReader(SourceReader reader, IStreamTarget target, bool takesPackages)
 {
     private const int MaxPayload = 16;
 
@@ -13,7 +18,8 @@ internal sealed class CommandReader(SourceReader reader, IStreamTarget target)
 
     /// <summary>Reads what follows the type byte.</summary>
     /// <param name="at">Offset in the stream of the type byte.</param>
-    public void Read(ulong at)
+    /// <returns>The length of the package that follows; null if the command is another one.</returns>
+    public uint? Read(ulong at)
     {
         reader.Step = "command";
         ushort code = reader.ReadUInt16();
@@ -26,6 +32,7 @@ internal sealed class CommandReader(SourceReader reader, IStreamTarget target)
         HasSwitchoverStart |= command == MigrationCommand.SwitchoverStart;
         HasReturnPath |= command == MigrationCommand.OpenReturnPath;
         target.OnCommand(command, payload);
+        return command == MigrationCommand.Packaged ? BinaryPrimitives.ReadUInt32BigEndian(payload) : null;
     }
 
     private void Check(MigrationCommand command, ushort length, ulong at)
@@ -36,6 +43,11 @@ internal sealed class CommandReader(SourceReader reader, IStreamTarget target)
             case MigrationCommand.Ping when length == 4:
             case MigrationCommand.PostcopyAdvise when length is 0 or MaxPayload:
                 return;
+            case MigrationCommand.Packaged when reader.IsInPackage:
+                throw reader.Malformed(at, "a package within a package");
+            case MigrationCommand.Packaged when takesPackages && length == sizeof(uint):
+                return;
+            case MigrationCommand.Packaged when takesPackages:
             case MigrationCommand.OpenReturnPath or MigrationCommand.EnableColo or MigrationCommand.SwitchoverStart:
             case MigrationCommand.Ping or MigrationCommand.PostcopyAdvise:
                 throw reader.Malformed(at, $"command {command} has a payload of {length} bytes, which is wrong for this command");

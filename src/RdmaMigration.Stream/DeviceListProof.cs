@@ -85,6 +85,11 @@ internal sealed class DeviceListProof(KeptBytes kept)
         while (sections.TryRead(out byte type) && type != SectionType.EndOfFile)
         {
             _work += SectionHeader.MaxLength;
+            if (type == SectionType.Command && SectionSteps.TryEnterPackage(ref sections))
+            {
+                continue;
+            }
+
             if (!sections.TryReadBigEndian(out int id) || type is not (SectionType.Start or SectionType.Part or SectionType.End or SectionType.Full))
             {
                 return DescriptionVerdict.Possible;

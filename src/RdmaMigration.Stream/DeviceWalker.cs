@@ -49,6 +49,11 @@ internal sealed class DeviceWalker
         SequenceReader<byte> reader = new(bytes);
         while (reader.TryRead(out byte type))
         {
+            if (type == SectionType.Command && SectionSteps.TryEnterPackage(ref reader))
+            {
+                continue;
+            }
+
             if (type is not (SectionType.Start or SectionType.Part or SectionType.End or SectionType.Full))
             {
                 return;

@@ -38,6 +38,16 @@ internal sealed class HandlerTarget(IIncomingHandler handler, IncomingStreamOpti
         handler.OnHook();
     }
 
+    public bool TakesPackages => false;
+
+    public void OnPackage(byte[] bytes, ulong at) => handler.OnPackageReceived(bytes.Length);
+
+    public void OnPackageEnd(bool isLoaded) => handler.OnPackageEnd(isLoaded);
+
+    public void WithBigLock(BigLockState state, Action<BigLockState> step) => handler.WithBigLock(state, step);
+
+    public void OnSectionHeader(in SectionHeader header) => handler.OnSectionHeader(header);
+
     public void OnRamEnd(StreamParser parser)
     {
         Completeness.CheckAtRamEnd(parser);

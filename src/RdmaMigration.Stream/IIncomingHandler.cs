@@ -26,8 +26,31 @@ internal interface IIncomingHandler
     {
     }
 
-    /// <summary>A command of right length: OPEN_RETURN_PATH, PING, POSTCOPY_ADVISE, ENABLE_COLO or SWITCHOVER_START. Others never get here.</summary>
+    /// <summary>The header of a section that is read, not kept as bytes behind RAM.</summary>
+    void OnSectionHeader(in SectionHeader header)
+    {
+    }
+
+    /// <summary>
+    /// A command of right length: OPEN_RETURN_PATH, PING, POSTCOPY_ADVISE, PACKAGED, ENABLE_COLO or SWITCHOVER_START. Others never get here.
+    /// </summary>
     void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload);
+
+    /// <summary>A package is in memory and is loaded next.</summary>
+    /// <param name="length">Its bytes.</param>
+    void OnPackageReceived(int length)
+    {
+    }
+
+    /// <summary>The load of a package has ended.</summary>
+    void OnPackageEnd(bool isLoaded)
+    {
+    }
+
+    /// <summary>Runs a step with the big lock held, and waits for it. The step does not block. What it throws is thrown here.</summary>
+    /// <param name="state">Whether the caller holds the lock, as it must not.</param>
+    /// <param name="step">The step, which is told that the lock is held.</param>
+    void WithBigLock(BigLockState state, Action<BigLockState> step) => throw new InvalidOperationException("this load has no big lock");
 
     /// <summary>A control phase follows: returns when the source has sent REGISTER_FINISHED. A source without RDMA refuses by throwing.</summary>
     void OnHook();

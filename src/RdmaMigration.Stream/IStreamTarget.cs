@@ -25,6 +25,25 @@ internal interface IStreamTarget
 
     void OnHook();
 
+    /// <summary>Packages of a machine whose devices are kept as bytes are taken by <see cref="OnPackage"/>; false to refuse them.</summary>
+    bool TakesPackages { get; }
+
+    /// <summary>A package is in memory. Of a machine of this process it is loaded next.</summary>
+    /// <param name="bytes">The package.</param>
+    /// <param name="at">Offset in the stream of its first byte.</param>
+    void OnPackage(byte[] bytes, ulong at);
+
+    /// <summary>The load of a package has ended.</summary>
+    void OnPackageEnd(bool isLoaded);
+
+    /// <summary>Runs a step with the big lock held, and waits for it. The step does not block. What it throws is thrown here.</summary>
+    /// <param name="state">Whether the caller holds the lock, as it must not.</param>
+    /// <param name="step">The step, which is told that the lock is held.</param>
+    void WithBigLock(BigLockState state, Action<BigLockState> step);
+
+    /// <summary>A section's header has been read.</summary>
+    void OnSectionHeader(in SectionHeader header);
+
     /// <summary>The END section of "ram" has been read: no page comes any more, and device state follows.</summary>
     void OnRamEnd(StreamParser parser);
 

@@ -24,7 +24,7 @@ internal enum MigrationCommand
     /// <summary>Postcopy: pages that became dirty again.</summary>
     PostcopyRamDiscard = 6,
 
-    /// <summary>An embedded section stream follows.</summary>
+    /// <summary>A package follows: a nested stream of sections and commands. Payload: be32, its length.</summary>
     Packaged = 7,
 
     /// <summary>COLO will follow.</summary>

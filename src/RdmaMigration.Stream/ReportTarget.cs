@@ -8,6 +8,7 @@ internal sealed class ReportTarget : IStreamTarget
 {
     private readonly List<string> _commands = [];
     private readonly List<SectionReport> _sections = [];
+    private readonly List<(byte[] Bytes, ulong At)> _packages = [];
     private readonly byte[] _scratch = new byte[1 << Wire.MaxPageBits];
     private BlockCounts[] _counts = [];
     private ulong _hooks;
@@ -21,6 +22,20 @@ internal sealed class ReportTarget : IStreamTarget
     public void OnCommand(MigrationCommand command, ReadOnlySpan<byte> payload) => _commands.Add(command.ToString());
 
     public void OnHook() => _hooks++;
+
+    public bool TakesPackages => true;
+
+    public void OnPackage(byte[] bytes, ulong at) => _packages.Add((bytes, at));
+
+    public void OnPackageEnd(bool isLoaded)
+    {
+    }
+
+    public void WithBigLock(BigLockState state, Action<BigLockState> step) => throw new InvalidOperationException("an inspection has no big lock");
+
+    public void OnSectionHeader(in SectionHeader header)
+    {
+    }
 
     public void OnSection(in SectionRecord section)
     {
@@ -71,7 +86,9 @@ internal sealed class ReportTarget : IStreamTarget
         List<RamBlockReport> blocks = parser.Ram.Blocks.Select((block, i) => Describe(block, _counts[i])).ToList();
         ulong total = parser.Ram.Blocks.Aggregate(0UL, (sum, block) => sum + block.Length);
         DeviceWalker walker = new(state.VmDescription, parser.HasFooters);
-        foreach ((ReadOnlySequence<byte> bytes, ulong offset) in state.EarlierRuns)
+        IEnumerable<(ReadOnlySequence<byte> Bytes, ulong Offset)> packages =
+            _packages.Select(package => (new ReadOnlySequence<byte>(package.Bytes), package.At));
+        foreach ((ReadOnlySequence<byte> bytes, ulong offset) in state.EarlierRuns.Concat(packages).OrderBy(run => run.Offset))
         {
             walker.Walk(bytes, offset);
         }

@@ -15,7 +15,7 @@ internal sealed class SectionFooters(SourceReader reader)
         }
 
         ulong at = reader.Position;
-        byte marker = reader.PeekByte();
+        byte marker = Present is null && reader.IsAtPackageEnd ? SectionType.EndOfFile : reader.PeekByte();
         Present ??= marker == SectionType.Footer;
         if (Present is false)
         {

@@ -7,6 +7,23 @@ namespace RdmaMigration.Streams;
 /// <summary>Steps through sections that were kept as bytes. A section has no length: a description gives it, and the footer proves it.</summary>
 internal static class SectionSteps
 {
+    /// <summary>
+    /// Behind the type of a command: moves to the first byte of the package if it is PACKAGED. What a package has can be read like what surrounds it. Stays
+    /// where it was if it is another command.
+    /// </summary>
+    public static bool TryEnterPackage(ref SequenceReader<byte> sections)
+    {
+        SequenceReader<byte> command = sections;
+        if (!command.TryReadBigEndian(out short code) || !command.TryReadBigEndian(out short payload) || !command.TryReadBigEndian(out int length)
+            || code != (short)MigrationCommand.Packaged || payload != sizeof(uint) || length is < 0 or > Wire.MaxPackage)
+        {
+            return false;
+        }
+
+        sections = command;
+        return true;
+    }
+
     /// <summary>Reads what follows the id of a START or FULL section. False when the bytes end before.</summary>
     public static bool TryReadName(ref SequenceReader<byte> sections, out string name, out uint instance, out uint version)
     {

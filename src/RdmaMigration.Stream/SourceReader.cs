@@ -13,11 +13,12 @@ internal sealed class SourceReader(IStreamSource source)
 {
     private const int BufferSize = 64 * 1024;
 
-    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferSize);
+    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferSize);
     private int _start;
     private int _end;
     private ulong _received;
     private bool _hasEnded;
+    private OuterBuffer? _outer;
     private ArrayBufferWriter<byte>? _recorder;
     private Func<string>? _describe;
     private string _step = "header";
@@ -41,6 +42,33 @@ internal sealed class SourceReader(IStreamSource source)
 
     /// <summary>From now on every byte that is read is also appended there; null stops that.</summary>
     public void RecordInto(ArrayBufferWriter<byte>? recorder) => _recorder = recorder;
+
+    /// <summary>Reads come from a package in memory, not from the source.</summary>
+    public bool IsInPackage => _outer is not null;
+
+    /// <summary>Every byte of the package has been read.</summary>
+    public bool IsAtPackageEnd => IsInPackage && _start == _end;
+
+    /// <summary>Until <see cref="LeavePackage"/> reads come from there, and the source is not asked: the package's end is their end.</summary>
+    /// <param name="bytes">The bytes that were read last. Offsets in the stream stay true.</param>
+    public void EnterPackage(byte[] bytes)
+    {
+        if (IsInPackage)
+        {
+            throw new InvalidOperationException("a package is being read already");
+        }
+
+        _outer = new OuterBuffer(_buffer, _start, _end, _received);
+        (_received, _buffer, _start, _end) = (Position, bytes, 0, bytes.Length);
+    }
+
+    /// <summary>Reads come from the source again.</summary>
+    public void LeavePackage()
+    {
+        OuterBuffer outer = _outer ?? throw new InvalidOperationException("no package is being read");
+        (_buffer, _start, _end, _received) = (outer.Bytes, outer.Start, outer.End, outer.Received);
+        _outer = null;
+    }
 
     public byte PeekByte()
     {
@@ -116,6 +144,24 @@ internal sealed class SourceReader(IStreamSource source)
         _recorder?.Write(destination);
     }
 
+    /// <summary>Reads bytes into memory that grows while they arrive: a length alone makes nothing be allocated.</summary>
+    public byte[] ReadGrowing(int length)
+    {
+        byte[] bytes = GC.AllocateUninitializedArray<byte>(Math.Min(length, BufferSize));
+        int filled = 0;
+        while (true)
+        {
+            ReadExactly(bytes.AsSpan(filled));
+            filled = bytes.Length;
+            if (filled == length)
+            {
+                return bytes;
+            }
+
+            Array.Resize(ref bytes, (int)Math.Min(length, 2L * filled));
+        }
+    }
+
     /// <summary>Bytes that have come and were not read.</summary>
     public ReadOnlySpan<byte> Buffered => _buffer.AsSpan(_start, _end - _start);
 
@@ -128,6 +174,11 @@ internal sealed class SourceReader(IStreamSource source)
     /// <summary>Waits for more bytes, which join those that are buffered; false at the end of the stream.</summary>
     public bool TryFill()
     {
+        if (IsInPackage)
+        {
+            return false;
+        }
+
         if (_start > 0)
         {
             Buffered.CopyTo(_buffer);
@@ -198,6 +249,11 @@ internal sealed class SourceReader(IStreamSource source)
 
     private int ReadSource(Span<byte> destination)
     {
+        if (IsInPackage)
+        {
+            throw new StreamFormatException(StreamFault.Truncated, Step, _received, "the package ends here, before this is complete");
+        }
+
         int read = ReadSourceOrEnd(destination);
         return read > 0 ? read : throw new StreamFormatException(StreamFault.Truncated, Step, _received, "the stream is truncated: the source ended here");
     }
@@ -213,4 +269,7 @@ internal sealed class SourceReader(IStreamSource source)
         _received += (ulong)read;
         return read;
     }
+
+    /// <summary>What the source has sent behind the package.</summary>
+    private sealed record OuterBuffer(byte[] Bytes, int Start, int End, ulong Received);
 }

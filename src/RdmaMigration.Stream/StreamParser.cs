@@ -17,6 +17,7 @@ internal sealed class StreamParser
     private readonly SectionTable _table;
     private readonly RamSections _ramSections;
     private bool _isRamEndReported;
+    private ulong _packaged;
 
     /// <summary>Prepares to read a stream.</summary>
     /// <param name="source">Where the bytes come from.</param>
@@ -29,11 +30,11 @@ internal sealed class StreamParser
         _target = target;
         _options = options;
         _footers = new SectionFooters(_reader);
-        _commands = new CommandReader(_reader, target);
+        _commands = new CommandReader(_reader, target, takesPackages: devices is not null || target.TakesPackages);
         Ram = new ReceivedRam(options, _reader);
         _ramSections = new RamSections(_reader, _footers, Ram, target);
         Opaque = new OpaqueSections(_reader, _footers, _commands, _ramSections, options);
-        Devices = devices is null ? null : new DeviceSections(_reader, _footers, devices, options.MaxDeviceState);
+        Devices = devices is null ? null : new DeviceSections(_reader, _footers, target, devices, options.MaxDeviceState);
         _table = new SectionTable(Devices is null ? Opaque : Devices);
         _table.Add(SectionType.Start, Wire.RamSection, 0, _ramSections);
         Digests = new RamDigests(_reader, _footers, Ram);
@@ -95,7 +96,11 @@ internal sealed class StreamParser
         {
             case SectionType.Command:
                 _reader.ReadByte();
-                _commands.Read(at);
+                if (_commands.Read(at) is { } length)
+                {
+                    ReadPackage(length, state);
+                }
+
                 return true;
             case SectionType.Start or SectionType.Full:
                 _reader.ReadByte();
@@ -104,7 +109,7 @@ internal sealed class StreamParser
                 _reader.ReadByte();
                 return ReadContinued(type, at, state);
             case SectionType.EndOfFile:
-                ReadEnd();
+                ReadEnd(at);
                 return false;
             default:
                 throw _reader.Malformed(at, $"0x{type:x2} is no section type");
@@ -145,6 +150,58 @@ internal sealed class StreamParser
         }
     }
 
+    /// <summary>
+    /// Reads a package into memory, then the nested stream that it is: sections of devices and commands, up to its last byte or an end marker there.
+    /// </summary>
+    /// <param name="length">Its length, as the command gives it.</param>
+    /// <param name="state">Whether the caller holds the big lock, as it must not: the source may take its time.</param>
+    private void ReadPackage(uint length, BigLockState state)
+    {
+        state.Assert();
+        if (state is BigLockState.Held)
+        {
+            throw new InvalidOperationException("a package is read with the big lock held");
+        }
+
+        _reader.Step = $"package of {length} bytes";
+        if (length > Wire.MaxPackage)
+        {
+            throw _reader.TooLarge($"a package has at most {Wire.MaxPackage} bytes");
+        }
+
+        if (length > _options.MaxDeviceState - _packaged)
+        {
+            throw _reader.TooMuchDeviceState(_options.MaxDeviceState);
+        }
+
+        _packaged += length;
+        ulong at = _reader.Position;
+        byte[] bytes = _reader.ReadGrowing((int)length);
+        _target.OnPackage(bytes, at);
+        if (Devices is null)
+        {
+            return;
+        }
+
+        bool isLoaded = false;
+        try
+        {
+            _reader.EnterPackage(bytes);
+            while (!_reader.IsAtPackageEnd && ReadNext(state))
+            {
+            }
+
+            _reader.LeavePackage();
+            isLoaded = true;
+        }
+        finally
+        {
+            _target.OnPackageEnd(isLoaded);
+        }
+
+        state.Assert();
+    }
+
     private bool ReadOpened(byte type, ulong at, BigLockState state)
     {
         _reader.Step = "section header";
@@ -166,6 +223,13 @@ internal sealed class StreamParser
 
     private bool Read(ISectionHandler handler, in SectionHeader header, ulong at, BigLockState state)
     {
+        if (_reader.IsInPackage && handler != Devices)
+        {
+            _reader.Step = header.Step;
+            throw _reader.Malformed(at, "this section is in a package, which may have only devices and commands");
+        }
+
+        _target.OnSectionHeader(header);
         bool isOver = handler.Read(header, at, state) == SectionOutcome.EndOfStream;
         if (_ramSections.HasEnded && !_isRamEndReported)
         {
@@ -176,9 +240,18 @@ internal sealed class StreamParser
         return !isOver;
     }
 
-    private void ReadEnd()
+    private void ReadEnd(ulong at)
     {
-        if (Devices is null)
+        if (_reader.IsInPackage)
+        {
+            _reader.Step = "end of package";
+            _reader.ReadByte();
+            if (!_reader.IsAtPackageEnd)
+            {
+                throw _reader.Malformed(at, "the package goes on after its end marker");
+            }
+        }
+        else if (Devices is null)
         {
             Opaque.ReadToEnd();
         }

@@ -46,6 +46,9 @@ internal static class Wire
     public const int MinPageBits = 8;
     public const int MaxPageBits = 16;
 
+    /// <summary>The most bytes of a package (FORMAT.md, Packages).</summary>
+    public const int MaxPackage = 16 << 20;
+
     /// <summary>The section that carries guest memory.</summary>
     public const string RamSection = "ram";
 

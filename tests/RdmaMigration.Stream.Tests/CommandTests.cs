@@ -84,6 +84,15 @@ public sealed class CommandTests
         Assert.Contains("postcopy", e.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_package_before_memory_is_complete_is_refused_in_a_capture_without_reading_it()
+    {
+        byte[] stream = StreamBuilder.WithConfiguration().PackageHeader(40).ToArray();
+        StreamFormatException e = Streams.Refused(stream);
+        Assert.Equal((StreamFault.Unsupported, (ulong)StreamBuilder.WithConfiguration().Length), (e.Fault, e.Offset));
+        Assert.Contains("Packaged", e.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>Where the END section of the small machine starts.</summary>
     private static int FirstEnd => StreamBuilder.WithConfiguration()
         .Opened(StreamBuilder.Start, StreamBuilder.RamId, "ram", 0, 4)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using RdmaMigration.Linux;
 using RdmaMigration.Memory;
 
 namespace RdmaMigration.Streams.Tests;
@@ -108,6 +109,32 @@ internal sealed class RecordingHandler(ulong maxRam = 64 << 20) : IIncomingHandl
     {
         Hooks++;
         WhenHooked?.Invoke();
+    }
+
+    /// <summary>How often a step ran with the big lock held.</summary>
+    public int LockedSteps { get; private set; }
+
+    /// <summary>The lengths of packages, and whether each was loaded.</summary>
+    public List<(int Length, bool IsLoaded)> Packages { get; } = [];
+
+    public void OnPackageReceived(int length) => Packages.Add((length, false));
+
+    public void OnPackageEnd(bool isLoaded) => Packages[^1] = (Packages[^1].Length, isLoaded);
+
+    /// <summary>As the engine: the step runs where blocking is forbidden.</summary>
+    public void WithBigLock(BigLockState state, Action<BigLockState> step)
+    {
+        state.Assert();
+        LockedSteps++;
+        BlockingCalls.Forbid("the big lock is held");
+        try
+        {
+            step(BigLockState.Held);
+        }
+        finally
+        {
+            BlockingCalls.Allow();
+        }
     }
 
     public void OnRamComplete() => RamCompletions++;

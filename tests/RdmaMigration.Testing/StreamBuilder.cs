@@ -50,6 +50,11 @@ public sealed class StreamBuilder
 
     public StreamBuilder Command(ushort code, params byte[] payload) => Byte(8).UInt16(code).UInt16((ushort)payload.Length).Raw(payload);
 
+    /// <summary>A command and the package that it announces.</summary>
+    public StreamBuilder Package(params byte[] content) => PackageHeader((uint)content.Length).Raw(content);
+
+    public StreamBuilder PackageHeader(uint length) => Byte(8).UInt16(7).UInt16(4).UInt32(length);
+
     public StreamBuilder Opened(byte type, uint id, string name, uint instance, uint version) =>
         Byte(type).UInt32(id).Name(name).UInt32(instance).UInt32(version);
 

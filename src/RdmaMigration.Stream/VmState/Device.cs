@@ -45,10 +45,15 @@ internal abstract class Device
     public static Device Create<T>(VmStateDescription<T> description, T state, uint instanceId = 0, string? name = null, uint? aliasId = null)
         where T : class => new Device<T>(description, state, instanceId, name ?? description.Name, aliasId);
 
+    /// <summary>The decode needs the big lock, so the device is sent in a package.</summary>
+    public abstract bool NeedsLockToDecode { get; }
+
     /// <summary>The device has to be in a stream now. With the big lock held.</summary>
     public abstract bool IsNeeded();
 
-    /// <summary>Calls pre_load if it does without the big lock; decodes the state without a change of the device.</summary>
+    /// <summary>
+    /// Calls pre_load if it does without the big lock; decodes the state without a change of the device. With the lock held if <see cref="NeedsLockToDecode"/>.
+    /// </summary>
     /// <param name="reader">At the first byte of the section's data.</param>
     /// <param name="version">The version that the section's header gives.</param>
     public abstract StagedDevice Decode(StateReader reader, uint version);
@@ -66,6 +71,8 @@ internal sealed class Device<T>(VmStateDescription<T> description, T state, uint
     public override int Priority => description.Priority;
 
     public override bool IsAlwaysSaved => description.Needed is null;
+
+    public override bool NeedsLockToDecode => description.NeedsLockToDecode;
 
     public override bool IsNeeded() => description.Needed is null || description.Needed(state);
 

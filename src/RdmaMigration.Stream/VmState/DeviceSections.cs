@@ -9,9 +9,11 @@ namespace RdmaMigration.VmState;
 /// </summary>
 /// <param name="reader">The stream.</param>
 /// <param name="footers">Footers of its sections.</param>
+/// <param name="target">Gives the big lock to a device that needs it to decode.</param>
 /// <param name="devices">The machine's devices.</param>
 /// <param name="maxDeviceState">The most bytes that all devices may have together, and the vmdescription by itself.</param>
-internal sealed class DeviceSections(SourceReader reader, SectionFooters footers, DeviceList devices, ulong maxDeviceState) : ISectionHandler
+internal sealed class DeviceSections(SourceReader reader, SectionFooters footers, IStreamTarget target, DeviceList devices, ulong maxDeviceState)
+    : ISectionHandler
 {
     private readonly StateReader _state = new(reader, maxDeviceState);
     private readonly List<StagedDevice> _staged = [];
@@ -42,7 +44,7 @@ internal sealed class DeviceSections(SourceReader reader, SectionFooters footers
 
         // A decode waits for the source.
         state.Assert();
-        _staged.Add(device.Decode(_state, header.Version));
+        _staged.Add(device.NeedsLockToDecode ? DecodeWithLock(device, header.Version, at, state) : device.Decode(_state, header.Version));
         footers.Read(header.Id);
         return SectionOutcome.NextSection;
     }
@@ -71,6 +73,30 @@ internal sealed class DeviceSections(SourceReader reader, SectionFooters footers
 
             SkipDescription();
         }
+    }
+
+    /// <summary>The bytes must be in memory: with the lock held nothing waits for the source.</summary>
+    private StagedDevice DecodeWithLock(Device device, uint version, ulong at, BigLockState state)
+    {
+        if (!reader.IsInPackage)
+        {
+            throw new StreamFormatException(
+                StreamFault.Refused,
+                reader.Step,
+                at,
+                $"device '{device.Name}' instance {device.InstanceId} needs the big lock to be decoded, but is not in a package, so its length is not known;"
+                    + " set NeedsLockToDecode in the source's program too");
+        }
+
+        StagedDevice? staged = null;
+        target.WithBigLock(
+            state,
+            held =>
+            {
+                held.Assert();
+                staged = device.Decode(_state, version);
+            });
+        return staged ?? throw new InvalidOperationException($"device '{device.Name}' was not decoded");
     }
 
     private void SkipDescription()

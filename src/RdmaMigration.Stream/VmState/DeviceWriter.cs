@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using RdmaMigration.Streams;
 
 namespace RdmaMigration.VmState;
@@ -31,7 +32,14 @@ internal static class DeviceWriter
             {
                 if (device.IsNeeded())
                 {
-                    Write(writer, device, id++, footers);
+                    if (device.NeedsLockToDecode)
+                    {
+                        WritePackage(writer, device, id++, footers);
+                    }
+                    else
+                    {
+                        Write(writer, device, id++, footers);
+                    }
                 }
             }
             catch (Exception e) when (e is not Linux.MigrationException)
@@ -44,6 +52,25 @@ internal static class DeviceWriter
         text.EndObject();
         writer.Write([SectionType.EndOfFile]);
         return new SavedDevices(writer.Bytes.AsReadOnlySequence, text.Text, id);
+    }
+
+    /// <summary>A device whose bytes the destination has to have in memory before it decodes them.</summary>
+    private static void WritePackage(StateWriter writer, Device device, uint id, bool footers)
+    {
+        writer.Bytes.WriteByte(SectionType.Command);
+        writer.Bytes.WriteUInt16((ushort)MigrationCommand.Packaged);
+        writer.Bytes.WriteUInt16(sizeof(uint));
+        Memory<byte> length = writer.Bytes.GetMemory(sizeof(uint))[..sizeof(uint)];
+        writer.Bytes.Advance(sizeof(uint));
+        long start = writer.Bytes.Length;
+        Write(writer, device, id, footers);
+        long written = writer.Bytes.Length - start;
+        if (written > Wire.MaxPackage)
+        {
+            throw writer.Wrong($"{written} bytes; a device that needs the big lock to be decoded has at most {Wire.MaxPackage}, its section's header included");
+        }
+
+        BinaryPrimitives.WriteUInt32BigEndian(length.Span, (uint)written);
     }
 
     private static void Write(StateWriter writer, Device device, uint id, bool footers)

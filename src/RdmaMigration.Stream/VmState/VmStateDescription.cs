@@ -10,7 +10,7 @@ namespace RdmaMigration.VmState;
 /// <para>
 /// A load first decodes a device without the big lock and without changing it, then commits it with the lock held. So setters, <see cref="PostLoad"/>,
 /// <see cref="PreSave"/> and getters of values run with the lock held. Getters of nested structures, predicates and checks also run during the decode, without
-/// the lock: they must only look at what does not change, and must not throw.
+/// the lock unless <see cref="NeedsLockToDecode"/>: they must only look at what does not change, and must not throw.
 /// </para>
 /// </summary>
 /// <typeparam name="T">The object that holds the state.</typeparam>
@@ -59,12 +59,23 @@ public sealed class VmStateDescription<T>
 
     /// <summary>
     /// Called before a load, so that fields which the stream does not have get their defaults. That of a device is called before its decode and without the big
-    /// lock, see <see cref="PreLoadNeedsLock"/>; that of a structure or a subsection during the commit, with the lock held. What it throws ends the load.
+    /// lock, see <see cref="PreLoadNeedsLock"/> and <see cref="NeedsLockToDecode"/>; that of a structure or a subsection during the commit, with the lock held.
+    /// What it throws ends the load.
     /// </summary>
     public Action<T>? PreLoad { get; init; }
 
     /// <summary>A device's <see cref="PreLoad"/> is called with the big lock held, at the beginning of the commit. Default false.</summary>
     public bool PreLoadNeedsLock { get; init; }
+
+    /// <summary>
+    /// Of a device: what runs during its decode (predicates, checks, factories, getters of nested structures) needs the big lock. Default false.
+    /// <para>
+    /// A save sends such a device in a package of at most 16 MiB. A load reads the package into memory without the lock, then decodes the device with the lock
+    /// held: monitor commands wait that long. <see cref="PreLoad"/> then runs with the lock held too, before the decode. A section of such a device that is not
+    /// in a package is refused, so set this in the source's program as well. In a subsection or a nested structure it has no effect.
+    /// </para>
+    /// </summary>
+    public bool NeedsLockToDecode { get; init; }
 
     /// <summary>
     /// Called after fields and subsections are applied, with the version that the stream had and with the big lock held. What it throws ends the load: no field

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.VmState;
 
@@ -45,6 +46,50 @@ public sealed class LiveLockTests
         Assert.Equal(["pre_save main True", "post_load main True"], held);
 
         static string Where(RunningMachine machine, string hook) => $"{hook} {Thread.CurrentThread.Name} {machine.Loop.Lock.IsHeld}";
+    }
+
+    [Fact]
+    public void A_device_that_needs_the_lock_to_decode_is_decoded_on_the_main_thread_with_the_lock_held()
+    {
+        using HoldTimes holds = new();
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        LockedDevice.AddTo(source.Machine).Value = 5;
+        LockedDevice locked = LockedDevice.AddTo(destination.Machine);
+        List<string> decodes = [];
+        locked.Decoding = () =>
+        {
+            decodes.Add($"{Thread.CurrentThread.Name} {destination.Loop.Lock.IsHeld} {locked.Value}");
+            return true;
+        };
+        source.Start();
+        source.Send(destination.Listen(LiveMigrationTests.Anywhere("tcp")));
+        Assert.Equal(MigrationStatus.Completed, source.Ended().Status);
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        destination.Settle();
+
+        // Its value is committed later, as that of all devices.
+        Assert.Equal(["main True 0"], decodes);
+        Assert.Equal(5UL, locked.Value);
+        Assert.Equal(1, holds.Count("decode"));
+    }
+
+    [Fact]
+    public void A_device_that_refuses_its_state_with_the_lock_held_fails_the_load_and_the_source_goes_on()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        LockedDevice.AddTo(source.Machine).Value = 5;
+        LockedDevice.AddTo(destination.Machine).Decoding = () => false;
+        source.Start();
+        source.Send(destination.Listen(LiveMigrationTests.Anywhere("tcp")));
+        MigrationInfo failed = destination.Ended();
+        Assert.Equal((MigrationStatus.Failed, FailureReason.Stream), (failed.Status, failed.ErrorClass));
+        Assert.Contains("device 'locked' instance 0, field 'value'", failed.ErrorDescription, StringComparison.Ordinal);
+        Assert.Equal(MigrationStatus.Failed, source.Ended().Status);
+        Assert.True(source.Machine.IsRunning);
+        Assert.False(destination.Machine.IsRunning);
+        source.OnMain(source.Machine.Stop);
     }
 
     [Fact]

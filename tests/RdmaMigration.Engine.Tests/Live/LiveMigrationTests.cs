@@ -33,6 +33,20 @@ public sealed class LiveMigrationTests
         Assert.Equal((pinAll ? RamMode.PinAll : RamMode.Dynamic, true), (done.Mode, done.Confirmed));
     }
 
+    [Theory]
+    [Trait("needs", "rdma")]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_device_in_a_package_moves_over_RDMA(bool pinAll)
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        LockedDevice.AddTo(source.Machine).Value = 5;
+        LockedDevice arrived = LockedDevice.AddTo(destination.Machine);
+        Migrate(source, destination, new RdmaUri(RdmaAddress.V4.ToString(), 0), options => options.With(MigrationParameters.PinAll, pinAll));
+        Assert.Equal(5UL, arrived.Value);
+    }
+
     [Fact]
     public void The_digests_are_those_of_the_machine_that_has_stopped()
     {
@@ -182,6 +196,7 @@ public sealed class LiveMigrationTests
     public void A_machine_that_was_saved_while_it_ran_runs_on_out_of_the_file()
     {
         using RunningMachine source = new();
+        LockedDevice.AddTo(source.Machine).Value = 5;
         using RunningDestination file = new(options => options with { Uri = Anywhere("tcp") });
         source.Start();
         source.Send(file.Process.Uri!);
@@ -191,14 +206,16 @@ public sealed class LiveMigrationTests
         file.Settle();
         using FileBytes bytes = new(file.File);
         StreamReport report = StreamInspector.Inspect(bytes, ParameterSet.Defaults.ForStream(ramIsFresh: true));
-        Assert.Equal(["counter", "counter"], report.Devices.Select(device => device.Name));
+        Assert.Equal(["counter", "counter", "locked"], report.Devices.Select(device => device.Name));
 
         using RunningMachine destination = new();
+        LockedDevice locked = LockedDevice.AddTo(destination.Machine);
         destination.Machine.Predecessor = source.Machine;
         destination.Listen(new FileUri(file.File));
         MigrationInfo received = destination.Ended();
         Assert.True(received.Status is MigrationStatus.Completed, $"{received}");
         Assert.True(destination.Machine.IsRunning);
+        Assert.Equal(5UL, locked.Value);
         destination.OnMain(destination.Machine.Stop);
     }
 
@@ -208,6 +225,8 @@ public sealed class LiveMigrationTests
         using EndedActivities ended = new();
         using RunningMachine source = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, writers: 0));
         using RunningMachine destination = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, writers: 0));
+        LockedDevice.AddTo(source.Machine);
+        LockedDevice.AddTo(destination.Machine);
         Migrate(source, destination, Anywhere("tcp"));
         Assert.Equal(
             [
@@ -216,8 +235,17 @@ public sealed class LiveMigrationTests
             ],
             EventsOf("mig/src/main"));
         Assert.Equal(
-            ["dst-precopy-loadvm-completed", "process_incoming_migration_end", "dst-precopy-bh-enter", "dst-precopy-bh-vm-started"],
+            [
+                "OPEN_RETURN_PATH", "PING", "ram", "PING", "counter", "counter", "PACKAGED", "loadvm_handle_cmd_packaged",
+                "loadvm_handle_cmd_packaged_received", "locked", "loadvm_handle_cmd_packaged_main", "dst-precopy-loadvm-completed",
+                "process_incoming_migration_end", "dst-precopy-bh-enter", "dst-precopy-bh-vm-started",
+            ],
             EventsOf("mig/dst/main"));
+        Assert.Equal(["com=PACKAGED", "len=4"], ended.Arguments("mig/dst/main", "loadvm_process_command"));
+        Assert.Equal(["section_id=4", "idstr=locked", "instance_id=0", "version_id=0"], ended.Arguments("mig/dst/main", "qemu_loadvm_state_section_startfull"));
+        Assert.Equal(["length=333"], ended.Arguments("mig/dst/main", "loadvm_handle_cmd_packaged"));
+        Assert.Equal(["ret=333"], ended.Arguments("mig/dst/main", "loadvm_handle_cmd_packaged_received"));
+        Assert.Equal(["ret=0"], ended.Arguments("mig/dst/main", "loadvm_handle_cmd_packaged_main"));
 
         Assert.Equal(["ret=0", "postcopy-state=none"], ended.Arguments("mig/dst/main", "process_incoming_migration_end"));
         string[] sent = ended.Arguments("mig/src/main", "migrate_transferred");
@@ -229,7 +257,9 @@ public sealed class LiveMigrationTests
             argument => Assert.Matches("^max_size=[1-9][0-9]*$", argument));
 
         IEnumerable<string> EventsOf(string thread) => ended.Last(thread).Events
-            .Select(e => e.Name is "migrate_set_state" or "vmstate_downtime_checkpoint" ? (string)e.Tags.Single().Value! : e.Name)
+            .Select(e => e.Name is "migrate_set_state" or "vmstate_downtime_checkpoint" ? (string)e.Tags.Single().Value!
+                : e.Name is "loadvm_process_command" or "qemu_loadvm_state_section_startfull" ? (string)e.Tags.Single(tag => tag.Key is "com" or "idstr").Value!
+                : e.Name)
             .Where(name => name is not "active" and not "completed");
     }
 

@@ -24,6 +24,8 @@ public sealed class StalledSourceTests
         BlockList,
         Page,
         DeviceField,
+        Package,
+        PackageOfLockedDevice,
         EndMarker,
     }
 
@@ -48,7 +50,14 @@ public sealed class StalledSourceTests
     [MemberData(nameof(Everywhere))]
     public async Task A_query_is_answered_within_10_ms_while_the_source_stalls(Place place, Stall stall)
     {
+        List<string> decodes = [];
         using RunningMachine destination = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld, mebibytes: 1, writers: 0));
+        LockedDevice locked = LockedDevice.AddTo(destination.Machine);
+        locked.Decoding = () =>
+        {
+            decodes.Add($"{Thread.CurrentThread.Name} {destination.Loop.Lock.IsHeld}");
+            return true;
+        };
         (byte[] stream, int cut) = Stream(destination.Machine, place);
         destination.Listen(LiveMigrationTests.Anywhere("tcp"));
         await using StalledSource source = new($"tcp:127.0.0.1:{destination.Process.LocalEndPoint!.Port}", stream, stall, cut);
@@ -56,10 +65,13 @@ public sealed class StalledSourceTests
         destination.Until(info => info.Status is MigrationStatus.Active);
 
         AssertAnswers(destination, MigrationStatus.Active, stall is Stall.Trickle ? TimeSpan.FromMilliseconds(5) : TimeSpan.Zero);
+        Assert.Equal(place is Place.EndMarker ? 1 : 0, decodes.Count);
 
         await source.FinishAsync();
         MigrationInfo done = destination.Ended();
         Assert.True(done.Status is MigrationStatus.Completed, $"{done}");
+        Assert.Equal(["main True"], decodes);
+        Assert.Equal((7UL, 7UL, 7UL), (destination.Machine.Counter.Value, destination.Machine.Second.Value, locked.Value));
         destination.OnMain(destination.Machine.Stop);
     }
 
@@ -79,6 +91,7 @@ public sealed class StalledSourceTests
                 goOn.Wait();
             },
         });
+        LockedDevice.AddTo(destination.Machine);
         destination.Listen(LiveMigrationTests.Anywhere("tcp"), options => options.With(MigrationParameters.SetupTimeout, TimeSpan.FromSeconds(0.5)));
         using TcpClient source = new();
         source.Connect("127.0.0.1", destination.Process.LocalEndPoint!.Port);
@@ -146,17 +159,21 @@ public sealed class StalledSourceTests
         }
 
         stream.Eos().Footer(StreamBuilder.RamId);
-        for (uint instance = 0; instance < 2; instance++)
-        {
-            uint section = StreamBuilder.RamId + 1 + instance;
-            stream.Opened(StreamBuilder.Full, section, "counter", instance, 2).UInt64(7).Raw(new byte[300]);
-            cuts.TryAdd(Place.DeviceField, stream.Length - 200);
-            stream.Footer(section);
-        }
-
+        stream.Raw(Device(1, "counter", 0, 2));
+        cuts[Place.DeviceField] = stream.Length - 200;
+        stream.Package(Device(2, "counter", 1, 2));
+        cuts[Place.Package] = stream.Length - 200;
+        stream.Package(Device(3, "locked", 0, 0));
+        cuts[Place.PackageOfLockedDevice] = stream.Length - 200;
         cuts[Place.EndMarker] = stream.Length;
         byte[] bytes = stream.EndOfFile().VmDescription("""{"page_size": 4096, "devices": []}""").ToArray();
         return (bytes, cuts[place]);
+
+        static byte[] Device(uint number, string name, uint instance, uint version)
+        {
+            uint section = StreamBuilder.RamId + number;
+            return new StreamBuilder().Opened(StreamBuilder.Full, section, name, instance, version).UInt64(7).Raw(new byte[300]).Footer(section).ToArray();
+        }
     }
 
     /// <summary>When the big locks of this process were held, by others than queries.</summary>

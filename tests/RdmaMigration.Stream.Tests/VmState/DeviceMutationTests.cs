@@ -19,8 +19,11 @@ public sealed class DeviceMutationTests
             Base(Typed.Stream(new Machine(0).Samples)),
             Base(Typed.Stream(new Machine(0).Strict)),
             Base(QemuRecording.Default.StreamOf(new Machine(0).OfQemu)),
+            Base(Typed.Stream(new Machine(0).Locked)),
+            Base(PackageTests.InPackages(new Machine(0).Samples)),
         ];
         int[] taken = new int[3];
+        int[] loaded = new int[bases.Length];
         Stopwatch clock = Stopwatch.StartNew();
         for (int seed = 0; seed < Streams; seed++)
         {
@@ -29,7 +32,9 @@ public sealed class DeviceMutationTests
             byte[] stream = Mutation.Apply(bases[of], bases[random.Next(bases.Length)].Bytes, random);
             try
             {
-                taken[(int)Load(stream, machine => machine.Parts[of])]++;
+                Outcome outcome = Load(stream, machine => machine.Parts[of]);
+                taken[(int)outcome]++;
+                loaded[of] += outcome is Outcome.Loaded ? 1 : 0;
             }
             catch (Exception e)
             {
@@ -39,6 +44,8 @@ public sealed class DeviceMutationTests
 
         // Some damage is harmless, some shows while the stream is read, some only when it is applied.
         Assert.All(taken, count => Assert.True(count > 20, string.Join(' ', taken)));
+        Assert.All(loaded, count => Assert.True(count > 20, string.Join(' ', loaded)));
+        TestContext.Current.TestOutputHelper?.WriteLine($"{string.Join(' ', taken)}; loaded by base: {string.Join(' ', loaded)}");
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(60));
     }
 
@@ -119,6 +126,8 @@ public sealed class DeviceMutationTests
         .Integer("b", d => d.UInt16, (d, v) => d.UInt16 = v > 60000 ? throw new InvalidOperationException($"{v} is too much") : v)
         .List("list", 100, SampleDevice.PartDescription, d => d.List, (d, v) => d.List = v, () => new SamplePart());
 
+        private static readonly VmStateDescription<SampleDevice> s_locked = SampleDevice.Describe(2, needsLockToDecode: true);
+
         public Device[] Samples { get; } =
             [Device.Create(SampleDevice.Description, Sample(seed, 1)), Device.Create(SampleDevice.Description, Sample(seed, 2), 1)];
 
@@ -140,7 +149,10 @@ public sealed class DeviceMutationTests
             Device.Create(PciBus.Description, new PciBus { Counts = [seed, 1, 2, 3] }),
         ];
 
-        public Device[][] Parts => [Samples, Strict, OfQemu];
+        /// <summary>Devices that come in a package each.</summary>
+        public Device[] Locked { get; } = [Device.Create(s_locked, Sample(seed, 1)), Device.Create(s_locked, Sample(seed, 2), 1)];
+
+        public Device[][] Parts => [Samples, Strict, OfQemu, Locked, Samples];
 
         private static SampleDevice Sample(byte seed, uint number)
         {

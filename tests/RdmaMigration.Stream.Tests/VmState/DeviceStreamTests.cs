@@ -77,7 +77,7 @@ public sealed class DeviceStreamTests
         StagedDevice staged = Assert.Single(Typed.Decode(stream, Typed.List(Device.Create(description, destination))));
         Assert.Empty(destination.Hooks);
         Typed.Commit(staged);
-        Assert.Equal(["pre_load", "post_load 2"], destination.Hooks);
+        Assert.Equal(["pre_load with the lock", "post_load 2"], destination.Hooks);
     }
 
     [Fact]

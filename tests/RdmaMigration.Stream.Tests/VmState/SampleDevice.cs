@@ -1,3 +1,4 @@
+using RdmaMigration.Linux;
 using RdmaMigration.VmState;
 
 namespace RdmaMigration.Streams.Tests.VmState;
@@ -65,6 +66,9 @@ internal sealed class SampleDevice
     /// <summary>post_load throws.</summary>
     public bool FailsPostLoad { get; set; }
 
+    /// <summary>Called by a check during the decode.</summary>
+    public Action? Decoding { get; set; }
+
     /// <summary>The setter of Int64 throws.</summary>
     public bool FailsSetter { get; set; }
 
@@ -74,11 +78,13 @@ internal sealed class SampleDevice
 
     public static VmStateDescription<SampleDevice> Description { get; } = Describe(2);
 
-    public static VmStateDescription<SampleDevice> Describe(uint version, bool requiresExtra = false, bool preLoadNeedsLock = false) =>
+    public static VmStateDescription<SampleDevice> Describe(
+        uint version, bool requiresExtra = false, bool preLoadNeedsLock = false, bool needsLockToDecode = false) =>
         new VmStateDescription<SampleDevice>("sample", version, 1)
         {
-            PreLoad = d => d.Hooks.Add("pre_load"),
+            PreLoad = d => d.Hooks.Add(BlockingCalls.AreAllowed ? "pre_load" : "pre_load with the lock"),
             PreLoadNeedsLock = preLoadNeedsLock,
+            NeedsLockToDecode = needsLockToDecode,
             PostLoad = (d, loaded) =>
             {
                 d.Hooks.Add($"post_load {loaded}");
@@ -95,7 +101,7 @@ internal sealed class SampleDevice
         .Integer("int64", d => d.Int64, (d, v) => d.Int64 = d.FailsSetter && v != 0 ? throw new InvalidOperationException("the sample refuses int64") : v)
         .Integer("uint8", d => d.UInt8, (d, v) => d.UInt8 = v)
         .Integer("uint16", d => d.UInt16, (d, v) => d.UInt16 = v)
-        .Integer("uint32", d => d.UInt32, (d, v) => d.UInt32 = v, accepts: (_, v) => v != 0xdeadbeef)
+        .Integer("uint32", d => d.UInt32, (d, v) => d.UInt32 = v, accepts: Accepts)
         .Integer("uint64", d => d.UInt64, (d, v) => d.UInt64 = v)
         .Bool("bool", d => d.Bool, (d, v) => d.Bool = v)
         .Array("fixed", 3, d => d.Fixed)
@@ -169,6 +175,12 @@ internal sealed class SampleDevice
         Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Bool, string.Join(',', Fixed), string.Join(',', Bools), Count, string.Join(',', Counted),
         Convert.ToHexString(Bytes), Length, Convert.ToHexString(Blob), Part, Hidden, Of(Parts), PartCount, Of(CountedParts), Of(Pointers), Of(Marked), Of(List),
         Optional, Newer, Extra);
+
+    private static bool Accepts(SampleDevice device, uint value)
+    {
+        device.Decoding?.Invoke();
+        return value != 0xdeadbeef;
+    }
 
     private static string Of(IEnumerable<SamplePart?> parts) => string.Join(',', parts.Select(p => p?.ToString() ?? "null"));
 }
