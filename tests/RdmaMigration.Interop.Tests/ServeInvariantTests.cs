@@ -7,8 +7,8 @@ using RdmaMigration.Testing;
 namespace RdmaMigration.Interop;
 
 /// <summary>
-/// What `rdmamig serve` promises of its end while a machine arrives, over every kind of channel: invariants 4 and 5 of the threads. 4: a load that fails ends the
-/// process with 1, or leaves it with the reason, as exit-on-error has it. 5: quit or SIGTERM ends it within 5 s at any moment of a load.
+/// What `rdmamig serve` promises of its end while a machine arrives, over every kind of channel. Invariant 4: a load that fails ends the process with 1, or
+/// leaves it with the reason, as exit-on-error has it. Invariant 5: quit or SIGTERM ends it within 5 s at any moment of a load.
 /// </summary>
 public sealed class ServeInvariantTests : IDisposable
 {
@@ -186,13 +186,13 @@ public sealed class ServeInvariantTests : IDisposable
         await QmpMove.EndAsync(service.Monitor);
     }
 
-    private static async Task SendAsync(Stream source, byte[] bytes) =>
-        await source.WriteAsync(bytes, TestContext.Current.CancellationToken).AsTask().WaitAsync(Deadlines.Answer, TestContext.Current.CancellationToken);
+    private static Task SendAsync(Stream source, byte[] bytes) =>
+        source.WriteAsync(bytes).AsTask().WaitAsync(Deadlines.Answer, TestContext.Current.CancellationToken);
 
     private static async Task<byte[]> NextAsync(Stream source)
     {
         byte[] message = new byte[8];
-        await source.ReadExactlyAsync(message, TestContext.Current.CancellationToken).AsTask().WaitAsync(Deadlines.Answer, TestContext.Current.CancellationToken);
+        await source.ReadExactlyAsync(message).AsTask().WaitAsync(Deadlines.Answer, TestContext.Current.CancellationToken);
         return message;
     }
 

@@ -24,8 +24,8 @@ public sealed class LiveLockTests
 
     /// <summary>
     /// The bar: no hold of 5 ms at the destination, with 200 devices of 64 KiB. The first move is not measured: it compiles the code. Another program of the
-    /// host can take the processor away in the middle of a hold. The kernel counts that time for each thread. Only if it accounts for what is over the bar, there is
-    /// another attempt; in the last one every hold counts as it was. Each attempt is printed.
+    /// host can take the processor away in the middle of a hold. The kernel counts that time for each thread. There is another attempt only if it accounts for
+    /// what is over the bar; in the last attempt every hold counts as it was. Each attempt is printed.
     /// </summary>
     [Fact]
     public void The_incoming_side_never_holds_the_lock_for_5_ms()
