@@ -9,7 +9,7 @@ namespace RdmaMigration.Engine.Tests;
 public sealed class LiveLockTests
 {
     private const int Devices = 200;
-    private const int Attempts = 5;
+    private const int Attempts = 20;
 
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan s_bar = TimeSpan.FromMilliseconds(5);
@@ -24,8 +24,8 @@ public sealed class LiveLockTests
 
     /// <summary>
     /// The bar: no hold of 5 ms at the destination, with 200 devices of 64 KiB. The first move is not measured: it compiles the code. Another program of the
-    /// host can take the processor away in the middle of a hold. The kernel counts that time for each thread. There is another attempt only if it accounts for
-    /// what is over the bar; in the last attempt every hold counts as it was. Each attempt is printed.
+    /// host can take the processor away in the middle of a hold, or from the collector that stops this thread. The kernel and the runtime count these times.
+    /// There is another attempt only if they account for what is over the bar. One attempt must be under the bar as it is. Each attempt is printed.
     /// </summary>
     [Fact]
     public void The_incoming_side_never_holds_the_lock_for_5_ms()
@@ -47,7 +47,7 @@ public sealed class LiveLockTests
                 return;
             }
 
-            Assert.True(attempt < Attempts && over.All(hold => hold.Time - hold.Waited < s_bar), said);
+            Assert.True(attempt < Attempts && over.All(hold => hold.Time - hold.Waited - hold.Paused < s_bar), said);
         }
     }
 
@@ -120,7 +120,8 @@ public sealed class LiveLockTests
 
     private static WritingMachine Loaded(RunningMachine self)
     {
-        WritingMachine machine = new(() => self.Loop.Lock.IsHeld);
+        // No threads: starting one waits until the scheduler runs it.
+        WritingMachine machine = new(() => self.Loop.Lock.IsHeld, writers: 0);
         VmStateDescription<byte[]> description = new("large");
         description.Buffer("bytes", 64 << 10, bytes => bytes);
         for (uint i = 0; i < Devices; i++)
@@ -136,10 +137,12 @@ public sealed class LiveLockTests
     /// <param name="Site">The place that took it.</param>
     /// <param name="Time">From the take to the release.</param>
     /// <param name="Waited">How long the thread waited for a processor since its last release: at most this much of the hold was not its own.</param>
-    private sealed record Hold(int Thread, string Site, TimeSpan Time, TimeSpan Waited)
+    /// <param name="Paused">How long the collector stopped all threads meanwhile.</param>
+    private sealed record Hold(int Thread, string Site, TimeSpan Time, TimeSpan Waited, TimeSpan Paused)
     {
         public override string ToString() => string.Create(
-            CultureInfo.InvariantCulture, $"{Time.TotalMilliseconds:0.00} ms (waited for a processor {Waited.TotalMilliseconds:0.00} ms)");
+            CultureInfo.InvariantCulture,
+            $"{Time.TotalMilliseconds:0.00} ms (no processor {Waited.TotalMilliseconds:0.00} ms, collector {Paused.TotalMilliseconds:0.00} ms)");
     }
 
     /// <summary>How long the big locks of this process were held.</summary>
@@ -147,7 +150,8 @@ public sealed class LiveLockTests
     {
         private readonly MeterListener _listener = new();
         private readonly List<Hold> _holds = [];
-        private readonly Dictionary<int, TimeSpan> _waited = [];
+        private readonly TimeSpan _paused = GC.GetTotalPauseDuration();
+        private readonly Dictionary<int, (TimeSpan Waited, TimeSpan Paused)> _last = [];
 
         public HoldTimes()
         {
@@ -179,11 +183,12 @@ public sealed class LiveLockTests
         private void Add(string site, TimeSpan time)
         {
             int thread = Environment.CurrentManagedThreadId;
-            TimeSpan waited = WaitedForProcessor();
+            (TimeSpan Waited, TimeSpan Paused) now = (WaitedForProcessor(), GC.GetTotalPauseDuration());
             lock (_holds)
             {
-                _holds.Add(new Hold(thread, site, time, waited - _waited.GetValueOrDefault(thread)));
-                _waited[thread] = waited;
+                (TimeSpan waited, TimeSpan paused) = _last.GetValueOrDefault(thread, (TimeSpan.Zero, _paused));
+                _holds.Add(new Hold(thread, site, time, now.Waited - waited, now.Paused - paused));
+                _last[thread] = now;
             }
         }
 
