@@ -41,12 +41,26 @@ public sealed class GuestFaultAtTracePointTests : IDisposable
     public Task A_guest_runs_on_here_when_its_destination_is_killed_before_it_has_everything() => KillBeforeDeviceStateAsync(Unix);
 
     [Fact]
+    [Trait("needs", "rdma")]
+    public Task A_guest_runs_on_here_when_its_destination_is_killed_before_it_has_everything_over_RDMA() => KillBeforeDeviceStateAsync(RdmaAddress.NextUri());
+
+    [Fact]
     public Task A_guest_stays_stopped_here_when_its_destination_is_killed_with_everything() => KillBeforeResultAsync(Unix);
+
+    [Fact]
+    [Trait("needs", "rdma")]
+    public Task A_guest_stays_stopped_here_when_its_destination_is_killed_with_everything_over_RDMA() => KillBeforeResultAsync(RdmaAddress.NextUri());
 
     [Theory]
     [InlineData("dst-precopy-bh-enter")]
     [InlineData("dst-precopy-bh-vm-started")]
     public Task A_guest_that_has_arrived_runs_here_when_its_source_is_killed(string point) => KillSourceAsync(Unix, point);
+
+    [Theory]
+    [Trait("needs", "rdma")]
+    [InlineData("dst-precopy-bh-enter")]
+    [InlineData("dst-precopy-bh-vm-started")]
+    public Task A_guest_that_has_arrived_runs_here_when_its_source_is_killed_over_RDMA(string point) => KillSourceAsync(RdmaAddress.NextUri(), point);
 
     private async Task KillBeforeDeviceStateAsync(string uri)
     {

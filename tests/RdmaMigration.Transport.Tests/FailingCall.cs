@@ -70,4 +70,21 @@ internal static class Soon
         Xunit.Assert.Contains(message, lost.Message, StringComparison.Ordinal);
         return ended.After;
     }
+
+    /// <summary>Waits until a count of bytes stays as it is: a writer is blocked.</summary>
+    public static void AwaitStandstill(Func<long> count)
+    {
+        long last = -1;
+        long since = Stopwatch.GetTimestamp();
+        Xunit.Assert.True(SpinWait.SpinUntil(() =>
+        {
+            long now = count();
+            if (now != last)
+            {
+                (last, since) = (now, Stopwatch.GetTimestamp());
+            }
+
+            return last > 0 && Stopwatch.GetElapsedTime(since).TotalMilliseconds > 30;
+        }, TimeSpan.FromSeconds(20)));
+    }
 }

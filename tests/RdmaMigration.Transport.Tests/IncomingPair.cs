@@ -100,6 +100,7 @@ internal sealed class IncomingPair : IDisposable
             "tcp6" => OverTcp("::1"),
             "unix" => OverUnix(Path.Combine(_directory.FullName, "socket")),
             "exec" => OverCommand(Path.Combine(_directory.FullName, "fifo")),
+            "file" => OverFile(Path.Combine(_directory.FullName, "fifo")),
             "fd-socket" => OverDescriptors(OutgoingPair.NewSocketPair(), FileAccess.ReadWrite),
             "fd-pipe" => OverPipe(OutgoingPair.NewPipe()),
             _ => throw new ArgumentException(kind),
@@ -165,6 +166,14 @@ internal sealed class IncomingPair : IDisposable
     {
         OutgoingPair.MakeFifo(fifo);
         return (new(new ExecUri($"exec cat '{fifo}'")), new FileStream(fifo, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0));
+    }
+
+    /// <summary>A file that can block: a FIFO, which has ended where nobody writes to it.</summary>
+    private static (Listening Listening, Stream Source) OverFile(string fifo)
+    {
+        OutgoingPair.MakeFifo(fifo);
+        FileStream source = new(fifo, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+        return (new(new FileUri(fifo)), source);
     }
 
     private static (Listening Listening, Stream Source) OverPipe((int Write, int Read) ends) => OverDescriptors((ends.Read, ends.Write), FileAccess.Write);

@@ -34,7 +34,7 @@ public sealed class OutgoingChannelTests
     {
         using OutgoingPair pair = new(kind);
         FailingCall writer = new(() => pair.Channel.Output.Write(new byte[64 * Megabyte]));
-        AwaitStandstill(() => pair.Channel.Output.SentBytes);
+        Soon.AwaitStandstill(() => pair.Channel.Output.SentBytes);
         return Soon.ShutDown(writer, pair.Channel.Shutdown);
     });
 
@@ -83,7 +83,7 @@ public sealed class OutgoingChannelTests
             }
         });
         FailingCall writer = new(() => pair.Channel.Output.Write(new byte[64 * Megabyte]));
-        AwaitStandstill(() => pair.Channel.Output.SentBytes);
+        Soon.AwaitStandstill(() => pair.Channel.Output.SentBytes);
         pair.Destination.Write("failed"u8);
         pair.Destination.Dispose();
         Soon.AssertLost(writer.Ended(0), ConnectionLoss.Disconnected, "disconnected");
@@ -101,7 +101,7 @@ public sealed class OutgoingChannelTests
     {
         using OutgoingPair pair = new(kind);
         FailingCall writer = new(() => pair.Channel.Output.Write(new byte[64 * Megabyte]));
-        AwaitStandstill(() => pair.Channel.Output.SentBytes);
+        Soon.AwaitStandstill(() => pair.Channel.Output.SentBytes);
         pair.Destination.Dispose();
         Soon.AssertLost(writer.Ended(0), ConnectionLoss.Disconnected, "disconnected");
         Assert.Throws<ConnectionLostException>(() => pair.Channel.Output.Write([1]));
@@ -198,7 +198,7 @@ public sealed class OutgoingChannelTests
         using OutgoingPair pair = new("unix");
         pair.Channel.Output.Limit = new BandwidthLimit(1024);
         FailingCall writer = new(() => pair.Channel.Output.Write(new byte[Megabyte]));
-        AwaitStandstill(() => pair.Channel.Output.SentBytes);
+        Soon.AwaitStandstill(() => pair.Channel.Output.SentBytes);
         return Soon.ShutDown(writer, pair.Channel.Shutdown);
     });
 
@@ -246,21 +246,5 @@ public sealed class OutgoingChannelTests
         using MemoryStream all = new();
         stream.CopyTo(all);
         return all.ToArray();
-    }
-
-    private static void AwaitStandstill(Func<long> count)
-    {
-        long last = -1;
-        long since = Stopwatch.GetTimestamp();
-        Assert.True(SpinWait.SpinUntil(() =>
-        {
-            long now = count();
-            if (now != last)
-            {
-                (last, since) = (now, Stopwatch.GetTimestamp());
-            }
-
-            return last > 0 && Stopwatch.GetElapsedTime(since).TotalMilliseconds > 30;
-        }, TimeSpan.FromSeconds(20)));
     }
 }

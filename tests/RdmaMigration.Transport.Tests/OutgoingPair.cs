@@ -21,6 +21,7 @@ internal sealed class OutgoingPair : IDisposable
             "tcp6" => OverTcp(IPAddress.IPv6Loopback),
             "unix" => OverUnix(Path.Combine(_directory.FullName, "socket")),
             "exec" => OverCommand(Path.Combine(_directory.FullName, "fifo")),
+            "file" => OverFile(Path.Combine(_directory.FullName, "fifo")),
             "fd-socket" => OverDescriptors(NewSocketPair(), FileAccess.ReadWrite),
             "fd-pipe" => OverDescriptors(NewPipe(), FileAccess.Read),
             _ => throw new ArgumentException(kind),
@@ -28,7 +29,7 @@ internal sealed class OutgoingPair : IDisposable
     }
 
     /// <summary>The kinds with a process or a host behind them.</summary>
-    public static TheoryData<string> Live => ["tcp4", "tcp6", "unix", "exec", "fd-socket", "fd-pipe"];
+    public static TheoryData<string> Live => ["tcp4", "tcp6", "unix", "exec", "file", "fd-socket", "fd-pipe"];
 
     /// <summary>The kinds with a way back.</summary>
     public static TheoryData<string> Sockets => ["tcp4", "tcp6", "unix", "fd-socket"];
@@ -89,6 +90,15 @@ internal sealed class OutgoingPair : IDisposable
     {
         MakeFifo(fifo);
         OutgoingChannel channel = Open(new ExecUri($"exec cat > '{fifo}'"));
+        return (channel, new FileStream(fifo, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0));
+    }
+
+    /// <summary>A file that can block: a FIFO. It is opened for writing only when somebody reads it.</summary>
+    private static (OutgoingChannel Channel, Stream Destination) OverFile(string fifo)
+    {
+        MakeFifo(fifo);
+        using FileStream both = new(fifo, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+        OutgoingChannel channel = Open(new FileUri(fifo));
         return (channel, new FileStream(fifo, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0));
     }
 

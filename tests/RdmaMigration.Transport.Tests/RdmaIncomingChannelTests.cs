@@ -55,6 +55,21 @@ public sealed class RdmaIncomingChannelTests
     }
 
     [Fact]
+    public void A_blocked_return_path_writer_returns_within_100_milliseconds_of_a_shutdown() => Soon.Assert(() =>
+    {
+        using ListeningDestination destination = new();
+        using RdmaOutgoingChannel source = destination.ConnectOurs(TestOptions.Rdma with { ReturnPath = true });
+        using RdmaIncomingChannel channel = destination.Accept();
+        ChannelOutput back = channel.WaitForOutput(TimeSpan.FromSeconds(20))!;
+
+        // A source that reads nothing is not ready for the second message.
+        back.Write([1], TimeSpan.FromSeconds(20));
+        FailingCall writer = new(() => back.Write([2], Timeout.InfiniteTimeSpan));
+        Thread.Sleep(50);
+        return Soon.ShutDown(writer, channel.Shutdown);
+    });
+
+    [Fact]
     public void The_first_reason_stays()
     {
         using ListeningDestination destination = new();

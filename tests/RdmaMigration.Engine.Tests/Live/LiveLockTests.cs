@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using System.Globalization;
 using RdmaMigration.Linux;
 using RdmaMigration.Streams;
 using RdmaMigration.VmState;
@@ -8,27 +9,47 @@ namespace RdmaMigration.Engine.Tests;
 /// <summary>What holds the big lock in a migration of a machine that runs, for how long, and what does not.</summary>
 public sealed class LiveLockTests
 {
+    private const int Devices = 200;
+    private const int Attempts = 20;
+
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_bar = TimeSpan.FromMilliseconds(5);
 
     [Fact]
-    public void Commit_start_stop_and_save_hold_the_lock_and_nothing_else_does_for_long()
+    public void Commit_start_stop_and_save_hold_the_lock_and_nothing_else_does()
     {
         using HoldTimes holds = new();
-        using RunningMachine source = new(self => Loaded(self, devices: 200));
-        using RunningMachine destination = new(self => Loaded(self, devices: 200));
-        source.Start();
-        source.Send(destination.Listen(LiveMigrationTests.Anywhere("unix")));
-        MigrationInfo done = source.Ended();
-        Assert.True(done.Status is MigrationStatus.Completed, $"{done}");
-        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
-        destination.Settle();
-        Assert.Equal(["commit", "main", "save", "start", "stop"], holds.Sites.Order());
-        TestContext.Current.TestOutputHelper?.WriteLine(holds.ToString());
+        Move();
+        Assert.Equal(["commit", "main", "save", "start", "stop"], holds.All.Select(hold => hold.Site).Distinct().Order());
+    }
 
-        // The bar is 5 ms for 200 devices of 64 KiB. Other tests on the host take the processor away at any time, so the longest may be more here.
-        Assert.InRange(holds.Median("commit"), TimeSpan.Zero, TimeSpan.FromMilliseconds(5));
-        Assert.InRange(holds.Longest("commit"), TimeSpan.Zero, TimeSpan.FromMilliseconds(50));
-        Assert.True(holds.Count("commit") > 1, $"{holds}");
+    /// <summary>
+    /// The bar: no hold of 5 ms at the destination, with 200 devices of 64 KiB. The first move is not measured: it compiles the code. Another program of the
+    /// host can take the processor away in the middle of a hold, or from the collector that stops this thread. The kernel and the runtime count these times.
+    /// There is another attempt only if they account for what is over the bar. One attempt must be under the bar as it is. Each attempt is printed.
+    /// </summary>
+    [Fact]
+    public void The_incoming_side_never_holds_the_lock_for_5_ms()
+    {
+        Move();
+        for (int attempt = 1; ; attempt++)
+        {
+            using HoldTimes holds = new();
+            int main = Move();
+            Hold[] incoming = [.. holds.All.Where(hold => hold.Thread == main)];
+            string said = string.Join(", ", incoming.GroupBy(hold => hold.Site).OrderBy(site => site.Key).Select(
+                site => $"{site.Key} {site.Count()} times, longest {site.MaxBy(hold => hold.Time)}"));
+            TestContext.Current.TestOutputHelper?.WriteLine($"attempt {attempt}: {said}");
+            Assert.Equal(["commit", "main", "start"], incoming.Select(hold => hold.Site).Distinct().Order());
+            Assert.True(incoming.Count(hold => hold.Site == "commit") > 1, said);
+            Hold[] over = [.. incoming.Where(hold => hold.Time >= s_bar)];
+            if (over.Length == 0)
+            {
+                return;
+            }
+
+            Assert.True(attempt < Attempts && over.All(hold => hold.Time - hold.Waited - hold.Paused < s_bar), said);
+        }
     }
 
     [Fact]
@@ -71,7 +92,7 @@ public sealed class LiveLockTests
         // Its value is committed later, as that of all devices.
         Assert.Equal(["main True 0"], decodes);
         Assert.Equal(5UL, locked.Value);
-        Assert.Equal(1, holds.Count("decode"));
+        Assert.Single(holds.All, hold => hold.Site == "decode");
     }
 
     [Fact]
@@ -126,12 +147,29 @@ public sealed class LiveLockTests
         Assert.Throws<InvalidOperationException>(() => bigLock.Assert(BigLockState.Held, "test"));
     }
 
-    private static WritingMachine Loaded(RunningMachine self, int devices)
+    /// <summary>Moves a machine with many devices.</summary>
+    /// <returns>The destination's main thread, the only one that takes its lock.</returns>
+    private static int Move()
     {
-        WritingMachine machine = new(() => self.Loop.Lock.IsHeld);
+        using RunningMachine source = new(Loaded);
+        using RunningMachine destination = new(Loaded);
+        int main = destination.Loop.InvokeAsync(() => Environment.CurrentManagedThreadId).GetAwaiter().GetResult();
+        source.Start();
+        source.Send(destination.Listen(LiveMigrationTests.Anywhere("unix")));
+        MigrationInfo done = source.Ended();
+        Assert.True(done.Status is MigrationStatus.Completed, $"{done}");
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        destination.Settle();
+        return main;
+    }
+
+    private static WritingMachine Loaded(RunningMachine self)
+    {
+        // No threads: starting one waits until the scheduler runs it.
+        WritingMachine machine = new(() => self.Loop.Lock.IsHeld, writers: 0);
         VmStateDescription<byte[]> description = new("large");
         description.Buffer("bytes", 64 << 10, bytes => bytes);
-        for (uint i = 0; i < devices; i++)
+        for (uint i = 0; i < Devices; i++)
         {
             machine.Devices.Add(Device.Create(description, new byte[64 << 10], i));
         }
@@ -139,11 +177,26 @@ public sealed class LiveLockTests
         return machine;
     }
 
-    /// <summary>How long the big locks of this process were held, by place.</summary>
+    /// <summary>One hold of a big lock.</summary>
+    /// <param name="Thread">The thread that held it.</param>
+    /// <param name="Site">The place that took it.</param>
+    /// <param name="Time">From the take to the release.</param>
+    /// <param name="Waited">How long the thread waited for a processor since its last release: at most this much of the hold was not its own.</param>
+    /// <param name="Paused">How long the collector stopped all threads meanwhile.</param>
+    private sealed record Hold(int Thread, string Site, TimeSpan Time, TimeSpan Waited, TimeSpan Paused)
+    {
+        public override string ToString() => string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Time.TotalMilliseconds:0.00} ms (no processor {Waited.TotalMilliseconds:0.00} ms, collector {Paused.TotalMilliseconds:0.00} ms)");
+    }
+
+    /// <summary>How long the big locks of this process were held.</summary>
     private sealed class HoldTimes : IDisposable
     {
         private readonly MeterListener _listener = new();
-        private readonly Dictionary<string, List<double>> _seconds = [];
+        private readonly List<Hold> _holds = [];
+        private readonly TimeSpan _paused = GC.GetTotalPauseDuration();
+        private readonly Dictionary<int, (TimeSpan Waited, TimeSpan Paused)> _last = [];
 
         public HoldTimes()
         {
@@ -154,50 +207,38 @@ public sealed class LiveLockTests
                     self.EnableMeasurementEvents(instrument);
                 }
             };
-            _listener.SetMeasurementEventCallback<double>((_, seconds, tags, _) =>
-            {
-                lock (_seconds)
-                {
-                    string site = (string)tags[0].Value!;
-                    if (!_seconds.TryGetValue(site, out List<double>? holds))
-                    {
-                        _seconds.Add(site, holds = []);
-                    }
-
-                    holds.Add(seconds);
-                }
-            });
+            _listener.SetMeasurementEventCallback<double>((_, seconds, tags, _) => Add((string)tags[0].Value!, TimeSpan.FromSeconds(seconds)));
             _listener.Start();
         }
 
-        public IReadOnlyList<string> Sites
+        public IReadOnlyList<Hold> All
         {
             get
             {
-                lock (_seconds)
+                lock (_holds)
                 {
-                    return [.. _seconds.Keys];
+                    return [.. _holds];
                 }
             }
         }
 
-        public int Count(string site) => Of(site).Length;
-
-        public TimeSpan Median(string site) => TimeSpan.FromSeconds(Of(site)[Count(site) / 2]);
-
-        public TimeSpan Longest(string site) => TimeSpan.FromSeconds(Of(site)[^1]);
-
-        public override string ToString() =>
-            string.Join(", ", Sites.Order().Select(site => $"{site} {Count(site)} times, longest {Longest(site).TotalMilliseconds:0.00} ms"));
-
         public void Dispose() => _listener.Dispose();
 
-        private double[] Of(string site)
+        /// <summary>On the thread that has just released the lock.</summary>
+        private void Add(string site, TimeSpan time)
         {
-            lock (_seconds)
+            int thread = Environment.CurrentManagedThreadId;
+            (TimeSpan Waited, TimeSpan Paused) now = (WaitedForProcessor(), GC.GetTotalPauseDuration());
+            lock (_holds)
             {
-                return [.. _seconds[site].Order()];
+                (TimeSpan waited, TimeSpan paused) = _last.GetValueOrDefault(thread, (TimeSpan.Zero, _paused));
+                _holds.Add(new Hold(thread, site, time, now.Waited - waited, now.Paused - paused));
+                _last[thread] = now;
             }
         }
+
+        /// <summary>The second number of schedstat: nanoseconds that this thread was ready to run and had no processor.</summary>
+        private static TimeSpan WaitedForProcessor() =>
+            TimeSpan.FromMicroseconds(long.Parse(File.ReadAllText("/proc/thread-self/schedstat").Split(' ')[1], CultureInfo.InvariantCulture) / 1000);
     }
 }

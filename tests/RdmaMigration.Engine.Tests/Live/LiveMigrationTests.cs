@@ -48,6 +48,79 @@ public sealed class LiveMigrationTests
     }
 
     [Fact]
+    public void No_write_is_lost_over_TLS()
+    {
+        using WorkDirectory work = new();
+        using TlsAuthority authority = new(work);
+        string files = authority.Issue();
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        MigrationUri uri = destination.Listen(Anywhere("tcp"), options => options.With(MigrationParameters.TlsCreds, files));
+        destination.Machine.Predecessor = source.Machine;
+        source.Start();
+        source.Send(uri, options => options.With(MigrationParameters.TlsCreds, files));
+        Assert.True(AssertMoved(source, destination).Confirmed);
+    }
+
+    [Theory]
+    [InlineData("socket", true)]
+    [InlineData("pipe", false)]
+    public void No_write_is_lost_over_a_passed_descriptor(string kind, bool isConfirmed)
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        (int sending, int receiving) = kind is "socket" ? Descriptors.NewSocketPair() : Descriptors.NewPipe();
+        destination.Machine.Predecessor = source.Machine;
+        destination.Listen(new DescriptorUri(receiving));
+        source.Start();
+        source.Send(new DescriptorUri(sending));
+        Assert.Equal(isConfirmed, AssertMoved(source, destination).Confirmed);
+    }
+
+    [Fact]
+    public void No_write_is_lost_between_two_commands()
+    {
+        using Fifo fifo = new();
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        destination.Machine.Predecessor = source.Machine;
+        destination.Listen(new ExecUri($"exec cat '{fifo.Path}'"));
+        source.Start();
+        source.Send(new ExecUri($"exec cat > '{fifo.Path}'"));
+        AssertMoved(source, destination);
+    }
+
+    /// <summary>The machine is in the file alone, until a process loads it and compares it with what ran.</summary>
+    [Theory]
+    [InlineData("file")]
+    [InlineData("exec")]
+    [InlineData("fd")]
+    public void No_write_is_lost_through_a_file(string kind)
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        source.Start();
+        source.Send(Stored(FileAccess.Write));
+        MigrationInfo saved = source.Ended();
+        Assert.True(saved.Status is MigrationStatus.Completed, $"{saved}");
+        source.Settle();
+        Assert.False(source.Machine.IsRunning);
+        destination.Machine.Predecessor = source.Machine;
+        destination.Listen(Stored(FileAccess.Read));
+        MigrationInfo loaded = destination.Ended();
+        Assert.True(loaded.Status is MigrationStatus.Completed, $"{loaded}");
+        destination.Settle();
+        Assert.Equal((false, true), (source.Machine.IsRunning, destination.Machine.IsRunning));
+
+        MigrationUri Stored(FileAccess access) => kind switch
+        {
+            "file" => new FileUri(source.File),
+            "exec" => new ExecUri(access is FileAccess.Write ? $"cat > '{source.File}'" : $"cat '{source.File}'"),
+            _ => new DescriptorUri(Descriptors.Open(source.File, access)),
+        };
+    }
+
+    [Fact]
     public void The_digests_are_those_of_the_machine_that_has_stopped()
     {
         using RunningMachine source = new();

@@ -8,6 +8,8 @@ namespace RdmaMigration.Engine.Tests;
 [Trait("needs", "rdma")]
 public sealed class LiveRdmaTests
 {
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(20);
+
     private static RdmaUri Anywhere => new(RdmaAddress.V4.ToString(), 0);
 
     [Fact]
@@ -88,6 +90,80 @@ public sealed class LiveRdmaTests
         Assert.Equal(MigrationStatus.Cancelled, source.Ended().Status);
         Assert.Equal(MigrationStatus.Failed, destination.Ended().Status);
         AssertAtSource(source, destination, stops: at is MigrationStatus.Active ? 0 : 1);
+    }
+
+    [Theory]
+    [InlineData("setup", false)]
+    [InlineData("setup", true)]
+    [InlineData("device state", false)]
+    [InlineData("device state", true)]
+    [InlineData("result", true)]
+    public void A_cancel_on_either_side_leaves_the_machine_at_the_source(string moment, bool atDestination)
+    {
+        RunningMachine? cancelled = null;
+        using RunningMachine source = new();
+        using RunningMachine destination = new(self => new WritingMachine(() => self.Loop.Lock.IsHeld) { Clearing = () => CancelAt("setup") });
+        source.Machine.Counter.Saving = () => CancelAt("device state");
+        destination.Machine.Counter.Loaded = () => CancelAt("result");
+        cancelled = atDestination ? destination : source;
+        source.Start();
+        source.Send(destination.Listen(Anywhere));
+        MigrationInfo sent = source.Ended();
+        MigrationInfo received = destination.Ended();
+        Assert.Equal(
+            atDestination ? (MigrationStatus.Failed, MigrationStatus.Cancelled) : (MigrationStatus.Cancelled, MigrationStatus.Failed),
+            (sent.Status, received.Status));
+        Assert.Contains("the machine goes on here", sent.ErrorDescription, StringComparison.Ordinal);
+        AssertAtSource(source, destination, stops: moment is "setup" ? 0 : 1);
+
+        void CancelAt(string reached)
+        {
+            if (reached == moment)
+            {
+                Cancel(cancelled!);
+            }
+        }
+    }
+
+    /// <summary>The destination loads the devices meanwhile, and cannot report before the source has ended.</summary>
+    [Fact]
+    public void A_cancel_at_the_source_that_awaits_the_result_leaves_the_machine_stopped_there()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        destination.Machine.Counter.Loaded = () =>
+        {
+            Cancel(source);
+            Assert.True(SpinWait.SpinUntil(() => source.Process.Query().Status.IsFinal(), s_soon));
+        };
+        source.Start();
+        source.Send(destination.Listen(Anywhere));
+        MigrationInfo sent = source.Ended();
+        Assert.Equal(MigrationStatus.Cancelled, sent.Status);
+        Assert.Contains("the machine is stopped here", sent.ErrorDescription, StringComparison.Ordinal);
+
+        // It had everything.
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        source.Settle();
+        destination.Settle();
+        Assert.Equal((false, 1), (source.Machine.IsRunning, source.Machine.Stops));
+        Assert.Equal((true, 1), (destination.Machine.IsRunning, destination.Machine.Starts));
+    }
+
+    [Fact]
+    public void A_cancel_at_the_source_is_too_late_when_the_result_still_comes()
+    {
+        using RunningMachine source = new();
+        using RunningMachine destination = new();
+        destination.Machine.Counter.Loaded = () => Cancel(source);
+        source.Start();
+        source.Send(destination.Listen(Anywhere));
+        MigrationInfo sent = source.Ended();
+        Assert.Equal((MigrationStatus.Completed, true), (sent.Status, sent.Confirmed));
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+        source.Settle();
+        destination.Settle();
+        Assert.Equal((false, true), (source.Machine.IsRunning, destination.Machine.IsRunning));
     }
 
     [Fact]
@@ -182,6 +258,19 @@ public sealed class LiveRdmaTests
 
         static async Task<(VerbsObjects Verbs, ProcessFootprint Process)> HeldAsync() =>
             (await VerbsObjects.OfAsync(Environment.ProcessId), ProcessFootprint.Of(Environment.ProcessId));
+    }
+
+    /// <summary>Cancels its migration, and returns when that is in effect.</summary>
+    private static void Cancel(RunningMachine machine)
+    {
+        if (machine.Loop.IsMainThread)
+        {
+            machine.Process.CancelAtOnce();
+            return;
+        }
+
+        machine.Process.Cancel();
+        Assert.True(SpinWait.SpinUntil(() => machine.Process.Query().Status is MigrationStatus.Cancelling or MigrationStatus.Cancelled, s_soon));
     }
 
     private static void AssertAtSource(RunningMachine source, RunningMachine destination, int stops)
