@@ -69,7 +69,7 @@ internal sealed class ReceiveWork(
         TimeSpan setup = parameters.Get(MigrationParameters.SetupTimeout);
         context.After(setup, () =>
         {
-            if (Volatile.Read(ref _handler) is not { HasBegun: true })
+            if (Volatile.Read(ref _stream) is not { HasBegun: true })
             {
                 context.Stop(FailureReason.Timeout, $"the source {channel.Peer} sent no stream within {setup.TotalSeconds:0.#} s after it connected");
             }
@@ -183,12 +183,13 @@ internal sealed class ReceiveWork(
         ChannelSource bytes = new(channel.Input) { Received = inStream ? handler.CheckRoomIfDue : null };
         try
         {
-            IncomingStream stream = _stream = new IncomingStream(
+            IncomingStream stream = new(
                 bytes,
                 handler,
                 // A source of ours that sends over RDMA without a return path waits for this side to close.
                 parameters.ForStream(ramIsFresh: inStream && machine.IsRamFresh, sourceCloses: inStream) with { Cancellation = context.Cancellation },
                 machine.Devices);
+            Volatile.Write(ref _stream, stream);
             bytes.Patience = () => stream.Patience;
             bytes.IsComplete = () => stream.IsComplete;
             _figures.Follow(stream);
