@@ -113,7 +113,7 @@ internal sealed class ReceiveHandler(
 
     private void CheckRoom()
     {
-        // Refused here, the source still runs its machine; refused after its last byte, it may have let go of it.
+        // Refused here, the source still runs its machine; refused after its last byte, it may have deleted the machine.
         sink.CheckRoom(machine.Ram!.ResidentBytes);
     }
 }

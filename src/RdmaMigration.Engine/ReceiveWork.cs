@@ -19,7 +19,7 @@ internal sealed class ReceiveWork(
     MigrationContext context, ParameterSet parameters, IncomingChannel channel, IncomingSource source, IMachine machine, IMachineSink sink) : IMigrationWork
 {
     /// <summary>How long the source may take to accept the result of a migration that was stopped, or while the process ends.</summary>
-    private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_reportTime = TimeSpan.FromSeconds(2);
 
     /// <summary>
     /// How long the stream may take of a source that waited when this side was to end. One that has gone has left its bytes in the kernels' buffers, some MiB
@@ -139,13 +139,13 @@ internal sealed class ReceiveWork(
     public void LimitReport(string reason)
     {
         TimeSpan taken = Volatile.Read(ref _reportBegan) is not 0 and long at ? Stopwatch.GetElapsedTime(at) : TimeSpan.Zero;
-        if (taken >= s_lastWord)
+        if (taken >= s_reportTime)
         {
             channel.Shutdown(reason);
         }
         else
         {
-            context.After(s_lastWord - taken, () => LimitReport(reason));
+            context.After(s_reportTime - taken, () => LimitReport(reason));
         }
     }
 
@@ -163,7 +163,7 @@ internal sealed class ReceiveWork(
     {
         channel.Dispose();
         sink.Dispose();
-        _figures.LetGoOfRam();
+        _figures.ReleaseRam();
         machine.Dispose();
         _stream?.Dispose();
     }

@@ -68,7 +68,7 @@ internal static class Completeness
     }
 
     private static bool Mentions(StreamParser parser, ReadOnlySpan<byte> text) =>
-        Contains(parser.Opaque.Sections, text) || Contains(parser.Opaque.BeforeRam, text) || Contains(parser.Opaque.AmidRam, text);
+        Contains(parser.Opaque.Sections, text) || Contains(parser.Opaque.BeforeRam, text) || Contains(parser.Opaque.DuringRam, text);
 
     private static bool Contains(ReadOnlySequence<byte> bytes, ReadOnlySpan<byte> text) =>
         new SequenceReader<byte>(bytes).TryReadTo(out ReadOnlySequence<byte> _, text);

@@ -53,7 +53,7 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
     public ReadOnlySequence<byte> BeforeRam => _kept.Slice(0, _ramStart);
 
     /// <summary>Sections between those of "ram", with headers and footers.</summary>
-    public ReadOnlySequence<byte> AmidRam => _kept.Slice(_ramStart, _runStart);
+    public ReadOnlySequence<byte> DuringRam => _kept.Slice(_ramStart, _runStart);
 
     /// <summary>Device sections and the end marker.</summary>
     public ReadOnlySequence<byte> Sections { get; private set; }
@@ -61,7 +61,7 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
     /// <summary>Offset in the stream of the first byte of <see cref="Sections"/>.</summary>
     public ulong Offset => _runOffset;
 
-    /// <summary>The runs that <see cref="BeforeRam"/> and <see cref="AmidRam"/> consist of.</summary>
+    /// <summary>The runs that <see cref="BeforeRam"/> and <see cref="DuringRam"/> consist of.</summary>
     public IEnumerable<(ReadOnlySequence<byte> Bytes, ulong Offset)> EarlierRuns => _runs.Select(run => (_kept.Slice(run.Start, run.End), run.Offset));
 
     /// <summary>The JSON text, or null if the stream has none.</summary>
