@@ -44,6 +44,9 @@ internal sealed class Acceptor(
     /// <summary>The first address; its port is the one that was chosen when 0 was asked.</summary>
     public EndPoint Address => sockets[0].Address;
 
+    /// <summary>Where the sockets listen.</summary>
+    public MigrationUri Uri => uri;
+
     /// <summary>When <see cref="Settle"/> is due.</summary>
     public Deadline Deadline => _isWanted
         ? _watch is null ? _notBefore : Deadline.Never

@@ -51,7 +51,6 @@ internal sealed class SocketListener : ChannelListener
         ILogger log)
     {
         _waiter = waiter;
-        Uri = uri;
         _options = options;
         _credentials = credentials;
         _accepted = accepted;
@@ -62,7 +61,7 @@ internal sealed class SocketListener : ChannelListener
     }
 
     /// <inheritdoc/>
-    public override MigrationUri Uri { get; }
+    public override MigrationUri Uri => _acceptor.Uri;
 
     /// <inheritdoc/>
     public override IPEndPoint? LocalEndPoint => _acceptor.Address as IPEndPoint;
