@@ -27,12 +27,11 @@ internal static class ExitCode
     public static IReadOnlyList<(int Code, string Meaning)> Meanings { get; } =
     [
         (Done, "success"),
-        (Failed, "the migration failed (receive and relay exit only with --once, exec:, file: or fd:; otherwise they keep listening); "
-            + "a guest lost a write or has a torn page; or FILE cannot be read, is not a migration stream, or does not contain the device that --device names"),
+        (Failed, "the migration failed, a guest lost a write or has a torn page, or FILE cannot be read, is not a migration stream, or does not contain "
+            + "the device that --device names. After a failed migration, receive and relay keep listening; they exit only with --once, exec:, file: or fd:"),
         (Usage, "the command line is wrong; nothing was tried"),
-        (HostCannot, "this host cannot do it: no RDMA library or RDMA device, a port is in use, a target cannot be written, "
-            + "or no QMP monitor answers at SOCKET; "
-            + "inspect, doctor, --help and --version: standard output cannot be written"),
+        (HostCannot, "this host cannot do it: no RDMA library or RDMA device, a port is in use, a target cannot be written, or no QMP monitor answers at "
+            + "SOCKET. inspect, doctor, --help and --version exit with it when standard output cannot be written"),
         (Cancelled, "cancelled by SIGINT, SIGTERM or SIGHUP (serve and top exit with 0)"),
     ];
 }

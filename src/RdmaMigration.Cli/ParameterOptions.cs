@@ -34,11 +34,11 @@ internal sealed class ParameterOptions
     }
 
     /// <summary>Adds the options, in the table's order.</summary>
-    public void AddTo(Command command)
+    public void AddTo(IList<Option> options)
     {
         foreach (IBound bound in _options)
         {
-            command.Add(bound.Option);
+            options.Add(bound.Option);
         }
     }
 

@@ -21,10 +21,10 @@ internal sealed class TelemetrySettings
     };
 
     /// <summary>Adds the option, and the check of the variables.</summary>
-    public void AddTo(Command command)
+    public void AddTo(IList<Option> options, List<Action<CommandResult>> validators)
     {
-        command.Add(_metrics);
-        command.Validators.Add(Check);
+        options.Add(_metrics);
+        validators.Add(Check);
     }
 
     /// <summary>The values of the command line and the environment.</summary>

@@ -31,6 +31,7 @@ internal sealed class BigLock
     public void Acquire([CallerMemberName] string site = "")
     {
         AssertNotHeld();
+        LockOrder.Take(LockRank.BigLock);
         Monitor.Enter(_gate);
         _site = site;
         BlockingCalls.Forbid("the big lock is held");
@@ -46,6 +47,7 @@ internal sealed class BigLock
         string site = _site;
         BlockingCalls.Allow();
         Monitor.Exit(_gate);
+        LockOrder.Release(LockRank.BigLock);
         _hold.Record(seconds, new KeyValuePair<string, object?>("site", site));
     }
 

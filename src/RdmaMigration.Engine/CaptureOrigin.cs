@@ -10,7 +10,7 @@ namespace RdmaMigration.Engine;
 /// <param name="cancel">Ends the load.</param>
 internal sealed class CaptureOrigin(string path, ParameterSet parameters, CancellationToken cancel) : IMachineOrigin
 {
-    private readonly object _gate = new();
+    private readonly RankedLock _gate = new(LockRank.Figures);
     private readonly long _began = Stopwatch.GetTimestamp();
 
     // A sparse machine may be far larger than this host's memory; the load bounds what it takes.
@@ -27,7 +27,7 @@ internal sealed class CaptureOrigin(string path, ParameterSet parameters, Cancel
     public CapturedStream Load()
     {
         CaptureLoad load = new(path, parameters, _machine, cancel);
-        lock (_gate)
+        using (_gate.Enter())
         {
             _load = load;
         }
@@ -37,7 +37,7 @@ internal sealed class CaptureOrigin(string path, ParameterSet parameters, Cancel
 
     public void EndLoad()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _time ??= Stopwatch.GetElapsedTime(_began);
         }
@@ -45,7 +45,7 @@ internal sealed class CaptureOrigin(string path, ParameterSet parameters, Cancel
 
     public MigrationInfo Describe(MigrationInfo info)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             return info with
             {

@@ -9,7 +9,7 @@ namespace RdmaMigration.Engine;
 /// </summary>
 internal sealed class CaptureSaver(CaptureTarget target, MigrationContext context, IncomingSource source) : IMachineSink
 {
-    private readonly object _gate = new();
+    private readonly RankedLock _gate = new(LockRank.Figures);
     private readonly DateTimeOffset _start = DateTimeOffset.UtcNow;
     private CaptureFile? _file;
     private long _began;
@@ -28,7 +28,7 @@ internal sealed class CaptureSaver(CaptureTarget target, MigrationContext contex
     {
         CapturedStream content = machine.Content!;
         context.State.Enter(MigrationPhase.Saving);
-        lock (_gate)
+        using (_gate.Enter())
         {
             _began = Stopwatch.GetTimestamp();
         }
@@ -44,7 +44,7 @@ internal sealed class CaptureSaver(CaptureTarget target, MigrationContext contex
 
         CaptureWriter.Write(content, _file!, OnProgress, _file!.Cancellation);
         _file.Commit(target, content.Configuration.MachineType, _start, source.Peer, context.State.Decide);
-        lock (_gate)
+        using (_gate.Enter())
         {
             _time = Stopwatch.GetElapsedTime(_began);
         }
@@ -62,7 +62,7 @@ internal sealed class CaptureSaver(CaptureTarget target, MigrationContext contex
 
     public MigrationInfo Describe(MigrationInfo info)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             return info with
             {
@@ -78,7 +78,7 @@ internal sealed class CaptureSaver(CaptureTarget target, MigrationContext contex
 
     private void OnProgress(CaptureProgress progress)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _savedRam = (long)progress.RamDone;
         }

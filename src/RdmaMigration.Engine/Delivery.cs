@@ -156,7 +156,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
     public void BeginPause() => _figures.TryReach(DeliveryStep.PreSwitchover);
 
     /// <summary>Tells the destination that this side gives up, as far as the channel can. On the sending thread, its last call.</summary>
-    public void TellDestination()
+    public void NotifyDestination()
     {
         if (_channel is not { } channel)
         {

@@ -7,7 +7,7 @@ namespace RdmaMigration.Engine;
 /// <summary>What a query answers about a delivery. The sending thread writes, any thread reads, under a lock of its own.</summary>
 internal sealed class DeliveryFigures
 {
-    private readonly object _gate = new();
+    private readonly RankedLock _gate = new(LockRank.Figures);
     private OutgoingChannel? _channel;
     private DeliveryStep _step;
     private long _connectBegan;
@@ -24,7 +24,7 @@ internal sealed class DeliveryFigures
     {
         get
         {
-            lock (_gate)
+            using (_gate.Enter())
             {
                 return _step;
             }
@@ -36,7 +36,7 @@ internal sealed class DeliveryFigures
     {
         get
         {
-            lock (_gate)
+            using (_gate.Enter())
             {
                 CountRam();
                 return _ramSent + _ramZero;
@@ -46,7 +46,7 @@ internal sealed class DeliveryFigures
 
     public void BeginConnect()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _connectBegan = Stopwatch.GetTimestamp();
         }
@@ -54,7 +54,7 @@ internal sealed class DeliveryFigures
 
     public void EndConnect(OutgoingChannel channel)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _channel = channel;
             _connectTime = Since(_connectBegan);
@@ -63,7 +63,7 @@ internal sealed class DeliveryFigures
 
     public void BeginSend()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _sendBegan = Stopwatch.GetTimestamp();
         }
@@ -72,7 +72,7 @@ internal sealed class DeliveryFigures
     /// <summary>Goes on to a step; false when it was reached before.</summary>
     public bool TryReach(DeliveryStep step)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (step <= _step)
             {
@@ -87,7 +87,7 @@ internal sealed class DeliveryFigures
 
     public void Count(CaptureProgress progress)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _ramTotal = (long)progress.RamTotal;
             if (_channel is { Ram: null })
@@ -101,7 +101,7 @@ internal sealed class DeliveryFigures
     /// <summary>Keeps what the channel knows while it is there.</summary>
     public void End()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             CountRam();
             _totalTime ??= Elapsed();
@@ -111,7 +111,7 @@ internal sealed class DeliveryFigures
     /// <summary>Adds the figures. Any thread.</summary>
     public MigrationInfo Describe(MigrationInfo info)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             CountRam();
             return info with

@@ -97,7 +97,7 @@ internal sealed class MachineRelay(RelayTarget target, Delivery delivery, Migrat
         outcome.ThrowIfFailed();
     }
 
-    public void AfterFailure() => delivery.TellDestination();
+    public void AfterFailure() => delivery.NotifyDestination();
 
     public void Interrupt(string reason) => delivery.Shutdown(reason);
 

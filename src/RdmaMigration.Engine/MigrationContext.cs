@@ -7,7 +7,7 @@ namespace RdmaMigration.Engine;
 internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
 {
     private readonly CancellationTokenSource _cancel = new();
-    private readonly object _gate = new();
+    private readonly RankedLock _gate = new(LockRank.Stop);
     private Action<string>? _interrupt;
     private string? _reason;
     private bool _isDisposed;
@@ -31,7 +31,7 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <param name="interrupt">It must not block, and may be called on any thread.</param>
     public void OnStop(Action<string> interrupt)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _interrupt = interrupt;
             if (_reason is { } reason)
@@ -52,7 +52,7 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     public void StopAtOnce(FailureReason reason, string description)
     {
         // The teardown takes the lock before it frees the channel.
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (!_isDisposed && State.TryStop(reason, description))
             {
@@ -83,7 +83,7 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <summary>Stops the timers. The migration's thread is joined. Nothing interrupts its work from now on.</summary>
     public void Dispose()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _isDisposed = true;
         }

@@ -10,7 +10,7 @@ internal readonly record struct FailureCause(FailureReason Reason, string Descri
 /// </summary>
 internal sealed class MigrationState
 {
-    private readonly object _gate = new();
+    private readonly RankedLock _gate = new(LockRank.State);
     private MigrationStatus _status = MigrationStatus.None;
     private MigrationPhase _phase = MigrationPhase.Idle;
     private DateTimeOffset? _reachedAt;
@@ -30,7 +30,7 @@ internal sealed class MigrationState
     {
         get
         {
-            lock (_gate)
+            using (_gate.Enter())
             {
                 return _isDecided;
             }
@@ -40,7 +40,7 @@ internal sealed class MigrationState
     /// <summary>What a query answers, without the figures.</summary>
     public MigrationInfo Snapshot()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             return new MigrationInfo
             {
@@ -59,7 +59,7 @@ internal sealed class MigrationState
     /// <summary>Goes on to a status, unless a cancel came in between: then the cancel decides.</summary>
     public void GoTo(MigrationStatus next)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (next.MayFollow(_status))
             {
@@ -73,7 +73,7 @@ internal sealed class MigrationState
     /// <summary>Goes on to a phase.</summary>
     public void Enter(MigrationPhase phase)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _phase = phase;
         }
@@ -110,7 +110,7 @@ internal sealed class MigrationState
     /// <summary>Notes that somebody here ends the migration, and why. False when it is too late, or a reason is there already.</summary>
     public bool TryStop(FailureReason reason, string description)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (_stopped is not null || _isDecided || _isSettled || _status.IsFinal())
             {
@@ -138,7 +138,7 @@ internal sealed class MigrationState
     /// <returns>False when it was stopped before.</returns>
     public bool TryDecide(bool isFinal = false)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (_stopped is not null && !isFinal)
             {
@@ -163,7 +163,7 @@ internal sealed class MigrationState
     /// <summary>The migration has failed: fixes the first reason, that of a stop before the exception's.</summary>
     public FailureCause Settle(Exception failed)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _isSettled = true;
             return _stopped is { } stopped
@@ -175,7 +175,7 @@ internal sealed class MigrationState
     /// <summary>Notes the failure, once.</summary>
     public void Fail(FailureReason reason, string description, TimeSpan? latency)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (_error is null)
             {
@@ -188,7 +188,7 @@ internal sealed class MigrationState
     /// <summary>Everything is torn down: goes on to the last status.</summary>
     public void Finish()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (_status is not MigrationStatus.Failed)
             {

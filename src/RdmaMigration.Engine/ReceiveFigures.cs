@@ -8,7 +8,7 @@ namespace RdmaMigration.Engine;
 /// <summary>What a query answers about a machine that arrives. The migration's thread writes, any thread reads, under a lock of its own.</summary>
 internal sealed class ReceiveFigures(IncomingChannel channel)
 {
-    private readonly object _gate = new();
+    private readonly RankedLock _gate = new(LockRank.Figures);
     private readonly long _connectedAt = Stopwatch.GetTimestamp();
     private IncomingStream? _stream;
     private RamArrival? _arrival;
@@ -25,7 +25,7 @@ internal sealed class ReceiveFigures(IncomingChannel channel)
     /// <summary>The stream has named the machine.</summary>
     public void OnMachine(string? type)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _machine = type;
         }
@@ -36,7 +36,7 @@ internal sealed class ReceiveFigures(IncomingChannel channel)
     /// <param name="isFresh">They read as zero: what arrives in them shows.</param>
     public void OnRam(RamBlockList ram, bool isFresh)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _ramTotal = (long)ram.TotalLength;
             _arrival = isFresh && channel.Ram is { PinAll: true } ? new RamArrival(ram) : null;
@@ -47,7 +47,7 @@ internal sealed class ReceiveFigures(IncomingChannel channel)
     /// <param name="loaded">The machine; null for one that keeps no bytes.</param>
     public void OnLoaded(CapturedStream? loaded)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (loaded is not null)
             {
@@ -64,16 +64,16 @@ internal sealed class ReceiveFigures(IncomingChannel channel)
     /// <summary>The migration has failed.</summary>
     public void OnFailed()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _totalTime = Stopwatch.GetElapsedTime(_connectedAt);
         }
     }
 
     /// <summary>Does not look at RAM any more: it is about to be freed.</summary>
-    public void LetGoOfRam()
+    public void ReleaseRam()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _arrival = null;
         }
@@ -85,7 +85,7 @@ internal sealed class ReceiveFigures(IncomingChannel channel)
     public MigrationInfo Describe(MigrationInfo info, bool returnPath)
     {
         long zeroBeside = channel.Ram?.ZeroBytes ?? 0;
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (info.Phase is MigrationPhase.Ram && _totalTime is null)
             {

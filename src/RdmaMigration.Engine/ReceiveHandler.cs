@@ -21,20 +21,15 @@ internal sealed class ReceiveHandler(
 
     private readonly RepeatedPasses _repeatedPasses = new();
     private SwitchoverReply _switchoverReply;
-    private volatile bool _hasBegun;
     private bool _isAnnouncing;
     private long _announcedAt;
 
     // By the coarse clock, which costs next to nothing: it is read after each message.
     private long _roomCheckedAt = Environment.TickCount64;
 
-    /// <summary>The stream has begun. Any thread.</summary>
-    public bool HasBegun => _hasBegun;
-
     /// <inheritdoc/>
     public void OnConfiguration(StreamConfiguration configuration)
     {
-        _hasBegun = true;
         machine.Configure(configuration);
         figures.OnMachine(configuration.MachineType);
     }
@@ -163,7 +158,7 @@ internal sealed class ReceiveHandler(
 
     private void CheckRoom()
     {
-        // Refused here, the source still runs its machine; refused after its last byte, it may have let go of it.
+        // Refused here, the source still runs its machine; refused after its last byte, it may have deleted the machine.
         sink.CheckRoom(machine.Ram!.ResidentBytes);
     }
 }

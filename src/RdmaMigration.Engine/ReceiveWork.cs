@@ -19,7 +19,7 @@ internal sealed class ReceiveWork(
     MigrationContext context, ParameterSet parameters, IncomingChannel channel, IncomingSource source, IMachine machine, IMachineSink sink) : IMigrationWork
 {
     /// <summary>How long the source may take to accept the result of a migration that was stopped, or while the process ends.</summary>
-    private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_reportTime = TimeSpan.FromSeconds(2);
 
     /// <summary>
     /// How long the stream may take of a source that waited when this side was to end. One that has gone has left its bytes in the kernels' buffers, some MiB
@@ -69,7 +69,7 @@ internal sealed class ReceiveWork(
         TimeSpan setup = parameters.Get(MigrationParameters.SetupTimeout);
         context.After(setup, () =>
         {
-            if (Volatile.Read(ref _handler) is not { HasBegun: true })
+            if (Volatile.Read(ref _stream) is not { HasBegun: true })
             {
                 context.Stop(FailureReason.Timeout, $"the source {channel.Peer} sent no stream within {setup.TotalSeconds:0.#} s after it connected");
             }
@@ -139,13 +139,13 @@ internal sealed class ReceiveWork(
     public void LimitReport(string reason)
     {
         TimeSpan taken = Volatile.Read(ref _reportBegan) is not 0 and long at ? Stopwatch.GetElapsedTime(at) : TimeSpan.Zero;
-        if (taken >= s_lastWord)
+        if (taken >= s_reportTime)
         {
             channel.Shutdown(reason);
         }
         else
         {
-            context.After(s_lastWord - taken, () => LimitReport(reason));
+            context.After(s_reportTime - taken, () => LimitReport(reason));
         }
     }
 
@@ -163,7 +163,7 @@ internal sealed class ReceiveWork(
     {
         channel.Dispose();
         sink.Dispose();
-        _figures.LetGoOfRam();
+        _figures.ReleaseRam();
         machine.Dispose();
         _stream?.Dispose();
     }
@@ -183,12 +183,13 @@ internal sealed class ReceiveWork(
         ChannelSource bytes = new(channel.Input) { Received = inStream ? handler.CheckRoomIfDue : null };
         try
         {
-            IncomingStream stream = _stream = new IncomingStream(
+            IncomingStream stream = new(
                 bytes,
                 handler,
                 // A source of ours that sends over RDMA without a return path waits for this side to close.
                 parameters.ForStream(ramIsFresh: inStream && machine.IsRamFresh, sourceCloses: inStream) with { Cancellation = context.Cancellation },
                 machine.Devices);
+            Volatile.Write(ref _stream, stream);
             bytes.Patience = () => stream.Patience;
             bytes.IsComplete = () => stream.IsComplete;
             _figures.Follow(stream);

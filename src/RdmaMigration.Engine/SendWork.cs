@@ -10,7 +10,7 @@ namespace RdmaMigration.Engine;
 /// <param name="delivery">To the destination. Owned.</param>
 internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, OutgoingOptions options, Delivery delivery) : IMigrationWork
 {
-    private readonly object _gate = new();
+    private readonly RankedLock _gate = new(LockRank.Figures);
     private readonly SwitchoverGate _pause = new(context);
     private string? _machineType;
     private long _ramTotal;
@@ -27,7 +27,7 @@ internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, 
         delivery.Send(machine, options.Parameters.Get(MigrationParameters.PauseBeforeSwitchover) ? Pause : null).ThrowIfFailed();
     }
 
-    public void AfterFailure() => delivery.TellDestination();
+    public void AfterFailure() => delivery.NotifyDestination();
 
     public void Interrupt(string reason) => delivery.Shutdown(reason);
 
@@ -50,7 +50,7 @@ internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, 
 
     public MigrationInfo Describe(MigrationInfo info)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             info = info with
             {
@@ -87,7 +87,7 @@ internal sealed class SendWork(MigrationContext context, IMachineOrigin origin, 
         OutgoingCapture machine = new(loaded) { RunState = origin.RunState };
         delivery.Check(machine);
         origin.EndLoad();
-        lock (_gate)
+        using (_gate.Enter())
         {
             _machineType = loaded.Configuration.MachineType;
             _ramTotal = (long)loaded.RamLength;

@@ -189,5 +189,5 @@ internal sealed class SourceReturnPath
 /// <summary>The destination said on the return path what it must not.</summary>
 internal sealed class ReturnPathException(string message) : TransportException(FailureReason.Protocol, message);
 
-/// <summary>The destination closed the return path without a word.</summary>
+/// <summary>The destination closed the return path without a result.</summary>
 internal sealed class ReturnPathClosedException(string message) : TransportException(FailureReason.Disconnected, message);

@@ -106,7 +106,7 @@ internal static class CaptureWriter
             to.WriteDigests(ram, [.. stream.RamBlocks.Where((_, i) => !stream.IsLeftOut(i))]);
         }
 
-        to.WriteSections(stream.SectionsAmidRam);
+        to.WriteSections(stream.SectionsDuringRam);
         if (stream.HasSwitchoverStart)
         {
             to.SwitchOver();

@@ -24,7 +24,7 @@ internal sealed class CapturedStream : IDisposable
         HasFooters = parser.HasFooters;
         HasSwitchoverStart = parser.HasSwitchoverStart;
         SectionsBeforeRam = parser.Opaque.BeforeRam;
-        SectionsAmidRam = parser.Opaque.AmidRam;
+        SectionsDuringRam = parser.Opaque.DuringRam;
         DeviceState = parser.Opaque.Sections;
         VmDescription = parser.Opaque.VmDescription;
         WhyEnded = parser.Opaque.WhyEnded;
@@ -55,7 +55,7 @@ internal sealed class CapturedStream : IDisposable
     public ReadOnlySequence<byte> SectionsBeforeRam { get; }
 
     /// <summary>Sections of other handlers between the START and the END section of "ram", with headers and footers; usually empty.</summary>
-    public ReadOnlySequence<byte> SectionsAmidRam { get; }
+    public ReadOnlySequence<byte> SectionsDuringRam { get; }
 
     /// <summary>Everything after the footer of the END section of "ram", up to and including the end marker.</summary>
     public ReadOnlySequence<byte> DeviceState { get; }

@@ -26,19 +26,23 @@ internal static class Completeness
     /// </summary>
     private const string VirtioMem = "virtio-mem";
 
+    /// <summary>How a source keeps pages from this connection.</summary>
+    private const string OtherConnections =
+        "the source sends pages over other connections (capability multifd) or hands its memory over as descriptors (mode cpr-transfer); turn that off there";
+
     /// <summary>The subsection of a balloon with free page hints: the source does not send pages that its guest has said are free.</summary>
     private static ReadOnlySpan<byte> FreePageHints => "virtio-balloon-device/free-page-report"u8;
 
     /// <summary>
-    /// Refuses what can only be multifd: pages are missing, and those that came are zero. Called before device state is read, while the source still runs its
-    /// machine.
+    /// Refuses a stream that lacks pages and has no page with content: the source sends those over other connections. Called before device state is read,
+    /// while the source can still resume its machine.
     /// </summary>
-    /// <exception cref="StreamFormatException">It is.</exception>
+    /// <exception cref="StreamFormatException">It is such a stream.</exception>
     public static void CheckAtRamEnd(StreamParser parser)
     {
         if (!parser.Ram.SawContent && parser.Ram.Missing() is [{ } first, ..])
         {
-            throw Refuse(parser, $"{first}, and no page came with its content: the source has capability multifd on; turn it off there");
+            throw Refuse(parser, $"{first}, and no page came with its content: {OtherConnections}");
         }
     }
 
@@ -51,9 +55,7 @@ internal static class Completeness
         bool hasHints = missing.Count > 0 && Mentions(parser, FreePageHints);
         if (missing.FirstOrDefault(block => !IsOfVirtioMem(parser, block.Block) && (!hasHints || GuestMemoryNames.IsOwnedByDevice(block.Block))) is { } first)
         {
-            throw Refuse(
-                parser,
-                $"{first}: the source sends them over other connections (capability multifd, mode cpr-transfer); turn that off there");
+            throw Refuse(parser, $"{first}: {OtherConnections}");
         }
 
         return missing;
@@ -66,7 +68,7 @@ internal static class Completeness
     }
 
     private static bool Mentions(StreamParser parser, ReadOnlySpan<byte> text) =>
-        Contains(parser.Opaque.Sections, text) || Contains(parser.Opaque.BeforeRam, text) || Contains(parser.Opaque.AmidRam, text);
+        Contains(parser.Opaque.Sections, text) || Contains(parser.Opaque.BeforeRam, text) || Contains(parser.Opaque.DuringRam, text);
 
     private static bool Contains(ReadOnlySequence<byte> bytes, ReadOnlySpan<byte> text) =>
         new SequenceReader<byte>(bytes).TryReadTo(out ReadOnlySequence<byte> _, text);

@@ -32,11 +32,18 @@ internal static class ConfigurationReader
         }
     }
 
-    public static StreamConfiguration Read(SourceReader reader, int defaultPageSize)
+    /// <param name="reader">Where the bytes come from.</param>
+    /// <param name="defaultPageSize">The page size of a stream that states none.</param>
+    /// <param name="begun">
+    /// Called once the rest may be late: only the byte behind the configuration shows that no subsection follows, and a relay sends that byte after its own
+    /// source has sent all RAM.
+    /// </param>
+    public static StreamConfiguration Read(SourceReader reader, int defaultPageSize, Action begun)
     {
         reader.Step = "configuration";
         if (reader.PeekByte() != SectionType.Configuration)
         {
+            begun();
             return new StreamConfiguration(null, defaultPageSize, statesPageSize: false, [], null, default);
         }
 
@@ -44,6 +51,7 @@ internal static class ConfigurationReader
         reader.RecordInto(encoded);
         reader.ReadByte();
         string machineType = reader.ReadText(reader.ReadUInt32(), "machine type");
+        begun();
         int pageSize = defaultPageSize;
         IReadOnlyList<string> capabilities = [];
         Guid? uuid = null;

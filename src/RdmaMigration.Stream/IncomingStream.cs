@@ -33,6 +33,9 @@ internal sealed class IncomingStream : IDisposable
     /// </summary>
     public TimeSpan Patience => _parser.Devices is null ? _parser.Opaque.Patience : Timeout.InfiniteTimeSpan;
 
+    /// <summary>The stream has begun: its header and machine type have come. A relay may be silent from here until it sends RAM blocks. Any thread.</summary>
+    public bool HasBegun => _parser.HasBegun;
+
     /// <summary>
     /// True while the bytes so far are a whole machine: a vmdescription that lists exactly the device sections ends with the last byte. Any thread.
     /// </summary>

@@ -23,6 +23,7 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
     private long _ramStart;
     private long _runStart;
     private ulong _runOffset;
+    private FoundEnd? _end;
     private bool _isFull;
     private bool _isHandedOver;
 
@@ -53,24 +54,24 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
     public ReadOnlySequence<byte> BeforeRam => _kept.Slice(0, _ramStart);
 
     /// <summary>Sections between those of "ram", with headers and footers.</summary>
-    public ReadOnlySequence<byte> AmidRam => _kept.Slice(_ramStart, _runStart);
+    public ReadOnlySequence<byte> DuringRam => _kept.Slice(_ramStart, _runStart);
 
     /// <summary>Device sections and the end marker.</summary>
-    public ReadOnlySequence<byte> Sections { get; private set; }
+    public ReadOnlySequence<byte> Sections => _end is { } end ? _kept.Slice(_runStart, _runStart + end.SectionsLength) : default;
 
     /// <summary>Offset in the stream of the first byte of <see cref="Sections"/>.</summary>
     public ulong Offset => _runOffset;
 
-    /// <summary>The runs that <see cref="BeforeRam"/> and <see cref="AmidRam"/> consist of.</summary>
+    /// <summary>The runs that <see cref="BeforeRam"/> and <see cref="DuringRam"/> consist of.</summary>
     public IEnumerable<(ReadOnlySequence<byte> Bytes, ulong Offset)> EarlierRuns => _runs.Select(run => (_kept.Slice(run.Start, run.End), run.Offset));
 
     /// <summary>The JSON text, or null if the stream has none.</summary>
-    public ReadOnlyMemory<byte>? VmDescription { get; private set; }
+    public ReadOnlyMemory<byte>? VmDescription => _end?.VmDescription is { } text ? new ReadOnlyMemory<byte>(text) : default(ReadOnlyMemory<byte>?);
 
     /// <summary>Bytes that were read behind the end, which belong to nothing: a file that is padded.</summary>
-    public long TrailingBytes { get; private set; }
+    public long TrailingBytes => _end is { } end ? _kept.Length - _runStart - end.Length : 0;
 
-    public StreamEnd WhyEnded { get; private set; }
+    public StreamEnd WhyEnded => _end is { VmDescription: null } ? StreamEnd.SourceEnded : StreamEnd.VmDescription;
 
     /// <summary>Bytes of device state that went to a temporary file.</summary>
     public long SpilledBytes => _kept.Spilled;
@@ -169,10 +170,7 @@ internal sealed class OpaqueSections : ISectionHandler, IDisposable
         }
 
         _footers.Present ??= end.HasFooters;
-        Sections = _kept.Slice(_runStart, _runStart + end.SectionsLength);
-        VmDescription = end.VmDescription is { } text ? new ReadOnlyMemory<byte>(text) : default(ReadOnlyMemory<byte>?);
-        TrailingBytes = _kept.Length - _runStart - end.Length;
-        WhyEnded = end.VmDescription is null ? StreamEnd.SourceEnded : StreamEnd.VmDescription;
+        _end = end;
     }
 
     private void Keep(ReadOnlySpan<byte> bytes)

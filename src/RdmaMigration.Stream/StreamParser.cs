@@ -16,6 +16,7 @@ internal sealed class StreamParser
     private readonly CommandReader _commands;
     private readonly SectionTable _table;
     private readonly RamSections _ramSections;
+    private volatile bool _hasBegun;
     private bool _isRamEndReported;
     private ulong _packaged;
 
@@ -42,6 +43,9 @@ internal sealed class StreamParser
     }
 
     public StreamConfiguration Configuration { get; private set; } = null!;
+
+    /// <summary>The machine type has come, or the stream has none. Any thread.</summary>
+    public bool HasBegun => _hasBegun;
 
     /// <summary>Which pages have come.</summary>
     public ReceivedRam Ram { get; }
@@ -72,7 +76,7 @@ internal sealed class StreamParser
     public void Begin()
     {
         ConfigurationReader.ReadHeader(_reader);
-        Configuration = ConfigurationReader.Read(_reader, _options.TargetPageSize);
+        Configuration = ConfigurationReader.Read(_reader, _options.TargetPageSize, () => _hasBegun = true);
         Ram.Begin(Configuration);
         _target.OnConfiguration(Configuration);
     }

@@ -100,7 +100,7 @@ public class ParameterOptionsTests
     {
         ParameterOptions options = new(sides);
         Command command = new("test");
-        options.AddTo(command);
+        options.AddTo(command.Options);
         ParseResult parsed = command.Parse(arguments);
         Assert.Empty(parsed.Errors);
         return options.Read(parsed);

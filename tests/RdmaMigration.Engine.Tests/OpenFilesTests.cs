@@ -28,12 +28,12 @@ public sealed class OpenFilesTests : IDisposable
         IsCancelledAtOnce,
         IsCancelledWhileItConnects,
         IsCancelledAtSomeMoment,
-        IsCancelledAmidRam,
-        DestinationCancelsAmidRam,
+        IsCancelledDuringRam,
+        DestinationCancelsDuringRam,
         TakesTooLong,
         FindsNobody,
         SourceGoesAwayBeforeItSaysAnything,
-        SourceGoesAwayAmidRam,
+        SourceGoesAwayDuringRam,
         SourceIsRefused,
     }
 
@@ -104,14 +104,14 @@ public sealed class OpenFilesTests : IDisposable
                     _source.Process.Cancel();
                 });
                 break;
-            case Ending.IsCancelledAmidRam:
+            case Ending.IsCancelledDuringRam:
                 EndsAs(MigrationStatus.Cancelled, Slow, () =>
                 {
                     _source.AwaitPhase(MigrationPhase.Sending);
                     _source.Process.Cancel();
                 });
                 break;
-            case Ending.DestinationCancelsAmidRam:
+            case Ending.DestinationCancelsDuringRam:
                 EndsAs(MigrationStatus.Failed, Slow, () =>
                 {
                     _source.AwaitPhase(MigrationPhase.Sending);
@@ -127,7 +127,7 @@ public sealed class OpenFilesTests : IDisposable
             case Ending.SourceGoesAwayBeforeItSaysAnything:
                 GoAwayAt(SmallMachine.Step.Connected, pinAll);
                 break;
-            case Ending.SourceGoesAwayAmidRam:
+            case Ending.SourceGoesAwayDuringRam:
                 GoAwayAt(SmallMachine.Step.HalfWritten, pinAll);
                 break;
             case Ending.SourceIsRefused:

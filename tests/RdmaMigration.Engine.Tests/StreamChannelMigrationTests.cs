@@ -211,6 +211,23 @@ public sealed class StreamChannelMigrationTests
         File.Delete(stream);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_source_may_be_silent_after_its_configuration_longer_than_the_setup_timeout(bool returnPath)
+    {
+        TimeSpan timeout = TimeSpan.FromSeconds(1);
+        using RunningDestination destination = new(
+            options => (options with { Uri = new TcpUri("127.0.0.1", 0) }).With(MigrationParameters.SetupTimeout, timeout));
+        using NetworkStream source = Connect(destination);
+        int configured = StreamedMachine.Configuration(returnPath).Length;
+        source.Write(StreamedMachine.All(returnPath).AsSpan(0, configured));
+        Thread.Sleep(2 * timeout);
+        source.Write(StreamedMachine.All(returnPath).AsSpan(configured));
+        source.Socket.Shutdown(SocketShutdown.Send);
+        Assert.Equal(MigrationStatus.Completed, destination.Ended().Status);
+    }
+
     [Fact]
     public void What_begins_no_stream_is_no_migration_and_does_not_end_once()
     {

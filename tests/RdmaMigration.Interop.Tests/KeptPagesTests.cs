@@ -98,10 +98,40 @@ public sealed class KeptPagesTests : ReceiverTests
         Assert.Contains("multifd", result.Error, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Postcopy_preempt_keeps_nothing_back_before_postcopy()
+    /// <summary>
+    /// QEMU 10.0 and newer: the source hands the descriptors of its memory over a socket of its own, and sends no page.
+    /// </summary>
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(true, true)]
+    public async Task A_source_in_mode_cpr_transfer_fails_and_no_capture_appears(bool returnPath, bool ignoresShared)
     {
-        await using QemuMachine source = await StartSourceAsync("pc", 64);
+        await using QemuMachine source = await StartSourceAsync(NewMachine(Newer, "pc,aux-ram-share=on", 64));
+        await source.SetCapabilitiesAsync(("return-path", returnPath), ("x-ignore-shared", ignoresShared));
+        string file = Work.File("captured");
+        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync("tcp:127.0.0.1:0", file, ["--once"]);
+
+        string status = await CprTransfer.MigrateAsync(source, receiver.Uri, Work.File("cpr"));
+
+        ReceiveResult result = await receiver.ResultAsync();
+        Assert.Equal(("failed", "Stream"), (result.Status, result.ErrorClass));
+        Assert.Contains("cpr-transfer", result.Error, StringComparison.Ordinal);
+        Assert.Equal(1, await receiver.Process.WaitForExitAsync(Deadlines.Answer));
+        Assert.False(File.Exists(file));
+        if (returnPath)
+        {
+            Assert.Equal("failed", status);
+        }
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(Newer)]
+    public async Task Postcopy_preempt_keeps_nothing_back_before_postcopy(string release)
+    {
+        await using QemuMachine source = await StartSourceAsync(NewMachine(release, "pc", 64));
         await source.SetCapabilitiesAsync(("return-path", true), ("postcopy-ram", true), ("postcopy-preempt", true));
         string file = Work.File("captured");
         await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync("tcp:127.0.0.1:0", file, ["--once"]);

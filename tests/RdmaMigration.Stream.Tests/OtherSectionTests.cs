@@ -87,7 +87,7 @@ public sealed class OtherSectionTests
         using RecordingHandler handler = new();
         CapturedStream stream = Streams.Load(bytes, handler, options: TestOptions.Stream);
 
-        Assert.Equal((StreamEnd.VmDescription, 1, 0L), (stream.WhyEnded, handler.RamCompletions, stream.SectionsAmidRam.Length));
+        Assert.Equal((StreamEnd.VmDescription, 1, 0L), (stream.WhyEnded, handler.RamCompletions, stream.SectionsDuringRam.Length));
         Assert.Equal(0x66, handler.Blocks![0].Slice(0, 1)[0]);
         Assert.Equal(StreamFault.Incomplete, Streams.Refused([.. WithoutLastPage(bytes)], TestOptions.Stream).Fault);
     }
@@ -109,7 +109,7 @@ public sealed class OtherSectionTests
         Assert.Equal((0x66, 0x77), (handler.Blocks![0].Slice(0, 1)[0], handler.Blocks[0].Slice(4096, 1)[0]));
         Assert.Equal(
             new StreamBuilder().Opened(Full, 3, "dev", 0, 1).Raw(2, 0, 0, 0, 2, 0x7e, 0, 0, 0, 3, 2, 0, 0, 0, 2, 9).Footer(3).ToArray(),
-            stream.SectionsAmidRam.ToArray());
+            stream.SectionsDuringRam.ToArray());
         Assert.Equal(new StreamBuilder().Opened(Full, 4, "other", 0, 1).Footer(4).EndOfFile().ToArray(), stream.DeviceState.ToArray());
     }
 

@@ -131,7 +131,7 @@ public sealed class RealStreamTests
         using RecordingHandler handler = new();
         CapturedStream stream = real.Load(handler);
 
-        Assert.False(stream.SectionsAmidRam.IsEmpty);
+        Assert.False(stream.SectionsDuringRam.IsEmpty);
         Assert.Equal([MigrationCommand.PostcopyAdvise], handler.Commands.Select(c => c.Command));
         string written = real.InWorkDirectory("written");
         WriteTo(written, stream);

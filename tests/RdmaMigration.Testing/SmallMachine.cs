@@ -59,11 +59,10 @@ public sealed class SmallMachine(RdmaSource source, bool pinAll, bool returnPath
         switch (step)
         {
             case Step.Configured when _stopsAtConfigured:
-                // With the first byte behind it: until that comes, the configuration may go on.
-                source.Send(QemuFile, [.. Configuration(returnPath), BlockList()[0]]);
+                source.Send(QemuFile, Configuration(returnPath));
                 break;
             case Step.Announced:
-                source.Send(QemuFile, [.. _stopsAtConfigured ? BlockList()[1..] : Opening(returnPath), .. Be64(Hook)]);
+                source.Send(QemuFile, [.. _stopsAtConfigured ? BlockList() : Opening(returnPath), .. Be64(Hook)]);
                 break;
             case Step.Requested:
                 source.Send(4, []);

@@ -38,7 +38,7 @@ internal sealed class QemuCommand : MigrationCommand
             "LISTENING, MIGRATION, PROGRESS, RESULT")
     {
         Add(_emulator);
-        _parameters.AddTo(this);
+        _parameters.AddTo(Options);
         AddHostOptions();
         Add(_arguments);
     }

@@ -92,7 +92,7 @@ internal sealed class GuestCommand : MigrationCommand
             Add(option);
         }
 
-        _parameters.AddTo(this);
+        _parameters.AddTo(Options);
         AddHostOptions();
         Validators.Add(Check);
     }

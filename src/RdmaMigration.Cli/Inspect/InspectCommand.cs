@@ -29,7 +29,7 @@ internal static class InspectCommand
         {
             file, device, fields, json,
         };
-        parameters.AddTo(command);
+        parameters.AddTo(command.Options);
         command.SetAction(parsed => Run(
             screen, parsed.GetRequiredValue(file), parsed.GetValue(device), parsed.GetValue(fields), parsed.GetValue(json), parameters.Read(parsed)));
         return command;

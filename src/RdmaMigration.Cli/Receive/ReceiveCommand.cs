@@ -37,7 +37,7 @@ internal sealed class ReceiveCommand : MigrationCommand
         Add(_to);
         Add(_pattern);
         Add(_once);
-        _parameters.AddTo(this);
+        _parameters.AddTo(Options);
         AddHostOptions();
         Validators.Add(CheckPattern);
         Validators.Add(result => _parameters.Check(result, source: SharedOptions.ValueOf(() => result.GetValue(_uri)), destination: null));

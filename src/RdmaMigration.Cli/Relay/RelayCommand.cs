@@ -35,7 +35,7 @@ internal sealed class RelayCommand : MigrationCommand
         Add(_to);
         Add(_rescue);
         Add(_once);
-        _parameters.AddTo(this);
+        _parameters.AddTo(Options);
         AddHostOptions();
         Validators.Add(Check);
     }

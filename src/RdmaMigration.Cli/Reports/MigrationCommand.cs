@@ -46,7 +46,7 @@ internal abstract class MigrationCommand : Command
     protected void AddHostOptions()
     {
         AddReportOptions();
-        _telemetry.AddTo(this);
+        _telemetry.AddTo(Options, Validators);
     }
 
     /// <summary>What is exported of metrics and traces.</summary>

@@ -14,7 +14,7 @@ namespace RdmaMigration.Cli.Reports;
 internal sealed class ReportThread : IMigrationObserver, IDisposable
 {
     /// <summary>How long the end waits for output that nobody reads; quit must end the process within 5 s.</summary>
-    private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_drainTime = TimeSpan.FromSeconds(2);
 
     /// <summary>How long a second signal waits until standard error has taken its line.</summary>
     private static readonly TimeSpan s_lastError = TimeSpan.FromMilliseconds(500);
@@ -87,7 +87,7 @@ internal sealed class ReportThread : IMigrationObserver, IDisposable
     public void Dispose()
     {
         _reports.Add(new Report.End());
-        _thread.Join(s_lastWords);
+        _thread.Join(s_drainTime);
     }
 
     private void Run()

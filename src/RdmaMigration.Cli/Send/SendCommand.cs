@@ -22,7 +22,7 @@ internal sealed class SendCommand : MigrationCommand
     {
         Add(_file);
         Add(_uri);
-        _parameters.AddTo(this);
+        _parameters.AddTo(Options);
         AddHostOptions();
         Validators.Add(Check);
     }

@@ -47,7 +47,7 @@ internal sealed class ServeCommand : MigrationCommand
         Add(_paused);
         Add(_name);
         Add(_profile);
-        _parameters.AddTo(this);
+        _parameters.AddTo(Options);
         AddHostOptions();
         Add(_config);
         Validators.Add(result => _parameters.Check(result, source: SharedOptions.ValueOf(() => result.GetValue(_incoming))?.Uri, destination: null));

@@ -7,14 +7,14 @@ namespace RdmaMigration.Engine;
 /// <param name="passBegan">Called with the number of each pass that begins; null for nothing.</param>
 internal sealed class LiveFigures(Action<int>? passBegan = null)
 {
-    private readonly object _gate = new();
+    private readonly RankedLock _gate = new(LockRank.Figures);
     private LiveInfo _info = new();
     private long _stoppedAt;
 
     /// <summary>The figures.</summary>
     public LiveInfo Snapshot()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             return _stoppedAt != 0 && _info.Downtime is null ? _info with { Downtime = Stopwatch.GetElapsedTime(_stoppedAt) } : _info;
         }
@@ -27,7 +27,7 @@ internal sealed class LiveFigures(Action<int>? passBegan = null)
     public void OnPass(long remaining)
     {
         int pass;
-        lock (_gate)
+        using (_gate.Enter())
         {
             pass = _info.Iterations + 1;
             _info = _info with { Iterations = pass, Remaining = remaining };
@@ -50,7 +50,7 @@ internal sealed class LiveFigures(Action<int>? passBegan = null)
     /// <summary>The machine is asked to stop.</summary>
     public void OnStop()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _stoppedAt = Stopwatch.GetTimestamp();
         }
@@ -59,7 +59,7 @@ internal sealed class LiveFigures(Action<int>? passBegan = null)
     /// <summary>The machine runs again, here or there; or nothing more is known. Nothing when it was not stopped.</summary>
     public void OnEnd()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (_stoppedAt != 0)
             {
@@ -70,7 +70,7 @@ internal sealed class LiveFigures(Action<int>? passBegan = null)
 
     private void Set(Func<LiveInfo, LiveInfo> change)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _info = change(_info);
         }

@@ -11,7 +11,7 @@ namespace RdmaMigration.Engine;
 internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions options, ILiveMachine machine, Delivery delivery) : IMigrationWork
 {
     /// <summary>How long a cancel waits for the result of a destination that has everything.</summary>
-    private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_reportTime = TimeSpan.FromSeconds(2);
 
     private const string GoesOn = "; the machine goes on here";
 
@@ -44,7 +44,7 @@ internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions opt
         outcome.ThrowIfFailed();
     }
 
-    public void AfterFailure() => delivery.TellDestination();
+    public void AfterFailure() => delivery.NotifyDestination();
 
     public bool TryContinue() => _switchover!.TryContinue();
 
@@ -63,7 +63,7 @@ internal sealed class LiveSendWork(MigrationContext context, OutgoingOptions opt
         }
 
         // The destination has everything, and its result decides where the machine runs.
-        context.After(s_lastWord, () =>
+        context.After(s_reportTime, () =>
         {
             if (!context.State.IsDecided)
             {

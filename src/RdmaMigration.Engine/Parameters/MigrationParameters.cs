@@ -99,7 +99,7 @@ internal static class MigrationParameters
         Name = "downtime-limit",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Qmp,
-        Help = "A machine that runs is stopped once the rest of its RAM can be sent within four fifths of this time, in milliseconds; with 0 it runs on",
+        Help = "Stop a running machine once the rest of its RAM can be sent within four fifths of this time, in milliseconds; 0 lets it run on",
         Reason = "QEMU's default",
     };
 
@@ -131,7 +131,7 @@ internal static class MigrationParameters
         Name = "throttle-trigger-threshold",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Qmp,
-        Help = "auto-converge: the writers are slowed once they write more than this share, in percent, of what is sent meanwhile",
+        Help = "auto-converge: slow the writers once they write more than this percentage of what is sent in the same time",
         Reason = "QEMU's default",
     };
 
@@ -141,7 +141,7 @@ internal static class MigrationParameters
         Name = "cpu-throttle-initial",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Qmp,
-        Help = "auto-converge: the share of time, in percent, in which the machine's writers do not run at first",
+        Help = "auto-converge: the first slowdown, as the percentage of time in which the machine's writers do not run",
         Reason = "QEMU's default",
     };
 
@@ -151,7 +151,7 @@ internal static class MigrationParameters
         Name = "cpu-throttle-increment",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Qmp,
-        Help = "auto-converge: percentage points that are added at each further step",
+        Help = "auto-converge: percentage points that each further step adds to the slowdown",
         Reason = "QEMU's default",
     };
 
@@ -161,7 +161,7 @@ internal static class MigrationParameters
         Name = "max-cpu-throttle",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Qmp,
-        Help = "auto-converge: the most that the writers are slowed, in percent",
+        Help = "auto-converge: the greatest slowdown, in percent",
         Reason = "QEMU's default",
     };
 
@@ -224,8 +224,8 @@ internal static class MigrationParameters
         Name = "setup-timeout",
         Side = MigrationSide.Incoming,
         Surface = ParameterSurface.Program,
-        Help = "The longest wait from a source's connection to the first bytes of its stream; over RDMA, also for each of its messages while RAM blocks are "
-            + "exchanged, with --pin-all 4 s more for each GiB of RAM. Files, commands and descriptors have no such limit",
+        Help = "The longest wait for the beginning of a source's stream after it connects. Over RDMA this also limits the wait for each message while "
+            + "RAM blocks are exchanged; --pin-all adds 4 s for each GiB of RAM. No effect for files, commands and descriptors",
         Reason = "QEMU begins within 6 s, return path included",
     };
 
@@ -235,7 +235,7 @@ internal static class MigrationParameters
         Name = "silence-timeout",
         Side = MigrationSide.Both,
         Surface = ParameterSurface.Program,
-        Help = "After a complete machine, how long to wait for a source without a return path, or the writer of a pipe, to close",
+        Help = "The longest wait, after a complete machine, for a source without a return path or the writer of a pipe to close the connection",
         Reason = "a writer may keep its end of a pipe open for ever, and a slow pipe may pause where the state of a device only looks like a complete machine",
     };
 
@@ -297,8 +297,8 @@ internal static class MigrationParameters
         Name = "answer-timeout",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Everywhere,
-        Help = "The longest wait, once the connection is open, for the destination's first answer; over RDMA, also for each further one until RAM blocks are "
-            + "exchanged, with --pin-all 4 s more for each GiB of RAM. No effect for files, commands and pipes",
+        Help = "The longest wait for the destination's first answer after the connection is open. Over RDMA this also limits the wait for each answer until "
+            + "RAM blocks are exchanged; --pin-all adds 4 s for each GiB of RAM. No effect for files, commands and pipes",
         Reason = "a QEMU answers within milliseconds; one with multifd on never does, and rdmamig may be busy with another migration",
     };
 

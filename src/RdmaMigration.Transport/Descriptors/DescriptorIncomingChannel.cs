@@ -157,7 +157,7 @@ internal class DescriptorIncomingChannel(
 internal sealed class CommandIncomingChannel(ShellCommand command, string scheme) : DescriptorIncomingChannel(command.Descriptor, scheme, isSocket: false)
 {
     /// <summary>How long a command may go on after the machine is complete until it is no longer waited for.</summary>
-    private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_exitTime = TimeSpan.FromSeconds(2);
 
     /// <summary>Reads what the command still says, and waits for its exit code. One that goes on, such as a relay that waits for more, is let be.</summary>
     /// <exception cref="ConnectionLostException">The exit code is not 0: a decompressor that finds a wrong checksum at the end of its input, for
@@ -165,15 +165,15 @@ internal sealed class CommandIncomingChannel(ShellCommand command, string scheme
     protected override void CheckEnd()
     {
         Span<byte> dropped = stackalloc byte[4096];
-        Deadline deadline = Deadline.After(s_lastWords);
+        Deadline deadline = Deadline.After(s_exitTime);
         int? count;
         do
         {
-            count = Descriptor.Read(dropped, s_lastWords);
+            count = Descriptor.Read(dropped, s_exitTime);
         }
         while (count > 0 && !deadline.HasPassed);
 
-        if (count == 0 && command.WaitForExit(s_lastWords) && command.ExitCode != 0)
+        if (count == 0 && command.WaitForExit(s_exitTime) && command.ExitCode != 0)
         {
             Descriptor.Fail(ConnectionLoss.PeerError, $"{command.Ending}; its output is discarded");
             Descriptor.ThrowIfLost();

@@ -20,7 +20,7 @@ internal sealed class SocketListener : ChannelListener
     private readonly TlsCredentials? _credentials;
     private readonly Action<IncomingChannel> _accepted;
     private readonly ILogger _log;
-    private readonly Door _door;
+    private readonly Acceptor _acceptor;
     private readonly Candidates _candidates;
     private readonly Turn _turn;
 
@@ -51,21 +51,20 @@ internal sealed class SocketListener : ChannelListener
         ILogger log)
     {
         _waiter = waiter;
-        Uri = uri;
         _options = options;
         _credentials = credentials;
         _accepted = accepted;
         _log = log;
-        _door = new Door(waiter, sockets, uri, options.Backlog, keepsBacklog: options.Queues, log) { Entered = OnEntered };
+        _acceptor = new Acceptor(waiter, sockets, uri, options.Backlog, keepsBacklog: options.Queues, log) { Entered = OnEntered };
         _candidates = new Candidates(waiter, options.FirstBytesTimeout, log) { Shown = OnShown, MayBeSilent = IsOfRunning };
-        _turn = new Turn(OnTurn, () => IsTurnDue ? Deadline.Passed : _door.Deadline, log);
+        _turn = new Turn(OnTurn, () => IsTurnDue ? Deadline.Passed : _acceptor.Deadline, log);
     }
 
     /// <inheritdoc/>
-    public override MigrationUri Uri { get; }
+    public override MigrationUri Uri => _acceptor.Uri;
 
     /// <inheritdoc/>
-    public override IPEndPoint? LocalEndPoint => _door.Address as IPEndPoint;
+    public override IPEndPoint? LocalEndPoint => _acceptor.Address as IPEndPoint;
 
     /// <exception cref="ConnectFailedException">The addresses cannot be listened at, or the files for TLS cannot be used.</exception>
     public static SocketListener Listen(
@@ -88,7 +87,7 @@ internal sealed class SocketListener : ChannelListener
     public override void StopListening() => _turn.Stop(_waiter, () =>
     {
         // Whoever the kernel has let in by now may have sent everything.
-        _door.Close();
+        _acceptor.Close();
         foreach ((Candidate candidate, ConnectionKind kind) in _candidates.Stop())
         {
             if (_options.Queues && kind is ConnectionKind.Source)
@@ -111,7 +110,7 @@ internal sealed class SocketListener : ChannelListener
     public override void Resume()
     {
         _admits = true;
-        _door.OpenNow();
+        _acceptor.OpenNow();
     }
 
     /// <inheritdoc/>
@@ -321,7 +320,7 @@ internal sealed class SocketListener : ChannelListener
         _waiter.Wake();
         if (!_options.Queues)
         {
-            _door.Want(open: false);
+            _acceptor.Want(open: false);
         }
     }
 
@@ -332,7 +331,7 @@ internal sealed class SocketListener : ChannelListener
             if (_ramHasBegun && !_hasAllConnections)
             {
                 // Those that have come by now may be its own.
-                _door.AcceptAll();
+                _acceptor.AcceptAll();
                 _candidates.LookAtAll();
                 _hasAllConnections = true;
             }
@@ -346,7 +345,7 @@ internal sealed class SocketListener : ChannelListener
             }
         }
 
-        _door.Settle();
+        _acceptor.Settle();
     }
 
     private void ResetMultifd()

@@ -87,7 +87,7 @@ internal static class RdmaConnector
             // The RNR retry count that we pass governs the destination's sends: 7 lets its device retry for ever (PROTOCOL.md, Parameters).
             id.Connect(new ConnectionParameters(ResponderResources: 0, InitiatorDepth: 2, Retries, RnrRetryCount: 7), request);
 
-            // While the destination builds its side. It sends nothing before it has this side's last word of the handshake, which the event below gives.
+            // While the destination builds its side. It sends nothing before this side has completed the handshake, which the event below does.
             connection.PostReceives();
             RdmaCapabilities reply;
             using (CmEvent established = Await(events, CmEventType.Established, address, answerTimeout, cancel))

@@ -26,7 +26,7 @@ internal sealed class RdmaListener : ChannelListener
     private readonly ILogger _log;
     private readonly EventChannel _events;
     private readonly RdmaBinding _binding;
-    private readonly Queue<ConnectionRequest> _backlog = new();
+    private readonly RequestBacklog _backlog;
     private readonly SideThreads _aside;
     private ListenSource? _source;
     private RdmaIncomingChannel? _active;
@@ -49,6 +49,7 @@ internal sealed class RdmaListener : ChannelListener
         _events = events;
         _binding = binding;
         _aside = aside;
+        _backlog = new RequestBacklog(options.Backlog, log);
     }
 
     /// <summary>Binds the first of the URI's addresses that can be bound and listens.</summary>
@@ -109,7 +110,7 @@ internal sealed class RdmaListener : ChannelListener
     {
         _waiter.Remove(_source!);
         _aside.Wait();
-        RejectBacklog("the destination stopped listening");
+        _backlog.RejectAll("the destination stopped listening");
         if (Volatile.Read(ref _active) is { } channel && channel.TryTakeOver())
         {
             channel.Dispose();
@@ -153,13 +154,13 @@ internal sealed class RdmaListener : ChannelListener
         }
         catch (Exception failed) when (failed is VerbsException or TransportException)
         {
-            Reject(request, failed.Message);
+            _backlog.Reject(request, failed.Message);
         }
         catch (Exception fault)
         {
             // A defect of ours. A request without an answer would keep its source waiting for minutes.
             ListenerLog.Fault(_log, fault);
-            Reject(request, "the destination failed to serve the request; its log has the reason");
+            _backlog.Reject(request, "the destination failed to serve the request; its log has the reason");
         }
     }
 
@@ -170,7 +171,7 @@ internal sealed class RdmaListener : ChannelListener
     private void OnDeviceRemoved()
     {
         ListenerLog.DeviceRemoved(_log, LocalEndPoint.ToString());
-        while (_backlog.TryDequeue(out ConnectionRequest? waiting))
+        while (_backlog.Take() is { } waiting)
         {
             ListenerLog.Rejected(_log, waiting.Peer, "the device was removed");
             _aside.RunEventually(waiting.Id.Dispose);
@@ -208,7 +209,7 @@ internal sealed class RdmaListener : ChannelListener
         RdmaIncomingChannel? running = Volatile.Read(ref _active);
         if (request.WhyRefused(_options.Allow) is { } refusal)
         {
-            Reject(request, refusal);
+            _backlog.Reject(request, refusal);
         }
         else if (running is not null && running.TryClaimReturnPath(request))
         {
@@ -216,7 +217,7 @@ internal sealed class RdmaListener : ChannelListener
         }
         else if (request.Purpose is { Role: not ConnectionRole.Main } purpose)
         {
-            Reject(request, $"this {purpose.Role} connection belongs to no running migration");
+            _backlog.Reject(request, $"this {purpose.Role} connection belongs to no running migration");
         }
         else if (!_busy)
         {
@@ -224,15 +225,11 @@ internal sealed class RdmaListener : ChannelListener
         }
         else if (!_options.Queues && running is not null && running.IsServed())
         {
-            Reject(request, AnotherRuns);
+            _backlog.Reject(request, AnotherRuns);
         }
-        else if (_backlog.Count < _options.Backlog)
+        else if (!_backlog.TryAdd(request))
         {
-            _backlog.Enqueue(request);
-        }
-        else
-        {
-            Reject(request, string.Create(CultureInfo.InvariantCulture, $"another migration runs and {_backlog.Count} sources wait"));
+            _backlog.Reject(request, string.Create(CultureInfo.InvariantCulture, $"another migration runs and {_backlog.Count} sources wait"));
         }
     }
 
@@ -304,7 +301,7 @@ internal sealed class RdmaListener : ChannelListener
 
         if (!_options.Queues)
         {
-            RejectBacklog(AnotherRuns);
+            _backlog.RejectAll(AnotherRuns);
         }
 
         try
@@ -328,13 +325,13 @@ internal sealed class RdmaListener : ChannelListener
         }
         catch (Exception failed) when (failed is VerbsException or TransportException or PlatformNotSupportedException)
         {
-            Reject(request, failed.Message);
+            _backlog.Reject(request, failed.Message);
             return null;
         }
         catch (Exception fault)
         {
             ListenerLog.Fault(_log, fault);
-            Reject(request, "the destination failed to serve the request; its log has the reason");
+            _backlog.Reject(request, "the destination failed to serve the request; its log has the reason");
             return null;
         }
     }
@@ -347,27 +344,6 @@ internal sealed class RdmaListener : ChannelListener
         connection.Accept(reply);
     }
 
-    private void RejectBacklog(string reason)
-    {
-        while (_backlog.TryDequeue(out ConnectionRequest? waiting))
-        {
-            Reject(waiting, reason);
-        }
-    }
-
-    private void Reject(ConnectionRequest request, string reason)
-    {
-        ListenerLog.Rejected(_log, request.Peer, reason);
-        try
-        {
-            request.Reject(reason);
-        }
-        catch (VerbsException gone)
-        {
-            ListenerLog.EventIgnored(_log, "reject: " + gone.Message, 0);
-        }
-    }
-
     private void SetFree()
     {
         _busy = false;
@@ -376,7 +352,7 @@ internal sealed class RdmaListener : ChannelListener
 
     private void ServeBacklog()
     {
-        if (_busy || !_backlog.TryDequeue(out ConnectionRequest? next))
+        if (_busy || _backlog.Take() is not { } next)
         {
             return;
         }
@@ -387,7 +363,7 @@ internal sealed class RdmaListener : ChannelListener
         }
         catch (ConnectFailedException none)
         {
-            Reject(next, none.Message);
+            _backlog.Reject(next, none.Message);
         }
     }
 

@@ -18,8 +18,8 @@ public sealed class KeptMachineTests : IDisposable
     public enum Failing
     {
         NobodyListens,
-        SourceCancelsAmidRam,
-        DestinationCancelsAmidRam,
+        SourceCancelsDuringRam,
+        DestinationCancelsDuringRam,
         TakesTooLong,
         DestinationRefusesTheWhole,
         SourceCancelsAfterTheWhole,
@@ -338,12 +338,12 @@ public sealed class KeptMachineTests : IDisposable
         {
             case Failing.NobodyListens:
                 return source.SendToEnd(new TcpUri("127.0.0.1", 1));
-            case Failing.SourceCancelsAmidRam:
+            case Failing.SourceCancelsDuringRam:
                 source.Send(destination.Listen(), Slow);
                 destination.AwaitPages();
                 source.Process.Cancel();
                 break;
-            case Failing.DestinationCancelsAmidRam:
+            case Failing.DestinationCancelsDuringRam:
                 source.Send(destination.Listen(), Slow);
                 destination.AwaitPages();
                 destination.Process.Cancel();

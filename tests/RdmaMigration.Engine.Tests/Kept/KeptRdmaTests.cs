@@ -25,7 +25,7 @@ public sealed class KeptRdmaTests
         // Each mode sends what the other one has left in memory.
         foreach (bool pinned in (bool[])[pinAll, !pinAll])
         {
-            CutAmidRam(one, other, options => As(options, pinned));
+            CutDuringRam(one, other, options => As(options, pinned));
             MigrationInfo sent = one.SendTo(other, configure: options => As(options, pinned));
             Assert.Equal((pinned ? RamMode.PinAll : RamMode.Dynamic, returnPath, null), (sent.Mode, sent.Confirmed, sent.File));
             one.Drop();
@@ -78,7 +78,7 @@ public sealed class KeptRdmaTests
     }
 
     /// <summary>The source cancels when some of RAM was written.</summary>
-    private static void CutAmidRam(KeepingProcess source, KeepingProcess destination, Func<OutgoingOptions, OutgoingOptions> configure)
+    private static void CutDuringRam(KeepingProcess source, KeepingProcess destination, Func<OutgoingOptions, OutgoingOptions> configure)
     {
         source.Send(destination.Listen(Anywhere), options => configure(options).With(MigrationParameters.MaxBandwidth, Bandwidth));
         source.AwaitPages();

@@ -19,7 +19,7 @@ namespace RdmaMigration.Transport;
 /// lies there while it is not wanted.
 /// </param>
 /// <param name="log">For what goes wrong.</param>
-internal sealed class Door(
+internal sealed class Acceptor(
     CompletionWaiter waiter, IReadOnlyList<ListeningSocket> sockets, MigrationUri uri, int backlog, bool keepsBacklog, ILogger log)
 {
     /// <summary>After an error, when to try again.</summary>
@@ -43,6 +43,9 @@ internal sealed class Door(
 
     /// <summary>The first address; its port is the one that was chosen when 0 was asked.</summary>
     public EndPoint Address => sockets[0].Address;
+
+    /// <summary>Where the sockets listen.</summary>
+    public MigrationUri Uri => uri;
 
     /// <summary>When <see cref="Settle"/> is due.</summary>
     public Deadline Deadline => _isWanted
@@ -213,7 +216,7 @@ internal sealed class Door(
         return true;
     }
 
-    private sealed class Watch(Door door, ListeningSocket[] sockets) : IWaitSource
+    private sealed class Watch(Acceptor acceptor, ListeningSocket[] sockets) : IWaitSource
     {
         private readonly int[] _descriptors = [.. sockets.Select(socket => socket.Number)];
 
@@ -221,12 +224,12 @@ internal sealed class Door(
 
         public Deadline Deadline => Deadline.Never;
 
-        public void OnReady(int index) => door.TryAccept(sockets[index]);
+        public void OnReady(int index) => acceptor.TryAccept(sockets[index]);
 
         public void OnDeadline(long now)
         {
         }
 
-        public void OnFault(Exception fault) => ListenerLog.Fault(door._log, fault);
+        public void OnFault(Exception fault) => ListenerLog.Fault(acceptor._log, fault);
     }
 }
