@@ -25,7 +25,7 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
     /// <summary>All threads together clear so much memory, 16 MiB, within 100 ms even on an emulated processor.</summary>
     private const ulong PopulateStep = 16 << 20;
 
-    /// <summary>So many threads have the kernel clear memory: one is far slower than memory, and the source waits. A power of 2, so that steps are whole.</summary>
+    /// <summary>So many threads have the kernel clear memory: one is far slower than memory, and the source waits. A power of 2: steps are whole.</summary>
     private static readonly int s_populators = 1 << BitOperations.Log2((uint)Math.Min(Environment.ProcessorCount, 16));
 
     private readonly Dictionary<RamBlock, List<RegistrationWindow>> _windows = [];
