@@ -30,6 +30,8 @@ public sealed class FaultBed : IAsyncDisposable
 
     internal GuestHost Destination => _destination ?? throw new InvalidOperationException("the destination's host does not run");
 
+    internal SoftRoceWire Wire => _wire;
+
     internal IReadOnlyList<GuestHost> Hosts => [Destination, Source];
 
     /// <summary>Boots both hosts, and saves the machine in a file.</summary>
@@ -73,7 +75,11 @@ public sealed class FaultBed : IAsyncDisposable
     internal GuestHost HostAt(FaultSide side) => side is FaultSide.Source ? Source : Destination;
 
     /// <summary>Where the destination listens, at a port that was not used before.</summary>
-    internal static string NextUri() => FormattableString.Invariant($"rdma:10.77.0.1:{RdmaAddress.NextPort()}");
+    internal static string NextUri(bool isIpv6 = false) =>
+        FormattableString.Invariant($"rdma:{(isIpv6 ? "[fd77::1]" : "10.77.0.1")}:{RdmaAddress.NextPort()}");
+
+    /// <summary>The last number of the host's addresses.</summary>
+    internal static int NumberOf(GuestHost host) => host.Letter[0] - 'a' + 1;
 
     private async Task BootAsync(FaultSide side)
     {

@@ -14,7 +14,7 @@ internal sealed class FaultPrograms : IAsyncDisposable
         _bed = bed;
         _fault = fault;
         Sender = fault.From is MigrationProgram.Qemu ? new QemuSender(bed, fault) : new RdmamigSender(bed);
-        Receiver = new RdmamigReceiver(bed);
+        Receiver = new RdmamigReceiver(bed, fault);
     }
 
     public ISendingEnd Sender { get; }

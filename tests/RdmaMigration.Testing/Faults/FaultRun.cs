@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace RdmaMigration.Testing;
 
 /// <summary>One case: a migration with its fault, what both sides report, and the migration after it.</summary>
@@ -76,20 +78,30 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
 
     private async Task<bool> NextWorksAsync(FaultPrograms programs)
     {
-        await programs.Sender.StartAsync();
-        string uri = await programs.ListenAsync();
-        DateTimeOffset since = DateTimeOffset.UtcNow;
-        await programs.Sender.SendAsync(uri, null);
-        FaultReport source = await programs.Sender.ReportAsync(since, Deadlines.Migration);
-        FaultReport destination = source.End is FaultEnd.Completed ? await programs.Receiver.ReportAsync(since, Deadlines.Migration) : FaultReport.Nothing;
-        await CompareAsync(programs, destination);
-        if ((source.End, destination.End) is (FaultEnd.Completed, FaultEnd.Completed))
+        long start = Stopwatch.GetTimestamp();
+        while (true)
         {
-            return true;
-        }
+            await programs.Sender.StartAsync();
+            string uri = await programs.ListenAsync();
+            DateTimeOffset since = DateTimeOffset.UtcNow;
+            await programs.Sender.SendAsync(uri, null);
+            FaultReport source = await programs.Sender.ReportAsync(since, Deadlines.Migration);
+            FaultReport destination =
+                source.End is FaultEnd.Completed ? await programs.Receiver.ReportAsync(since, Deadlines.Migration) : FaultReport.Nothing;
+            await CompareAsync(programs, destination);
+            if ((source.End, destination.End) is (FaultEnd.Completed, FaultEnd.Completed))
+            {
+                _nextError = null;
+                return true;
+            }
 
-        _nextError = $"the source reported {source}, the destination {destination}";
-        return false;
+            // After its device was added again, a listener needs about a second to listen.
+            _nextError = $"the source reported {source}, the destination {destination}";
+            if (fault.Kind is not (FaultKind.DeviceRemoved or FaultKind.LinkDown) || Stopwatch.GetElapsedTime(start) > Deadlines.Start)
+            {
+                return false;
+            }
+        }
     }
 
     private static FaultPlace PlaceOf(bool isAtSource, bool isAtDestination) => (isAtSource, isAtDestination) switch
