@@ -10,6 +10,8 @@ public sealed class FaultBed : IAsyncDisposable
     internal const string SourceRam = "/tmp/source.ram";
     internal const string SourceCapture = "/tmp/source.capture";
 
+    internal const string ArrivedRam = "/tmp/arrived.ram";
+
     /// <summary>A file system of its own, which a fault makes small.</summary>
     internal const string Captures = "/tmp/captures";
 
@@ -98,13 +100,18 @@ public sealed class FaultBed : IAsyncDisposable
             + $"echo +memory > /sys/fs/cgroup/cgroup.subtree_control && mkdir {Group}");
     }
 
-    /// <summary>Whether a capture on the destination's host has the source's RAM. Removes it.</summary>
-    internal async Task<bool> IsIdenticalAsync(string arrived)
+    /// <summary>Whether a capture, or the memory file of a QEMU, on the destination's host has the source's RAM. Removes it.</summary>
+    internal async Task<bool> IsIdenticalAsync(string arrived, bool isCapture)
     {
         string copy = _shared.File("arrived");
         await Destination.RunAsync($"cp '{arrived}' '{copy}' && rm '{arrived}'");
         try
         {
+            if (!isCapture)
+            {
+                return GuestMemory.FirstDifference(_shared.File("ram"), copy) == -1;
+            }
+
             using MigrationFile file = MigrationFile.Open(copy);
             string block = file.Blocks.Keys.Single(name => name.EndsWith(QemuOptions.RamBlockName, StringComparison.Ordinal));
             return file.FirstDifference(block, _shared.File("ram")) == -1;

@@ -21,6 +21,9 @@ public enum FaultKind
     /// <summary>`ip link set roce0 down`.</summary>
     LinkDown,
 
+    /// <summary>The host freezes, and continues later.</summary>
+    HostHung,
+
     /// <summary>`rdma link delete`, and `rdma link add` later.</summary>
     DeviceRemoved,
 
@@ -123,16 +126,24 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
         from kind in Enum.GetValues<FaultKind>()
         from moment in MomentsOf(kind)
         from sender in SendersOf(kind)
-        select new FaultCase(kind, moment.Phase, moment.Side, sender, MigrationProgram.Rdmamig);
+        from receiver in ReceiversOf(kind)
+        select new FaultCase(kind, moment.Phase, moment.Side, sender, receiver);
 
     /// <summary>QEMU refuses IPv6 on RoCE.</summary>
     private static MigrationProgram[] SendersOf(FaultKind kind) =>
         kind is FaultKind.RelayKilled or FaultKind.MemoryLimit or FaultKind.Ipv6 ? [MigrationProgram.Rdmamig]
         : [MigrationProgram.Qemu, MigrationProgram.Rdmamig];
 
+    /// <summary>A QEMU writes no file and has no relay; one that receives ends when it fails.</summary>
+    private static MigrationProgram[] ReceiversOf(FaultKind kind) => kind
+        is FaultKind.Unplugged or FaultKind.LinkDown or FaultKind.Loss or FaultKind.Delay or FaultKind.Reordering or FaultKind.Duplication or FaultKind.PathMtu
+        ? [MigrationProgram.Qemu, MigrationProgram.Rdmamig]
+        : [MigrationProgram.Rdmamig];
+
     private static IEnumerable<(FaultPhase Phase, FaultSide Side)> MomentsOf(FaultKind kind) => kind switch
     {
-        FaultKind.Unplugged or FaultKind.LinkDown or FaultKind.DeviceRemoved => [(FaultPhase.Ram, FaultSide.Source), (FaultPhase.Ram, FaultSide.Destination)],
+        FaultKind.Unplugged or FaultKind.LinkDown or FaultKind.HostHung or FaultKind.DeviceRemoved =>
+            [(FaultPhase.Ram, FaultSide.Source), (FaultPhase.Ram, FaultSide.Destination)],
         FaultKind.RelayKilled => [(FaultPhase.Ram, FaultSide.Between)],
         FaultKind.DiskFull or FaultKind.MemoryLimit => [(FaultPhase.Throughout, FaultSide.Destination)],
         _ => [(FaultPhase.Throughout, FaultSide.Between)],

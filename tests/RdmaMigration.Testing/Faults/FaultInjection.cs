@@ -49,6 +49,9 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
             case FaultKind.LinkDown:
                 await Host.RunAsync($"ip link set {Device} down");
                 break;
+            case FaultKind.HostHung:
+                Host.Freeze(frozen: true);
+                break;
             case FaultKind.DeviceRemoved:
                 await RemoveDeviceAsync();
                 break;
@@ -124,9 +127,12 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
                 await Host.RunAsync($"ip link set {Device} up && ip address replace fd77::{FaultBed.NumberOf(Host)}/64 dev {Device} nodad");
                 await ReachesOtherAsync();
 
-                // rxe's QP 1 (connection requests) stays in the error state after a send without a route. Only a new device has a new QP 1.
+                // After a connection has ended on a link that is down, rxe accepts no connection request until the device is added again (Linux 6.1, 6.12).
                 await RemoveDeviceAsync();
                 await AddDeviceAsync();
+                break;
+            case FaultKind.HostHung:
+                Host.Freeze(frozen: false);
                 break;
             case FaultKind.DeviceRemoved:
                 await AddDeviceAsync();
@@ -156,10 +162,15 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
 
     private async Task AddDeviceAsync()
     {
+        // QEMU can keep the device until it ends.
         if (fault is { Side: FaultSide.Source, From: MigrationProgram.Qemu })
         {
-            // QEMU can keep the device until it ends.
             await programs.Sender.DisposeAsync();
+        }
+
+        if (fault is { Side: FaultSide.Destination, To: MigrationProgram.Qemu })
+        {
+            await programs.Receiver.DisposeAsync();
         }
 
         int code = await _deletion!.ExitAsync(Deadlines.Answer);

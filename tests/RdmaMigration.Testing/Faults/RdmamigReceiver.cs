@@ -1,7 +1,7 @@
 namespace RdmaMigration.Testing;
 
 /// <summary>rdmamig receive, which goes on listening after a failure. Disposing kills it.</summary>
-internal sealed class RdmamigReceiver(FaultBed bed, FaultCase fault) : IAsyncDisposable
+internal sealed class RdmamigReceiver(FaultBed bed, FaultCase fault) : IReceivingEnd
 {
     private GuestProgram? _program;
     private string _uri = "";
@@ -39,7 +39,7 @@ internal sealed class RdmamigReceiver(FaultBed bed, FaultCase fault) : IAsyncDis
     public Task<bool> IsIdenticalAsync()
     {
         QmpEvent result = Program.Events.Snapshot().Last(said => said is { Name: "RESULT", Status: "completed" });
-        return bed.IsIdenticalAsync(ReceiveResult.Parse(result).File);
+        return bed.IsIdenticalAsync(ReceiveResult.Parse(result).File, isCapture: true);
     }
 
     public async ValueTask DisposeAsync()
