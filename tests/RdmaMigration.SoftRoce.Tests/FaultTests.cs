@@ -26,7 +26,6 @@ public sealed class FaultTests(FaultHosts hosts, ITestOutputHelper output) : ICl
         await HoldsAsync(new FaultCase(kind, FaultPhase.Throughout, FaultSide.Between, Rdmamig, Rdmamig));
 
     [Theory]
-    [InlineData(FaultKind.LinkDown, FaultPhase.Ram, FaultSide.Source, Rdmamig)]
     [InlineData(FaultKind.DeviceRemoved, FaultPhase.Ram, FaultSide.Source, Rdmamig)]
     [InlineData(FaultKind.DeviceRemoved, FaultPhase.Ram, FaultSide.Destination, Rdmamig)]
     [InlineData(FaultKind.DiskFull, FaultPhase.Throughout, FaultSide.Destination, Rdmamig)]
