@@ -18,6 +18,16 @@ public sealed class FaultTests(FaultHosts hosts, ITestOutputHelper output) : ICl
         await HoldsAsync(new FaultCase(FaultKind.Loss, FaultPhase.Throughout, FaultSide.Between, from, Rdmamig));
 
     [Theory]
+    [InlineData(FaultKind.Delay)]
+    [InlineData(FaultKind.Duplication)]
+    [InlineData(FaultKind.PathMtu)]
+    [InlineData(FaultKind.Ipv6)]
+    public async Task A_machine_arrives_over_a_network_with(FaultKind kind) =>
+        await HoldsAsync(new FaultCase(kind, FaultPhase.Throughout, FaultSide.Between, Rdmamig, Rdmamig));
+
+    [Theory]
+    [InlineData(FaultKind.DeviceRemoved, FaultPhase.Ram, FaultSide.Source, Rdmamig)]
+    [InlineData(FaultKind.DeviceRemoved, FaultPhase.Ram, FaultSide.Destination, Rdmamig)]
     [InlineData(FaultKind.DiskFull, FaultPhase.Throughout, FaultSide.Destination, Rdmamig)]
     [InlineData(FaultKind.DiskFull, FaultPhase.Throughout, FaultSide.Destination, Qemu)]
     [InlineData(FaultKind.MemoryLimit, FaultPhase.Throughout, FaultSide.Destination, Rdmamig)]

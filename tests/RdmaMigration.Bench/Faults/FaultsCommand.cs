@@ -60,7 +60,8 @@ internal static class FaultsCommand
                 {
                     if (bed is null)
                     {
-                        bed = await FaultBed.StartAsync($"faults-{Environment.ProcessId}");
+                        // A new name: softroce can still be removing the files of the last wire.
+                        bed = await FaultBed.StartAsync($"faults-{Environment.ProcessId}-{rows.Count + failures.Count}");
                         host = host with { Rig = await bed.AskAsync("echo $SOFTROCE"), Kernel = await bed.AskAsync("uname -r"), Device = "rxe0" };
                     }
 

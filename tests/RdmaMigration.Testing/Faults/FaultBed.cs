@@ -10,6 +10,8 @@ public sealed class FaultBed : IAsyncDisposable
     internal const string SourceRam = "/tmp/source.ram";
     internal const string SourceCapture = "/tmp/source.capture";
 
+    internal const string ArrivedRam = "/tmp/arrived.ram";
+
     /// <summary>A file system of its own, which a fault makes small.</summary>
     internal const string Captures = "/tmp/captures";
 
@@ -29,6 +31,8 @@ public sealed class FaultBed : IAsyncDisposable
     internal GuestHost Source => _source ?? throw new InvalidOperationException("the source's host does not run");
 
     internal GuestHost Destination => _destination ?? throw new InvalidOperationException("the destination's host does not run");
+
+    internal SoftRoceWire Wire => _wire;
 
     internal IReadOnlyList<GuestHost> Hosts => [Destination, Source];
 
@@ -73,7 +77,11 @@ public sealed class FaultBed : IAsyncDisposable
     internal GuestHost HostAt(FaultSide side) => side is FaultSide.Source ? Source : Destination;
 
     /// <summary>Where the destination listens, at a port that was not used before.</summary>
-    internal static string NextUri() => FormattableString.Invariant($"rdma:10.77.0.1:{RdmaAddress.NextPort()}");
+    internal static string NextUri(bool isIpv6 = false) =>
+        FormattableString.Invariant($"rdma:{(isIpv6 ? "[fd77::1]" : "10.77.0.1")}:{RdmaAddress.NextPort()}");
+
+    /// <summary>The last number of the host's addresses.</summary>
+    internal static int NumberOf(GuestHost host) => host.Letter[0] - 'a' + 1;
 
     private async Task BootAsync(FaultSide side)
     {
@@ -92,13 +100,18 @@ public sealed class FaultBed : IAsyncDisposable
             + $"echo +memory > /sys/fs/cgroup/cgroup.subtree_control && mkdir {Group}");
     }
 
-    /// <summary>Whether a capture on the destination's host has the source's RAM. Removes it.</summary>
-    internal async Task<bool> IsIdenticalAsync(string arrived)
+    /// <summary>Whether a capture, or the memory file of a QEMU, on the destination's host has the source's RAM. Removes it.</summary>
+    internal async Task<bool> IsIdenticalAsync(string arrived, bool isCapture)
     {
         string copy = _shared.File("arrived");
         await Destination.RunAsync($"cp '{arrived}' '{copy}' && rm '{arrived}'");
         try
         {
+            if (!isCapture)
+            {
+                return GuestMemory.FirstDifference(_shared.File("ram"), copy) == -1;
+            }
+
             using MigrationFile file = MigrationFile.Open(copy);
             string block = file.Blocks.Keys.Single(name => name.EndsWith(QemuOptions.RamBlockName, StringComparison.Ordinal));
             return file.FirstDifference(block, _shared.File("ram")) == -1;

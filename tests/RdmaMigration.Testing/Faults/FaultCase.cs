@@ -15,6 +15,18 @@ public enum MigrationProgram
 /// <summary>What happens to a host, a program or the network.</summary>
 public enum FaultKind
 {
+    /// <summary>The host is unplugged: its carrier is lost.</summary>
+    Unplugged,
+
+    /// <summary>`ip link set roce0 down`.</summary>
+    LinkDown,
+
+    /// <summary>The host freezes, and continues later.</summary>
+    HostHung,
+
+    /// <summary>`rdma link delete`, and `rdma link add` later.</summary>
+    DeviceRemoved,
+
     /// <summary>SIGKILL of a relay between source and destination.</summary>
     RelayKilled,
 
@@ -26,6 +38,21 @@ public enum FaultKind
 
     /// <summary>1 % of the packets are lost.</summary>
     Loss,
+
+    /// <summary>Packets take 5 ± 2 ms and keep their order.</summary>
+    Delay,
+
+    /// <summary>Packets take 5 ms. 1 % of them skip the delay and overtake others.</summary>
+    Reordering,
+
+    /// <summary>1 % of the packets arrive twice.</summary>
+    Duplication,
+
+    /// <summary>The path MTU of RDMA is 1024.</summary>
+    PathMtu,
+
+    /// <summary>No fault: the connection uses IPv6.</summary>
+    Ipv6,
 }
 
 /// <summary>When a fault begins.</summary>
@@ -76,7 +103,7 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
 
     /// <summary>The migration succeeds nevertheless.</summary>
     [JsonIgnore]
-    public bool IsBearable => Kind is FaultKind.Loss;
+    public bool IsBearable => Kind is FaultKind.Loss or FaultKind.Delay or FaultKind.Reordering or FaultKind.Duplication or FaultKind.PathMtu or FaultKind.Ipv6;
 
     /// <summary>The longest time from the fault to the report of each side that still runs. For a bearable fault: until both report success.</summary>
     [JsonIgnore]
@@ -99,13 +126,24 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
         from kind in Enum.GetValues<FaultKind>()
         from moment in MomentsOf(kind)
         from sender in SendersOf(kind)
-        select new FaultCase(kind, moment.Phase, moment.Side, sender, MigrationProgram.Rdmamig);
+        from receiver in ReceiversOf(kind)
+        select new FaultCase(kind, moment.Phase, moment.Side, sender, receiver);
 
+    /// <summary>QEMU refuses IPv6 on RoCE.</summary>
     private static MigrationProgram[] SendersOf(FaultKind kind) =>
-        kind is FaultKind.DiskFull or FaultKind.Loss ? [MigrationProgram.Qemu, MigrationProgram.Rdmamig] : [MigrationProgram.Rdmamig];
+        kind is FaultKind.RelayKilled or FaultKind.MemoryLimit or FaultKind.Ipv6 ? [MigrationProgram.Rdmamig]
+        : [MigrationProgram.Qemu, MigrationProgram.Rdmamig];
+
+    /// <summary>A QEMU writes no file and has no relay; one that receives ends when it fails.</summary>
+    private static MigrationProgram[] ReceiversOf(FaultKind kind) => kind
+        is FaultKind.Unplugged or FaultKind.LinkDown or FaultKind.Loss or FaultKind.Delay or FaultKind.Reordering or FaultKind.Duplication or FaultKind.PathMtu
+        ? [MigrationProgram.Qemu, MigrationProgram.Rdmamig]
+        : [MigrationProgram.Rdmamig];
 
     private static IEnumerable<(FaultPhase Phase, FaultSide Side)> MomentsOf(FaultKind kind) => kind switch
     {
+        FaultKind.Unplugged or FaultKind.LinkDown or FaultKind.HostHung or FaultKind.DeviceRemoved =>
+            [(FaultPhase.Ram, FaultSide.Source), (FaultPhase.Ram, FaultSide.Destination)],
         FaultKind.RelayKilled => [(FaultPhase.Ram, FaultSide.Between)],
         FaultKind.DiskFull or FaultKind.MemoryLimit => [(FaultPhase.Throughout, FaultSide.Destination)],
         _ => [(FaultPhase.Throughout, FaultSide.Between)],

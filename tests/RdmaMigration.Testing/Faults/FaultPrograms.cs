@@ -13,13 +13,13 @@ internal sealed class FaultPrograms : IAsyncDisposable
     {
         _bed = bed;
         _fault = fault;
-        Sender = fault.From is MigrationProgram.Qemu ? new QemuSender(bed, fault) : new RdmamigSender(bed);
-        Receiver = new RdmamigReceiver(bed);
+        Sender = fault.From is MigrationProgram.Qemu ? new QemuSender(bed, fault) : new RdmamigSender(bed, fault);
+        Receiver = fault.To is MigrationProgram.Qemu ? new QemuReceiver(bed) : new RdmamigReceiver(bed, fault);
     }
 
     public ISendingEnd Sender { get; }
 
-    public RdmamigReceiver Receiver { get; }
+    public IReceivingEnd Receiver { get; }
 
     /// <summary>Starts the programs that receive.</summary>
     /// <returns>Where the source sends the machine.</returns>

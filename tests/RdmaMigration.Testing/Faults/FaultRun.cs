@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace RdmaMigration.Testing;
 
 /// <summary>One case: a migration with its fault, what both sides report, and the migration after it.</summary>
@@ -18,7 +20,7 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
             await programs.Sender.StartAsync();
             string uri = await programs.ListenAsync();
             DateTimeOffset since = await BeginAsync(programs, injection, uri);
-            (FaultReport source, FaultReport destination) = await ReportsAsync(programs, since);
+            (FaultReport source, FaultReport destination) = await ReportsAsync(programs, injection, since);
             string? proof = await injection.ProveAsync();
             bool isAtSource = await programs.Sender.HasMachineAsync();
             await CompareAsync(programs, destination);
@@ -53,8 +55,18 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
         return since;
     }
 
-    private async Task<(FaultReport Source, FaultReport Destination)> ReportsAsync(FaultPrograms programs, DateTimeOffset since)
+    private async Task<(FaultReport Source, FaultReport Destination)> ReportsAsync(FaultPrograms programs, FaultInjection injection, DateTimeOffset since)
     {
+        if (fault.Kind is FaultKind.HostHung)
+        {
+            // A frozen side reports only after it continues.
+            FaultSide other = fault.Side is FaultSide.Source ? FaultSide.Destination : FaultSide.Source;
+            FaultReport seen = await ReportAsync(programs, other, since);
+            await injection.EndAsync();
+            FaultReport frozen = await ReportAsync(programs, fault.Side, DateTimeOffset.UtcNow);
+            return fault.Side is FaultSide.Source ? (frozen, seen) : (seen, frozen);
+        }
+
         FaultReport[] both = await Task.WhenAll(ReportAsync(programs, FaultSide.Source, since), ReportAsync(programs, FaultSide.Destination, since));
         return (both[0], both[1]);
     }
@@ -76,20 +88,42 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
 
     private async Task<bool> NextWorksAsync(FaultPrograms programs)
     {
-        await programs.Sender.StartAsync();
-        string uri = await programs.ListenAsync();
-        DateTimeOffset since = DateTimeOffset.UtcNow;
-        await programs.Sender.SendAsync(uri, null);
-        FaultReport source = await programs.Sender.ReportAsync(since, Deadlines.Migration);
-        FaultReport destination = source.End is FaultEnd.Completed ? await programs.Receiver.ReportAsync(since, Deadlines.Migration) : FaultReport.Nothing;
-        await CompareAsync(programs, destination);
-        if ((source.End, destination.End) is (FaultEnd.Completed, FaultEnd.Completed))
+        long start = Stopwatch.GetTimestamp();
+        while (true)
         {
-            return true;
-        }
+            await programs.Sender.StartAsync();
+            string uri = await programs.ListenAsync();
+            DateTimeOffset since = DateTimeOffset.UtcNow;
+            await programs.Sender.SendAsync(uri, null);
+            FaultReport source = await programs.Sender.ReportAsync(since, Deadlines.Migration);
+            FaultReport destination =
+                source.End is FaultEnd.Completed ? await NextReportAsync(programs, since) : FaultReport.Nothing;
+            await CompareAsync(programs, destination);
+            if ((source.End, destination.End) is (FaultEnd.Completed, FaultEnd.Completed))
+            {
+                _nextError = null;
+                return true;
+            }
 
-        _nextError = $"the source reported {source}, the destination {destination}";
-        return false;
+            // After its device was added again, a listener needs about a second to listen.
+            _nextError = $"the source reported {source}, the destination {destination}";
+            if (fault.Kind is not (FaultKind.DeviceRemoved or FaultKind.LinkDown) || Stopwatch.GetElapsedTime(start) > Deadlines.Start)
+            {
+                return false;
+            }
+        }
+    }
+
+    private async Task<FaultReport> NextReportAsync(FaultPrograms programs, DateTimeOffset since)
+    {
+        FaultReport report;
+        do
+        {
+            report = await programs.Receiver.ReportAsync(since, Deadlines.Migration);
+        }
+        // A host that was frozen first finds the connection of a source that gave up meanwhile.
+        while (report.End is FaultEnd.Failed && fault.Kind is FaultKind.HostHung);
+        return report;
     }
 
     private static FaultPlace PlaceOf(bool isAtSource, bool isAtDestination) => (isAtSource, isAtDestination) switch

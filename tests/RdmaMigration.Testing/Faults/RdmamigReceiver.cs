@@ -1,7 +1,7 @@
 namespace RdmaMigration.Testing;
 
 /// <summary>rdmamig receive, which goes on listening after a failure. Disposing kills it.</summary>
-internal sealed class RdmamigReceiver(FaultBed bed) : IAsyncDisposable
+internal sealed class RdmamigReceiver(FaultBed bed, FaultCase fault) : IReceivingEnd
 {
     private GuestProgram? _program;
     private string _uri = "";
@@ -15,7 +15,7 @@ internal sealed class RdmamigReceiver(FaultBed bed) : IAsyncDisposable
     {
         if (_program is null or { HasEnded: true })
         {
-            _uri = FaultBed.NextUri();
+            _uri = FaultBed.NextUri(fault.Kind is FaultKind.Ipv6);
             _program = await bed.Destination.StartAsync(FormattableString.Invariant(
                 $"echo $$ > {FaultBed.Group}/cgroup.procs && exec {GuestHost.Rdmamig} receive '{_uri}' --to {FaultBed.Captures}/ --json ")
                 + FormattableString.Invariant($"--keepalive-interval {FaultCase.KeepAliveSeconds}"));
@@ -39,7 +39,7 @@ internal sealed class RdmamigReceiver(FaultBed bed) : IAsyncDisposable
     public Task<bool> IsIdenticalAsync()
     {
         QmpEvent result = Program.Events.Snapshot().Last(said => said is { Name: "RESULT", Status: "completed" });
-        return bed.IsIdenticalAsync(ReceiveResult.Parse(result).File);
+        return bed.IsIdenticalAsync(ReceiveResult.Parse(result).File, isCapture: true);
     }
 
     public async ValueTask DisposeAsync()

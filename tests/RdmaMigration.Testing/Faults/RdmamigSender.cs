@@ -1,9 +1,11 @@
 namespace RdmaMigration.Testing;
 
 /// <summary>rdmamig send. Its machine is a file, which it keeps.</summary>
-internal sealed class RdmamigSender(FaultBed bed) : ISendingEnd
+internal sealed class RdmamigSender(FaultBed bed, FaultCase fault) : ISendingEnd
 {
-    private static readonly string s_options = FormattableString.Invariant($"--json --keepalive-interval {FaultCase.KeepAliveSeconds} --return-path");
+    /// <summary>QEMU 7.2 has no return path over RDMA without postcopy.</summary>
+    private readonly string _options = FormattableString.Invariant(
+        $"--json --keepalive-interval {FaultCase.KeepAliveSeconds}{(fault.To is MigrationProgram.Rdmamig ? " --return-path" : "")}");
 
     private GuestProgram? _program;
     private bool _isSent;
@@ -17,7 +19,7 @@ internal sealed class RdmamigSender(FaultBed bed) : ISendingEnd
         await KillAsync();
         _isSent = false;
         string limit = bytesPerSecond is { } rate ? FormattableString.Invariant($" --max-bandwidth {rate}") : "";
-        _program = await bed.Source.StartAsync($"exec {GuestHost.Rdmamig} send {FaultBed.SourceCapture} '{uri}' {s_options}{limit}");
+        _program = await bed.Source.StartAsync($"exec {GuestHost.Rdmamig} send {FaultBed.SourceCapture} '{uri}' {_options}{limit}");
     }
 
     public Task RamMovesAsync() => Program.Events.FirstAsync(

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using Tmds.Linux;
 
 namespace RdmaMigration.Testing;
 
@@ -11,11 +12,13 @@ public sealed class GuestHost : IAsyncDisposable
 
     private readonly ConcurrentDictionary<string, GuestProgram> _programs = new();
     private readonly SemaphoreSlim _oneRequest = new(1);
+    private readonly SoftRoceWire _wire;
     private readonly ChildProcess _process;
     private int _started;
 
     private GuestHost(SoftRoceWire wire, string letter, int mebibytes)
     {
+        _wire = wire;
         Letter = letter;
         string[] command =
         [
@@ -70,6 +73,15 @@ public sealed class GuestHost : IAsyncDisposable
         return code == 0 ? program.Text : throw new InvalidOperationException($"host {Letter}: '{command}' ended with {code}: {program.Text}");
     }
 
+    /// <summary>Freezes the guest as a whole, or lets it go on.</summary>
+    public void Freeze(bool frozen)
+    {
+        if (LibC.kill(GuestProcess(), frozen ? LibC.SIGSTOP : LibC.SIGCONT) != 0)
+        {
+            throw new InvalidOperationException($"host {Letter} cannot be signalled");
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _process.DisposeAsync();
@@ -87,6 +99,35 @@ public sealed class GuestHost : IAsyncDisposable
         finally
         {
             _oneRequest.Release();
+        }
+    }
+
+    /// <summary>softroce names its QEMU after wire and host.</summary>
+    private int GuestProcess()
+    {
+        string name = $"softroce-{_wire.Name}-{Letter}";
+        foreach (string folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out int id) && ArgumentsOf(folder) is [_, "-name", string found, ..]
+                && found == name)
+            {
+                return id;
+            }
+        }
+
+        throw new InvalidOperationException($"no process {name}");
+    }
+
+    /// <summary>Empty for a process that has ended meanwhile.</summary>
+    private static string[] ArgumentsOf(string folder)
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(folder, "cmdline")).Split('\0');
+        }
+        catch (IOException)
+        {
+            return [];
         }
     }
 
