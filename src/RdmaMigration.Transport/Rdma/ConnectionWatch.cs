@@ -10,6 +10,12 @@ internal sealed class ConnectionWatch : IWaitSource
 {
     private const int SendDescriptor = 0;
 
+    /// <summary>
+    /// A device ends a request that nobody acknowledges after its retries. Soft-RoCE can stop them without an end when its link goes down. So a connection is
+    /// lost when nothing has completed for this long after the first probe: longer than retries take, and than 4 MiB (<see cref="WriteLane"/>) at 70 KB/s.
+    /// </summary>
+    private static readonly TimeSpan s_longestRetries = TimeSpan.FromSeconds(60);
+
     private readonly ConnectionState _state;
     private readonly EventChannel _events;
     private readonly SendQueue _sends;
@@ -17,6 +23,7 @@ internal sealed class ConnectionWatch : IWaitSource
     private readonly RdmaConnectionOptions _options;
     private readonly int[] _descriptors;
     private long _deadline = long.MaxValue;
+    private int _unanswered;
     private bool _established;
     private bool _closed;
 
@@ -105,8 +112,22 @@ internal sealed class ConnectionWatch : IWaitSource
         }
 
         TimeSpan idle = _state.Idle;
-        if (idle >= _options.KeepAliveInterval)
+        if (idle < _options.KeepAliveInterval)
         {
+            _unanswered = 0;
+        }
+        else if (_unanswered * _options.KeepAliveInterval >= s_longestRetries)
+        {
+            // Counted in looks, not by the clock: this process may have been stopped meanwhile.
+            _state.Fail(
+                ConnectionLoss.Unreachable,
+                $"{_state.Peer} does not answer, and the device {_state.DeviceName} does not say so: nothing has completed for {idle.TotalSeconds:0} s; "
+                + "check the link of both hosts");
+            return;
+        }
+        else
+        {
+            _unanswered++;
             _probe.Send();
             idle = TimeSpan.Zero;
         }

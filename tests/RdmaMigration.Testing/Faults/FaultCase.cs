@@ -92,6 +92,9 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
     /// <summary>The transport's retries: rxe takes some 2 s for each of 5; the specification lets a device take four times the timeout.</summary>
     private const int RetrySeconds = 30;
 
+    /// <summary>What rdmamig lets a device take that stops retrying and says nothing, as rxe can when its link goes down; and its looks on an emulated host.</summary>
+    private const int SilentDeviceSeconds = 70;
+
     /// <summary>For programs that start after the fault, on emulated hosts.</summary>
     private const int StartSeconds = 60;
 
@@ -111,6 +114,7 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
     {
         { IsBearable: true } => BearableSeconds,
         { Phase: FaultPhase.Throughout } => StartSeconds + (2 * KeepAliveSeconds) + RetrySeconds,
+        { Kind: FaultKind.LinkDown } => (2 * KeepAliveSeconds) + SilentDeviceSeconds,
         _ => (2 * KeepAliveSeconds) + RetrySeconds,
     });
 
