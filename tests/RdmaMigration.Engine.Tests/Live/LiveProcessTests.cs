@@ -68,6 +68,8 @@ public sealed class LiveProcessTests
                 machines.Run((Ending)(i % 4));
             }
 
+            // A thread that has ended is there for a moment longer.
+            SpinWait.SpinUntil(() => RunningSource.MigrationThreads.Count == 0, TimeSpan.FromSeconds(10));
             return ProcessFootprint.Of(Environment.ProcessId);
         }
     }
