@@ -32,6 +32,6 @@ internal static class ExitCode
         (Usage, "the command line is wrong; nothing was tried"),
         (HostCannot, "this host cannot do it: no RDMA library or RDMA device, a port is in use, a target cannot be written, or no QMP monitor answers at "
             + "SOCKET. inspect, doctor, --help and --version exit with it when standard output cannot be written"),
-        (Cancelled, "cancelled by SIGINT, SIGTERM or SIGHUP (serve and top exit with 0)"),
+        (Cancelled, "cancelled by SIGINT, SIGTERM or SIGHUP (serve, qemu and top exit with 0)"),
     ];
 }

@@ -14,8 +14,8 @@ internal sealed class TelemetrySettings
 
     private readonly Option<TcpUri?> _metrics = new(Name)
     {
-        Description = "Serve Prometheus at http://HOST:PORT/metrics; without HOST, on all addresses. Metrics and traces are also pushed over OTLP if the "
-            + $"variable {PushEndpoint} is set",
+        Description = "Serve metrics for Prometheus at http://HOST:PORT/metrics; without HOST, on all addresses. Metrics and traces are also pushed over "
+            + $"OTLP if the variable {PushEndpoint} is set",
         HelpName = "HOST:PORT",
         CustomParser = Parse,
     };

@@ -43,7 +43,7 @@ internal sealed class GuestCommand : MigrationCommand
 
     private readonly Option<ServeIncoming?> _incoming = MonitorOptions.Incoming(
         "Wait here for a guest, verify it and go on with it. Rate, working set and pattern come with the guest. rdma:HOST:PORT, tcp:HOST:PORT or unix:PATH; "
-            + "or with --qmp defer, to wait for migrate-incoming");
+            + "or defer, with --qmp, to wait for migrate-incoming");
 
     private readonly Option<string?> _qmp = MonitorOptions.Monitor(
         "Serve a QMP monitor at this UNIX socket: its clients stop, start, move and watch the guest, which stays until quit. Only this user and root can "

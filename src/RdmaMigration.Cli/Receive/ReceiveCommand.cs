@@ -46,10 +46,10 @@ internal sealed class ReceiveCommand : MigrationCommand
     public static string[] Examples { get; } =
     [
         "rdmamig receive rdma:10.0.0.5:4444 --to vm.qemu              # receive one machine, then exit",
+        "  then, in the monitor of the source QEMU: migrate -d rdma:10.0.0.5:4444",
         "rdmamig receive rdma:10.0.0.5:4444 --to /srv/captures/       # receive machines until Ctrl-C",
         "rdmamig receive rdma::4444 --to vm.qemu --once --json --max-ram 16G --allow 10.0.0.0/24",
         "rdmamig receive tcp::4444 --to vm.qemu --tls-creds /etc/pki/rdmamig    # encrypted; the source needs tls-creds too",
-        "  then, in the monitor of the source QEMU: migrate -d rdma:10.0.0.5:4444",
         "rdmamig receive unix:/run/vm.sock --to vm.qemu               # without RDMA; tcp:10.0.0.5:4444 works too",
         "rdmamig receive 'exec:gzip -dc vm.gz' --to vm.qemu           # from a command; file:PATH and fd:0 work too",
         "  start the machine from the file: qemu-system-x86_64 ... -incoming 'exec:cat vm.qemu'",

@@ -43,10 +43,10 @@ internal sealed class RelayCommand : MigrationCommand
     public static string[] Examples { get; } =
     [
         "rdmamig relay rdma:10.0.0.5:4444 tcp:192.168.7.2:4444        # relay one machine, then exit",
+        "  then, in the monitor of the source QEMU: migrate -d rdma:10.0.0.5:4444",
         "rdmamig relay tcp::4444 rdma:10.0.0.7:4444 --return-path     # to rdmamig receive, which confirms",
         "rdmamig relay rdma::4444 tcp:10.0.0.7:4444 --tls-creds /etc/pki/rdmamig    # the half over TCP is encrypted",
         "rdmamig relay rdma::4444 'exec:ssh host rdmamig receive fd:0 --to vm.qemu' --rescue /srv/rescued/",
-        "  then, in the monitor of the source QEMU: migrate -d rdma:10.0.0.5:4444",
     ];
 
     protected override int Run(ParseResult parsed)

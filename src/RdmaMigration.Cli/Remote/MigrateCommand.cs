@@ -47,13 +47,14 @@ internal sealed class MigrateCommand : MigrationCommand
 
     private readonly Option<bool> _pause = new("--pause-before-switchover")
     {
-        Description = "Stop the machine before the switchover and wait for Enter. Without this option a pause that is set in the process is continued at once",
+        Description = "Stop the machine before the switchover and wait for Enter. Without this option the migration continues at once, also if "
+            + "pause-before-switchover is on already",
     };
 
     private readonly Option<TimeSpan?> _greetingTimeout = MonitorOptions.GreetingTimeout();
 
     public MigrateCommand(Screen screen)
-        : base(screen, "migrate", "Starts and follows a migration of a QEMU or rdmamig serve, over its QMP socket.", "MIGRATION, PROGRESS, RESULT")
+        : base(screen, "migrate", "Starts and follows a migration of a QEMU, or of an rdmamig with --qmp, over its QMP socket.", "MIGRATION, PROGRESS, RESULT")
     {
         Add(_socket);
         Add(_uri);

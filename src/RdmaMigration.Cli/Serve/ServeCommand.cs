@@ -40,7 +40,7 @@ internal sealed class ServeCommand : MigrationCommand
     private readonly ParameterOptions _parameters = new(MigrationSide.Both);
 
     public ServeCommand(Screen screen)
-        : base(screen, "serve", "Keeps one machine in memory and serves a QMP monitor, as QEMU does.", "LISTENING, MIGRATION, PROGRESS, RESULT")
+        : base(screen, "serve", "Holds one machine in memory, not running, and serves a QMP monitor as QEMU does.", "LISTENING, MIGRATION, PROGRESS, RESULT")
     {
         Add(_qmp);
         Add(_incoming);

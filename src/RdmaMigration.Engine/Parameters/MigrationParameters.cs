@@ -46,7 +46,7 @@ internal static class MigrationParameters
         Scope = ParameterScope.Rdma,
         Surface = ParameterSurface.Everywhere,
         Help = "RDMA: open a second connection on which the destination reports success or failure. The destination must expect it: rdmamig does; QEMU 8.0 and "
-            + "later with return-path on; QEMU 7.2 with postcopy-ram on. tcp: and unix: always have a return path",
+            + "later with return-path on; QEMU 7.2 with postcopy-ram on. Over tcp: and unix: rdmamig always uses one",
         Reason = "a destination that does not expect the second connection fails the migration",
     };
 
@@ -204,7 +204,7 @@ internal static class MigrationParameters
         Name = "page-size",
         Side = MigrationSide.Both,
         Surface = ParameterSurface.Everywhere,
-        Help = "The target page size to try first if the stream does not contain one; a power of two",
+        Help = "The guest's page size, for a stream that does not state it; others are tried if it does not fit. A power of two",
         Reason = "right for x86, ppc64, s390x and riscv; Arm streams contain their page size; rdmamig detects the smaller pages of microcontroller boards",
     };
 
