@@ -68,6 +68,9 @@ internal sealed class ConnectionState : IDisposable
             WorkCompletionStatus.RemoteAccessError => (
                 ConnectionLoss.MemoryWithdrawn,
                 $"the device of {Peer} rejected an access to registered memory ({completion.Status}); the process there has probably exited"),
+            WorkCompletionStatus.LocalQueuePairOperationError => (
+                ConnectionLoss.TransportError,
+                $"the connection with {Peer}: a {what} ended with {completion.Status}; check that the link of the device {DeviceName} is up"),
             _ => (ConnectionLoss.TransportError, $"the connection with {Peer}: a {what} ended with {completion.Status}"),
         };
         Fail(loss, message);
