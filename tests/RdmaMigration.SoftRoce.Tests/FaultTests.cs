@@ -10,6 +10,7 @@ public sealed class FaultTests(FaultHosts hosts, ITestOutputHelper output) : ICl
 {
     private const MigrationProgram Qemu = MigrationProgram.Qemu;
     private const MigrationProgram Rdmamig = MigrationProgram.Rdmamig;
+    private const int Attempts = 3;
 
     [Theory]
     [InlineData(Rdmamig)]
@@ -40,7 +41,21 @@ public sealed class FaultTests(FaultHosts hosts, ITestOutputHelper output) : ICl
         Assert.Contains(fault, FaultCase.All);
         FaultRow row = await hosts.RunAsync(fault);
         output.WriteLine(row.ToString());
+        for (int attempt = 2; attempt <= Attempts && QemuGaveUp(row); attempt++)
+        {
+            row = await hosts.RunAsync(fault);
+            output.WriteLine($"attempt {attempt}: {row}");
+        }
+
         Assert.Empty(row.Broken);
         Assert.True(row.IsIdentical);
     }
+
+    /// <summary>
+    /// On a bad network a source QEMU's device can run out of retries. rdmamig then only sees that the source disconnects. The machine stays there, and the case
+    /// has proved nothing about the network.
+    /// </summary>
+    private static bool QemuGaveUp(FaultRow row) =>
+        row is { Case: { IsBearable: true, From: Qemu }, Source.End: FaultEnd.Failed, Destination: { End: FaultEnd.Failed, ErrorClass: "Disconnected" } }
+        && row is { Place: FaultPlace.Source, NextWorks: true };
 }
