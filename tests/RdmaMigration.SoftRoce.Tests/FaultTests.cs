@@ -52,8 +52,8 @@ public sealed class FaultTests(FaultHosts hosts, ITestOutputHelper output) : ICl
     }
 
     /// <summary>
-    /// On a bad network a source QEMU's device can run out of retries. rdmamig then only sees that the source disconnects. The machine stays there, and the case
-    /// has proved nothing about the network.
+    /// On a bad network a source QEMU's device can run out of retries. rdmamig then only sees that the source disconnects. The machine stays there, and the
+    /// case has proved nothing about the network.
     /// </summary>
     private static bool QemuGaveUp(FaultRow row) =>
         row is { Case: { IsBearable: true, From: Qemu }, Source.End: FaultEnd.Failed, Destination: { End: FaultEnd.Failed, ErrorClass: "Disconnected" } }
