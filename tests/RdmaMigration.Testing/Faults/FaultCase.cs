@@ -92,7 +92,7 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
     /// <summary>The transport's retries: rxe takes some 2 s for each of 5; the specification lets a device take four times the timeout.</summary>
     private const int RetrySeconds = 30;
 
-    /// <summary>How long rdmamig waits for a device that stops retrying and says nothing, as rxe can when its link goes down; 10 s for an emulated host.</summary>
+    /// <summary>How long rdmamig waits for a device that stops retrying and says nothing, as rxe can when its link goes down.</summary>
     private const int SilentDeviceSeconds = 70;
 
     /// <summary>For programs that start after the fault, on emulated hosts.</summary>
