@@ -22,10 +22,12 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
 
     private const int NotSupported = 95; // ENOTSUP
 
-    /// <summary>All threads together clear so much memory, 16 MiB, within 100 ms even on an emulated processor.</summary>
+    /// <summary>So much memory, 16 MiB, is cleared within 100 ms even by an emulated processor.</summary>
     private const ulong PopulateStep = 16 << 20;
 
-    /// <summary>So many threads have the kernel clear memory: one is far slower than memory, and the source waits. A power of 2: steps are whole.</summary>
+    /// <summary>
+    /// So many threads have the kernel clear a step, a part each: one is far slower than memory, and the source waits. A power of 2, so that parts are whole.
+    /// </summary>
     private static readonly int s_populators = 1 << BitOperations.Log2((uint)Math.Min(Environment.ProcessorCount, 16));
 
     private readonly Dictionary<RamBlock, List<RegistrationWindow>> _windows = [];
@@ -104,56 +106,25 @@ internal sealed class RamRegistration(ProtectionDomain domain, ulong largestWind
 
     /// <summary>
     /// What has one key is registered by one call, which nothing ends before its time. Most of that time would be the kernel clearing memory: for a whole
-    /// block, or what else is large, that is done before, step by step. A kernel or memory that cannot be populated leaves it to the registration.
+    /// block, or what else is large, that is done before, step by step.
     /// </summary>
     private void Populate(RamBlock block, ulong start, ulong length)
     {
         ulong end = start + length;
-        ulong next = start;
-        bool isOver = false;
-        List<Thread> others = [];
-        try
+        bool goesOn = true;
+        for (ulong at = start; goesOn && at < end; at += PopulateStep)
         {
-            while (others.Count < s_populators - 1)
+            throwIfLost();
+            ulong first = at;
+            goesOn = Parallel.For(0, s_populators, (i, parts) =>
             {
-                Thread other = new(PopulateAll) { Name = "rdma/populate" };
-                other.Start();
-                others.Add(other);
-            }
-
-            while (PopulateNext())
-            {
-                throwIfLost();
-            }
-        }
-        finally
-        {
-            Volatile.Write(ref isOver, true);
-            others.ForEach(other => other.Join());
-        }
-
-        void PopulateAll()
-        {
-            while (PopulateNext())
-            {
-            }
-        }
-
-        bool PopulateNext()
-        {
-            ulong step = PopulateStep / (ulong)s_populators;
-            ulong from = Interlocked.Add(ref next, step) - step;
-            if (Volatile.Read(ref isOver) || from >= end)
-            {
-                return false;
-            }
-
-            if (!block.TryPopulate(from, Math.Min(step, end - from)))
-            {
-                Volatile.Write(ref isOver, true);
-            }
-
-            return true;
+                ulong part = PopulateStep / (ulong)s_populators;
+                ulong from = first + ((ulong)i * part);
+                if (from < end && !block.TryPopulate(from, Math.Min(part, end - from)))
+                {
+                    parts.Stop();
+                }
+            }).IsCompleted;
         }
     }
 
