@@ -142,6 +142,9 @@ public sealed class ChildProcess : IAsyncDisposable
         {
             KillNow();
             await WaitForExitAsync(Deadlines.Answer);
+
+            // Disposing the process leaves open the streams that were asked for; a test that counts descriptors would find them until they are collected.
+            _process.StandardInput.BaseStream.Dispose();
             _process.Dispose();
         }
     }
@@ -155,9 +158,12 @@ public sealed class ChildProcess : IAsyncDisposable
 
     private static async Task ReadAsync(StreamReader reader, Action<string> onLine)
     {
-        while (await reader.ReadLineAsync() is { } line)
+        using (reader)
         {
-            onLine(line);
+            while (await reader.ReadLineAsync() is { } line)
+            {
+                onLine(line);
+            }
         }
     }
 
