@@ -33,7 +33,7 @@ internal static class ManPage
         WriteCommands(page, command);
         WriteOptions(page, command);
         WriteExamples(page, help.ExamplesOf(command));
-        WriteExitCodes(page);
+        WriteExitCodes(page, command);
         WriteReferences(page, root, command);
         return page.ToString();
     }
@@ -101,10 +101,10 @@ internal static class ManPage
         page.Macro("EE");
     }
 
-    private static void WriteExitCodes(Roff page)
+    private static void WriteExitCodes(Roff page, Command command)
     {
         page.Macro("SH", "EXIT STATUS");
-        foreach ((int code, string meaning) in ExitCode.Meanings)
+        foreach ((int code, string meaning) in ExitCode.MeaningsOf(command is RootCommand ? null : command.Name))
         {
             page.Item(Roff.Bold(code.ToString(CultureInfo.InvariantCulture)), meaning);
         }

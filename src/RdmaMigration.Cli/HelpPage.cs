@@ -31,7 +31,7 @@ internal sealed class HelpPage(HelpAction inner, IReadOnlyDictionary<Command, st
 
         output.WriteLine();
         output.WriteLine("Exit codes:");
-        foreach ((int code, string? meaning) in ExitCode.Meanings)
+        foreach ((int code, string meaning) in ExitCode.MeaningsOf(command is RootCommand ? null : command.Name))
         {
             output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {code,-4} {meaning}"));
         }

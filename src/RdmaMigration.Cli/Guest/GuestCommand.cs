@@ -35,7 +35,7 @@ internal sealed class GuestCommand : MigrationCommand
 
     private readonly Option<GuestPattern?> _pattern = SharedOptions.Value(
         "--pattern",
-        "Which page of the working set is written next: any, the following one, or (hot) in nine of ten cases one of the first tenth [default: random]",
+        "The order of writes in the working set. random: any page; sequential: the next page; hot: nine of ten writes go to the first tenth [default: random]",
         new ChoiceKind<GuestPattern>());
 
     private readonly Option<int?> _writers = SharedOptions.Value(
@@ -57,8 +57,8 @@ internal sealed class GuestCommand : MigrationCommand
 
     private readonly Option<TimeSpan?> _for = SharedOptions.Value(
         "--for",
-        "Run the guest this long here, after its arrival or after a --migrate that failed; then verify it and exit "
-            + "[default: until Ctrl-C; after a failed --migrate, exit at once]",
+        "How long the guest runs here before it is verified and the command exits. With --incoming: from its arrival. With --migrate: only after a failed move "
+            + "[default: until Ctrl-C; after a failed move, exit at once]",
         new DurationKind());
 
     private readonly ParameterOptions _parameters = new(

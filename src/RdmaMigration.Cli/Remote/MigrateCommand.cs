@@ -17,7 +17,7 @@ internal sealed class MigrateCommand : MigrationCommand
 
     private readonly Argument<string> _uri = new("URI")
     {
-        Description = "Where the machine goes, as the process reads it: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, exec:COMMAND, file:PATH or fd:NAME",
+        Description = "Where the machine goes: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, exec:COMMAND, file:PATH or fd:NAME. The QEMU at SOCKET opens it, in its own directory",
         CustomParser = ReadUri,
     };
 
@@ -31,7 +31,7 @@ internal sealed class MigrateCommand : MigrationCommand
 
     private readonly Option<CapabilitySetting[]> _capabilities = new("--capability")
     {
-        Description = "Switch a capability of the process, as return-path or multifd=off. The option can be repeated",
+        Description = "Set a capability of the QEMU at SOCKET, for example return-path or multifd=off. It stays set. Repeatable",
         HelpName = "NAME[=on|off]",
         Arity = ArgumentArity.OneOrMore,
         CustomParser = CapabilitySetting.Parse,
@@ -39,7 +39,7 @@ internal sealed class MigrateCommand : MigrationCommand
 
     private readonly Option<NamedValue[]> _named = new("--parameter")
     {
-        Description = "Set a parameter of the process, as multifd-channels=4 or max-bandwidth=10G. The option can be repeated",
+        Description = "Set a parameter of the QEMU at SOCKET, for example multifd-channels=4 or max-bandwidth=10G. It stays set. Repeatable",
         HelpName = "NAME=VALUE",
         Arity = ArgumentArity.OneOrMore,
         CustomParser = NamedValue.Parse,
@@ -54,7 +54,7 @@ internal sealed class MigrateCommand : MigrationCommand
     private readonly Option<TimeSpan?> _greetingTimeout = MonitorOptions.GreetingTimeout();
 
     public MigrateCommand(Screen screen)
-        : base(screen, "migrate", "Starts and follows a migration of a QEMU, or of an rdmamig with --qmp, over its QMP socket.", "MIGRATION, PROGRESS, RESULT")
+        : base(screen, "migrate", "Starts and follows a migration of a QEMU, rdmamig serve or rdmamig guest, over its QMP socket.", "MIGRATION, PROGRESS, RESULT")
     {
         Add(_socket);
         Add(_uri);

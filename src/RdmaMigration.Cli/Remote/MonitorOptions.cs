@@ -11,7 +11,7 @@ internal static class MonitorOptions
 
     /// <summary>The monitor's socket.</summary>
     public static Argument<string> Socket() =>
-        SharedOptions.Path("SOCKET", "The QMP socket of a QEMU (-qmp unix:SOCKET,server=on,wait=off) or of rdmamig serve (--qmp SOCKET)");
+        SharedOptions.Path("SOCKET", "The QMP socket of a QEMU (-qmp unix:SOCKET,server=on,wait=off), of rdmamig serve or of rdmamig guest (--qmp SOCKET)");
 
     /// <summary>How long the greeting may take.</summary>
     public static Option<TimeSpan?> GreetingTimeout() => SharedOptions.Value(

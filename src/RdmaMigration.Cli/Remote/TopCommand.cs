@@ -25,7 +25,7 @@ internal sealed class TopCommand : Command
     private readonly Option<TimeSpan?> _greetingTimeout = MonitorOptions.GreetingTimeout();
 
     public TopCommand(Screen screen)
-        : base("top", "Shows the migration of a QEMU, or of an rdmamig with --qmp, over its QMP socket. q or Ctrl-C exits.")
+        : base("top", "Shows the migration of a QEMU, rdmamig serve or rdmamig guest, over its QMP socket. q or Ctrl-C exits.")
     {
         _screen = screen;
         Add(_socket);

@@ -11,7 +11,7 @@ namespace RdmaMigration.Cli.Serve;
 internal sealed class ServeCommand : MigrationCommand
 {
     private readonly Option<string?> _qmp = MonitorOptions.Monitor(
-        "The UNIX socket of the monitor. Only this user and root can connect. fd:N serves an inherited socket, which listens or is connected", required: true);
+        "The UNIX socket of the monitor. Only this user and root can connect. fd:N: an inherited socket, listening or connected", required: true);
 
     private readonly Option<ServeIncoming?> _incoming = MonitorOptions.Incoming(
         "Where the machine comes from: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, exec:COMMAND, file:PATH or fd:N; or defer, to wait for migrate-incoming");

@@ -99,7 +99,7 @@ internal static class MigrationParameters
         Name = "downtime-limit",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Qmp,
-        Help = "Stop a running machine once the rest of its RAM can be sent within four fifths of this time, in milliseconds; 0 lets it run on",
+        Help = "Stop a running machine once the rest of its RAM can be sent in four fifths of this time, in milliseconds. 0: never, so the migration does not complete",
         Reason = "QEMU's default",
     };
 
@@ -204,7 +204,7 @@ internal static class MigrationParameters
         Name = "page-size",
         Side = MigrationSide.Both,
         Surface = ParameterSurface.Everywhere,
-        Help = "The guest's page size, for a stream that does not state it; others are tried if it does not fit. A power of two",
+        Help = "The guest's page size, for a stream that does not state it. If it does not fit, rdmamig tries others. A power of two",
         Reason = "right for x86, ppc64, s390x and riscv; Arm streams contain their page size; rdmamig detects the smaller pages of microcontroller boards",
     };
 
