@@ -29,7 +29,7 @@ internal sealed class DeviceWatch : IWaitSource
     private readonly EventChannel _cmEvents;
     private readonly AsyncEventChannel _events;
     private readonly string _deviceName;
-    private readonly SideThreads _aside = new("rdma/close");
+    private readonly SideThreads _aside = new("rdma/accept");
     private readonly List<ConnectionWatch> _connections = [];
     private readonly int[] _descriptors;
     private long _endAt = long.MaxValue;
