@@ -13,6 +13,14 @@ static const struct rdmamig_abi_fact facts[] = {
 	{ "offsetof(ibv_gid, global.subnet_prefix)", (int64_t)offsetof(union ibv_gid, global.subnet_prefix) },
 	{ "offsetof(ibv_gid, global.interface_id)", (int64_t)offsetof(union ibv_gid, global.interface_id) },
 
+	SIZE(ibv_context)
+	FIELD(ibv_context, device)
+	FIELD(ibv_context, async_fd)
+
+	SIZE(ibv_async_event)
+	FIELD(ibv_async_event, element)
+	FIELD(ibv_async_event, event_type)
+
 	SIZE(ibv_device_attr)
 	FIELD(ibv_device_attr, fw_ver)
 	FIELD(ibv_device_attr, node_guid)
@@ -249,6 +257,27 @@ static const struct rdmamig_abi_fact facts[] = {
 	VALUE(IBV_ODP_SUPPORT_RECV)
 	VALUE(IBV_ODP_SUPPORT_WRITE)
 	VALUE(IBV_ODP_SUPPORT_READ)
+
+	VALUE(IBV_EVENT_CQ_ERR)
+	VALUE(IBV_EVENT_QP_FATAL)
+	VALUE(IBV_EVENT_QP_REQ_ERR)
+	VALUE(IBV_EVENT_QP_ACCESS_ERR)
+	VALUE(IBV_EVENT_COMM_EST)
+	VALUE(IBV_EVENT_SQ_DRAINED)
+	VALUE(IBV_EVENT_PATH_MIG)
+	VALUE(IBV_EVENT_PATH_MIG_ERR)
+	VALUE(IBV_EVENT_DEVICE_FATAL)
+	VALUE(IBV_EVENT_PORT_ACTIVE)
+	VALUE(IBV_EVENT_PORT_ERR)
+	VALUE(IBV_EVENT_LID_CHANGE)
+	VALUE(IBV_EVENT_PKEY_CHANGE)
+	VALUE(IBV_EVENT_SM_CHANGE)
+	VALUE(IBV_EVENT_SRQ_ERR)
+	VALUE(IBV_EVENT_SRQ_LIMIT_REACHED)
+	VALUE(IBV_EVENT_QP_LAST_WQE_REACHED)
+	VALUE(IBV_EVENT_CLIENT_REREGISTER)
+	VALUE(IBV_EVENT_GID_CHANGE)
+	VALUE(IBV_EVENT_WQ_FATAL)
 
 	VALUE(IBV_GID_TYPE_IB)
 	VALUE(IBV_GID_TYPE_ROCE_V1)

@@ -15,7 +15,7 @@ internal sealed class MachineProcess : IDisposable
 
     private readonly MainLoop _loop;
     private readonly ILogger _log;
-    private readonly OutgoingConnector _connector = new();
+    private readonly OutgoingConnector _connector;
     private readonly MigrationWorks _works;
     private SourcePort? _port;
     private Migration? _current;
@@ -32,6 +32,7 @@ internal sealed class MachineProcess : IDisposable
     {
         _loop = loop;
         _log = log;
+        _connector = new OutgoingConnector(log);
         _works = new MigrationWorks(_connector.Open);
     }
 
@@ -40,6 +41,7 @@ internal sealed class MachineProcess : IDisposable
     {
         _loop = loop;
         _log = log;
+        _connector = new OutgoingConnector(log);
         _works = new MigrationWorks(connect);
     }
 
@@ -99,11 +101,11 @@ internal sealed class MachineProcess : IDisposable
             throw new MigrationException(FailureReason.Policy, "this process keeps a machine already: drop it before another one can arrive");
         }
 
-        SourcePort port = new(options);
+        SourcePort port = new(options, _log);
         _port = port;
         try
         {
-            port.Open(channel => _loop.Schedule(() => Accept(port, channel)), _log);
+            port.Open(channel => _loop.Schedule(() => Accept(port, channel)));
         }
         catch
         {

@@ -1,9 +1,11 @@
+using Microsoft.Extensions.Logging;
 using RdmaMigration.Transport;
 
 namespace RdmaMigration.Engine;
 
 /// <summary>Opens channels of every kind. RDMA's share one completion waiter, which begins with the first of them.</summary>
-internal sealed class OutgoingConnector : IDisposable
+/// <param name="log">For what RDMA devices report.</param>
+internal sealed class OutgoingConnector(ILogger log) : IDisposable
 {
     private CompletionWaiter? _waiter;
 
@@ -17,7 +19,7 @@ internal sealed class OutgoingConnector : IDisposable
             return DescriptorOutgoingChannel.Open(options.Uri, options.Parameters.ForDescriptors(options.Source), cancel);
         }
 
-        return RdmaOutgoingChannel.Connect(_waiter ??= new CompletionWaiter(), rdma, options.Parameters.ForRdma(), cancel);
+        return RdmaOutgoingChannel.Connect(_waiter ??= new CompletionWaiter(log), rdma, options.Parameters.ForRdma(), cancel);
     }
 
     /// <summary>Ends the completion waiter. Its channels are disposed.</summary>

@@ -7,13 +7,17 @@ namespace RdmaMigration.Engine;
 /// <summary>Where sources come in, for as long as the process receives. Main thread, except where one says otherwise.</summary>
 internal sealed class SourcePort : IDisposable
 {
-    private readonly CompletionWaiter _waiter = new();
+    private readonly CompletionWaiter _waiter;
+    private readonly ILogger _log;
     private ChannelListener? _listener;
 
     /// <param name="options">Where, and what becomes of machines.</param>
-    public SourcePort(IncomingOptions options)
+    /// <param name="log">For refused and failed peers.</param>
+    public SourcePort(IncomingOptions options, ILogger log)
     {
         Options = options;
+        _log = log;
+        _waiter = new CompletionWaiter(log);
 
         // Now: a standard stream that is taken over leaves another file under its number.
         File = FileNode.Of(options.Uri);
@@ -45,10 +49,9 @@ internal sealed class SourcePort : IDisposable
 
     /// <summary>Listens, or opens what is read once.</summary>
     /// <param name="accepted">Called with each source's channel on another thread; it must not block.</param>
-    /// <param name="log">For refused and failed peers.</param>
     /// <exception cref="ConnectFailedException">It cannot listen there, or open that.</exception>
-    public void Open(Action<IncomingChannel> accepted, ILogger log) =>
-        _listener = ChannelListener.Open(_waiter, Options.Uri, Options.Parameters.ForListener(queues: TakesMany), accepted, log);
+    public void Open(Action<IncomingChannel> accepted) =>
+        _listener = ChannelListener.Open(_waiter, Options.Uri, Options.Parameters.ForListener(queues: TakesMany), accepted, _log);
 
     /// <summary>A migration is over, and the next source may come. It can connect when this returns, which waits for that without the big lock.</summary>
     /// <param name="hasCompleted">It took its machine.</param>

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using RdmaMigration.Linux;
 
 namespace RdmaMigration.Transport;
@@ -28,11 +30,16 @@ internal interface IWaitSource
 
     /// <summary>A method of this source threw, which is a defect: the source ends itself with the reason.</summary>
     void OnFault(Exception fault);
+
+    /// <summary>The waiter has ended and this source was not removed. On the thread that disposes the waiter; may block.</summary>
+    void OnStopped()
+    {
+    }
 }
 
 /// <summary>
-/// The completion-channel waiter: the thread rdma/wait, the only thread that polls CM event channels, listening sockets and the send queues' completion
-/// channels. It never takes the big lock and never blocks, which <see cref="BlockingCalls"/> asserts.
+/// The completion-channel waiter: the thread rdma/wait, the only thread that polls CM event channels, listening sockets, the send queues' completion channels
+/// and the asynchronous events of devices. It never takes the big lock and never blocks, which <see cref="BlockingCalls"/> asserts.
 /// </summary>
 internal sealed class CompletionWaiter : IDisposable
 {
@@ -45,9 +52,11 @@ internal sealed class CompletionWaiter : IDisposable
     private bool _stopping;
 
     /// <summary>Starts the thread.</summary>
+    /// <param name="log">For what devices report; null for none.</param>
     /// <exception cref="ConnectFailedException">This process has no descriptor left.</exception>
-    public CompletionWaiter()
+    public CompletionWaiter(ILogger? log = null)
     {
+        Log = log ?? NullLogger.Instance;
         try
         {
             _wake = new WakeEvent();
@@ -68,6 +77,9 @@ internal sealed class CompletionWaiter : IDisposable
             throw;
         }
     }
+
+    /// <summary>For what devices report.</summary>
+    internal ILogger Log { get; }
 
     /// <summary>Starts to watch. Any thread.</summary>
     internal void Add(IWaitSource source)
@@ -118,7 +130,7 @@ internal sealed class CompletionWaiter : IDisposable
     /// <summary>Makes the waiter look at the sources' deadlines again. Any thread.</summary>
     internal void Wake() => _wake.Set();
 
-    /// <summary>Ends the thread. The sources must have been removed before.</summary>
+    /// <summary>Ends the thread. The sources must have been removed before, but for those that <see cref="IWaitSource.OnStopped"/> ends.</summary>
     public void Dispose()
     {
         lock (_gate)
@@ -134,6 +146,10 @@ internal sealed class CompletionWaiter : IDisposable
         Wake();
         _thread.Join();
         _wake.Dispose();
+        foreach (IWaitSource source in _sources)
+        {
+            source.OnStopped();
+        }
     }
 
     private void Run()

@@ -81,6 +81,9 @@ internal enum ConnectionLoss
     /// <summary>The device went away.</summary>
     DeviceRemoval,
 
+    /// <summary>The port of the device lost its link, or failed otherwise.</summary>
+    PortError,
+
     /// <summary>The transport gave up: nothing on the other side answers.</summary>
     Unreachable,
 

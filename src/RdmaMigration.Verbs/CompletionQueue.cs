@@ -34,13 +34,13 @@ public sealed unsafe class CompletionQueue : IDisposable
     public static CompletionQueue Create(DeviceContext context, int entries, CompletionChannel? channel)
     {
         using VerbsHandle.Scope scope = context.Handle.Use();
+        nint key = CompletionQueueHandle.NextKey();
         if (channel is null)
         {
-            ibv_cq* silent = CreateNative(context, entries, 0, 0);
-            return new CompletionQueue(silent) { Handle = new CompletionQueueHandle((nint)silent, context.Handle) };
+            ibv_cq* silent = CreateNative(context, entries, key, 0);
+            return new CompletionQueue(silent) { Handle = new CompletionQueueHandle((nint)silent, context.Handle, key) };
         }
         using VerbsHandle.Scope channelScope = channel.Handle.Use();
-        nint key = CompletionQueueHandle.NextKey();
         ibv_cq* native = CreateNative(context, entries, key, channelScope.Native);
         CompletionQueue queue = new(native);
         channel.Handle.Add(key, queue);

@@ -37,6 +37,9 @@ public sealed unsafe class DeviceContext : IDisposable
     /// <summary>The kernel's name of the device, for example mlx5_0 or rxe0.</summary>
     public string DeviceName { get; }
 
+    /// <summary>Where the device reports failures of its own, of its ports and of what is on it.</summary>
+    public AsyncEventChannel AsyncEvents => field ??= new AsyncEventChannel(this);
+
     /// <summary>What the device can do with memory that is not pinned; all false where it does not report it.</summary>
     /// <exception cref="VerbsException">The query failed.</exception>
     public OnDemandPagingSupport OnDemandPagingSupport

@@ -7,6 +7,9 @@ namespace RdmaMigration.Interop;
 [Trait("needs", "rdma")]
 public sealed class DeviceRemovalTests : ReceiverTests
 {
+    /// <summary>The transport's retries alone take some 13 s.</summary>
+    private static readonly TimeSpan s_atOnce = TimeSpan.FromSeconds(3);
+
     /// <summary>A listener at every address has an id of its own for each device, and no event when one of them is removed.</summary>
     [Theory]
     [InlineData(false)]
@@ -30,17 +33,16 @@ public sealed class DeviceRemovalTests : ReceiverTests
         }
     }
 
-    /// <summary>
-    /// Not proved for a receiver at every address: that one keeps the context of the deleted device now and then, and `rdma link delete` waits for its end.
-    /// </summary>
-    [Fact]
-    public async Task Both_ends_fail_when_the_device_is_deleted_amid_RAM()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Both_ends_fail_when_the_device_is_deleted_amid_RAM(bool atEveryAddress)
     {
         (QemuMachine source, string capture) = await CaptureAsync($"unix:{Work.File("socket")}", "pc", 32, halfZero: false);
         await source.DisposeAsync();
         await using OwnDevice device = await OwnDevice.CreateAsync();
         string uri = OwnDevice.NextUri();
-        await using RdmamigProcess receiver = await RdmamigProcess.ListenAsync(uri, NewFolder("captures"));
+        await using RdmamigProcess receiver = await ListenAsync(uri, atEveryAddress);
         await using RdmamigProcess sender = RdmamigProcess.Send(capture, uri, ["--max-bandwidth", "4M", "--return-path"]);
         await RamMovesAsync(sender);
 
@@ -52,6 +54,58 @@ public sealed class DeviceRemovalTests : ReceiverTests
         Assert.All([sent, received], result => Assert.Contains(result.ErrorClass, (string[])["Unreachable", "Disconnected"]));
         Assert.Equal(1, await sender.Process.WaitForExitAsync(Deadlines.Answer));
         Assert.Empty(Directory.GetFiles(Work.File("captures")));
+        await device.AddAsync();
+        await ServesAgainAsync(receiver, uri);
+    }
+
+    /// <summary>The kernel removes the device for a receiver that has ended its migration there, and for one that has not used it.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_receiver_whose_migration_is_over_does_not_hold_the_device(bool atEveryAddress)
+    {
+        await using OwnDevice device = await OwnDevice.CreateAsync();
+        string uri = OwnDevice.NextUri();
+        await using RdmamigProcess receiver = await ListenAsync(uri, atEveryAddress);
+        await ServesAgainAsync(receiver, uri);
+
+        await device.DeleteAsync();
+
+        await device.AddAsync();
+        await ServesAgainAsync(receiver, uri);
+    }
+
+    /// <summary>
+    /// Both sides use the device, and the kernel reports the port to both. rxe accepts no connection after one has ended while the link was down, so the device
+    /// is added again.
+    /// </summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_link_that_goes_down_is_reported_at_once(bool atEveryAddress)
+    {
+        (QemuMachine source, string capture) = await CaptureAsync($"unix:{Work.File("socket")}", "pc", 32, halfZero: false);
+        await source.DisposeAsync();
+        await using OwnDevice device = await OwnDevice.CreateAsync();
+        string uri = OwnDevice.NextUri();
+        await using RdmamigProcess receiver = await ListenAsync(uri, atEveryAddress);
+        await using RdmamigProcess sender = RdmamigProcess.Send(capture, uri, ["--max-bandwidth", "4M", "--return-path"]);
+        await RamMovesAsync(sender);
+        DateTimeOffset since = DateTimeOffset.UtcNow;
+
+        await OwnDevice.SetLinkAsync(up: false);
+
+        ReceiveResult sent = await sender.ResultAsync();
+        ReceiveResult received = await receiver.ResultAsync();
+        Measured($"{(sent.Time - since).TotalSeconds:0.00} s, {sent.ErrorClass}: {sent.Error}");
+        Measured($"{(received.Time - since).TotalSeconds:0.00} s, {received.ErrorClass}: {received.Error}");
+        Assert.All([sent, received], result => Assert.InRange(result.Time - since, TimeSpan.Zero, s_atOnce));
+        Assert.Equal("Unreachable", received.ErrorClass);
+        Assert.Contains($"port 1 of the device {device.Name} ", received.Error, StringComparison.Ordinal);
+        Assert.Equal(1, await sender.Process.WaitForExitAsync(Deadlines.Answer));
+        Assert.Empty(Directory.GetFiles(Work.File("captures")));
+        await OwnDevice.SetLinkAsync(up: true);
+        await device.DeleteAsync();
         await device.AddAsync();
         await ServesAgainAsync(receiver, uri);
     }

@@ -37,6 +37,12 @@ internal sealed class OwnDevice : IAsyncDisposable
         .Select(verbs => Path.GetFileName(verbs)!)
         .Single();
 
+    /// <summary>Its name.</summary>
+    public string Name => _device;
+
+    /// <summary>`ip link set` of its network interface.</summary>
+    public static async Task SetLinkAsync(bool up) => await RunAsync("ip", "link", "set", Interface, up ? "up" : "down");
+
     public async Task AddAsync() => await RunAsync("rdma", "link", "add", _device, "type", "rxe", "netdev", Interface);
 
     /// <summary>Returns once it is gone, which is when every process has freed what it has on it.</summary>

@@ -103,6 +103,20 @@ public sealed class CompletionWaiterTests : IDisposable
         Assert.Throws<ObjectDisposedException>(() => waiter.Add(source));
     }
 
+    [Fact]
+    public void A_source_that_is_still_watched_learns_that_the_waiter_ends()
+    {
+        CompletionWaiter waiter = new();
+        using PipeSource removed = new();
+        using PipeSource watched = new();
+        waiter.Add(removed);
+        waiter.Add(watched);
+        waiter.Remove(removed);
+        waiter.Dispose();
+        waiter.Dispose();
+        Assert.Equal((0, 1), (removed.Stops, watched.Stops));
+    }
+
     /// <summary>A completion channel of a device that was removed reports an error for ever.</summary>
     [Fact]
     public void A_descriptor_that_the_kernel_closed_is_reported_once_and_polled_no_more()
@@ -187,6 +201,8 @@ public sealed class CompletionWaiterTests : IDisposable
 
         public ManualResetEventSlim DeadlinePassed { get; } = new();
 
+        public int Stops { get; private set; }
+
         public Action? OnReadyDo { get; set; }
 
         public string? ThreadName { get; private set; }
@@ -221,6 +237,8 @@ public sealed class CompletionWaiterTests : IDisposable
         }
 
         public void OnFault(Exception fault) => Faulted.Set();
+
+        public void OnStopped() => Stops++;
 
         public void Dispose()
         {

@@ -23,6 +23,28 @@ internal static class EnumConstants
             AddressChange RDMA_CM_EVENT_ADDR_CHANGE
             TimewaitExit RDMA_CM_EVENT_TIMEWAIT_EXIT
             """,
+        [typeof(AsyncEventType)] = """
+            CompletionQueueError IBV_EVENT_CQ_ERR
+            QueuePairFatal IBV_EVENT_QP_FATAL
+            QueuePairRequestError IBV_EVENT_QP_REQ_ERR
+            QueuePairAccessError IBV_EVENT_QP_ACCESS_ERR
+            CommunicationEstablished IBV_EVENT_COMM_EST
+            SendQueueDrained IBV_EVENT_SQ_DRAINED
+            PathMigrated IBV_EVENT_PATH_MIG
+            PathMigrationError IBV_EVENT_PATH_MIG_ERR
+            DeviceFatal IBV_EVENT_DEVICE_FATAL
+            PortActive IBV_EVENT_PORT_ACTIVE
+            PortError IBV_EVENT_PORT_ERR
+            LidChange IBV_EVENT_LID_CHANGE
+            PartitionKeyChange IBV_EVENT_PKEY_CHANGE
+            SubnetManagerChange IBV_EVENT_SM_CHANGE
+            SharedReceiveQueueError IBV_EVENT_SRQ_ERR
+            SharedReceiveQueueLimitReached IBV_EVENT_SRQ_LIMIT_REACHED
+            LastWorkRequestReached IBV_EVENT_QP_LAST_WQE_REACHED
+            ClientReregister IBV_EVENT_CLIENT_REREGISTER
+            GidChange IBV_EVENT_GID_CHANGE
+            WorkQueueFatal IBV_EVENT_WQ_FATAL
+            """,
         [typeof(WorkCompletionStatus)] = """
             Success IBV_WC_SUCCESS
             LocalLengthError IBV_WC_LOC_LEN_ERR

@@ -17,11 +17,13 @@ internal sealed class ConnectionWatch : IWaitSource
     private static readonly TimeSpan s_longestRetries = TimeSpan.FromSeconds(60);
 
     private readonly ConnectionState _state;
+    private readonly VerbsResources _verbs;
     private readonly EventChannel _events;
     private readonly SendQueue _sends;
     private readonly KeepAliveProbe _probe;
     private readonly RdmaConnectionOptions _options;
     private readonly int[] _descriptors;
+    private readonly byte _port;
     private long _deadline = long.MaxValue;
     private int _unanswered;
     private bool _established;
@@ -30,7 +32,9 @@ internal sealed class ConnectionWatch : IWaitSource
     public ConnectionWatch(VerbsResources verbs, ConnectionState state, SendQueue sends, KeepAliveProbe probe, RdmaConnectionOptions options)
     {
         _state = state;
+        _verbs = verbs;
         _events = verbs.Events;
+        _port = verbs.Id.PortNumber;
         _sends = sends;
         _probe = probe;
         _options = options;
@@ -50,9 +54,16 @@ internal sealed class ConnectionWatch : IWaitSource
     public Deadline Deadline => _state.Lost is null || !_established ? Deadline.At(Volatile.Read(ref _deadline)) : Deadline.Never;
 
     /// <summary>The peer has until the set-up timeout from now. Before the waiter watches.</summary>
-    public void BeginSetup() => _deadline = Deadline.After(_options.SetupTimeout).Timestamp;
+    public void BeginSetup()
+    {
+        _deadline = Deadline.After(_options.SetupTimeout).Timestamp;
+        if (_state.Lost is not null)
+        {
+            SetupFailed();
+        }
+    }
 
-    /// <summary>The set-up failed on this side: the waiter reports it at the next look. Any thread.</summary>
+    /// <summary>The set-up failed on this side: the waiter reports it at its next look. Any thread.</summary>
     public void SetupFailed() => Volatile.Write(ref _deadline, 0);
 
     /// <summary>The connection is established.</summary>
@@ -65,6 +76,39 @@ internal sealed class ConnectionWatch : IWaitSource
 
     /// <summary>The event channel is about to be freed. Any thread.</summary>
     public void Close() => Volatile.Write(ref _closed, true);
+
+    /// <summary>
+    /// The device reported an asynchronous event (PROTOCOL.md, Asynchronous events). True if it ends the connection. Any waiter's thread, for as long as
+    /// <see cref="DeviceWatch"/> knows the connection.
+    /// </summary>
+    public bool OnDeviceEvent(in AsyncEvent happened)
+    {
+        switch (happened.Type)
+        {
+            case AsyncEventType.PortError when happened.Port == _port:
+                Fail(
+                    ConnectionLoss.PortError,
+                    $"port {_port} of the device {_state.DeviceName} under the connection with {_state.Peer} reported an error; check that its link is up");
+                return true;
+            case AsyncEventType.DeviceFatal:
+                OnDeviceLost("it reported a fatal error, or was removed");
+                return true;
+            case AsyncEventType.PathMigrated or AsyncEventType.PathMigrationError when happened.Concerns(_verbs.QueuePair):
+                FailUnlessCompleted($"reported {happened}; this program uses no alternate path, so another program changed the connection");
+                return true;
+            case AsyncEventType.QueuePairFatal or AsyncEventType.QueuePairRequestError or AsyncEventType.QueuePairAccessError
+                when happened.Concerns(_verbs.QueuePair):
+            case AsyncEventType.CompletionQueueError when happened.Concerns(_verbs.SendQueue) || happened.Concerns(_verbs.ReceiveQueue):
+                FailUnlessCompleted($"reported {happened}");
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>The device is gone for this process. Any waiter's thread.</summary>
+    public void OnDeviceLost(string reason) =>
+        Fail(ConnectionLoss.DeviceRemoval, $"the device {_state.DeviceName} under the connection with {_state.Peer}: {reason}");
 
     /// <inheritdoc/>
     public void OnReady(int index)
@@ -165,6 +209,19 @@ internal sealed class ConnectionWatch : IWaitSource
         }
 
         ReportNeverEstablished();
+    }
+
+    /// <summary>A completion that nobody has reaped may know the reason better, and the first reason stays.</summary>
+    private void FailUnlessCompleted(string what)
+    {
+        _sends.Reap();
+        Fail(ConnectionLoss.TransportError, $"the connection with {_state.Peer}: the device {_state.DeviceName} {what}");
+    }
+
+    private void Fail(ConnectionLoss loss, string message)
+    {
+        _state.Fail(loss, message);
+        SetupFailed();
     }
 
     private void ReportNeverEstablished()

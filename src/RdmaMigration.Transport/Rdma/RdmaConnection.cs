@@ -13,6 +13,7 @@ internal sealed class RdmaConnection : IDisposable
     private readonly VerbsResources _verbs;
     private readonly SendQueue _sends;
     private readonly ReceiveQueue _receives;
+    private DeviceWatch? _device;
     private bool _disposed;
 
     private RdmaConnection(CompletionWaiter waiter, VerbsResources verbs, ConnectionState state, RdmaConnectionOptions options)
@@ -63,12 +64,17 @@ internal sealed class RdmaConnection : IDisposable
         string peer = id.RemoteEndPoint?.ToString() ?? "unknown peer";
         DeviceContext device = id.Device ?? throw new ConnectFailedException($"the connection with {peer} has no device");
         ConnectionState state = new(peer, device.DeviceName);
+        VerbsResources? verbs = null;
         try
         {
-            return new RdmaConnection(waiter, new VerbsResources(id, events, device, options.SendDepth), state, options);
+            verbs = new VerbsResources(id, events, device, options.SendDepth);
+            RdmaConnection connection = new(waiter, verbs, state, options);
+            connection._device = DeviceWatch.Join(waiter, id, device, connection.Watched);
+            return connection;
         }
         catch
         {
+            verbs?.Release();
             state.Dispose();
             throw;
         }
@@ -162,6 +168,7 @@ internal sealed class RdmaConnection : IDisposable
 
         Fail(ConnectionLoss.Shutdown, $"the connection with {Peer} is closed");
         Watched.Close();
+        _device?.Leave(Watched);
         _waiter.Remove(Watched);
         _verbs.Dispose();
         State.Dispose();
@@ -169,6 +176,7 @@ internal sealed class RdmaConnection : IDisposable
 
     private void Release()
     {
+        _device?.Leave(Watched);
         _verbs.Release();
         State.Dispose();
     }

@@ -41,25 +41,25 @@ internal sealed class CompletionQueueHandle : VerbsHandle
     private static long s_lastKey;
 
     private readonly CompletionChannelHandle? _channel;
-    private readonly nint _key;
 
-    internal CompletionQueueHandle(nint native, VerbsHandle device)
-        : base(native, device)
-    {
-    }
+    internal CompletionQueueHandle(nint native, VerbsHandle device, nint key)
+        : base(native, device) => Key = key;
 
     internal CompletionQueueHandle(nint native, VerbsHandle device, CompletionChannelHandle channel, nint key)
         : base(native, device, channel)
     {
         _channel = channel;
-        _key = key;
+        Key = key;
     }
+
+    /// <summary>The native queue's context, which no other queue of this process ever has.</summary>
+    internal nint Key { get; }
 
     internal static nint NextKey() => (nint)Interlocked.Increment(ref s_lastKey);
 
     protected override int Destroy(nint native)
     {
-        _channel?.Remove(_key);
+        _channel?.Remove(Key);
         return LibIbVerbs.ibv_destroy_cq(native);
     }
 }

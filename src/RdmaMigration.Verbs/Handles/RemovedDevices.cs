@@ -34,6 +34,18 @@ internal static unsafe class RemovedDevices
         }
     }
 
+    /// <summary>A device failed or is being removed. Does nothing for a context that no id is on: its owner closes it.</summary>
+    public static void Mark(nint context)
+    {
+        lock (s_gate)
+        {
+            if (IsUsed(context))
+            {
+                s_removed.Add(context);
+            }
+        }
+    }
+
     /// <summary>An id is about to be destroyed; everything made from its device is gone.</summary>
     public static void Leave(nint id)
     {

@@ -62,6 +62,12 @@ internal static unsafe partial class LibIbVerbs
     [LibraryImport(Library)]
     internal static partial void ibv_ack_cq_events(nint cq, uint nevents);
 
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int ibv_get_async_event(nint context, ibv_async_event* @event);
+
+    [LibraryImport(Library)]
+    internal static partial void ibv_ack_async_event(ibv_async_event* @event);
+
     [LibraryImport(Library)]
     internal static partial int ibv_modify_qp(nint qp, ibv_qp_attr* attr, int attr_mask);
 

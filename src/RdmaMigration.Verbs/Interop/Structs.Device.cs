@@ -11,6 +11,22 @@ internal struct ibv_gid
     public ulong global_interface_id;
 }
 
+/// <summary>The table of functions between these fields belongs to native/; what follows is the library's own.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 328)]
+internal struct ibv_context
+{
+    [FieldOffset(0)] public nint device;
+    [FieldOffset(268)] public int async_fd;
+}
+
+/// <summary>The element is a union: a pointer to the object, or the number of the port.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct ibv_async_event
+{
+    public nint element;
+    public uint event_type;
+}
+
 /// <summary>The fields after <c>max_qp_init_rd_atom</c> are left out, but for the last.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 232)]
 internal unsafe struct ibv_device_attr

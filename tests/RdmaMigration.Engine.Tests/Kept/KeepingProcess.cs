@@ -11,7 +11,7 @@ internal sealed class KeepingProcess : RunningMigration
     /// <summary>Where a script is the destination.</summary>
     public static readonly MigrationUri Scripted = new UnixUri("scripted");
 
-    private readonly OutgoingConnector _connector = new();
+    private readonly OutgoingConnector _connector = new(NullLogger.Instance);
 
     /// <param name="script">The destination under <see cref="Scripted"/>.</param>
     public KeepingProcess(ScriptedDestination? script = null)
