@@ -87,7 +87,8 @@ public sealed class ServeGuestTests : ReceiverTests
 
     /// <summary>
     /// An answer comes behind the events that its client has not read yet. A QEMU 7.2 is measured beside it. It stops its machine after the first pass when
-    /// downtime-limit is 0, or when that pass takes less than the 100 ms after which it knows its bandwidth, so it iterates some 50 times a second at most.
+    /// downtime-limit is 0, or when that pass takes less than the 100 ms after which it knows its bandwidth, so it iterates some 50 times a second at most. It
+    /// also stops it when other programs keep the processors from its guest for a pass; then its measurement ends early.
     /// </summary>
     [Fact]
     [Trait("needs", "qemu")]
@@ -104,11 +105,14 @@ public sealed class ServeGuestTests : ReceiverTests
             "arrived",
             options => QemuMachine.StartAsync(options with { Incoming = "defer", Paused = true, Extra = [] }));
         await BeginFloodAsync(source.Monitor, await destination.ListenAsync(Address("unix", "qemu")));
-        await source.SetLimitsAsync(256 << 20, downtimeMilliseconds: 1);
+        await source.SetLimitsAsync(128 << 20, downtimeMilliseconds: 1);
         using FiveClients clients = new(sockets);
-        AnswerTimes answersOfQemu = await clients.AskAsync(s_flood);
+        long begun = Stopwatch.GetTimestamp();
+        AnswerTimes answersOfQemu = await clients.AskUntilAsync(
+            reply => !AskingClient.IsActive(reply) || Stopwatch.GetElapsedTime(begun) >= s_flood);
+        double seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
 
-        Measured($"QEMU 7.2: {answersOfQemu}; {clients.Events / s_flood.TotalSeconds:0} events a second");
+        Measured($"QEMU 7.2: {answersOfQemu}; {clients.Events / seconds:0} events a second for {seconds:0.0} of {s_flood.TotalSeconds:0} s");
         Assert.InRange(answers.P99, TimeSpan.Zero, s_bound);
     }
 
