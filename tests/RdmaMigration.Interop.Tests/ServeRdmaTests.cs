@@ -64,7 +64,7 @@ public sealed class ServeRdmaTests : ReceiverTests
 
         Assert.Contains("cancelled", (await refused).Reason, StringComparison.Ordinal);
         Measured($"cancelled {Stopwatch.GetElapsedTime(began).TotalMilliseconds:0} ms after migrate");
-        Assert.InRange(Stopwatch.GetElapsedTime(began).TotalSeconds, 0, 3);
+        Assert.InRange(Stopwatch.GetElapsedTime(began).TotalSeconds, 0, 10);
         Assert.Equal("setup cancelling cancelled", Statuses(service.Monitor, from));
     }
 
