@@ -94,6 +94,7 @@ internal sealed class Delivery(OutgoingOptions options, Func<OutgoingOptions, Ca
         }
 
         DemandAnswer(channel);
+        context.Connected?.Invoke();
     }
 
     /// <summary>

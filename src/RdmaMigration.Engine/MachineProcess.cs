@@ -52,6 +52,12 @@ internal sealed class MachineProcess : IDisposable
     public event Action<MigrationInfo>? Ended;
 
     /// <summary>
+    /// Called on the main thread, with the big lock held, when a migration that sends has established the connection to its destination. A migration that fails
+    /// before only ends.
+    /// </summary>
+    public event Action? Connected;
+
+    /// <summary>
     /// Called on the main thread, with the big lock held, when a pass over the RAM of a machine that runs has begun, with the pass's number from 1 on. Passes
     /// that begin faster than the main loop turns are left out.
     /// </summary>
@@ -287,7 +293,11 @@ internal sealed class MachineProcess : IDisposable
 
     private void Run(Func<MigrationContext, IMigrationWork> create)
     {
-        MigrationContext context = new(_loop, _log) { PassBegan = PassBegan is null ? null : AnnouncePass };
+        MigrationContext context = new(_loop, _log)
+        {
+            Connected = () => _loop.Schedule(() => Connected?.Invoke()),
+            PassBegan = PassBegan is null ? null : AnnouncePass,
+        };
         Run(context, create(context), ended: null);
     }
 

@@ -24,6 +24,9 @@ internal sealed class MigrationContext(MainLoop loop, ILogger log) : IDisposable
     /// <summary>Signalled when the migration is to end soon.</summary>
     public CancellationToken Cancellation => _cancel.Token;
 
+    /// <summary>Called when the connection to the destination is established; null for nothing. It only schedules.</summary>
+    public Action? Connected { get; init; }
+
     /// <summary>Called with the number of each pass over the RAM of a machine that runs, when it begins; null for nothing. It only schedules.</summary>
     public Action<int>? PassBegan { get; init; }
 

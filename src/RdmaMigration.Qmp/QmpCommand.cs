@@ -20,11 +20,26 @@ internal sealed record QmpCommand(string Name, QmpFunction Run, bool AllowsOob =
     /// </summary>
     public Func<QmpArguments, CancellationToken, Task<QmpFunction>>? Prepare { get; private init; }
 
+    /// <summary>
+    /// Runs in place of <see cref="Run"/>, on the main thread with the big lock held. The reply is sent when the task has ended. Null for a command whose reply
+    /// waits for nothing.
+    /// </summary>
+    public Func<QmpArguments, QmpSession, Task>? Begin { get; private init; }
+
     /// <summary>A command that waits, for a resolver for example, before it runs on the main loop. It is not allowed out of band.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="prepare">As <see cref="Prepare"/>. It must not use what the big lock protects.</param>
     public static QmpCommand Waiting(string name, Func<QmpArguments, CancellationToken, Task<QmpFunction>> prepare) =>
         new(name, (_, _) => throw new InvalidOperationException($"{name} was not prepared")) { Prepare = prepare };
+
+    /// <summary>
+    /// A command that returns {} when what it began on the main loop has succeeded. Further requests of its client wait; those of other clients, and those out
+    /// of band, do not. It is not allowed out of band.
+    /// </summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="begin">As <see cref="Begin"/>. The command fails with the task's <see cref="QmpException"/>.</param>
+    public static QmpCommand Deferred(string name, Func<QmpArguments, QmpSession, Task> begin) =>
+        new(name, (_, _) => throw new InvalidOperationException($"{name} was not begun")) { Begin = begin };
 
     /// <summary>A command that takes no arguments and returns a value.</summary>
     /// <param name="name">Its name.</param>

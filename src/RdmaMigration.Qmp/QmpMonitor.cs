@@ -94,7 +94,7 @@ internal sealed class QmpMonitor
 
     /// <summary>
     /// Answers a request in band. The command runs in one bottom half, and the reply is sent in a later one, so that it comes behind the events that the
-    /// command has scheduled. Lines are made outside of the big lock.
+    /// command has scheduled. Lines are made outside of the big lock. No thread waits meanwhile.
     /// </summary>
     /// <exception cref="OperationCanceledException">The session or the main loop has ended.</exception>
     public async Task AnswerAsync(QmpRequest request, QmpSession session, CancellationToken end)
@@ -103,10 +103,7 @@ internal sealed class QmpMonitor
         try
         {
             (QmpCommand command, QmpArguments arguments) = Find(request, session);
-            QmpFunction run = command.Prepare is { } prepare
-                ? await PrepareAsync(command, prepare, arguments, session, end).ConfigureAwait(false)
-                : command.Run;
-            reply = await _loop.InvokeAsync(() => Run(command.Name, run, arguments, session), Site).WaitAsync(end).ConfigureAwait(false);
+            reply = await ExecuteAsync(command, arguments, session, end).ConfigureAwait(false);
         }
         catch (QmpException error)
         {
@@ -164,16 +161,25 @@ internal sealed class QmpMonitor
             : (command, new QmpArguments(arguments, command.Arguments));
     }
 
-    private async Task<QmpFunction> PrepareAsync(
-        QmpCommand command,
-        Func<QmpArguments, CancellationToken, Task<QmpFunction>> prepare,
-        QmpArguments arguments,
-        QmpSession session,
-        CancellationToken end)
+    /// <summary>Executes a command in band: what it waits for before, the command on the main loop, and what its reply waits for.</summary>
+    private async Task<QmpReply> ExecuteAsync(QmpCommand command, QmpArguments arguments, QmpSession session, CancellationToken end)
     {
         try
         {
-            return await prepare(arguments, end).ConfigureAwait(false);
+            QmpFunction run = command.Prepare is { } prepare ? await prepare(arguments, end).ConfigureAwait(false) : command.Run;
+            Task begun = Task.CompletedTask;
+            if (command.Begin is { } begin)
+            {
+                run = (given, client) =>
+                {
+                    begun = begin(given, client);
+                    return null;
+                };
+            }
+
+            QmpReply reply = await _loop.InvokeAsync(() => Run(command.Name, run, arguments, session), Site).WaitAsync(end).ConfigureAwait(false);
+            await begun.WaitAsync(end).ConfigureAwait(false);
+            return reply;
         }
         catch (Exception defect) when (defect is not (QmpException or OperationCanceledException))
         {

@@ -18,6 +18,9 @@ internal sealed class ConnectFailedException : TransportException
 
     /// <summary>Creates the exception for another reason.</summary>
     public ConnectFailedException(FailureReason reason, string message, Exception? inner = null) : base(reason, message, inner) { }
+
+    /// <summary>The peer refused and said why; the message has that.</summary>
+    public bool HasPeersReason { get; init; }
 }
 
 /// <summary>The peer sent what the protocol does not allow.</summary>

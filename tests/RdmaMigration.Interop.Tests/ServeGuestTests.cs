@@ -87,13 +87,14 @@ public sealed class ServeGuestTests : ReceiverTests
 
     /// <summary>
     /// An answer comes behind the events that its client has not read yet. A QEMU 7.2 is measured beside it. It stops its machine after the first pass when
-    /// downtime-limit is 0, or when that pass takes less than the 100 ms after which it knows its bandwidth, so it iterates some 50 times a second at most.
+    /// downtime-limit is 0, or when that pass takes less than the 100 ms after which it knows its bandwidth, so it iterates some 16 times a second here. It
+    /// also stops it when other programs keep the processors from its guest for a pass; then its measurement ends early.
     /// </summary>
     [Fact]
     [Trait("needs", "qemu")]
     public async Task A_flood_of_passes_disconnects_a_silent_client_and_the_others_are_answered()
     {
-        AnswerTimes answers = await FloodAsync();
+        AnswerTimes[] answers = await FiveClients.MeasureAsync(async () => [await FloodAsync()], s_bound, Measured);
         string[] sockets = FiveClients.Sockets(Work);
         await using QemuMachine source = await StartDirtyingSourceAsync("pc", 32, sockets);
         await source.SetLimitsAsync(64 << 20, downtimeMilliseconds: 1);
@@ -104,12 +105,15 @@ public sealed class ServeGuestTests : ReceiverTests
             "arrived",
             options => QemuMachine.StartAsync(options with { Incoming = "defer", Paused = true, Extra = [] }));
         await BeginFloodAsync(source.Monitor, await destination.ListenAsync(Address("unix", "qemu")));
-        await source.SetLimitsAsync(256 << 20, downtimeMilliseconds: 1);
+        await source.SetLimitsAsync(128 << 20, downtimeMilliseconds: 1);
         using FiveClients clients = new(sockets);
-        AnswerTimes answersOfQemu = await clients.AskAsync(s_flood);
+        long begun = Stopwatch.GetTimestamp();
+        AnswerTimes answersOfQemu = await clients.AskUntilAsync(
+            reply => !AskingClient.IsActive(reply) || Stopwatch.GetElapsedTime(begun) >= s_flood);
+        double seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
 
-        Measured($"QEMU 7.2: {answersOfQemu}; {clients.Events / s_flood.TotalSeconds:0} events a second");
-        Assert.InRange(answers.P99, TimeSpan.Zero, s_bound);
+        Measured($"QEMU 7.2: {answersOfQemu}; {clients.Events / seconds:0} events a second for {seconds:0.0} of {s_flood.TotalSeconds:0} s");
+        Assert.InRange(answers[0].P99, TimeSpan.Zero, s_bound);
     }
 
     /// <summary>A QEMU 7.2 in the destination's place is measured beside it.</summary>

@@ -60,6 +60,50 @@ public sealed class QmpSessionTests
     }
 
     [Fact]
+    public async Task A_deferred_reply_holds_up_its_own_client_alone_and_nothing_out_of_band()
+    {
+        await using RunningMonitor monitor = new();
+        await using RawClient client = await monitor.NegotiateAsync(isOob: true);
+        await client.SendAsync("""{"execute":"begin","id":1}{"execute":"query-status","id":2}""");
+        Assert.Equal("STOP", QmpEvent.Parse(await client.ReadAsync()).Name);
+        await client.SendAsync("""{"exec-oob":"query-yank","id":"oob"}{"exec-oob":"begin","id":"refused"}""");
+        Assert.Equal("oob", (await client.ReadAsync()).GetProperty("id").GetString());
+        Assert.Equal(("GenericError", "The command begin does not support OOB"), RawClient.Error(await client.ReadAsync()));
+        await monitor.AssertAnswersAsync();
+        monitor.Awaited.SetResult();
+        Assert.Equal("""{"return": {}, "id": 1}""", await client.ReadLineAsync());
+        Assert.Equal(2, (await client.ReadAsync()).GetProperty("id").GetInt32());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_deferred_reply_has_the_error_of_what_was_begun(bool isDefect)
+    {
+        await using RunningMonitor monitor = new();
+        await using RawClient client = await monitor.NegotiateAsync();
+        await client.SendAsync("""{"execute":"begin"}""");
+        Assert.Equal("STOP", QmpEvent.Parse(await client.ReadAsync()).Name);
+        monitor.Awaited.SetException(
+            isDefect ? new InvalidDataException("it broke") : new QmpException(QmpErrorClass.DeviceNotFound, "it is not there"));
+        Assert.Equal(isDefect ? ("GenericError", "it broke") : ("DeviceNotFound", "it is not there"), RawClient.Error(await client.ReadAsync()));
+        Assert.Equal(isDefect ? 1 : 0, monitor.Log.At(LogLevel.Error).Count);
+    }
+
+    [Fact]
+    public async Task A_reply_that_never_comes_does_not_delay_the_end()
+    {
+        await using RunningMonitor monitor = new();
+        await using RawClient client = await monitor.NegotiateAsync();
+        await client.SendAsync("""{"execute":"begin"}""");
+        Assert.Equal("STOP", QmpEvent.Parse(await client.ReadAsync()).Name);
+        long start = Stopwatch.GetTimestamp();
+        await monitor.Listener.DisposeAsync();
+        Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 0, 5);
+        Assert.Null(await client.ReadLineAsync());
+    }
+
+    [Fact]
     public async Task Lines_are_spelled_as_QEMU_spells_them()
     {
         await using RunningMonitor monitor = new();

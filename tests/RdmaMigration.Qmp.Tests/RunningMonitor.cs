@@ -35,7 +35,7 @@ internal sealed class RunningMonitor : IAsyncDisposable
     /// <summary>The command "hang" waits for this on the main thread.</summary>
     public ManualResetEventSlim Released { get; } = new();
 
-    /// <summary>The command "wait" waits for this beside the main thread.</summary>
+    /// <summary>The command "wait" waits for this beside the main thread, and so does the reply of "begin".</summary>
     public TaskCompletionSource Awaited { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync(Path);
@@ -114,6 +114,13 @@ internal sealed class RunningMonitor : IAsyncDisposable
         {
             Arguments = new QmpObject(QmpMember.Optional("fails", QmpType.Boolean)),
         },
+        QmpCommand.Deferred("begin", (arguments, _) =>
+        {
+            arguments.End();
+            Loop.Lock.AssertHeld();
+            Loop.Schedule(() => Monitor.Broadcast("STOP"));
+            return Awaited.Task;
+        }),
         QmpCommand.Act("fail", () => throw new InvalidDataException("it broke")),
         QmpCommand.Act("quit", () =>
         {

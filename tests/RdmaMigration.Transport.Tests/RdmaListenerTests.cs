@@ -165,6 +165,17 @@ public sealed class RdmaListenerTests
         Assert.NotNull(channel.WaitForOutput(TimeSpan.FromSeconds(20)));
     }
 
+    /// <summary>The source said that the destination does not know return paths.</summary>
+    [Fact]
+    public void A_return_path_of_a_migration_that_is_cancelled_here_is_refused_with_that_reason()
+    {
+        using ListeningDestination destination = new(accepted: channel => channel.Shutdown("cancelled by hand"));
+        ConnectFailedException refused = Assert.Throws<ConnectFailedException>(() => destination.ConnectOurs(TestOptions.Rdma with { ReturnPath = true }));
+        destination.Accept();
+        Assert.Contains("cancelled by hand", refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("turn return-path on", refused.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

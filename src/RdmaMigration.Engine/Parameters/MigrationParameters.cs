@@ -67,7 +67,8 @@ internal static class MigrationParameters
         Name = "switchover-ack",
         Side = MigrationSide.Incoming,
         Surface = ParameterSurface.Everywhere,
-        Help = "When to acknowledge the switchover to a source with capability switchover-ack; auto decides by the machine type",
+        Help = "When to acknowledge the switchover to a source with capability switchover-ack; auto decides by the machine type. Set it for a source that "
+            + "never switches over with auto",
         Reason = "QEMU changed the rule with machine type 11.1, and only the machine type in the stream shows which rule the source follows",
     };
 
@@ -298,7 +299,8 @@ internal static class MigrationParameters
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Everywhere,
         Help = "The longest wait for the destination's first answer after the connection is open. Over RDMA this also limits the wait for each answer until "
-            + "RAM blocks are exchanged; --pin-all adds 4 s for each GiB of RAM. No effect for files, commands and pipes",
+            + "RAM blocks are exchanged; --pin-all adds 4 s for each GiB of RAM. No effect for files, commands and pipes. Raise it for a destination that may "
+            + "be busy with another migration",
         Reason = "a QEMU answers within milliseconds; one with multifd on never does, and rdmamig may be busy with another migration",
     };
 
@@ -324,7 +326,7 @@ internal static class MigrationParameters
         Scope = ParameterScope.Network,
         Surface = ParameterSurface.CommandLine,
         Help = "A network that may connect by RDMA or TCP, such as 10.0.0.0/24, and the source ports that it may use, as in 10.0.0.0/24:1-1023 or "
-            + "[fd00::/8]:1024-2047; repeatable",
+            + "[fd00::/8]:1024-2047; repeatable. Without it, every host that reaches the port can send a machine",
         Reason = "QEMU admits everyone; there is no other access control",
     };
 

@@ -28,6 +28,9 @@ internal sealed class MigrationCommands(
     /// <summary>The types of arguments, replies and events.</summary>
     public MigrationTypes Types => field ??= new MigrationTypes(options.Profile, Capabilities.Names);
 
+    /// <summary>What the reply of migrate waits for.</summary>
+    public AwaitedConnection Connection { get; } = new();
+
     /// <summary>A failed migration that comes in ends the service, with exit code 1.</summary>
     public bool ExitsOnError { get; private set; } = true;
 
@@ -39,7 +42,7 @@ internal sealed class MigrationCommands(
         QmpCommand.Act("stop", machine.Stop),
         QmpCommand.Act("cont", machine.Continue),
         QmpCommand.Act("quit", quit),
-        new("migrate", Migrate) { Arguments = Types.Migrate },
+        QmpCommand.Deferred("migrate", Migrate) with { Arguments = Types.Migrate },
         QmpCommand.Waiting("migrate-incoming", PrepareIncomingAsync) with { Arguments = Types.MigrateIncoming },
         QmpCommand.Act("migrate_cancel", Cancel),
         new("migrate-continue", Continue) { Arguments = Types.Continue },
@@ -79,7 +82,7 @@ internal sealed class MigrationCommands(
 
     private ParameterSet EngineParameters() => Capabilities.Apply(Parameters.Apply(options.Parameters));
 
-    private Action<Utf8JsonWriter>? Migrate(QmpArguments arguments, QmpSession session)
+    private Task Migrate(QmpArguments arguments, QmpSession session)
     {
         MigrationUri uri = MigrationChannels.Read(arguments, options.Profile.HasChannels, MigrationSide.Outgoing);
         bool resumes = arguments.OptionalBoolean("resume") ?? false;
@@ -117,7 +120,7 @@ internal sealed class MigrationCommands(
         }
 
         descriptors.Use(uri, forWriting: true, to => Try(() => machine.Send(new OutgoingOptions { Uri = to, Parameters = parameters })));
-        return null;
+        return Connection.Begin(uri);
     }
 
     private async Task<QmpFunction> PrepareIncomingAsync(QmpArguments arguments, CancellationToken end)

@@ -60,6 +60,7 @@ internal sealed class ServeMonitor
         _machine.Changed += OnMachineChanged;
         _machine.Follow();
         _process.StatusChanged += OnStatusChanged;
+        _process.Connected += _commands.Connection.OnConnected;
         _process.PassBegan += OnPassBegan;
 
         // The end is reported when nothing is left of the migration, so that a command that follows it finds the process idle.
@@ -104,6 +105,7 @@ internal sealed class ServeMonitor
     public async Task CloseAsync()
     {
         _process.StatusChanged -= OnStatusChanged;
+        _process.Connected -= _commands.Connection.OnConnected;
         _process.PassBegan -= OnPassBegan;
         _process.Ended -= OnEnded;
         if (_listener is { } listener)
@@ -133,6 +135,7 @@ internal sealed class ServeMonitor
     {
         _descriptors.EndUse();
         Report(info);
+        _commands.Connection.OnEnded(info);
     }
 
     private void Report(MigrationInfo info)

@@ -47,7 +47,10 @@ internal static class RdmaConnector
             }
             catch (Exception failed) when (failed is VerbsException or TransportException or PlatformNotSupportedException)
             {
-                first ??= new ConnectFailedException($"cannot connect to {uri}: {failed.Message}", failed);
+                first ??= new ConnectFailedException($"cannot connect to {uri}: {failed.Message}", failed)
+                {
+                    HasPeersReason = failed is ConnectFailedException { HasPeersReason: true },
+                };
             }
         }
 
@@ -133,7 +136,7 @@ internal static class RdmaConnector
         using (happened)
         {
             throw happened.Type is CmEventType.Rejected && RejectionText(happened.PrivateData) is { Length: > 0 } reason
-                ? new ConnectFailedException($"{address} refused: {reason}")
+                ? new ConnectFailedException($"{address} refused: {reason}") { HasPeersReason = true }
                 : happened.ToException(address.ToString());
         }
     }

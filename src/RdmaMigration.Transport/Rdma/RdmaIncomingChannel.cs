@@ -183,6 +183,10 @@ internal sealed class RdmaIncomingChannel : IncomingChannel, IIncomingRam
         }
     }
 
+    /// <summary>Why this side has ended the migration to which a connection belongs; null when it has not, or it is another migration. Any thread.</summary>
+    internal string? WhyEnded(ConnectionPurpose purpose) =>
+        purpose.Migration == _migration && Lost is { Loss: ConnectionLoss.Shutdown } ended ? $"the destination has ended the migration: {ended.Message}" : null;
+
     /// <summary>The source's second connection is established; false when the channel is disposed. The waiter's thread calls it.</summary>
     internal bool TrySetReturnPath(RdmaConnection connection)
     {

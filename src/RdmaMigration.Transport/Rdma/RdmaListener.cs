@@ -217,7 +217,7 @@ internal sealed class RdmaListener : ChannelListener
         }
         else if (request.Purpose is { Role: not ConnectionRole.Main } purpose)
         {
-            _backlog.Reject(request, $"this {purpose.Role} connection belongs to no running migration");
+            _backlog.Reject(request, running?.WhyEnded(purpose) ?? $"this {purpose.Role} connection belongs to no running migration");
         }
         else if (!_busy)
         {

@@ -69,9 +69,13 @@ internal sealed class RdmaOutgoingChannel : OutgoingChannel
         }
         catch (ConnectFailedException failed)
         {
+            // A destination that ends the migration meanwhile knows return paths.
+            string? ended = failed.HasPeersReason ? failed.Message : main.Lost?.Message;
             main.Dispose();
             throw new ConnectFailedException(
-                $"the destination did not accept the return path's connection; turn return-path on there, or omit --return-path ({failed.Message})", failed);
+                ended is not null ? $"the destination did not accept the return path's connection: {ended}"
+                    : $"the destination did not accept the return path's connection; turn return-path on there, or omit --return-path ({failed.Message})",
+                failed);
         }
         catch
         {
