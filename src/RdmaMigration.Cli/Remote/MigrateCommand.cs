@@ -17,7 +17,8 @@ internal sealed class MigrateCommand : MigrationCommand
 
     private readonly Argument<string> _uri = new("URI")
     {
-        Description = "Where the machine goes: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, exec:COMMAND, file:PATH or fd:NAME. The QEMU at SOCKET opens it, in its own directory",
+        Description = "Where the machine goes: rdma:HOST:PORT, tcp:HOST:PORT, unix:PATH, exec:COMMAND, file:PATH or fd:NAME. "
+            + "The QEMU at SOCKET opens it, in its own directory",
         CustomParser = ReadUri,
     };
 
@@ -54,7 +55,8 @@ internal sealed class MigrateCommand : MigrationCommand
     private readonly Option<TimeSpan?> _greetingTimeout = MonitorOptions.GreetingTimeout();
 
     public MigrateCommand(Screen screen)
-        : base(screen, "migrate", "Starts and follows a migration of a QEMU, rdmamig serve or rdmamig guest, over its QMP socket.", "MIGRATION, PROGRESS, RESULT")
+        : base(
+            screen, "migrate", "Starts and follows a migration of a QEMU, rdmamig serve or rdmamig guest, over its QMP socket.", "MIGRATION, PROGRESS, RESULT")
     {
         Add(_socket);
         Add(_uri);

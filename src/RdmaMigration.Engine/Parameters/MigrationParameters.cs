@@ -100,7 +100,8 @@ internal static class MigrationParameters
         Name = "downtime-limit",
         Side = MigrationSide.Outgoing,
         Surface = ParameterSurface.Qmp,
-        Help = "Stop a running machine once the rest of its RAM can be sent in four fifths of this time, in milliseconds. 0: never, so the migration does not complete",
+        Help = "Stop a running machine once the rest of its RAM can be sent in four fifths of this time, in milliseconds. 0: never, so the "
+            + "migration does not complete",
         Reason = "QEMU's default",
     };
 
