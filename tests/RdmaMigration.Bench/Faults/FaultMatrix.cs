@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Json;
 using RdmaMigration.Bench.Matrix;
 using RdmaMigration.Testing;
 
@@ -26,7 +27,9 @@ internal sealed class FaultMatrix(IReadOnlyList<FaultCase> cases, TimeSpan patie
     {
         _host = await MeasuredHost.OfThisAsync();
         await Task.WhenAll(Enumerable.Range(0, Math.Min(beds, cases.Count)).Select(_ => WorkAsync()));
-        return await WriteAsync();
+        FaultFigures figures = await WriteAsync();
+        Report.Say($"figures: {json.FullName}");
+        return figures;
     }
 
     public void Dispose() => _oneWriter.Dispose();
@@ -108,7 +111,8 @@ internal sealed class FaultMatrix(IReadOnlyList<FaultCase> cases, TimeSpan patie
         {
             FaultRow[] ordered = [.. cases.SelectMany(cell => _rows.Where(row => row.Case == cell))];
             FaultFigures figures = new(_started, _host!, patience.TotalSeconds, ordered, [.. _failures]);
-            await Report.WriteJsonAsync(json, figures);
+            json.Directory!.Create();
+            await File.WriteAllBytesAsync(json.FullName, JsonSerializer.SerializeToUtf8Bytes(figures, Report.Layout));
             await File.WriteAllTextAsync(Path.ChangeExtension(json.FullName, ".md"), FaultMarkdown.Write(figures));
             return figures;
         }

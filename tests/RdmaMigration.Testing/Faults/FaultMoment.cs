@@ -1,7 +1,8 @@
 namespace RdmaMigration.Testing;
 
 /// <summary>The migration left the phase before the fault took effect. Another attempt can succeed.</summary>
-internal sealed class PhaseMissedException(FaultCase fault) : InvalidOperationException($"{fault}: the phase ended before the fault took effect");
+internal sealed class PhaseMissedException(QmpEvent next)
+    : InvalidOperationException($"the phase ended before the fault took effect: the source reported {next} at {next.Seen:O}");
 
 /// <summary>
 /// Brings a migration into the phase in which its fault begins. Phases that are too short to hit are stretched: netem delays what the destination's host sends,
@@ -9,13 +10,15 @@ internal sealed class PhaseMissedException(FaultCase fault) : InvalidOperationEx
 /// </summary>
 internal sealed class FaultMoment(FaultBed bed, FaultCase fault, FaultPrograms programs)
 {
-    /// <summary>Below the 2 s after which a device sends a packet again.</summary>
-    private const int DelayMilliseconds = 1500;
+    /// <summary>Devices send a packet again after 2 s, five times.</summary>
+    private const int DelayMilliseconds = 3000;
 
     /// <summary>What a program reports reaches the test within this time.</summary>
-    private static readonly TimeSpan s_reportDelay = TimeSpan.FromSeconds(0.3);
+    private static readonly TimeSpan s_reportDelay = TimeSpan.FromSeconds(0.5);
 
-    private bool _isDelayed;
+    /// <summary>Runs on the destination's host and executes a line at once: starting a program takes seconds on a busy emulated host.</summary>
+    private GuestProgram? _tc;
+
     private bool _isStopped;
     private DateTimeOffset? _struck;
 
@@ -33,9 +36,9 @@ internal sealed class FaultMoment(FaultBed bed, FaultCase fault, FaultPrograms p
     public void ThrowIfMissed()
     {
         if (_struck is { } struck && fault.Kind is not FaultKind.RelayKilled && fault.Phase is not FaultPhase.Ram
-            && programs.Sender.HasPassed(fault.Phase, struck + s_reportDelay))
+            && programs.Sender.FirstAfter(fault.Phase) is { } next && next.Seen < struck + s_reportDelay)
         {
-            throw new PhaseMissedException(fault);
+            throw new PhaseMissedException(next);
         }
     }
 
@@ -48,9 +51,10 @@ internal sealed class FaultMoment(FaultBed bed, FaultCase fault, FaultPrograms p
             await programs.Receiver.StopAsync(stopped: false);
         }
 
-        if (_isDelayed)
+        if (_tc is not null)
         {
-            _isDelayed = false;
+            await _tc.KillAsync();
+            _tc = null;
 
             // A host that was killed has lost its delay.
             await bed.Destination.RunAsync($"tc qdisc del dev {FaultInjection.Device} root || true");
@@ -62,15 +66,16 @@ internal sealed class FaultMoment(FaultBed bed, FaultCase fault, FaultPrograms p
         switch (fault.Phase)
         {
             case FaultPhase.Setup:
-                await DelayAsync();
+                await PrepareDelayAsync(DelayMilliseconds);
                 await programs.Sender.SendAsync(uri, fault.Phase);
                 await programs.Receiver.AcceptsAsync();
                 break;
             case FaultPhase.Device or FaultPhase.Result when fault.From is MigrationProgram.Rdmamig:
-                // With the delay, the device sends half a MiB of RAM a second.
+                // The device sends half a MiB of RAM, and waits until the destination acknowledges it.
+                await PrepareDelayAsync(milliseconds: 0);
                 await programs.Sender.SendAsync(uri, fault.Phase);
                 await programs.Sender.RamEndsAsync();
-                await DelayAsync();
+                await DelayAsync(DelayMilliseconds);
                 await programs.Sender.ReachAsync(fault.Phase);
                 break;
             default:
@@ -100,10 +105,15 @@ internal sealed class FaultMoment(FaultBed bed, FaultCase fault, FaultPrograms p
         }
     }
 
-    private async Task DelayAsync()
+    private async Task PrepareDelayAsync(int milliseconds)
     {
-        _isDelayed = true;
-        await bed.Destination.RunAsync(FormattableString.Invariant(
-            $"tc qdisc replace dev {FaultInjection.Device} root netem limit {FaultInjection.QueuedPackets} delay {DelayMilliseconds}ms"));
+        _tc = await bed.Destination.StartAsync("exec tc -batch -");
+        await DelayAsync(milliseconds);
+
+        // The kernel loads netem.
+        await bed.Destination.RunAsync($"until tc qdisc show dev {FaultInjection.Device} | grep -q netem; do sleep 0.1; done");
     }
+
+    private Task DelayAsync(int milliseconds) => _tc!.WriteAsync(FormattableString.Invariant(
+        $"qdisc replace dev {FaultInjection.Device} root netem limit {FaultInjection.QueuedPackets} delay {milliseconds}ms"));
 }

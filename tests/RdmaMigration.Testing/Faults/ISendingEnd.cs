@@ -20,8 +20,8 @@ internal interface ISendingEnd : IAsyncDisposable
     /// <summary>Continues a migration that waits in the phase.</summary>
     Task ContinueAsync(FaultPhase phase);
 
-    /// <summary>Whether the migration had left the phase by then, as far as the program has reported it.</summary>
-    bool HasPassed(FaultPhase phase, DateTimeOffset then);
+    /// <summary>The first report from which it is clear that the migration has left the phase; null if there is none.</summary>
+    QmpEvent? FirstAfter(FaultPhase phase);
 
     Task<FaultReport> ReportAsync(DateTimeOffset since, TimeSpan limit);
 

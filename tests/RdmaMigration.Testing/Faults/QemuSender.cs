@@ -68,8 +68,9 @@ internal sealed class QemuSender(FaultBed bed, FaultCase fault) : ISendingEnd
     public Task ContinueAsync(FaultPhase phase) =>
         phase is FaultPhase.Device ? Qemu.ExecuteAsync("migrate-continue", new { state = "pre-switchover" }) : Task.CompletedTask;
 
-    public bool HasPassed(FaultPhase phase, DateTimeOffset then) => phase is FaultPhase.Setup
-        && Qemu.Events.Snapshot().Skip(_from).Any(said => said is { Name: "MIGRATION", Status: "active" } && said.Seen < then);
+    public QmpEvent? FirstAfter(FaultPhase phase) => phase is FaultPhase.Setup
+        ? Qemu.Events.Snapshot().Skip(_from).FirstOrDefault(said => said is { Name: "MIGRATION", Status: "active" })
+        : null;
 
     public async Task<FaultReport> ReportAsync(DateTimeOffset since, TimeSpan limit)
     {

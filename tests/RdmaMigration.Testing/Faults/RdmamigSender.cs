@@ -7,10 +7,7 @@ internal sealed class RdmamigSender(FaultBed bed, FaultCase fault) : ISendingEnd
     private readonly string _options = FormattableString.Invariant(
         $"--json --keepalive-interval {FaultCase.KeepAliveSeconds}{(fault.To is MigrationProgram.Rdmamig ? " --return-path" : "")}");
 
-    /// <summary>Fast enough to reach the end of RAM soon, slow enough to see it come.</summary>
-    private const int RateToTheEnd = 4 << 20;
-
-    private const int LittleRam = 3 << 20;
+    private const int LittleRam = 5 << 20;
     private const double IntervalSeconds = 0.1;
 
     private GuestProgram? _program;
@@ -27,7 +24,7 @@ internal sealed class RdmamigSender(FaultBed bed, FaultCase fault) : ISendingEnd
         string limit = phase switch
         {
             FaultPhase.Setup or FaultPhase.Ram => FormattableString.Invariant($" --max-bandwidth {FaultBed.SlowBytesPerSecond}"),
-            FaultPhase.Device or FaultPhase.Result => FormattableString.Invariant($" --max-bandwidth {RateToTheEnd} --interval {IntervalSeconds}"),
+            FaultPhase.Device or FaultPhase.Result => FormattableString.Invariant($" --max-bandwidth {FaultBed.SlowBytesPerSecond} --interval {IntervalSeconds}"),
             _ => "",
         };
         _program = await bed.Source.StartAsync($"exec {GuestHost.Rdmamig} send {FaultBed.SourceCapture} '{uri}' {_options}{limit}");
@@ -49,7 +46,7 @@ internal sealed class RdmamigSender(FaultBed bed, FaultCase fault) : ISendingEnd
 
     public Task ContinueAsync(FaultPhase phase) => Task.CompletedTask;
 
-    public bool HasPassed(FaultPhase phase, DateTimeOffset then) => Program.Events.Snapshot().Any(said => said.Seen < then && phase switch
+    public QmpEvent? FirstAfter(FaultPhase phase) => Program.Events.Snapshot().FirstOrDefault(said => phase switch
     {
         FaultPhase.Setup => said is { Name: "MIGRATION", Status: "active" },
         FaultPhase.Device => said.Name == "RESULT" || IsConfirming(said),
