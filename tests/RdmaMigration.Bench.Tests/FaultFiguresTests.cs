@@ -83,8 +83,8 @@ public sealed class FaultFiguresTests
         string[] lines = FaultMarkdown.Write(Figures(
             s_kept, Row(Cut(Qemu, Rdmamig), Failed(50), new FaultReport(FaultEnd.Silent), FaultPlace.Source))).Split('\n');
 
-        Assert.Contains("| fault | during | at | rdmamig → rdmamig | QEMU → rdmamig |", lines);
-        Assert.Contains("| relay killed | ram | between | failed 13.2 / failed 12.9; source | **broken** failed 50.0 / *silent*; source |", lines);
+        Assert.Contains("| fault | during | at | rdmamig → rdmamig | rdmamig → QEMU | QEMU → rdmamig | QEMU → QEMU |", lines);
+        Assert.Contains("| relay killed | ram | between | failed 13.2 / failed 12.9; source |  | **broken** failed 50.0 / *silent*; source |  |", lines);
     }
 
     private static MigrationProgram Survivor(FaultCase cell) => cell.Side is FaultSide.Source ? cell.To : cell.From;
