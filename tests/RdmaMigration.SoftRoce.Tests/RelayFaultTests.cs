@@ -6,7 +6,7 @@ namespace RdmaMigration.SoftRoce.Tests;
 
 /// <summary>
 /// The host of a relay loses its power while a guest moves through it. No connection is closed: both other hosts only notice silence. The guest runs on at most
-/// one host, and the next move succeeds.
+/// one host, and the next move succeeds. Takes minutes, so it is run by hand: `-explicit only -class '*RelayFaultTests'`.
 /// </summary>
 public sealed class RelayFaultTests(ITestOutputHelper output)
 {
@@ -19,7 +19,7 @@ public sealed class RelayFaultTests(ITestOutputHelper output)
     /// <summary>The relay waits this long for a paused destination.</summary>
     private static readonly TimeSpan s_connectTimeout = TimeSpan.FromSeconds(60);
 
-    [Fact]
+    [Fact(Explicit = true)]
     public async Task A_relay_that_is_killed_leaves_the_guest_on_one_host_in_each_phase()
     {
         string options = $"--keepalive-interval {ContainerMove.KeepAlive.TotalSeconds} --json";

@@ -117,17 +117,17 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
     /// <summary>Ends the fault and the delay. A second call does nothing.</summary>
     private async Task EndAsync(FaultInjection injection, FaultMoment moment)
     {
-        if (fault.Kind is FaultKind.Unplugged)
+        if (fault is { Kind: FaultKind.HostHung or FaultKind.HostKilled, Side: FaultSide.Destination })
         {
-            // A host that is plugged in again is asked whether it reaches the other one, without the delay.
-            await moment.EndAsync();
+            // The host runs no command before.
             await injection.EndAsync();
+            await moment.EndAsync();
         }
         else
         {
-            // A host that hangs or was killed runs no command.
-            await injection.EndAsync();
+            // A host that boots or is plugged in waits for an answer of the other one, which must not be delayed.
             await moment.EndAsync();
+            await injection.EndAsync();
         }
     }
 
