@@ -14,6 +14,9 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
     private bool? _isIdentical;
     private string? _nextError;
 
+    /// <summary>How the migration ended at a side that was silent while the other host hung.</summary>
+    private FaultReport? _late;
+
     public async Task<FaultRow> RunAsync()
     {
         for (int attempt = 1; ; attempt++)
@@ -24,7 +27,7 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
             }
             catch (PhaseMissedException) when (attempt < Attempts)
             {
-                _isIdentical = null;
+                (_isIdentical, _late) = (null, null);
             }
         }
     }
@@ -43,8 +46,9 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
             moment.ThrowIfMissed();
             string? proof = await injection.ProveAsync();
             bool isAtSource = await programs.Sender.HasMachineAsync();
-            bool isAtDestination = destination.End is FaultEnd.Completed;
-            await CompareAsync(programs, destination);
+            FaultReport arrival = fault.Side is FaultSide.Source ? _late ?? destination : destination;
+            bool isAtDestination = arrival.End is FaultEnd.Completed;
+            await CompareAsync(programs, arrival);
             await EndAsync(injection, moment);
             bool nextWorks = await NextWorksAsync(programs);
             return new FaultRow(
@@ -95,6 +99,12 @@ internal sealed class FaultRun(FaultBed bed, FaultCase fault, TimeSpan patience)
             }
 
             FaultReport frozen = await ReportAsync(programs, fault.Side, DateTimeOffset.UtcNow);
+            if (seen.End is FaultEnd.Silent)
+            {
+                // It has waited, and its migration ends now.
+                _late = await ReportAsync(programs, other, DateTimeOffset.UtcNow);
+            }
+
             return fault.Side is FaultSide.Source ? (frozen, seen) : (seen, frozen);
         }
 
