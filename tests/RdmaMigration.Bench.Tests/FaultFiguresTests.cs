@@ -18,7 +18,10 @@ public sealed class FaultFiguresTests
         Assert.All(
             Enum.GetValues<FaultKind>(),
             kind => Assert.Contains(FaultCase.All, cell => cell.Kind == kind && (cell.From, cell.To) == (Rdmamig, Rdmamig)));
-        Assert.DoesNotContain(FaultCase.All, cell => cell.To is Qemu);
+        Assert.All(Enum.GetValues<FaultPhase>(), phase => Assert.Contains(FaultCase.All, cell => cell.Phase == phase));
+        Assert.All(
+            FaultCase.All.Where(cell => cell.Kind is FaultKind.HostKilled && cell.Phase is not FaultPhase.Ram),
+            cell => Assert.True(cell.From == cell.To || Survivor(cell) is Rdmamig));
     }
 
     [Fact]
@@ -27,6 +30,26 @@ public sealed class FaultFiguresTests
         Assert.Empty(s_kept.Broken);
         Assert.Empty(Row(Cut(Qemu, Qemu), new FaultReport(FaultEnd.Silent), new FaultReport(FaultEnd.Silent), FaultPlace.Nowhere).Broken);
         Assert.Empty(Row(Cut(Qemu, Rdmamig), new FaultReport(FaultEnd.Silent), Failed(12), FaultPlace.Nowhere).Broken);
+    }
+
+    [Fact]
+    public void A_killed_host_reports_nothing()
+    {
+        FaultCase killed = new(FaultKind.HostKilled, FaultPhase.Ram, FaultSide.Source, Qemu, Rdmamig);
+
+        Assert.Empty(Row(killed, FaultReport.Nothing, Failed(13), FaultPlace.Nowhere).Broken);
+        Assert.Single(Row(killed with { Side = FaultSide.Destination }, Failed(13), Failed(13), FaultPlace.Nowhere).Broken);
+    }
+
+    [Fact]
+    public void A_destination_that_has_everything_may_complete_without_its_source()
+    {
+        FaultCase result = new(FaultKind.Unplugged, FaultPhase.Result, FaultSide.Destination, Rdmamig, Rdmamig);
+        FaultReport completed = new(FaultEnd.Completed, 0.5);
+
+        Assert.Empty(Row(result, Failed(13) with { IsUnconfirmed = true }, completed, FaultPlace.Destination).Broken);
+        Assert.Single(Row(result with { Phase = FaultPhase.Device }, Failed(13), completed, FaultPlace.Destination).Broken);
+        Assert.Single(Row(result, Failed(13), completed, FaultPlace.Both).Broken);
     }
 
     [Fact]
@@ -60,9 +83,11 @@ public sealed class FaultFiguresTests
         string[] lines = FaultMarkdown.Write(Figures(
             s_kept, Row(Cut(Qemu, Rdmamig), Failed(50), new FaultReport(FaultEnd.Silent), FaultPlace.Source))).Split('\n');
 
-        Assert.Contains("| fault | during | at | rdmamig → rdmamig | QEMU → rdmamig |", lines);
-        Assert.Contains("| relay killed | ram | between | failed 13.2 / failed 12.9; source | **broken** failed 50.0 / *silent*; source |", lines);
+        Assert.Contains("| fault | during | at | rdmamig → rdmamig | rdmamig → QEMU | QEMU → rdmamig | QEMU → QEMU |", lines);
+        Assert.Contains("| relay killed | ram | between | failed 13.2 / failed 12.9; source |  | **broken** failed 50.0 / *silent*; source |  |", lines);
     }
+
+    private static MigrationProgram Survivor(FaultCase cell) => cell.Side is FaultSide.Source ? cell.To : cell.From;
 
     private static FaultCase Cut(MigrationProgram from, MigrationProgram to) => new(FaultKind.RelayKilled, FaultPhase.Ram, FaultSide.Between, from, to);
 

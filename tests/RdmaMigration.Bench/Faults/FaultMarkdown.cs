@@ -13,7 +13,8 @@ internal static class FaultMarkdown
         StringBuilder text = new();
         text.Append(Report.Text($"{figures.Host}.\n\n"))
             .Append("Each cell: what the source / the destination reported, and after how many seconds; where the machine was then. ")
-            .Append(Report.Text($"*silent*: nothing within {figures.PatienceSeconds:0} s. —: nothing to report.\n\n"))
+            .Append(Report.Text($"*silent*: nothing within {figures.PatienceSeconds:0} s. —: nothing to report. "))
+            .Append("*unconfirmed*: the source says to check the destination before the machine is started elsewhere.\n\n")
             .Append(Report.Text($"| fault | during | at | {string.Join(" | ", pairs)} |\n"))
             .Append(Report.Text($"|---|---|---|{string.Concat(pairs.Select(_ => "---|"))}\n"));
         foreach (IGrouping<(FaultKind Kind, FaultPhase Phase, FaultSide Side), FaultRow> line in
@@ -44,7 +45,7 @@ internal static class FaultMarkdown
     private static string Side(FaultReport report) => report.End switch
     {
         FaultEnd.Completed => Report.Text($"done {report.Seconds:0.0}"),
-        FaultEnd.Failed => Report.Text($"failed {report.Seconds:0.0}"),
+        FaultEnd.Failed => Report.Text($"failed {report.Seconds:0.0}{(report.IsUnconfirmed ? " unconfirmed" : "")}"),
         FaultEnd.Silent => "*silent*",
         _ => "—",
     };

@@ -74,6 +74,13 @@ public sealed class FaultBed : IAsyncDisposable
         _shared.Dispose();
     }
 
+    /// <summary>Boots a host that was killed. It has lost everything that was in its memory.</summary>
+    internal async Task RebootAsync(FaultSide side)
+    {
+        await HostAt(side).DisposeAsync();
+        await BootAsync(side);
+    }
+
     internal GuestHost HostAt(FaultSide side) => side is FaultSide.Source ? Source : Destination;
 
     /// <summary>Where the destination listens, at a port that was not used before.</summary>

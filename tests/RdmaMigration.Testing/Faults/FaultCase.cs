@@ -24,6 +24,9 @@ public enum FaultKind
     /// <summary>The host freezes, and continues later.</summary>
     HostHung,
 
+    /// <summary>The host loses its power, and boots again later.</summary>
+    HostKilled,
+
     /// <summary>`rdma link delete`, and `rdma link add` later.</summary>
     DeviceRemoved,
 
@@ -61,8 +64,20 @@ public enum FaultPhase
     /// <summary>Before the source connects. It lasts until the end of the migration.</summary>
     Throughout,
 
+    /// <summary>Before the source connects, so no connection reaches the destination.</summary>
+    Connecting,
+
+    /// <summary>After the destination has accepted the connection, before the RAM blocks are exchanged.</summary>
+    Setup,
+
     /// <summary>After a part of RAM was sent.</summary>
     Ram,
+
+    /// <summary>After RAM was sent, before device state was sent.</summary>
+    Device,
+
+    /// <summary>After everything was sent, before the source has the result.</summary>
+    Result,
 }
 
 /// <summary>Where a fault happens.</summary>
@@ -113,7 +128,7 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
     public TimeSpan Promised => TimeSpan.FromSeconds(this switch
     {
         { IsBearable: true } => BearableSeconds,
-        { Phase: FaultPhase.Throughout } => StartSeconds + (2 * KeepAliveSeconds) + RetrySeconds,
+        { Phase: FaultPhase.Throughout or FaultPhase.Connecting } => StartSeconds + (2 * KeepAliveSeconds) + RetrySeconds,
         { Kind: FaultKind.LinkDown } => (2 * KeepAliveSeconds) + SilentDeviceSeconds,
         _ => (2 * KeepAliveSeconds) + RetrySeconds,
     });
@@ -121,6 +136,11 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
     /// <summary>For people: `QEMU → rdmamig`.</summary>
     [JsonIgnore]
     public string Programs => $"{NameOf(From)} → {NameOf(To)}";
+
+    /// <summary>Nothing reached the side, or its host was killed: it has nothing to report.</summary>
+    internal bool HasNothingToReport(FaultSide side) => side == Side
+        ? Kind is FaultKind.HostKilled || (side is FaultSide.Destination && Phase is FaultPhase.Connecting)
+        : side is FaultSide.Destination && (Kind, Phase) is (FaultKind.RelayKilled, FaultPhase.Setup);
 
     public override string ToString() => $"{Kind}, {Phase}, {Side}, {Programs}";
 
@@ -131,24 +151,47 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
         from moment in MomentsOf(kind)
         from sender in SendersOf(kind)
         from receiver in ReceiversOf(kind)
-        select new FaultCase(kind, moment.Phase, moment.Side, sender, receiver);
+        let cell = new FaultCase(kind, moment.Phase, moment.Side, sender, receiver)
+        where cell.IsReachable && cell.IsNew
+        select cell;
+
+    /// <summary>QEMU 7.2 has no return path over RDMA: as a source it does not wait for the result.</summary>
+    private bool IsReachable => Phase is not FaultPhase.Result || From is MigrationProgram.Rdmamig;
+
+    /// <summary>
+    /// A host that hangs or is killed shows how the other side reacts. A QEMU that reacts is run beside another QEMU only, but for RAM.
+    /// </summary>
+    private bool IsNew => Kind is not (FaultKind.HostHung or FaultKind.HostKilled) || Phase is FaultPhase.Ram
+        || (Side is FaultSide.Source ? To : From) is MigrationProgram.Rdmamig || From == To;
 
     /// <summary>QEMU refuses IPv6 on RoCE.</summary>
     private static MigrationProgram[] SendersOf(FaultKind kind) =>
         kind is FaultKind.RelayKilled or FaultKind.MemoryLimit or FaultKind.Ipv6 ? [MigrationProgram.Rdmamig]
         : [MigrationProgram.Qemu, MigrationProgram.Rdmamig];
 
-    /// <summary>A QEMU writes no file and has no relay; one that receives ends when it fails.</summary>
+    /// <summary>A QEMU writes no file and has no relay, and it can keep a device until it ends.</summary>
     private static MigrationProgram[] ReceiversOf(FaultKind kind) => kind
-        is FaultKind.Unplugged or FaultKind.LinkDown or FaultKind.Loss or FaultKind.Delay or FaultKind.Reordering or FaultKind.Duplication or FaultKind.PathMtu
-        ? [MigrationProgram.Qemu, MigrationProgram.Rdmamig]
-        : [MigrationProgram.Rdmamig];
+        is FaultKind.RelayKilled or FaultKind.MemoryLimit or FaultKind.DiskFull or FaultKind.Ipv6 or FaultKind.DeviceRemoved
+        ? [MigrationProgram.Rdmamig]
+        : [MigrationProgram.Qemu, MigrationProgram.Rdmamig];
 
     private static IEnumerable<(FaultPhase Phase, FaultSide Side)> MomentsOf(FaultKind kind) => kind switch
     {
-        FaultKind.Unplugged or FaultKind.LinkDown or FaultKind.HostHung or FaultKind.DeviceRemoved =>
-            [(FaultPhase.Ram, FaultSide.Source), (FaultPhase.Ram, FaultSide.Destination)],
-        FaultKind.RelayKilled => [(FaultPhase.Ram, FaultSide.Between)],
+        // Unplugging either host silences both, so one is enough except in the longest phase.
+        FaultKind.Unplugged =>
+        [
+            (FaultPhase.Connecting, FaultSide.Destination), (FaultPhase.Setup, FaultSide.Destination), (FaultPhase.Ram, FaultSide.Source),
+            (FaultPhase.Ram, FaultSide.Destination), (FaultPhase.Device, FaultSide.Destination), (FaultPhase.Result, FaultSide.Destination),
+        ],
+        FaultKind.LinkDown or FaultKind.DeviceRemoved => [(FaultPhase.Ram, FaultSide.Source), (FaultPhase.Ram, FaultSide.Destination)],
+        FaultKind.HostHung or FaultKind.HostKilled =>
+        [
+            (FaultPhase.Connecting, FaultSide.Destination),
+            .. from phase in (FaultPhase[])[FaultPhase.Setup, FaultPhase.Ram, FaultPhase.Device, FaultPhase.Result]
+               from side in (FaultSide[])[FaultSide.Source, FaultSide.Destination]
+               select (phase, side),
+        ],
+        FaultKind.RelayKilled => [(FaultPhase.Setup, FaultSide.Between), (FaultPhase.Ram, FaultSide.Between), (FaultPhase.Result, FaultSide.Between)],
         FaultKind.DiskFull or FaultKind.MemoryLimit => [(FaultPhase.Throughout, FaultSide.Destination)],
         _ => [(FaultPhase.Throughout, FaultSide.Between)],
     };

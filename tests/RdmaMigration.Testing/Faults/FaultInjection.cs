@@ -6,7 +6,7 @@ namespace RdmaMigration.Testing;
 /// <summary>Starts and ends the fault of a case.</summary>
 internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, FaultPrograms programs)
 {
-    private const string Device = "roce0";
+    internal const string Device = "roce0";
 
     /// <summary>The MTU of the network interface: RDMA's path MTU is the largest power of two that fits, behind 80 bytes of headers.</summary>
     private const int UsualMtu = 9000;
@@ -21,7 +21,7 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
     private const int SpareMebibytes = FaultBed.Mebibytes / 2;
 
     /// <summary>More packets than can be under way, so that netem drops none for lack of space.</summary>
-    private const int QueuedPackets = 100_000;
+    internal const int QueuedPackets = 100_000;
 
     private bool _isOn;
     private GuestProgram? _deletion;
@@ -51,6 +51,9 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
                 break;
             case FaultKind.HostHung:
                 Host.Freeze(frozen: true);
+                break;
+            case FaultKind.HostKilled:
+                await Host.KillAsync();
                 break;
             case FaultKind.DeviceRemoved:
                 await RemoveDeviceAsync();
@@ -133,6 +136,9 @@ internal sealed partial class FaultInjection(FaultBed bed, FaultCase fault, Faul
                 break;
             case FaultKind.HostHung:
                 Host.Freeze(frozen: false);
+                break;
+            case FaultKind.HostKilled:
+                await bed.RebootAsync(fault.Side);
                 break;
             case FaultKind.DeviceRemoved:
                 await AddDeviceAsync();

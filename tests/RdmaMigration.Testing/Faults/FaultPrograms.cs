@@ -31,13 +31,21 @@ internal sealed class FaultPrograms : IAsyncDisposable
             return uri;
         }
 
+        // The first relay sends slowly where the fault is to find the source waiting for the result.
+        string limit = _relay is null && _fault.Phase is FaultPhase.Result
+            ? FormattableString.Invariant($" --max-bandwidth {FaultBed.SlowBytesPerSecond}")
+            : "";
         await KillRelayAsync();
         string entrance = FaultBed.NextUri();
         _relay = await _bed.Destination.StartAsync(FormattableString.Invariant(
-            $"exec {GuestHost.Rdmamig} relay {entrance} {uri} --json --keepalive-interval {FaultCase.KeepAliveSeconds} --return-path"));
+            $"exec {GuestHost.Rdmamig} relay {entrance} {uri} --json --keepalive-interval {FaultCase.KeepAliveSeconds} --return-path{limit}"));
         await _relay.Events.FirstAsync(said => said.Name == "LISTENING", 0, Deadlines.Start, "LISTENING");
         return entrance;
     }
+
+    /// <summary>Waits until the relay is in a phase.</summary>
+    public Task RelaysAsync(string phase) => _relay!.Events.FirstAsync(
+        said => said.Name == "PROGRESS" && said.Values.GetProperty("phase").GetString() == phase, 0, Deadlines.Migration, $"{phase} of the relay");
 
     public Task<FaultReport> ReportAsync(FaultSide side, DateTimeOffset since, TimeSpan limit) =>
         side is FaultSide.Source ? Sender.ReportAsync(since, limit) : Receiver.ReportAsync(since, limit);

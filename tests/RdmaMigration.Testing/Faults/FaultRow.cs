@@ -24,7 +24,8 @@ public enum FaultEnd
 /// report.</param>
 /// <param name="ErrorClass">rdmamig's reason.</param>
 /// <param name="Error">The message.</param>
-public sealed record FaultReport(FaultEnd End, double? Seconds = null, string? ErrorClass = null, string? Error = null)
+/// <param name="IsUnconfirmed">The source has sent everything and says to check the destination before the machine is started elsewhere.</param>
+public sealed record FaultReport(FaultEnd End, double? Seconds = null, string? ErrorClass = null, string? Error = null, bool IsUnconfirmed = false)
 {
     private const int KeptCharacters = 400;
 
@@ -43,7 +44,11 @@ public sealed record FaultReport(FaultEnd End, double? Seconds = null, string? E
                 name);
             ReceiveResult result = ReceiveResult.Parse(end);
             return new FaultReport(
-                result.Completed ? FaultEnd.Completed : FaultEnd.Failed, Since(since, end.Seen), Known(result.ErrorClass), Known(result.Error));
+                result.Completed ? FaultEnd.Completed : FaultEnd.Failed,
+                Since(since, end.Seen),
+                Known(result.ErrorClass),
+                Known(result.Error),
+                result.Error.Contains("everything was sent", StringComparison.Ordinal));
         }
         catch (TimeoutException)
         {
@@ -104,6 +109,15 @@ public sealed record FaultRow(
     [JsonIgnore]
     public IReadOnlyList<string> Broken => [.. FindBroken()];
 
+    /// <summary>
+    /// On a bad network a source QEMU's device can run out of retries. rdmamig then only sees that the source disconnects. The machine stays there, and the
+    /// case has proved nothing about the network.
+    /// </summary>
+    [JsonIgnore]
+    public bool IsInconclusive =>
+        (Source.End, Destination.End, Place) is (FaultEnd.Failed, FaultEnd.Failed, FaultPlace.Source)
+        && this is { Case: { IsBearable: true, From: MigrationProgram.Qemu }, Destination.ErrorClass: "Disconnected", NextWorks: true };
+
     public override string ToString() => $"{Case}: source {Source}, destination {Destination}, machine {Place}, next {NextWorks} {NextError}, "
         + $"identical {IsIdentical}, {Proof}";
 
@@ -132,12 +146,18 @@ public sealed record FaultRow(
         return IsIdentical is false ? broken.Append("the memory that arrived differs") : broken;
     }
 
-    /// <summary>A QEMU that hangs has lost its machine, whatever the other side does.</summary>
+    /// <summary>A QEMU that hangs, or whose host was killed, has lost its machine, whatever the other side does.</summary>
     private bool IsAtOneSide => Place is FaultPlace.Source or FaultPlace.Destination
-        || (Place is FaultPlace.Nowhere && Case.From is MigrationProgram.Qemu && Source.End is FaultEnd.Silent);
+        || (Place is FaultPlace.Nowhere && Case.From is MigrationProgram.Qemu
+            && (Source.End is FaultEnd.Silent || Case is { Kind: FaultKind.HostKilled, Side: FaultSide.Source }));
 
     private IEnumerable<string> BrokenBy(FaultSide side, FaultReport report)
     {
+        if (Case.HasNothingToReport(side))
+        {
+            return [];
+        }
+
         if (report.End is FaultEnd.NothingToReport)
         {
             return [$"the {side} ended without a report: {report.Error}"];
@@ -149,8 +169,10 @@ public sealed record FaultRow(
         }
 
         // A host that was frozen does not know it. Its program can still complete the migration if the other side has waited.
+        // While the source waits for the result, the destination may have everything.
         bool isFrozen = Case.Kind is FaultKind.HostHung && Case.Side == side;
-        FaultEnd expected = Case.IsBearable || (isFrozen && report.End is FaultEnd.Completed) ? FaultEnd.Completed : FaultEnd.Failed;
+        bool mayComplete = isFrozen || Case.Phase is FaultPhase.Result;
+        FaultEnd expected = Case.IsBearable || (mayComplete && report.End is FaultEnd.Completed) ? FaultEnd.Completed : FaultEnd.Failed;
         return report.End == expected ? [] : [$"the {side} reported {report}"];
     }
 }

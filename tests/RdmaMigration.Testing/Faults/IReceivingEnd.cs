@@ -7,6 +7,12 @@ internal interface IReceivingEnd : IAsyncDisposable
     /// <returns>Where it listens.</returns>
     Task<string> ListenAsync();
 
+    /// <summary>Waits until the program has accepted a connection.</summary>
+    Task AcceptsAsync();
+
+    /// <summary>Stops the program with a signal, or continues it.</summary>
+    Task StopAsync(bool stopped);
+
     /// <summary>Waits for the next result.</summary>
     Task<FaultReport> ReportAsync(DateTimeOffset since, TimeSpan limit);
 

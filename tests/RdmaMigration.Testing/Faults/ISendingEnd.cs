@@ -7,10 +7,21 @@ internal interface ISendingEnd : IAsyncDisposable
     Task StartAsync();
 
     /// <summary>Begins to send.</summary>
-    Task SendAsync(string uri, long? bytesPerSecond);
+    /// <param name="uri">The destination.</param>
+    /// <param name="phase">The phase that is to be reached slowly enough for a fault; <see cref="FaultPhase.Throughout"/> for none.</param>
+    Task SendAsync(string uri, FaultPhase phase);
 
-    /// <summary>Waits until a part of RAM was sent.</summary>
-    Task RamMovesAsync();
+    /// <summary>Waits until little RAM is left.</summary>
+    Task RamEndsAsync();
+
+    /// <summary>Waits until the migration is in the phase.</summary>
+    Task ReachAsync(FaultPhase phase);
+
+    /// <summary>Continues a migration that waits in the phase.</summary>
+    Task ContinueAsync(FaultPhase phase);
+
+    /// <summary>The first report from which it is clear that the migration has left the phase; null if there is none.</summary>
+    QmpEvent? FirstAfter(FaultPhase phase);
 
     Task<FaultReport> ReportAsync(DateTimeOffset since, TimeSpan limit);
 

@@ -21,6 +21,11 @@ internal sealed class QemuReceiver(FaultBed bed) : IReceivingEnd
         return uri;
     }
 
+    public Task AcceptsAsync() =>
+        Qemu.Events.FirstAsync(said => said is { Name: "MIGRATION", Status: "active" }, _from, Deadlines.Migration, "an accepted connection");
+
+    public Task StopAsync(bool stopped) => Qemu.Program.SignalAsync(stopped ? "STOP" : "CONT");
+
     public Task<FaultReport> ReportAsync(DateTimeOffset since, TimeSpan limit) =>
         FaultReport.WaitAsync(Qemu.Program, "MIGRATION", _from, since, limit);
 

@@ -30,17 +30,27 @@ internal sealed class QemuSender(FaultBed bed, FaultCase fault) : ISendingEnd
         await Qemu.SetCapabilitiesAsync(("postcopy-ram", fault.Kind is FaultKind.DiskFull));
     }
 
-    public async Task SendAsync(string uri, long? bytesPerSecond)
+    public async Task SendAsync(string uri, FaultPhase phase)
     {
-        await Qemu.ExecuteAsync(
-            "migrate-set-parameters", new Dictionary<string, object> { ["max-bandwidth"] = bytesPerSecond ?? RdmaAddress.Unlimited });
+        long rate = phase is FaultPhase.Setup or FaultPhase.Ram ? FaultBed.SlowBytesPerSecond : RdmaAddress.Unlimited;
+        await Qemu.ExecuteAsync("migrate-set-parameters", new Dictionary<string, object> { ["max-bandwidth"] = rate });
+        await Qemu.SetCapabilitiesAsync(("pause-before-switchover", phase is FaultPhase.Device));
         _from = Qemu.Events.Count;
         _migrate = Qemu.ExecuteAsync("migrate", new { uri }, s_longest);
     }
 
-    public async Task RamMovesAsync()
+    public Task RamEndsAsync() => throw new NotSupportedException("QEMU waits before device state by itself");
+
+    public async Task ReachAsync(FaultPhase phase)
     {
         await _migrate.WaitAsync(Deadlines.Migration);
+        if (phase is FaultPhase.Device)
+        {
+            await Qemu.Events.FirstAsync(
+                said => said is { Name: "MIGRATION", Status: "pre-switchover" }, _from, Deadlines.Migration, "pause before the switchover");
+            return;
+        }
+
         using CancellationTokenSource deadline = new(Deadlines.Migration);
         MigrationOutcome now;
         do
@@ -54,6 +64,13 @@ internal sealed class QemuSender(FaultBed bed, FaultCase fault) : ISendingEnd
             throw new InvalidOperationException($"no RAM was sent: {now}");
         }
     }
+
+    public Task ContinueAsync(FaultPhase phase) =>
+        phase is FaultPhase.Device ? Qemu.ExecuteAsync("migrate-continue", new { state = "pre-switchover" }) : Task.CompletedTask;
+
+    public QmpEvent? FirstAfter(FaultPhase phase) => phase is FaultPhase.Setup
+        ? Qemu.Events.Snapshot().Skip(_from).FirstOrDefault(said => said is { Name: "MIGRATION", Status: "active" })
+        : null;
 
     public async Task<FaultReport> ReportAsync(DateTimeOffset since, TimeSpan limit)
     {

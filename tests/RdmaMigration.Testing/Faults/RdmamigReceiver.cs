@@ -26,6 +26,10 @@ internal sealed class RdmamigReceiver(FaultBed bed, FaultCase fault) : IReceivin
         return _uri;
     }
 
+    public Task AcceptsAsync() => Program.Events.FirstAsync(said => said.Name == "MIGRATION", _from, Deadlines.Migration, "an accepted connection");
+
+    public Task StopAsync(bool stopped) => Program.SignalAsync(stopped ? "STOP" : "CONT");
+
     /// <summary>Waits for the next result.</summary>
     public async Task<FaultReport> ReportAsync(DateTimeOffset since, TimeSpan limit)
     {

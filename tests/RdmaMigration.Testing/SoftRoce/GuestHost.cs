@@ -82,6 +82,17 @@ public sealed class GuestHost : IAsyncDisposable
         }
     }
 
+    /// <summary>Kills the guest as a whole, as a host that loses its power.</summary>
+    public async Task KillAsync()
+    {
+        if (LibC.kill(GuestProcess(), LibC.SIGKILL) != 0)
+        {
+            throw new InvalidOperationException($"host {Letter} cannot be killed");
+        }
+
+        await _process.WaitForExitAsync(Deadlines.Answer);
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _process.DisposeAsync();

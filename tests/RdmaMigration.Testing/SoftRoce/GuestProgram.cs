@@ -40,12 +40,16 @@ public sealed class GuestProgram(GuestHost host, string name)
     /// <summary>Writes a line to its standard input.</summary>
     public Task WriteAsync(string line) => host.RequestAsync($"write {name} {line}");
 
+    /// <summary>Sends a signal to a program that was started with exec.</summary>
+    /// <param name="signal">Its name without SIG.</param>
+    public Task SignalAsync(string signal) => host.RequestAsync($"signal {name} {signal}");
+
     /// <summary>Sends SIGKILL and waits until it is gone. For a program that was started with exec.</summary>
     public async Task KillAsync()
     {
         if (!HasEnded)
         {
-            await host.RequestAsync($"signal {name} KILL");
+            await SignalAsync("KILL");
             await ExitAsync(Deadlines.Answer);
         }
     }
