@@ -21,10 +21,11 @@ internal sealed class RdmamigSender(FaultBed bed, FaultCase fault) : ISendingEnd
     {
         await KillAsync();
         _isSent = false;
+        string bandwidth = FormattableString.Invariant($" --max-bandwidth {FaultBed.SlowBytesPerSecond}");
         string limit = phase switch
         {
-            FaultPhase.Setup or FaultPhase.Ram => FormattableString.Invariant($" --max-bandwidth {FaultBed.SlowBytesPerSecond}"),
-            FaultPhase.Device or FaultPhase.Result => FormattableString.Invariant($" --max-bandwidth {FaultBed.SlowBytesPerSecond} --interval {IntervalSeconds}"),
+            FaultPhase.Setup or FaultPhase.Ram => bandwidth,
+            FaultPhase.Device or FaultPhase.Result => bandwidth + FormattableString.Invariant($" --interval {IntervalSeconds}"),
             _ => "",
         };
         _program = await bed.Source.StartAsync($"exec {GuestHost.Rdmamig} send {FaultBed.SourceCapture} '{uri}' {_options}{limit}");
