@@ -227,7 +227,9 @@ public sealed partial class SendEndingsTests : ReceiverTests
     private static partial Regex LostOrTold();
 
     /// <summary>The destination was gone before there was one, or there was one of two.</summary>
-    [GeneratedRegex("^(the destination did not accept the return path's connection; .*)?cannot connect to rdma:")]
+    [GeneratedRegex(
+        "^((the destination did not accept the return path's connection; .*)?cannot connect to rdma:"
+        + "|the destination did not accept the return path's connection: \\S+ disconnected$)")]
     private static partial Regex NotReached();
 
     private static string[] Options(bool pinAll) => pinAll ? ["--pin-all"] : [];

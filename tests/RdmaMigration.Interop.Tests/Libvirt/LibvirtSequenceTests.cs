@@ -117,7 +117,7 @@ public sealed class LibvirtSequenceTests : ReceiverTests
         await LibvirtPair.EndAsync(service, destination);
     }
 
-    /// <summary>A QEMU refuses migrate; a service connects beside its main loop, so libvirt gets the failure from an event.</summary>
+    /// <summary>As a QEMU, the service replies when it knows whether the destination accepts the connection.</summary>
     [Fact]
     [Trait("needs", "qemu")]
     public async Task A_guest_that_finds_no_destination_over_RDMA_stays_at_the_source()
@@ -127,8 +127,10 @@ public sealed class LibvirtSequenceTests : ReceiverTests
         LibvirtPlayer source = LibvirtPlayer.From(service);
 
         await source.PlayAsync(LibvirtSequences.Prepares());
-        await source.PlayAsync(LibvirtSequences.Migrates("rdma:127.0.0.1:4444"), "* setup", LibvirtSequences.LosesDestination);
+        QmpException refused = await Assert.ThrowsAsync<QmpException>(() => source.PlayAsync(LibvirtSequences.Migrates("rdma:127.0.0.1:4444")));
+        Assert.Equal("GenericError", refused.ErrorClass);
 
+        await source.PlayAsync("* setup", LibvirtSequences.LosesDestination);
         Assert.Equal("running", await QmpMove.RunStateAsync(service.Monitor));
         await HasAsync(service, guest);
     }
