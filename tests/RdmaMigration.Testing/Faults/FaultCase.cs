@@ -130,6 +130,10 @@ public sealed record FaultCase(FaultKind Kind, FaultPhase Phase, FaultSide Side,
         { IsBearable: true } => BearableSeconds,
         { Phase: FaultPhase.Throughout or FaultPhase.Connecting } => StartSeconds + (2 * KeepAliveSeconds) + RetrySeconds,
         { Kind: FaultKind.LinkDown } => (2 * KeepAliveSeconds) + SilentDeviceSeconds,
+
+        // The wire of the frozen guest takes no packets, so rxe waits for its NIC and counts no retries.
+        { Kind: FaultKind.HostHung, Phase: FaultPhase.Ram, Side: FaultSide.Destination, To: MigrationProgram.Qemu } =>
+            (2 * KeepAliveSeconds) + SilentDeviceSeconds,
         _ => (2 * KeepAliveSeconds) + RetrySeconds,
     });
 
